@@ -1,0 +1,72 @@
+"""rankfall: complete a matrix from some of its entries without being told its rank.
+
+The package reads as one sentence: a problem (:class:`Problem`), a network (:class:`Network`), its
+dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
+:class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
+data are in :mod:`rankfall.datasets`; results are read back with :func:`load`.
+
+Heavy modules load on first use, so that ``import rankfall`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .errors import InputError, Outcome, RankfallError
+
+if TYPE_CHECKING:
+    from . import datasets, geometry, measures
+    from .completion import Completion, complete, load
+    from .dynamics import GD, SGD, Record, Trace, replay, train
+    from .network import Network
+    from .problem import Problem
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Problem": ".problem",
+    "Network": ".network",
+    "SGD": ".dynamics",
+    "GD": ".dynamics",
+    "Record": ".dynamics",
+    "Trace": ".dynamics",
+    "train": ".dynamics",
+    "replay": ".dynamics",
+    "Completion": ".completion",
+    "complete": ".completion",
+    "load": ".completion",
+}
+_MODULES = ("datasets", "geometry", "measures")
+
+__all__ = [
+    "GD",
+    "SGD",
+    "Completion",
+    "InputError",
+    "Network",
+    "Outcome",
+    "Problem",
+    "RankfallError",
+    "Record",
+    "Trace",
+    "complete",
+    "datasets",
+    "geometry",
+    "load",
+    "measures",
+    "replay",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

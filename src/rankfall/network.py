@@ -1,0 +1,285 @@
+"""The weights of one deep linear network, or of an ensemble of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Weights of a deep linear network ``A = W_L ... W_1``.
+
+    Attributes
+    ----------
+    weights : tuple of ndarray
+        ``W_1, ..., W_L`` with ``W_l`` of shape (w_l, w_{l-1}), ``w_0`` = number of columns of A and
+        ``w_L`` = number of rows; for an ensemble every array has a leading axis of chains.
+    """
+
+    weights: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        weights = tuple(np.asarray(W) for W in self.weights)
+        object.__setattr__(self, "weights", weights)
+        if len(weights) < 2:
+            raise InputError(f"A deep linear network has at least two layers, not {len(weights)}.")
+        if weights[0].ndim not in (2, 3) or any(W.ndim != weights[0].ndim for W in weights):
+            raise InputError("Every layer must be a matrix, or every layer a stack of matrices.")
+        for lower, upper in zip(weights, weights[1:], strict=False):
+            if upper.shape[-1] != lower.shape[-2] or upper.shape[:-2] != lower.shape[:-2]:
+                raise InputError(f"Layers of shapes {lower.shape} and {upper.shape} do not fit together.")
+
+    # -- starts ----------------------------------------------------------------------------------
+
+    @classmethod
+    def gaussian(
+        cls, widths: Sequence[int], scale: float = 1.0, seed: int = 0, chains: int | None = None
+    ) -> Network:
+        """Independent normal weights with variance ``scale^2 / min(w_l, w_{l-1})``.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            ``w_0, ..., w_L``: columns of A first, rows last.
+        scale : float
+            Standard deviation of the singular values' scale.
+        seed : int
+            Seed; chain k of an ensemble depends on (seed, k) only, not on the number of chains.
+        chains : int, optional
+            Number of independent starts; None for a single network.
+        """
+        widths = [int(w) for w in widths]
+        if len(widths) < 3 or min(widths) < 1:
+            raise InputError(f"widths must be at least three positive numbers, not {widths}.")
+        if chains is not None and chains < 1:
+            raise InputError(f"chains must be at least 1, not {chains}.")
+
+        def draw(chain: int) -> list[np.ndarray]:
+            rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([int(seed), chain])))
+            return [
+                rng.standard_normal((up, low)) * (scale / np.sqrt(min(up, low)))
+                for low, up in zip(widths, widths[1:], strict=False)
+            ]
+
+        if chains is None:
+            return cls(tuple(draw(0)))
+        return cls.stack([cls(tuple(draw(chain))) for chain in range(chains)])
+
+    @classmethod
+    def stack(cls, networks: Sequence[Network]) -> Network:
+        """An ensemble of single networks of equal widths."""
+        if not networks or any(net.widths != networks[0].widths for net in networks):
+            raise InputError("An ensemble needs one or more networks of equal widths.")
+        return cls(tuple(np.stack(layers) for layers in zip(*(net.weights for net in networks), strict=True)))
+
+    @classmethod
+    def lift(cls, A: np.ndarray, depth: int, width: int | None = None) -> Network:
+        """The balanced network of smallest norm with product `A`.
+
+        ``W_1 = S^(1/L) V^T``, ``W_l = S^(1/L)``, ``W_L = U S^(1/L)`` for ``A = U S V^T``; its squared
+        norm is ``L sum_i s_i^(2/L)`` (THEORY 4a).
+
+        Parameters
+        ----------
+        A : ndarray, shape (m, n)
+        depth : int
+            Number of layers, at least 2.
+        width : int, optional
+            Width of the hidden layers, ``min(m, n)`` by default; A is truncated to this rank.
+        """
+        if depth < 2:
+            raise InputError(f"depth must be at least 2, not {depth}.")
+        U, s, Vt = np.linalg.svd(A, full_matrices=False)
+        k = s.size if width is None else int(width)
+        kept = min(k, s.size)
+        root = np.zeros(k)
+        root[:kept] = s[:kept] ** (1 / depth)
+        first, last = np.zeros((k, Vt.shape[1])), np.zeros((U.shape[0], k))
+        first[:kept], last[:, :kept] = root[:kept, None] * Vt[:kept], U[:, :kept] * root[:kept]
+        return cls((first, *[np.diag(root) for _ in range(depth - 2)], last))
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        return len(self.weights)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (self.weights[0].shape[-1], *(W.shape[-2] for W in self.weights))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the product: (w_L, w_0)."""
+        return self.widths[-1], self.widths[0]
+
+    @property
+    def n_chains(self) -> int | None:
+        """Number of networks in the ensemble, None for a single network."""
+        return self.weights[0].shape[0] if self.weights[0].ndim == 3 else None
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights of one network."""
+        return sum(W.shape[-1] * W.shape[-2] for W in self.weights)
+
+    def chain(self, index: int) -> Network:
+        """One network of an ensemble."""
+        if self.n_chains is None:
+            raise InputError("This is a single network, not an ensemble.")
+        return Network(tuple(W[index] for W in self.weights))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.weights)
+
+    def __repr__(self) -> str:
+        chains = "" if self.n_chains is None else f", {self.n_chains} chains"
+        return f"Network(widths={self.widths}{chains})"
+
+    # -- the product -----------------------------------------------------------------------------
+
+    def thin_factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Left (..., m, k) and right (..., k, n) factor of the product, split at the narrowest width."""
+        split = int(np.argmin(self.widths[1:-1])) + 1
+        right = self.weights[0]
+        for W in self.weights[1:split]:
+            right = W @ right
+        left = self.weights[-1]
+        for W in self.weights[-2 : split - 1 : -1]:
+            left = left @ W
+        return left, right
+
+    def product(self) -> np.ndarray:
+        """``A = W_L ... W_1``, shape (..., w_L, w_0)."""
+        left, right = self.thin_factors()
+        return left @ right
+
+    def svd(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Thin singular value decomposition U, s, Vt of the product, with k = smallest width values.
+
+        Works on the factors (two QR decompositions and one k x k SVD), never on the full matrix.
+        """
+        left, right = self.thin_factors()
+        Ql, Rl = np.linalg.qr(left)
+        Qr, Rr = np.linalg.qr(np.swapaxes(right, -1, -2))
+        U, s, Vt = np.linalg.svd(Rl @ np.swapaxes(Rr, -1, -2), full_matrices=False)
+        return Ql @ U, s, Vt @ np.swapaxes(Qr, -1, -2)
+
+    def singular_values(self) -> np.ndarray:
+        """Singular values of the product, decreasing, shape (..., min(widths))."""
+        left, right = self.thin_factors()
+        Rl = np.linalg.qr(left, mode="r")
+        Rr = np.linalg.qr(np.swapaxes(right, -1, -2), mode="r")
+        return np.linalg.svd(Rl @ np.swapaxes(Rr, -1, -2), compute_uv=False)
+
+    def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Entries of the product, shape (..., n) for positions of shape (n,)."""
+        left, right = self.thin_factors()
+        return np.einsum("...nk,...kn->...n", left[..., rows, :], right[..., :, cols], optimize=False)
+
+    # -- other networks with (nearly) the same product --------------------------------------------
+
+    def balance(self) -> Network:
+        """The balanced network of smallest norm with the same product and widths (THEORY 4a)."""
+        if self.n_chains is not None:
+            return Network.stack([self.chain(k).balance() for k in range(self.n_chains)])
+        U, s, Vt = self.svd()
+        root = s ** (1 / self.depth)
+        k = s.size
+        layers = []
+        for index, W in enumerate(self.weights):
+            layer = np.zeros_like(W)
+            if index == 0:
+                layer[:k] = root[:, None] * Vt
+            elif index == self.depth - 1:
+                layer[:, :k] = U * root
+            else:
+                layer[np.arange(k), np.arange(k)] = root
+            layers.append(layer)
+        return Network(tuple(layers))
+
+    def hidden_spaces(self) -> list[np.ndarray]:
+        """``Z_l = [W_l | W_{l+1}^T]`` for the hidden layers l = 1..L-1, shape (..., w_l, w_{l-1} + w_{l+1})."""
+        return [
+            np.concatenate([W, np.swapaxes(V, -1, -2)], axis=-1)
+            for W, V in zip(self.weights, self.weights[1:], strict=False)
+        ]
+
+    def compress(self, rank: int | Sequence[int]) -> Compression:
+        """Keep the `rank` leading directions of every hidden layer (Theorem 4, "deflation").
+
+        ``F_l`` holds the leading left singular vectors of ``Z_l = [W_l | W_{l+1}^T]`` and
+        ``W~_l = F_l^T W_l F_{l-1}``. The product moves by at most
+
+            sum_l |Pi_l W_l| |W_{l+1} Pi_l| prod_{k != l, l+1} |W_k|      (operator norms),
+
+        second order in the discarded tail, and SGD on the small network is exactly SGD on the large
+        one started from the embedded weights ``F_l W~_l F_{l-1}^T``.
+
+        Parameters
+        ----------
+        rank : int or sequence of int
+            Directions to keep, the same in all hidden layers or one number for each.
+
+        Returns
+        -------
+        Compression
+        """
+        if self.n_chains is not None:
+            raise InputError("compress works on one network at a time; take chain(k) first.")
+        hidden = self.depth - 1
+        ranks = [int(rank)] * hidden if isinstance(rank, (int, np.integer)) else [int(r) for r in rank]
+        if len(ranks) != hidden or min(ranks) < 1:
+            raise InputError(f"rank must be a positive number, or {hidden} of them, not {rank}.")
+        spaces = [np.linalg.svd(Z, full_matrices=False)[0] for Z in self.hidden_spaces()]
+        frames = [U[:, : min(r, U.shape[1])] for U, r in zip(spaces, ranks, strict=True)]
+        tails = [W - F @ (F.T @ W) for F, W in zip(frames, self.weights, strict=False)]
+        tails_up = [W - (W @ F) @ F.T for F, W in zip(frames, self.weights[1:], strict=True)]
+        norms = np.array([np.linalg.norm(W, 2) for W in self.weights])
+        bound = 0.0
+        for index, (below, above) in enumerate(zip(tails, tails_up, strict=True)):
+            others = np.prod(np.delete(norms, [index, index + 1]))
+            bound += float(np.linalg.norm(below, 2) * np.linalg.norm(above, 2) * others)
+        small = []
+        for index, W in enumerate(self.weights):
+            if index > 0:
+                W = W @ frames[index - 1]
+            if index < hidden:
+                W = frames[index].T @ W
+            small.append(np.ascontiguousarray(W))
+        return Compression(Network(tuple(small)), tuple(frames), bound)
+
+
+@dataclass(frozen=True, eq=False)
+class Compression:
+    """A compressed network, the frames that embed it, and the bound of Theorem 4.
+
+    Attributes
+    ----------
+    network : Network
+        The small network.
+    frames : tuple of ndarray
+        ``F_1 .. F_{L-1}``, orthonormal columns, shape (w_l, r_l).
+    bound : float
+        Upper bound on the operator norm of the change of the product.
+    """
+
+    network: Network
+    frames: tuple[np.ndarray, ...]
+    bound: float
+
+    def embed(self) -> Network:
+        """The small network in the widths of the original one: ``F_l W~_l F_{l-1}^T``."""
+        layers = []
+        for index, W in enumerate(self.network.weights):
+            if index > 0:
+                W = W @ self.frames[index - 1].T
+            if index < len(self.frames):
+                W = self.frames[index] @ W
+            layers.append(W)
+        return Network(tuple(layers))

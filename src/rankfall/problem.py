@@ -1,0 +1,336 @@
+"""The observed entries of one matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy import sparse
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Observed entries of an ``n_rows`` x ``n_columns`` matrix.
+
+    Build one with :meth:`from_dense`, :meth:`from_sparse`, :meth:`from_triplets`, :meth:`from_frame`
+    or :meth:`coerce`; they validate. Entries are kept sorted by row, then column, without repeats, so
+    that the same data give the same problem whatever container they came in.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int64, shape (n_observed,)
+        Position of every observed entry.
+    values : ndarray of float64, shape (n_observed,)
+        The observed entries.
+    shape : tuple of int
+        ``(n_rows, n_columns)``.
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    values: np.ndarray
+    shape: tuple[int, int]
+
+    # -- readers ---------------------------------------------------------------------------------
+
+    @classmethod
+    def from_triplets(
+        cls,
+        rows: np.ndarray,
+        cols: np.ndarray,
+        values: np.ndarray,
+        shape: tuple[int, int] | None = None,
+        duplicates: Literal["error", "mean"] = "error",
+    ) -> Problem:
+        """Read positions and values.
+
+        Parameters
+        ----------
+        rows, cols : array_like of int, shape (n,)
+            Positions, counted from zero.
+        values : array_like of float, shape (n,)
+            Values; a NaN means "not observed" and is dropped.
+        shape : (int, int), optional
+            Size of the matrix; by default the smallest that holds all positions.
+        duplicates : {"error", "mean"}
+            What to do when one cell comes with different values. Equal values are merged either way.
+
+        Raises
+        ------
+        InputError
+            On infinities, positions outside the shape, disagreeing duplicates, or no observed entry.
+        """
+        rows, cols = _positions(rows, "row"), _positions(cols, "column")
+        values = _numbers(values)
+        if not rows.shape == cols.shape == values.shape or rows.ndim != 1:
+            raise InputError(
+                f"rows, cols and values must be one-dimensional and equally long, not {rows.shape}, "
+                f"{cols.shape} and {values.shape}."
+            )
+        if duplicates not in ("error", "mean"):
+            raise InputError(f'duplicates must be "error" or "mean", not {duplicates!r}.')
+        if shape is None:
+            shape = (int(rows.max(initial=-1)) + 1, int(cols.max(initial=-1)) + 1)
+        n_rows, n_cols = _shape(shape)
+        if rows.size and (rows.min() < 0 or rows.max() >= n_rows or cols.min() < 0 or cols.max() >= n_cols):
+            bad = np.flatnonzero((rows < 0) | (rows >= n_rows) | (cols < 0) | (cols >= n_cols))[0]
+            raise InputError(
+                f"Position ({rows[bad]}, {cols[bad]}) lies outside the {n_rows} x {n_cols} matrix "
+                "(positions count from zero)."
+            )
+        kept = ~np.isnan(values)
+        rows, cols, values = rows[kept], cols[kept], values[kept]
+        _refuse_infinities(rows, cols, values)
+        if not values.size:
+            raise InputError("There is no observed entry: nothing to complete the matrix from.")
+        rows, cols, values = _merge(rows, cols, values, n_cols, duplicates)
+        for array in (rows, cols, values):
+            array.flags.writeable = False
+        return cls(rows, cols, values, (n_rows, n_cols))
+
+    @classmethod
+    def from_dense(cls, X: np.ndarray) -> Problem:
+        """Read a two-dimensional array in which NaN (or a mask) marks the missing entries.
+
+        Raises
+        ------
+        InputError
+            If `X` is not two-dimensional, not numeric, holds infinities, or has no observed entry.
+        """
+        if np.ma.isMaskedArray(X):
+            X = np.ma.filled(np.ma.asarray(X).astype(float), np.nan)
+        X = _numbers(X)
+        if X.ndim != 2:
+            raise InputError(f"A matrix has two dimensions; this array has {X.ndim}.")
+        rows, cols = np.nonzero(~np.isnan(X))
+        return cls.from_triplets(rows, cols, X[rows, cols], _shape(X.shape))
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Problem:
+        """Read a data frame of numbers with missing values; the index is not data.
+
+        Raises
+        ------
+        InputError
+            As :meth:`from_dense`; a column that does not hold numbers is named.
+        """
+        import pandas as pd
+
+        columns = []
+        for name, column in frame.items():
+            if isinstance(column.dtype, pd.SparseDtype):
+                column = column.sparse.to_dense()
+            if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+                raise InputError(f"Column {name!r} holds dates, not numbers; make it the index or drop it.")
+            try:
+                columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
+            except (TypeError, ValueError) as error:
+                raise InputError(f"Column {name!r} holds something that is not a number ({error}).") from error
+        return cls.from_dense(np.column_stack(columns) if columns else np.empty(frame.shape))
+
+    @classmethod
+    def from_sparse(cls, X: sparse.spmatrix | sparse.sparray) -> Problem:
+        """Read a scipy.sparse matrix; the stored entries are the observed ones, explicit zeros included.
+
+        Entries stored twice are summed by scipy's own convention, which is refused here when they
+        disagree, as for triplets.
+        """
+        coo = X.tocoo()
+        return cls.from_triplets(coo.row, coo.col, coo.data, _shape(coo.shape))
+
+    @classmethod
+    def coerce(cls, X: object) -> Problem:
+        """Read whatever :func:`rankfall.complete` accepts: array, data frame, scipy.sparse, or Problem."""
+        if isinstance(X, Problem):
+            return X
+        if hasattr(X, "tocoo"):
+            return cls.from_sparse(X)  # type: ignore[arg-type]
+        if hasattr(X, "columns") and hasattr(X, "iloc"):
+            return cls.from_frame(X)  # type: ignore[arg-type]
+        return cls.from_dense(X)  # type: ignore[arg-type]
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    @property
+    def n_rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def n_cols(self) -> int:
+        return self.shape[1]
+
+    @property
+    def n_observed(self) -> int:
+        return self.values.size
+
+    @cached_property
+    def row_counts(self) -> np.ndarray:
+        """Observed entries in every row, shape (n_rows,)."""
+        return np.bincount(self.rows, minlength=self.n_rows)
+
+    @cached_property
+    def col_counts(self) -> np.ndarray:
+        """Observed entries in every column, shape (n_cols,)."""
+        return np.bincount(self.cols, minlength=self.n_cols)
+
+    def oversampling(self, rank: int) -> float:
+        """Observed entries per degree of freedom: ``rho = N / (r (m + n - r))``; infinite at rank 0."""
+        free = rank * (self.n_rows + self.n_cols - rank)
+        return self.n_observed / free if free else float("inf")
+
+    def max_oversampled_rank(self, rho: float = 1.0) -> int:
+        """Largest rank whose oversampling exceeds `rho` (0 if none does)."""
+        ranks = np.arange(1, min(self.shape) + 1)
+        fits = self.n_observed > rho * ranks * (self.n_rows + self.n_cols - ranks)
+        # the free parameters grow with the rank up to min(shape), so the ranks that fit come first
+        return int(np.count_nonzero(fits))
+
+    def deficient(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns with fewer than `rank` observed entries.
+
+        A line needs at least `rank` entries for its `rank` coefficients to be determined.
+        """
+        return np.flatnonzero(self.row_counts < rank), np.flatnonzero(self.col_counts < rank)
+
+    @cached_property
+    def components(self) -> tuple[np.ndarray, np.ndarray]:
+        """Connected components of the bipartite graph whose edges are the observed cells.
+
+        Returns
+        -------
+        row_labels, col_labels : ndarray of int
+            Label of the component of every row and column; -1 for a line without entries. Cells whose
+            row and column lie in different components cannot be determined from the data.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        m, n = self.shape
+        graph = coo_array((np.ones(self.n_observed, bool), (self.rows, self.cols + m)), shape=(m + n, m + n))
+        labels = connected_components(graph, directed=False)[1]
+        counts = np.concatenate([self.row_counts, self.col_counts])
+        labels = np.where(counts > 0, labels, -1)
+        # number them 0, 1, ... in the order in which rows meet them
+        order = {old: new for new, old in enumerate(dict.fromkeys(labels[labels >= 0].tolist()))}
+        labels = np.array([order.get(label, -1) for label in labels.tolist()])
+        return labels[:m], labels[m:]
+
+    @property
+    def n_components(self) -> int:
+        """Number of connected components, lines without entries left out."""
+        return int(self.components[0].max(initial=-1)) + 1
+
+    def determined(self) -> np.ndarray:
+        """Boolean (n_rows, n_cols): cells whose row and column lie in the same component."""
+        row_labels, col_labels = self.components
+        return (row_labels[:, None] == col_labels[None, :]) & (row_labels[:, None] >= 0)
+
+    # -- other forms -----------------------------------------------------------------------------
+
+    def to_dense(self) -> np.ndarray:
+        """Array of shape (n_rows, n_cols) with NaN where nothing was observed."""
+        out = np.full(self.shape, np.nan)
+        out[self.rows, self.cols] = self.values
+        return out
+
+    def to_sparse(self) -> sparse.csr_array:
+        """Compressed sparse rows that store the observed entries, explicit zeros included."""
+        from scipy.sparse import csr_array
+
+        indptr = np.concatenate([[0], np.cumsum(self.row_counts)])
+        return csr_array((self.values.copy(), self.cols.copy(), indptr), shape=self.shape)
+
+    @cached_property
+    def T(self) -> Problem:
+        """The transposed problem."""
+        order = np.lexsort((self.rows, self.cols))
+        return Problem(self.cols[order], self.rows[order], self.values[order], self.shape[::-1])
+
+    def subset(self, mask: np.ndarray) -> Problem:
+        """The problem with only some of the observed entries (boolean mask or indices); same shape."""
+        return Problem(self.rows[mask], self.cols[mask], self.values[mask], self.shape)
+
+    def with_values(self, values: np.ndarray) -> Problem:
+        """The same cells with other values, shape (n_observed,)."""
+        values = np.asarray(values, dtype=np.float64)
+        if values.shape != self.values.shape:
+            raise InputError(f"Expected {self.n_observed} values, got an array of shape {values.shape}.")
+        return Problem(self.rows, self.cols, values, self.shape)
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return f"Problem({m} x {n}, {self.n_observed} observed, {self.n_observed / (m * n):.1%})"
+
+
+def _numbers(values: object) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind == "c":
+        raise InputError("Complex numbers cannot be completed; pass real and imaginary parts one by one.")
+    if array.dtype.kind in "mM":
+        raise InputError("Dates and durations are not numbers; convert them first.")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The data hold something that is not a number ({error}).") from error
+
+
+def _positions(values: object, what: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and np.all(np.isfinite(array)) and np.all(array == np.floor(array)):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise InputError(f"The {what} positions must be whole numbers, not {array.dtype}.")
+    return array.astype(np.int64)
+
+
+def _shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) != 2:
+        raise InputError(f"A matrix has two dimensions; this shape has {len(shape)}.")
+    n_rows, n_cols = int(shape[0]), int(shape[1])
+    if n_rows < 1 or n_cols < 1:
+        raise InputError(f"A {n_rows} x {n_cols} matrix has no cells.")
+    return n_rows, n_cols
+
+
+def _refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> None:
+    bad = np.flatnonzero(np.isinf(values))
+    if bad.size:
+        first = bad[0]
+        more = f" ({bad.size} infinite cells in all)" if bad.size > 1 else ""
+        raise InputError(f"The cell in row {rows[first]}, column {cols[first]} is infinite{more}.")
+
+
+def _merge(
+    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, n_cols: int, duplicates: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort by row, then column, and merge repeated cells."""
+    order = np.lexsort((cols, rows))
+    rows, cols, values = rows[order], cols[order], values[order]
+    first = np.ones(rows.size, bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
+    if first.all():
+        return rows, cols, values
+    group = np.cumsum(first) - 1
+    if duplicates == "error":
+        wrong = np.flatnonzero(values != values[first][group])
+        if wrong.size:
+            at = wrong[0]
+            raise InputError(
+                f"Row {rows[at]}, column {cols[at]} is given twice with different values "
+                f"({values[first][group][at]:g} and {values[at]:g}); "
+                'remove one, or pass duplicates="mean" to average them.'
+            )
+        return rows[first], cols[first], values[first]
+    means = np.bincount(group, weights=values) / np.bincount(group)
+    # a mean of equal numbers may differ from them by rounding: keep them as given
+    equal = np.bincount(group, weights=values != values[first][group]) == 0
+    return rows[first], cols[first], np.where(equal, values[first], means)

@@ -1,0 +1,9 @@
+"""Problems to try things on: synthetic ones whose answer is known, and real tables with holes."""
+
+from __future__ import annotations
+
+from .beijing import beijing
+from .movielens import MovieLens, movielens_100k
+from .synthetic import low_rank, two_by_two
+
+__all__ = ["MovieLens", "beijing", "low_rank", "movielens_100k", "two_by_two"]

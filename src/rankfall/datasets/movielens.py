@@ -1,0 +1,97 @@
+"""Reader for MovieLens-100K, whose terms do not allow us to ship it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+
+from ..errors import InputError
+from ..problem import Problem
+
+_N_RATINGS, _SHAPE, _N_FOLDS = 100_000, (943, 1682), 5
+
+
+@dataclass(frozen=True, eq=False)
+class MovieLens:
+    """The 100,000 ratings in their original order.
+
+    Attributes
+    ----------
+    users, items : ndarray of int64, shape (100000,)
+        Row (0 to 942) and column (0 to 1681) of each rating: the file's identifiers minus one.
+    ratings : ndarray of float64, shape (100000,)
+        Stars, 1 to 5.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
+
+    def problem(self) -> Problem:
+        """All ratings, as a problem of shape (943, 1682)."""
+        return self._part(np.ones(_N_RATINGS, bool))
+
+    def fold(self, k: int) -> tuple[Problem, Problem]:
+        """The usual split number `k`, 1 to 5, as (training, test) problems of shape (943, 1682).
+
+        The test ratings of fold k are number ``(k - 1) * 20000`` to ``k * 20000`` in the original order,
+        as in the distributed files ``u1`` to ``u5``.
+        """
+        if k not in range(1, _N_FOLDS + 1):
+            raise InputError(f"MovieLens-100K has the folds 1 to {_N_FOLDS}; {k} is not one of them.")
+        test = np.arange(_N_RATINGS) // (_N_RATINGS // _N_FOLDS) == k - 1
+        return self._part(~test), self._part(test)
+
+    def _part(self, chosen: np.ndarray) -> Problem:
+        return Problem.from_triplets(self.users[chosen], self.items[chosen], self.ratings[chosen], _SHAPE)
+
+
+def movielens_100k(path: str | PathLike[str]) -> MovieLens:
+    """Read the ratings of MovieLens-100K from a file that you fetched yourself.
+
+    Parameters
+    ----------
+    path : path
+        ``u.data`` of the original archive (https://grouplens.org/datasets/movielens/100k/), or the file
+        ``ml-100k.inter`` that comes with the Python package recbole (in its wheel under
+        ``recbole/dataset_example/ml-100k``). Both hold tab-separated user, item, rating and time, in the
+        same order; the second has a header line.
+
+    Returns
+    -------
+    MovieLens
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not MovieLens-100K in the original order's format.
+
+    Notes
+    -----
+    The data belong to GroupLens; their terms of use forbid redistribution without permission.
+    F. M. Harper and J. A. Konstan (2015). The MovieLens Datasets: History and Context. ACM TiiS 5(4).
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            first = stream.readline()
+        if not first:
+            raise InputError(f"{path} is not MovieLens-100K: it is empty.")
+        table = np.loadtxt(
+            path, dtype=np.int64, delimiter="\t", skiprows=int(first.startswith("user_id")), ndmin=2
+        )
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except InputError:
+        raise
+    except ValueError as error:  # a cell that is no whole number, or bytes that are no text
+        raise InputError(f"{path} is not u.data or ml-100k.inter of MovieLens-100K: {error}.") from error
+    if table.shape != (_N_RATINGS, 4):
+        raise InputError(
+            f"{path} is not MovieLens-100K: expected {_N_RATINGS} lines of 4 numbers, found {table.shape}."
+        )
+    users, items = table[:, 0] - 1, table[:, 1] - 1
+    if min(users.min(), items.min()) < 0 or users.max() >= _SHAPE[0] or items.max() >= _SHAPE[1]:
+        raise InputError(f"{path} is not MovieLens-100K: a user or item number is out of range.")
+    return MovieLens(users, items, table[:, 2].astype(np.float64))

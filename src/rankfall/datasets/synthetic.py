@@ -1,0 +1,205 @@
+"""Synthetic problems with known answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ..errors import InputError
+from ..problem import Problem
+
+# Redrawing a mask stops after this many draws. At the information limit of the usual benchmark
+# (100 x 100, rank 5, rho 1.05) about one draw in a hundred gives every line its entries.
+_MAX_DRAWS = 10_000
+
+
+def low_rank(
+    shape: tuple[int, int],
+    rank: int,
+    observed: float | None = None,
+    oversampling: float | None = None,
+    noise: float = 0.0,
+    condition: float = 1.0,
+    seed: int = 0,
+    min_per_line: int | None = None,
+    mask: Literal["uniform", "guaranteed"] = "uniform",
+) -> tuple[Problem, np.ndarray]:
+    """Some entries of a random matrix of known rank.
+
+    The matrix, the cells that are observed and the noise come from three streams of random numbers, all
+    made from `seed`: the same seed with another noise or another number of entries has the same matrix.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Numbers of rows ``m`` and columns ``n``.
+    rank : int
+        Rank ``r`` of the matrix, from 1 to ``min(m, n)``.
+    observed : float, optional
+        Fraction of the cells that are observed, above 0 and at most 1.
+    oversampling : float, optional
+        Observed entries per degree of freedom, ``rho = N / (r (m + n - r))``, in place of `observed`.
+        Exactly one of the two must be given.
+    noise : float
+        Standard deviation of Gaussian noise on the observed entries, relative to the standard deviation of
+        the matrix's entries.
+    condition : float
+        Ratio of the largest to the smallest singular value. 1 stands for plain Gaussian factors, ``U V^T``
+        with standard normal entries (whose singular values are close, but not equal). Above 1 the
+        spectrum is geometric with exactly this ratio, the singular vectors are uniformly distributed
+        (Haar), and the entries have root mean square 1.
+    seed : int
+        Seed of everything random here.
+    min_per_line : int, optional
+        Fewest observed entries in any row or column; `rank` by default, since a line with fewer cannot be
+        determined.
+    mask : {"uniform", "guaranteed"}
+        "uniform": all sets of ``N`` cells are equally likely, redrawn until every line has `min_per_line`
+        of them. "guaranteed": every line first gets `min_per_line` random entries, the rest is uniform.
+        Recovery rates depend on this choice; state it beside them.
+
+    Returns
+    -------
+    problem : Problem
+        The observed entries, with noise if any.
+    truth : ndarray of float64, shape (m, n)
+        The whole matrix, without noise.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, if there are too few entries to give every line `min_per_line`, or
+        if redrawing a uniform mask does not succeed in reasonable time.
+    """
+    m, n = _check_shape(shape)
+    if not 1 <= rank <= min(m, n):
+        raise InputError(f"The rank of a {m} x {n} matrix lies between 1 and {min(m, n)}; {rank} does not.")
+    if not condition >= 1 or not np.isfinite(condition):
+        raise InputError(f"condition must be a finite number, at least 1; it is {condition}.")
+    if not noise >= 0 or not np.isfinite(noise):
+        raise InputError(f"noise must be a finite number, zero or more; it is {noise}.")
+    n_observed = _count(m, n, rank, observed, oversampling)
+    least = rank if min_per_line is None else int(min_per_line)
+    if not 0 <= least <= min(m, n):
+        raise InputError(f"min_per_line must lie between 0 and {min(m, n)}; it is {least}.")
+    if n_observed < least * max(m, n):
+        raise InputError(
+            f"{n_observed} observed entries cannot give each of {max(m, n)} lines {least} of them: "
+            "observe more, or lower min_per_line."
+        )
+    masks = {"uniform": _uniform_cells, "guaranteed": _guaranteed_cells}
+    if mask not in masks:
+        raise InputError(f'mask must be "uniform" or "guaranteed", not {mask!r}.')
+
+    factors, cells, noises = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+    truth = _matrix(m, n, rank, condition, factors)
+    rows, cols = np.divmod(masks[mask](m, n, n_observed, least, cells), n)
+    values = truth[rows, cols]
+    if noise:
+        values = values + noise * truth.std() * noises.standard_normal(values.size)
+    return Problem.from_triplets(rows, cols, values, shape=(m, n)), truth
+
+
+def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
+    r"""The 2 x 2 family on which gradient descent can be trapped at rank two.
+
+    Three entries of ``[[1, e], [?, 1]]`` are observed; the completion of rank one is ``? = 1/e``. For depth
+    ``L > 2`` there is a window of `e` in which a local minimum of rank two exists although the one of rank
+    one is cheaper: ``e`` from about 0.4555 to 0.4998 for ``L = 3``, 0.283 to 0.354 for ``L = 4``.
+
+    Parameters
+    ----------
+    e : float
+        The entry in the first row, second column; finite and not zero.
+
+    Returns
+    -------
+    problem : Problem
+        The three observed entries.
+    truth : ndarray of float64, shape (2, 2)
+        The completion of rank one.
+    """
+    if e == 0 or not np.isfinite(e):
+        raise InputError(f"e must be finite and not zero (the rank-one completion is 1/e); it is {e}.")
+    truth = np.array([[1.0, e], [1.0 / e, 1.0]])
+    rows, cols = np.array([0, 0, 1]), np.array([0, 1, 1])
+    return Problem.from_triplets(rows, cols, truth[rows, cols], shape=(2, 2)), truth
+
+
+def _check_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    if len(shape) != 2 or min(shape) < 1:
+        raise InputError(f"shape must be two positive numbers, rows and columns; it is {shape}.")
+    return int(shape[0]), int(shape[1])
+
+
+def _count(m: int, n: int, rank: int, observed: float | None, oversampling: float | None) -> int:
+    if (observed is None) == (oversampling is None):
+        raise InputError(
+            "Give either observed (a fraction of the cells) or oversampling (rho), and not both."
+        )
+    if oversampling is not None:
+        count = round(oversampling * rank * (m + n - rank)) if np.isfinite(oversampling) else -1
+        if not 1 <= count <= m * n:
+            largest = m * n / (rank * (m + n - rank))
+            raise InputError(
+                f"oversampling {oversampling} asks for {max(count, 0)} of {m * n} cells; "
+                f"at rank {rank} it must be positive and at most {largest:.4g}."
+            )
+        return count
+    assert observed is not None
+    if not 0 < observed <= 1:
+        raise InputError(f"observed is a fraction of the cells, above 0 and at most 1; it is {observed}.")
+    return max(1, round(observed * m * n))
+
+
+def _matrix(m: int, n: int, rank: int, condition: float, rng: np.random.Generator) -> np.ndarray:
+    if condition == 1:
+        return rng.standard_normal((m, rank)) @ rng.standard_normal((n, rank)).T
+    spectrum = np.geomspace(1.0, 1.0 / condition, rank)
+    spectrum *= np.sqrt(m * n / np.sum(spectrum**2))
+    return (_haar_frame(m, rank, rng) * spectrum) @ _haar_frame(n, rank, rng).T
+
+
+def _haar_frame(n: int, rank: int, rng: np.random.Generator) -> np.ndarray:
+    q, r = np.linalg.qr(rng.standard_normal((n, rank)))
+    # QR alone fixes signs by the algorithm's convention; with a positive diagonal of R the law is Haar's
+    return q * np.where(np.diag(r) < 0, -1.0, 1.0)
+
+
+def _uniform_cells(m: int, n: int, count: int, least: int, rng: np.random.Generator) -> np.ndarray:
+    for _ in range(_MAX_DRAWS):
+        cells = rng.choice(m * n, size=count, replace=False, shuffle=False)
+        if least == 0:
+            return cells
+        rows, cols = np.divmod(cells, n)
+        if min(np.bincount(rows, minlength=m).min(), np.bincount(cols, minlength=n).min()) >= least:
+            return cells
+    raise InputError(
+        f"None of {_MAX_DRAWS} uniform masks of {count} cells had at least {least} in every row and column: "
+        'use mask="guaranteed", observe more, or lower min_per_line.'
+    )
+
+
+def _guaranteed_cells(m: int, n: int, count: int, least: int, rng: np.random.Generator) -> np.ndarray:
+    taken = np.zeros((m, n), bool)
+    # the longer side first: most of the shorter side's entries then come for free
+    for lines in (taken, taken.T) if m >= n else (taken.T, taken):
+        _top_up(lines, least, rng)
+    left = count - int(np.count_nonzero(taken))
+    if left < 0:
+        raise InputError(
+            f"{count} observed entries are too few to give every line {least} random ones "
+            f"(this draw took {count - left}): observe more, or lower min_per_line."
+        )
+    free = np.flatnonzero(~taken.ravel())
+    taken.ravel()[rng.choice(free, size=left, replace=False, shuffle=False)] = True
+    return np.flatnonzero(taken.ravel())
+
+
+def _top_up(lines: np.ndarray, least: int, rng: np.random.Generator) -> None:
+    """Mark random cells, in place, until every line (first axis) holds at least `least`."""
+    for line in lines:
+        lacking = least - int(np.count_nonzero(line))
+        if lacking > 0:
+            line[rng.choice(np.flatnonzero(~line), size=lacking, replace=False)] = True

@@ -1,0 +1,21 @@
+"""Sums over the observed entries of every chain, without ever holding chains x entries x width numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from .passes import OPTIONS, dot
+
+
+@njit(parallel=True, **OPTIONS)
+def mean_squares(left, right, rows, cols, values):
+    """Mean of ``(left[i] . right[j] - x_ij)^2`` over the entries; left (c, m, k), right (c, n, k)."""
+    out = np.empty(left.shape[0])
+    for c in prange(left.shape[0]):
+        total = 0.0
+        for e in range(values.size):
+            gap = np.float64(dot(left[c, rows[e]], right[c, cols[e]], left.shape[2])) - values[e]
+            total += gap * gap
+        out[c] = total / values.size
+    return out

@@ -1,0 +1,122 @@
+"""What moves the weights: stochastic or full-batch gradient descent, as plain settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from ..errors import InputError
+from .schedules import Schedule, as_schedule, largest
+
+Sampling = Literal["replacement", "distinct", "epochs"]
+
+
+@dataclass(frozen=True, eq=False)
+class SGD:
+    """Stochastic gradient descent on the regularised loss.
+
+    One step with a batch of b observed entries:
+    ``W_l <- (1 - 2 lr ridge) W_l - (lr / b) sum over the batch of (A_ij - x_ij) grad_l A_ij``.
+
+    Parameters
+    ----------
+    lr, ridge : float, ndarray of shape (n_steps,), or schedule
+        Learning rate and ridge; ``2 lr ridge`` must stay below 1.
+    n_steps : int
+        Number of steps.
+    batch_size : int
+        Entries per step.
+    sampling : {"replacement", "distinct", "epochs"}
+        Independent uniform entries; `batch_size` different entries at every step; or a fresh
+        permutation for every epoch, whose last batch may be short and is averaged over its own size.
+    entries : ndarray of int, shape (n_steps,) or (n_steps, batch_size), optional
+        The entries to use, as positions in the problem's list of entries; replaces `sampling`. All
+        chains use the same ones.
+    """
+
+    lr: Schedule
+    ridge: Schedule
+    n_steps: int
+    batch_size: int = 1
+    sampling: Sampling = "replacement"
+    entries: np.ndarray | None = None
+
+    def __init__(
+        self,
+        lr: float | np.ndarray | Schedule,
+        ridge: float | np.ndarray | Schedule,
+        n_steps: int,
+        batch_size: int = 1,
+        sampling: Sampling = "replacement",
+        entries: np.ndarray | None = None,
+    ) -> None:
+        lr, ridge = _checked(self, lr, ridge, n_steps)
+        if sampling not in get_args(Sampling):
+            raise InputError(f'sampling must be "replacement", "distinct" or "epochs", not {sampling!r}.')
+        if entries is not None:
+            entries = np.array(entries)
+            if entries.dtype.kind not in "iu" or entries.ndim not in (1, 2) or entries.shape[0] != n_steps:
+                raise InputError(f"entries must be whole numbers of shape ({n_steps},) or ({n_steps}, batch_size).")
+            entries = entries.reshape(n_steps, -1).astype(np.int64)
+            entries.flags.writeable = False
+            if batch_size not in (1, entries.shape[1]):
+                raise InputError(f"entries gives {entries.shape[1]} per step, batch_size says {batch_size}.")
+            batch_size = entries.shape[1]
+        if int(batch_size) != batch_size or batch_size < 1:
+            raise InputError(f"batch_size must be a positive whole number, not {batch_size}.")
+        object.__setattr__(self, "batch_size", int(batch_size))
+        object.__setattr__(self, "sampling", sampling)
+        object.__setattr__(self, "entries", entries)
+
+    def check(self, n_observed: int) -> None:
+        """Raise InputError if the settings do not fit a problem with this many entries."""
+        if self.entries is not None:
+            if self.entries.size and not (self.entries.min() >= 0 and self.entries.max() < n_observed):
+                raise InputError(f"entries must lie between 0 and {n_observed - 1}.")
+        elif self.sampling != "replacement" and self.batch_size > n_observed:
+            raise InputError(
+                f'A batch of {self.batch_size} cannot be drawn with sampling="{self.sampling}" from '
+                f"{n_observed} observed entries."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class GD:
+    """Gradient descent: every step uses all observed entries.
+
+    Parameters
+    ----------
+    lr, ridge : float, ndarray of shape (n_steps,), or schedule
+    n_steps : int
+    """
+
+    lr: Schedule
+    ridge: Schedule
+    n_steps: int
+
+    def __init__(
+        self, lr: float | np.ndarray | Schedule, ridge: float | np.ndarray | Schedule, n_steps: int
+    ) -> None:
+        _checked(self, lr, ridge, n_steps)
+
+    def check(self, n_observed: int) -> None:
+        """Every problem will do."""
+
+
+def _checked(
+    optimiser: SGD | GD, lr: float | np.ndarray | Schedule, ridge: float | np.ndarray | Schedule, n_steps: int
+) -> tuple[Schedule, Schedule]:
+    """Set the three fields that both optimisers share."""
+    if int(n_steps) != n_steps or n_steps < 0:
+        raise InputError(f"n_steps must be a whole number, 0 or more, not {n_steps}.")
+    n_steps = int(n_steps)
+    lr = as_schedule(lr, "lr", n_steps)
+    ridge = as_schedule(ridge, "ridge", n_steps)
+    if 2 * largest(lr) * largest(ridge) >= 1:
+        raise InputError("2 lr ridge must stay below 1; otherwise one step would decay the weights past zero.")
+    object.__setattr__(optimiser, "lr", lr)
+    object.__setattr__(optimiser, "ridge", ridge)
+    object.__setattr__(optimiser, "n_steps", n_steps)
+    return lr, ridge

@@ -1,0 +1,96 @@
+"""What a run records, and how it is measured between kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import InputError
+from ..network import Network
+from ..problem import Problem
+
+OBSERVABLES = ("singular_values", "train_loss", "rank", "imbalance", "weights")
+
+
+@dataclass(frozen=True)
+class Record:
+    """When and what to record; never changes a bit of the run.
+
+    Parameters
+    ----------
+    every : int
+        Record at the steps 0, every, 2 every, ... and at the last one.
+    what : tuple of str
+        Any of "singular_values" (of A), "train_loss" (``1/(2N) sum (A_ij - x_ij)^2``, without the
+        ridge), "rank" (numerical rank of A), "imbalance" (the largest operator norm of
+        ``W_l^T W_l - W_{l-1} W_{l-1}^T``) and "weights" (snapshots, from which `replay` can start).
+    extra : mapping of str to function
+        Further observables: each function is called with the :class:`Network` of one chain and returns
+        a number or an array whose shape does not change.
+    rank_tol : float
+        The numerical rank counts singular values above `rank_tol` times the largest, and above 1e-12
+        times the norm of the observed entries.
+    """
+
+    every: int = 1000
+    what: tuple[str, ...] = ("singular_values", "train_loss", "rank")
+    extra: Mapping[str, Callable[[Network], np.ndarray]] = field(default_factory=dict)
+    rank_tol: float = 1e-2
+
+    def __post_init__(self) -> None:
+        if int(self.every) != self.every or self.every < 1:
+            raise InputError(f"every must be a positive whole number, not {self.every}.")
+        what = (self.what,) if isinstance(self.what, str) else tuple(self.what)
+        unknown = [name for name in what if name not in OBSERVABLES]
+        if unknown:
+            raise InputError(f"{unknown[0]!r} cannot be recorded; choose from {', '.join(OBSERVABLES)}, or use extra.")
+        clash = [name for name in self.extra if name in OBSERVABLES]
+        if clash:
+            raise InputError(f"{clash[0]!r} is the name of a built-in observable; choose another.")
+        object.__setattr__(self, "every", int(self.every))
+        object.__setattr__(self, "what", what)
+
+    def steps(self, start: int, stop: int) -> np.ndarray:
+        """The steps at which a run from `start` to `stop` is recorded."""
+        return np.unique(np.append(np.arange(start, stop, self.every), stop))
+
+
+def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.ndarray]:
+    """Observables of an ensemble, each with a leading axis of chains ("weights" is kept elsewhere)."""
+    out: dict[str, np.ndarray] = {}
+    if "singular_values" in record.what or "rank" in record.what:
+        s = network.singular_values().astype(np.float64)
+        if "singular_values" in record.what:
+            out["singular_values"] = s
+        if "rank" in record.what:
+            floor = np.maximum(record.rank_tol * s[:, :1], 1e-12 * np.linalg.norm(problem.values))
+            out["rank"] = np.count_nonzero(s > floor, axis=-1)
+    if "train_loss" in record.what:
+        out["train_loss"] = data_loss(network, problem)
+    if "imbalance" in record.what:
+        out["imbalance"] = imbalance(network)
+    for name, function in record.extra.items():
+        chains = range(network.n_chains or 0)
+        out[name] = np.stack([np.asarray(function(network.chain(k)), dtype=np.float64) for k in chains])
+    return out
+
+
+def data_loss(network: Network, problem: Problem) -> np.ndarray:
+    """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
+    from .measuring import mean_squares
+
+    left, right = network.thin_factors()
+    right = np.ascontiguousarray(np.swapaxes(right, -1, -2))
+    left = np.ascontiguousarray(left)
+    return 0.5 * mean_squares(left, right, problem.rows, problem.cols, problem.values)
+
+
+def imbalance(network: Network) -> np.ndarray:
+    """``max_l |W_l^T W_l - W_{l-1} W_{l-1}^T|`` (operator norms), shape (n_chains,)."""
+    gaps = [
+        np.swapaxes(V, -1, -2) @ V - W @ np.swapaxes(W, -1, -2)
+        for W, V in zip(network.weights, network.weights[1:], strict=False)
+    ]
+    return np.max([np.linalg.norm(D.astype(np.float64), 2, axis=(-2, -1)) for D in gaps], axis=0)

@@ -1,0 +1,69 @@
+"""Collects what a Record asks for while a run goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..problem import Problem
+from .record import Record, measure
+from .state import State
+from .trace import Snapshots
+
+
+class Recorder:
+    """Measures a state at given steps.
+
+    Attributes
+    ----------
+    steps : ndarray of int64, shape (n_records,)
+        When to measure.
+    taken : int
+        Records made so far.
+    """
+
+    def __init__(self, record: Record, problem: Problem, state: State, steps: np.ndarray) -> None:
+        self.record = record
+        self.problem = problem
+        self.state = state
+        self.steps = steps
+        self.taken = 0
+        self.columns: dict[str, np.ndarray] = {}
+        if "weights" in record.what:
+            n_records, n_chains = steps.size, state.n_chains
+            self.columns["_buffers"] = np.zeros((n_records, *state.buffer.shape), state.buffer.dtype)
+            self.columns["_scales"] = np.zeros((n_records, n_chains))
+            self.columns["_widths"] = np.zeros((n_records, *state.widths.shape), np.int64)
+
+    def take(self, index: int) -> None:
+        """Measure all running chains as record number `index`."""
+        state = self.state
+        for members in state.groups(np.flatnonzero(state.running)):
+            network = state.ensemble(members)
+            for name, values in measure(network, self.problem, self.record).items():
+                column = self._column(name, values)
+                where = (members, index, slice(0, values.shape[1])) if values.ndim == 2 else (members, index)
+                if name == "singular_values":
+                    # a deflated chain has fewer: the others are zero
+                    column[members, index] = 0.0
+                column[where] = values
+        if "_buffers" in self.columns:
+            self.columns["_buffers"][index] = state.buffer
+            self.columns["_scales"][index] = state.scales
+            self.columns["_widths"][index] = state.widths
+        self.taken = index + 1
+
+    def _column(self, name: str, values: np.ndarray) -> np.ndarray:
+        if name not in self.columns:
+            shape = (self.state.n_chains, self.steps.size, *values.shape[1:])
+            whole = values.dtype.kind in "iu"
+            self.columns[name] = np.full(shape, -1 if whole else np.nan, np.int64 if whole else np.float64)
+        return self.columns[name]
+
+    def result(self) -> dict[str, object]:
+        """The records made so far, as keyword arguments of Trace."""
+        n = self.taken
+        snapshots = None
+        if "_buffers" in self.columns:
+            snapshots = Snapshots(*(self.columns[name][:n] for name in ("_buffers", "_scales", "_widths")))
+        measured = {name: c[:, :n] for name, c in self.columns.items() if not name.startswith("_")}
+        return {"steps": self.steps[:n], "measured": measured, "snapshots": snapshots}

@@ -1,0 +1,129 @@
+"""Learning rates and ridges that change during a run; a kernel only ever sees their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value at every step."""
+
+    value: float
+
+    def values(self, start: int, stop: int) -> np.ndarray:
+        """One number stands for all the steps start..stop-1."""
+        return np.array([self.value], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From `first` to `last` in a straight line over `n_steps` steps, `last` afterwards."""
+
+    first: float
+    last: float
+    n_steps: int
+
+    def values(self, start: int, stop: int) -> np.ndarray:
+        """Values at the steps start..stop-1."""
+        return self.first + (self.last - self.first) * _fraction(start, stop, self.n_steps)
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """From `first` to `last` by a constant factor per step over `n_steps` steps, `last` afterwards."""
+
+    first: float
+    last: float
+    n_steps: int
+
+    def __post_init__(self) -> None:
+        if not (self.first > 0 and self.last > 0):
+            raise InputError("A geometric schedule needs two positive ends.")
+
+    def values(self, start: int, stop: int) -> np.ndarray:
+        """Values at the steps start..stop-1."""
+        return self.first * (self.last / self.first) ** _fraction(start, stop, self.n_steps)
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """Constant pieces: ``levels[k]`` from step ``starts[k]`` on; ``starts[0]`` is 0."""
+
+    starts: tuple[int, ...]
+    levels: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "starts", tuple(int(s) for s in self.starts))
+        object.__setattr__(self, "levels", tuple(float(v) for v in self.levels))
+        increasing = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
+        if len(self.starts) != len(self.levels) or not self.starts or self.starts[0] != 0 or not increasing:
+            raise InputError("Piecewise needs as many levels as starts, and starts that increase from 0.")
+
+    def values(self, start: int, stop: int) -> np.ndarray:
+        """Values at the steps start..stop-1 (one number if they are all equal)."""
+        starts, levels = np.array(self.starts), np.array(self.levels)
+        ends = np.searchsorted(starts, [start, max(start, stop - 1)], side="right") - 1
+        if ends[0] == ends[1]:
+            return levels[ends[:1]]
+        return levels[np.searchsorted(starts, np.arange(start, stop), side="right") - 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """One value for each step."""
+
+    listed: np.ndarray
+
+    def values(self, start: int, stop: int) -> np.ndarray:
+        """Values at the steps start..stop-1."""
+        return self.listed[start:stop]
+
+
+Schedule = Constant | Linear | Geometric | Piecewise | Listed
+
+
+def as_schedule(value: float | Sequence[float] | np.ndarray | Schedule, name: str, n_steps: int) -> Schedule:
+    """A schedule from a number, an array of length `n_steps`, or a schedule; refuses negative values."""
+    if not isinstance(value, (Constant, Linear, Geometric, Piecewise, Listed)):
+        try:
+            numbers = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} must be a number, an array or a schedule, not {value!r}.") from None
+        if numbers.ndim == 0:
+            value = Constant(float(numbers))
+        elif numbers.shape == (n_steps,):
+            value = Listed(numbers)
+        else:
+            raise InputError(f"{name} has shape {numbers.shape}; give one number or one for each of {n_steps} steps.")
+    lowest, highest = _range(value)
+    if not (lowest >= 0 and highest < np.inf):
+        raise InputError(f"{name} must be finite and not negative.")
+    return value
+
+
+def largest(schedule: Schedule) -> float:
+    """The largest value a schedule takes."""
+    return _range(schedule)[1]
+
+
+def _range(schedule: Schedule) -> tuple[float, float]:
+    match schedule:
+        case Constant(value):
+            ends = np.array([value])
+        case Linear(first, last) | Geometric(first, last):
+            ends = np.array([first, last])
+        case Piecewise(_, levels):
+            ends = np.array(levels)
+        case Listed():
+            ends = schedule.listed
+    return (float(ends.min()), float(ends.max())) if ends.size else (0.0, 0.0)
+
+
+def _fraction(start: int, stop: int, n_steps: int) -> np.ndarray:
+    return np.minimum(np.arange(start, stop) / max(n_steps - 1, 1), 1.0)

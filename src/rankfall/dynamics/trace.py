@@ -1,0 +1,143 @@
+"""What a run left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import InputError
+from ..network import Network
+from ..problem import Problem
+from .optimisers import GD, SGD
+from .state import unpack
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """Stored weights at the records, exactly as the kernel held them, so that `replay` can start there.
+
+    Attributes
+    ----------
+    buffers : ndarray, shape (n_records, n_chains, room)
+    scales : ndarray, shape (n_records, n_chains)
+    widths : ndarray of int64, shape (n_records, n_chains, depth + 1)
+    """
+
+    buffers: np.ndarray
+    scales: np.ndarray
+    widths: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The record of one run of :func:`rankfall.train`.
+
+    Attributes
+    ----------
+    steps : ndarray of int64, shape (n_records,)
+        Steps done when the records were made.
+    measured : dict of str to ndarray, shape (n_chains, n_records, ...)
+        Everything recorded, by name. After a chain has diverged: NaN, and -1 for the rank.
+    diverged : ndarray of bool, shape (n_chains,)
+        Chains that stopped because a residual exploded or was not a number.
+    n_steps : ndarray of int64, shape (n_chains,)
+        Steps each chain made.
+    stable_lr : ndarray, shape (n_chains,)
+        For a chain that diverged, a learning rate that would probably have been stable; else NaN.
+    deflation_bound : ndarray, shape (n_chains,)
+        Sum of the bounds of Theorem 4 over all deflations: how far they can have moved A at the
+        moments they were made.
+    networks : tuple of Network
+        The last weights of every chain.
+    problem, start, optimiser
+        What the run was made from; with `seed` and `chains` they are all that :func:`replay` needs.
+    seed : int
+    chains : ndarray of int64, shape (n_chains,)
+        Global chain numbers (they select the random streams).
+    dtype : str
+    deflate : float or None
+    seconds : float
+        Wall-clock time of the run (of the last part, if it was resumed).
+    snapshots : Snapshots or None
+        Present when "weights" were recorded.
+    """
+
+    steps: np.ndarray
+    measured: dict[str, np.ndarray]
+    diverged: np.ndarray
+    n_steps: np.ndarray
+    stable_lr: np.ndarray
+    deflation_bound: np.ndarray
+    networks: tuple[Network, ...]
+    problem: Problem
+    start: Network
+    optimiser: SGD | GD
+    seed: int
+    chains: np.ndarray
+    dtype: str
+    deflate: float | None
+    seconds: float
+    snapshots: Snapshots | None = field(default=None, repr=False)
+
+    @property
+    def n_chains(self) -> int:
+        return self.chains.size
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Singular values of A, decreasing, shape (n_chains, n_records, k)."""
+        return self._recorded("singular_values")
+
+    @property
+    def train_loss(self) -> np.ndarray:
+        """``1/(2N) sum (A_ij - x_ij)^2`` over the observed entries, shape (n_chains, n_records)."""
+        return self._recorded("train_loss")
+
+    @property
+    def train_rmse(self) -> np.ndarray:
+        """Root of the mean squared residual, ``sqrt(2 train_loss)``, shape (n_chains, n_records)."""
+        return np.sqrt(2 * self.train_loss)
+
+    @property
+    def rank(self) -> np.ndarray:
+        """Numerical rank of A, shape (n_chains, n_records); -1 after divergence."""
+        return self._recorded("rank")
+
+    @property
+    def imbalance(self) -> np.ndarray:
+        """``max_l |W_l^T W_l - W_{l-1} W_{l-1}^T|``, shape (n_chains, n_records)."""
+        return self._recorded("imbalance")
+
+    def final(self, chain: int = 0) -> Network:
+        """The last weights of one chain."""
+        return self.networks[chain]
+
+    def finals(self) -> list[Network]:
+        """The last weights of every chain."""
+        return list(self.networks)
+
+    def weights(self, chain: int, record: int) -> Network:
+        """The weights of one chain at one record (an index into `steps`)."""
+        if self.snapshots is None:
+            raise InputError('The weights were not recorded; put "weights" into Record(what=...).')
+        s = self.snapshots
+        return unpack(
+            s.buffers[record, [chain]], s.scales[record, [chain]], s.widths[record, [chain]]
+        ).chain(0)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings of the run in plain types."""
+        from .archive import describe
+
+        return describe(self)
+
+    def _recorded(self, name: str) -> np.ndarray:
+        if name not in self.measured:
+            raise InputError(f"{name!r} was not recorded; put it into Record(what=...).")
+        return self.measured[name]
+
+    def __repr__(self) -> str:
+        gone = f", {self.diverged.sum()} diverged" if self.diverged.any() else ""
+        return f"Trace({self.n_chains} chains, {self.steps.size} records, {self.n_steps.max()} steps{gone})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..problem import Problem
-from . import kernels
+from . import batches, kernels
 from .optimisers import GD, SGD
 from .state import State
 from .streams import stream_key
@@ -39,6 +39,8 @@ class Engine:
         self.sampling = kernels.PRESCRIBED
         if isinstance(optimiser, SGD) and optimiser.entries is None:
             self.sampling = _CODES[optimiser.sampling]
+            if self.sampling == kernels.DISTINCT and optimiser.batch_size == 1:
+                self.sampling = kernels.REPLACEMENT
         n_orders = self.values.size if self.sampling == kernels.EPOCHS else 0
         state.orders = np.zeros((state.n_chains, n_orders), np.int32)
 
@@ -53,29 +55,24 @@ class Engine:
 
     def _call(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
+        lr, ridge = optimiser.lr.values(start, stop), optimiser.ridge.values(start, stop)
+        weights = (state.buffer, state.widths)
+        fate = (state.clock, state.running, state.limits, self.tiny)
+        data = (self.rows, self.cols, self.values)
+        if isinstance(optimiser, GD):
+            batches.advance_full(*weights, *fate, *data, lr, ridge, stop - start)
+            return
         entries = np.zeros((0, 1), np.int64)
-        if isinstance(optimiser, SGD) and optimiser.entries is not None:
+        if optimiser.entries is not None:
             entries = optimiser.entries[start:stop]
-        kernels.advance_single(
-            state.buffer,
-            state.widths,
-            state.scales,
-            state.clock,
-            state.running,
-            state.limits,
-            self.tiny,
-            self.rows,
-            self.cols,
-            self.values,
-            state.orders,
-            entries,
-            optimiser.lr.values(start, stop),
-            optimiser.ridge.values(start, stop),
-            stop - start,
-            self.key,
-            state.chains,
-            self.sampling,
-        )
+        arguments = (
+            *weights, state.scales, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
+            state.chains, self.sampling,
+        )  # fmt: skip
+        if optimiser.batch_size == 1:
+            kernels.advance_single(*arguments)
+        else:
+            batches.advance_batches(*arguments, optimiser.batch_size)
 
 
 def make_engine(problem: Problem, optimiser: SGD | GD, state: State, seed: int) -> Engine:

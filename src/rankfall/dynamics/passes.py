@@ -96,3 +96,42 @@ def fold(flat, scale, tiny):
     for k in range(flat.size):
         w = flat[k] * factor
         flat[k] = w if abs(w) >= tiny else flat.dtype.type(0)
+
+
+@njit(**OPTIONS)
+def times_transposed(X, W, out, count):
+    """``out[e] = W X[e]`` for the first `count` rows; every row of W is used for all e while it is in cache."""
+    n_rows, n_cols = W.shape
+    for k in range(n_rows):
+        for e in range(count):
+            total = W.dtype.type(0)
+            for j in range(n_cols):
+                total += W[k, j] * X[e, j]
+            out[e, k] = total
+
+
+@njit(**OPTIONS)
+def times(X, W, out, count):
+    """``out[e] = W^T X[e]`` for the first `count` rows."""
+    n_rows, n_cols = W.shape
+    for e in range(count):
+        for j in range(n_cols):
+            out[e, j] = 0
+    for k in range(n_rows):
+        for e in range(count):
+            x = X[e, k]
+            for j in range(n_cols):
+                out[e, j] += x * W[k, j]
+
+
+@njit(**OPTIONS)
+def subtract_products(W, decay, coef, B, F, count):
+    """``W <- decay W - coef sum_e B[e] F[e]^T`` over the first `count` rows of B and F."""
+    n_rows, n_cols = W.shape
+    for k in range(n_rows):
+        for j in range(n_cols):
+            W[k, j] *= decay
+        for e in range(count):
+            step = coef * B[e, k]
+            for j in range(n_cols):
+                W[k, j] -= step * F[e, j]

@@ -1,0 +1,177 @@
+"""From a :class:`Completion` to the plain tables of its report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..problem import Problem
+from ..report import HeatMaps, History, RankErrors, ReportTables, TextTable
+from .result import Completion
+
+# A heat map has at most this many pixels a side, a line chart this many points a line.
+_MAX_PIXELS, _MAX_POINTS = 300, 400
+
+
+def report_tables(
+    completion: Completion,
+    *,
+    title: str = "Completed matrix",
+    value_label: str = "value",
+    error_label: str = "root mean square error",
+    row_label: str = "rows",
+    col_label: str = "columns",
+    comparison: TextTable | None = None,
+) -> ReportTables:
+    """What the report of a completion shows.
+
+    Parameters
+    ----------
+    completion : Completion
+        The result.
+    title : str
+        Name of the data, for example the file name.
+    value_label, error_label : str
+        What the cells and the errors are, with the unit.
+    row_label, col_label : str
+        What rows and columns are, in the plural.
+    comparison : TextTable, optional
+        Other methods on the same data.
+
+    Returns
+    -------
+    ReportTables
+        To be given to :func:`rankfall.report.render`.
+    """
+    problem = completion.problem
+    (m, n), share = problem.shape, problem.n_observed / (problem.n_rows * problem.n_cols)
+    return ReportTables(
+        title=title,
+        subtitle=f"{m:,} × {n:,} matrix, {problem.n_observed:,} cells observed",
+        headline=_headline(completion, share),
+        outcome=completion.outcome.value.capitalize(),
+        advice=completion.outcome.advice,
+        warnings=completion.warnings,
+        history=_history(completion),
+        errors=_errors(completion, error_label),
+        heat_maps=heat_maps(completion, value_label, row_label, col_label),
+        path=_path(completion),
+        comparison=comparison,
+        identifiability=_identifiability(completion),
+        settings=tuple((name, _short(value)) for name, value in completion.settings.items()),
+        versions=tuple(completion.versions.items()),
+    )
+
+
+def heat_maps(completion: Completion, label: str, row_label: str, col_label: str) -> HeatMaps:
+    """The matrix before and after at evenly spaced rows and columns, all of them if they are few.
+
+    Cells are picked, not averaged: an average would hide the holes, which are what the picture is about.
+    """
+    problem = completion.problem
+    rows, cols = (_spread(size, _MAX_PIXELS) for size in problem.shape)
+    before = _cells(problem, rows, cols)
+    after = np.where(np.isnan(before), completion.predict(rows[:, None], cols[None, :]), before)
+    return HeatMaps(before, after, problem.shape, label, row_label, col_label)
+
+
+def _spread(size: int, at_most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, size - 1, min(size, at_most)).round().astype(np.int64))
+
+
+def _cells(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """The observed entries in some rows and columns, NaN elsewhere, without the whole matrix in memory."""
+    row_at, col_at = np.full(problem.n_rows, -1), np.full(problem.n_cols, -1)
+    row_at[rows], col_at[cols] = np.arange(rows.size), np.arange(cols.size)
+    i, j = row_at[problem.rows], col_at[problem.cols]
+    inside = (i >= 0) & (j >= 0)
+    out = np.full((rows.size, cols.size), np.nan)
+    out[i[inside], j[inside]] = problem.values[inside]
+    return out
+
+
+def _headline(completion: Completion, share: float) -> tuple[tuple[str, str], ...]:
+    held_out = completion.validation_rmse
+    error = (
+        ("RMSE, held-out cells", held_out) if np.isfinite(held_out) else ("RMSE, fit", completion.train_rmse)
+    )
+    return (
+        ("rank", str(completion.rank)),
+        (error[0], f"{error[1]:.3g}"),
+        ("observed", f"{share:.1%}"),
+        ("time", f"{completion.seconds:.1f} s"),
+    )
+
+
+def _history(completion: Completion) -> History | None:
+    history = completion.history
+    if not history or history["step"].size < 2:
+        return None
+    at = _spread(history["step"].size, _MAX_POINTS)
+    return History(history["step"][at], history["singular_values"][at], history["ridge"][at], completion.rank)
+
+
+def _errors(completion: Completion, label: str) -> RankErrors | None:
+    path = completion.path
+    if not len(path):
+        return None
+    chosen = np.flatnonzero(path["chosen"].to_numpy(dtype=bool))
+    return RankErrors(
+        path["rank"].to_numpy(),
+        path["train"].to_numpy(),
+        path["validation"].to_numpy(),
+        int(chosen[0]) if chosen.size else None,
+        label,
+    )
+
+
+def _path(completion: Completion) -> TextTable | None:
+    path = completion.path
+    if not len(path):
+        return None
+    columns = (
+        ("rank", "rank", "d"),
+        ("oversampling", "oversampling", ".2f"),
+        ("ridge", "ridge", ".2g"),
+        ("SGD training", "sgd_train", ".4g"),
+        ("SGD held-out", "sgd_validation", ".4g"),
+        ("refit training", "train", ".4g"),
+        ("refit held-out", "validation", ".4g"),
+        ("SGD steps", "steps", ",.0f"),
+    )
+    # a column that was never measured (held-out errors of exact data, say) would be all dashes
+    shown = [column for column in columns if path[column[1]].notna().any()]
+    cells = [[_number(value, style) for value in path[name]] for _, name, style in shown]
+    marked = np.flatnonzero(path["chosen"].to_numpy(dtype=bool))
+    return TextTable(
+        tuple(title for title, _, _ in shown),
+        tuple(zip(*cells, strict=True)),
+        int(marked[0]) if marked.size else None,
+    )
+
+
+def _number(value: float, style: str) -> str:
+    return format(value, style) if np.isfinite(value) else "–"
+
+
+def _identifiability(completion: Completion) -> tuple[tuple[str, str], ...]:
+    problem, rank = completion.problem, completion.rank
+    short_rows, short_cols = problem.deficient(rank)
+    local = completion.identifiability.local
+    unique = (
+        "not checked"
+        if local is None
+        else "yes"
+        if local.unique
+        else f"no, {local.n_free_cells:,} free cells"
+    )
+    return (
+        ("oversampling at this rank", f"{problem.oversampling(rank):.2f}" if rank else "–"),
+        ("connected components", f"{problem.n_components:,}"),
+        ("rows with fewer cells than the rank", f"{short_rows.size:,}"),
+        ("columns with fewer cells than the rank", f"{short_cols.size:,}"),
+        ("locally unique", unique),
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

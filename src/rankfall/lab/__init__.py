@@ -1,0 +1,1 @@
+"""The laboratory: the demonstration on real data, and studies of the falling rank."""

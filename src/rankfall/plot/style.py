@@ -1,0 +1,33 @@
+"""Colours and settings shared by all figures."""
+
+from __future__ import annotations
+
+# Okabe and Ito's palette keeps its contrasts under every common form of colour-vision deficiency.
+KEPT = "#0072B2"
+FALLEN = "#B4BCC4"
+VALIDATION = "#C44E00"
+TRAIN = "#6B7680"
+MISSING = "#E3E7EA"
+INK = "#1B1F24"
+
+STYLE: dict[str, object] = {
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FALLEN,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#E9ECEF",
+    "xtick.color": "#5B6570",
+    "ytick.color": "#5B6570",
+    "legend.frameon": False,
+    "image.cmap": "viridis",
+    "figure.facecolor": "white",
+    "savefig.dpi": 160,
+}
+"""Matplotlib settings of the package; use with ``matplotlib.rc_context(STYLE)``."""

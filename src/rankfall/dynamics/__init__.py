@@ -9,7 +9,7 @@ from .optimisers import GD, SGD
 from .record import Record
 from .schedules import Constant, Geometric, Linear, Piecewise
 from .trace import Trace
-from .training import Interrupted, Progress, train
+from .training import Interrupted, Progress, replay, train
 
 __all__ = [
     "GD",
@@ -22,5 +22,6 @@ __all__ = [
     "Progress",
     "Record",
     "Trace",
+    "replay",
     "train",
 ]

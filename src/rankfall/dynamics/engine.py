@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ import numpy as np
 
 from ..problem import Problem
 from . import batches, kernels
+from .deflation import EVERY, deflate
 from .optimisers import GD, SGD
 from .state import State
-from .streams import stream_key
+from .streams import shuffle_ahead, stream_key
 
-# numbers of a schedule that are held in memory at once
+# a call is cut to about this many seconds, so that Ctrl-C and callbacks are served
+CALL_SECONDS = 0.5
 LONGEST_CALL = 1 << 20
 
 _CODES = {"replacement": kernels.REPLACEMENT, "distinct": kernels.DISTINCT, "epochs": kernels.EPOCHS}
@@ -23,15 +26,23 @@ _CODES = {"replacement": kernels.REPLACEMENT, "distinct": kernels.DISTINCT, "epo
 
 @dataclass
 class Engine:
-    """Moves a :class:`State` forward. Everything here is a setting; only `state` changes."""
+    """Moves a :class:`State` forward.
+
+    Attributes
+    ----------
+    steady : bool
+        False while `state` is being rebuilt between two calls; an interrupted run is saved only if True.
+    """
 
     problem: Problem
     optimiser: SGD | GD
     state: State
-    key: np.uint64
+    seed: int
+    deflate: float | None = None
 
     def __post_init__(self) -> None:
         state, optimiser = self.state, self.optimiser
+        self.key = stream_key(self.seed)
         self.rows = np.ascontiguousarray(self.problem.rows, np.int64)
         self.cols = np.ascontiguousarray(self.problem.cols, np.int64)
         self.values = np.ascontiguousarray(self.problem.values, np.float64)
@@ -43,15 +54,46 @@ class Engine:
                 self.sampling = kernels.REPLACEMENT
         n_orders = self.values.size if self.sampling == kernels.EPOCHS else 0
         state.orders = np.zeros((state.n_chains, n_orders), np.int32)
+        self.call_steps = 1000
+        self.steady = True
+
+    def resume(self) -> None:
+        """Rebuild what follows from the clock: the part of the running epoch that is shuffled already."""
+        state = self.state
+        if self.sampling == kernels.EPOCHS and isinstance(self.optimiser, SGD):
+            batch = self.optimiser.batch_size
+            epoch, position = divmod(self.step, -(-self.values.size // batch))
+            for k, chain in enumerate(state.chains):
+                shuffle_ahead(state.orders[k], self.key, chain, epoch, 0, position * batch)
+
+    @property
+    def step(self) -> int:
+        """Steps done by the chains that still run; all of `n_steps` when none does."""
+        running = self.state.clock[self.state.running]
+        return int(running[0]) if running.size else self.optimiser.n_steps
 
     def advance(self, stop: int) -> None:
-        """Move every running chain to step `stop`."""
-        state = self.state
-        while state.running.any():
-            start = int(state.clock[state.running][0])
-            if start >= stop:
-                return
-            self._call(start, min(stop, start + LONGEST_CALL))
+        """Move every running chain towards step `stop`, by one call to a kernel."""
+        start = self.step
+        stop = min(stop, start + self.call_steps)
+        if self.deflate is not None:
+            stop = min(stop, (start // EVERY + 1) * EVERY)
+        began = time.perf_counter()
+        self._call(start, stop)
+        share = (time.perf_counter() - began) / CALL_SECONDS
+        if stop - start == self.call_steps or share > 1:
+            wanted = int((stop - start) / max(share, 0.25))
+            self.call_steps = min(max(wanted, 1), LONGEST_CALL)
+        self.settle()
+
+    def settle(self) -> None:
+        """Deflate if the present step is on the grid and it has not been done yet."""
+        step = self.step
+        if self.deflate is not None and step % EVERY == 0 and self.state.deflated[0] < step:
+            self.steady = False
+            deflate(self.state, self.deflate)
+            self.state.deflated[0] = step
+            self.steady = True
 
     def _call(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
@@ -75,11 +117,6 @@ class Engine:
             batches.advance_batches(*arguments, optimiser.batch_size)
 
 
-def make_engine(problem: Problem, optimiser: SGD | GD, state: State, seed: int) -> Engine:
-    """An engine whose random streams come from `seed`."""
-    return Engine(problem, optimiser, state, stream_key(seed))
-
-
 def smallest_weight(dtype: np.dtype, depth: int) -> float:
     """Weights smaller than this are dropped when the decay scalar is folded in.
 
@@ -96,7 +133,9 @@ def threads(n_threads: int | None) -> Iterator[None]:
 
     before = numba.get_num_threads()
     if n_threads is not None:
-        numba.set_num_threads(max(1, min(int(n_threads), numba.config.NUMBA_NUM_THREADS, os.cpu_count() or 1)))
+        numba.set_num_threads(
+            max(1, min(int(n_threads), numba.config.NUMBA_NUM_THREADS, os.cpu_count() or 1))
+        )
     try:
         yield
     finally:

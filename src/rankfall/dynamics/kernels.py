@@ -63,7 +63,23 @@ def n_stored(widths):
 
 @njit(**OPTIONS)
 def run_chain(
-    flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key, chain, sampling
+    flat,
+    widths,
+    scale,
+    limit,
+    tiny,
+    rows,
+    cols,
+    values,
+    order,
+    entries,
+    lr,
+    ridge,
+    start,
+    n_steps,
+    key,
+    chain,
+    sampling,
 ):
     """Advance one chain by single-entry steps.
 

@@ -58,7 +58,9 @@ class SGD:
         if entries is not None:
             entries = np.array(entries)
             if entries.dtype.kind not in "iu" or entries.ndim not in (1, 2) or entries.shape[0] != n_steps:
-                raise InputError(f"entries must be whole numbers of shape ({n_steps},) or ({n_steps}, batch_size).")
+                raise InputError(
+                    f"entries must be whole numbers of shape ({n_steps},) or ({n_steps}, batch_size)."
+                )
             entries = entries.reshape(n_steps, -1).astype(np.int64)
             entries.flags.writeable = False
             if batch_size not in (1, entries.shape[1]):
@@ -115,7 +117,9 @@ def _checked(
     lr = as_schedule(lr, "lr", n_steps)
     ridge = as_schedule(ridge, "ridge", n_steps)
     if 2 * largest(lr) * largest(ridge) >= 1:
-        raise InputError("2 lr ridge must stay below 1; otherwise one step would decay the weights past zero.")
+        raise InputError(
+            "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
+        )
     object.__setattr__(optimiser, "lr", lr)
     object.__setattr__(optimiser, "ridge", ridge)
     object.__setattr__(optimiser, "n_steps", n_steps)

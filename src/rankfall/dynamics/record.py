@@ -45,7 +45,9 @@ class Record:
         what = (self.what,) if isinstance(self.what, str) else tuple(self.what)
         unknown = [name for name in what if name not in OBSERVABLES]
         if unknown:
-            raise InputError(f"{unknown[0]!r} cannot be recorded; choose from {', '.join(OBSERVABLES)}, or use extra.")
+            raise InputError(
+                f"{unknown[0]!r} cannot be recorded; choose from {', '.join(OBSERVABLES)}, or use extra."
+            )
         clash = [name for name in self.extra if name in OBSERVABLES]
         if clash:
             raise InputError(f"{clash[0]!r} is the name of a built-in observable; choose another.")

@@ -33,6 +33,7 @@ class Recorder:
             self.columns["_buffers"] = np.zeros((n_records, *state.buffer.shape), state.buffer.dtype)
             self.columns["_scales"] = np.zeros((n_records, n_chains))
             self.columns["_widths"] = np.zeros((n_records, *state.widths.shape), np.int64)
+            self.columns["_bounds"] = np.zeros((n_records, n_chains))
 
     def take(self, index: int) -> None:
         """Measure all running chains as record number `index`."""
@@ -50,6 +51,7 @@ class Recorder:
             self.columns["_buffers"][index] = state.buffer
             self.columns["_scales"][index] = state.scales
             self.columns["_widths"][index] = state.widths
+            self.columns["_bounds"][index] = state.bounds
         self.taken = index + 1
 
     def _column(self, name: str, values: np.ndarray) -> np.ndarray:
@@ -59,11 +61,12 @@ class Recorder:
             self.columns[name] = np.full(shape, -1 if whole else np.nan, np.int64 if whole else np.float64)
         return self.columns[name]
 
-    def result(self) -> dict[str, object]:
-        """The records made so far, as keyword arguments of Trace."""
+    def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], Snapshots | None]:
+        """Steps, observables and snapshots of the records made so far."""
         n = self.taken
         snapshots = None
         if "_buffers" in self.columns:
-            snapshots = Snapshots(*(self.columns[name][:n] for name in ("_buffers", "_scales", "_widths")))
+            names = ("_buffers", "_scales", "_widths", "_bounds")
+            snapshots = Snapshots(*(self.columns[name][:n] for name in names))
         measured = {name: c[:, :n] for name, c in self.columns.items() if not name.startswith("_")}
-        return {"steps": self.steps[:n], "measured": measured, "snapshots": snapshots}
+        return self.steps[:n], measured, snapshots

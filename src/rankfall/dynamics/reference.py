@@ -75,7 +75,9 @@ def _permutation(key: int, chain: int, epoch: int, size: int) -> list[int]:
     return order
 
 
-def gradients(weights: list[np.ndarray], rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+def gradients(
+    weights: list[np.ndarray], rows: np.ndarray, cols: np.ndarray, values: np.ndarray
+) -> list[np.ndarray]:
     """``G_l = P_l^T R Q_l^T`` with ``R = (1/b) sum_k rho_k e_ik e_jk^T`` over the given entries (THEORY 0)."""
     A = reduce(lambda right, W: W @ right, weights)
     R = np.zeros_like(A)
@@ -101,7 +103,9 @@ def train(problem: Problem, net: Network, optimiser: SGD | GD, chain: int = 0, s
     for step in range(optimiser.n_steps):
         lr = float(optimiser.lr.values(step, step + 1)[0])
         ridge = float(optimiser.ridge.values(step, step + 1)[0])
-        picked = every if isinstance(optimiser, GD) else batch(optimiser, problem.n_observed, seed, chain, step)
+        picked = (
+            every if isinstance(optimiser, GD) else batch(optimiser, problem.n_observed, seed, chain, step)
+        )
         G = gradients(weights, problem.rows[picked], problem.cols[picked], problem.values[picked])
         weights = [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
     return Network(tuple(weights))

@@ -100,7 +100,9 @@ def as_schedule(value: float | Sequence[float] | np.ndarray | Schedule, name: st
         elif numbers.shape == (n_steps,):
             value = Listed(numbers)
         else:
-            raise InputError(f"{name} has shape {numbers.shape}; give one number or one for each of {n_steps} steps.")
+            raise InputError(
+                f"{name} has shape {numbers.shape}; give one number or one for each of {n_steps} steps."
+            )
     lowest, highest = _range(value)
     if not (lowest >= 0 and highest < np.inf):
         raise InputError(f"{name} must be finite and not negative.")

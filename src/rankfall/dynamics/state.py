@@ -32,6 +32,8 @@ class State:
         Residuals at or above this count as divergence.
     bounds : ndarray of float64, shape (n_chains,)
         Accumulated deflation bounds.
+    deflated : ndarray of int64, shape (1,)
+        The last step at which the chains were deflated.
     orders : ndarray of int32, shape (n_chains, n_entries or 0)
         The shuffled entries of the running epoch.
     """
@@ -44,6 +46,7 @@ class State:
     chains: np.ndarray
     limits: np.ndarray
     bounds: np.ndarray
+    deflated: np.ndarray
     orders: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
     @classmethod
@@ -60,6 +63,7 @@ class State:
             chains=np.asarray(chains, np.int64),
             limits=np.asarray(limits, np.float64),
             bounds=np.zeros(n_chains),
+            deflated=np.zeros(1, np.int64),
         )
         for k, network in enumerate(networks):
             state.put(k, network)
@@ -71,14 +75,11 @@ class State:
 
     def put(self, k: int, network: Network) -> None:
         """Store a network as chain `k`, decay scalar 1."""
-        flat = self.buffer[k]
-        flat[:] = 0
+        row = self.buffer[k]
+        row[:] = 0
+        row[: network.n_parameters] = flatten(network)
         self.widths[k] = network.widths
         self.scales[k] = 1.0
-        offset = 0
-        for layer, W in enumerate(network.weights):
-            flat[offset : offset + W.size] = (W.T if layer == 0 else W).ravel()
-            offset += W.size
 
     def network(self, k: int) -> Network:
         """The network of chain `k` (a copy)."""
@@ -95,6 +96,20 @@ class State:
         _, label = np.unique(self.widths[members], axis=0, return_inverse=True)
         label = label.ravel()
         return [members[label == g] for g in range(label.max() + 1)]
+
+
+def flatten(network: Network) -> np.ndarray:
+    """The stored form of a single network: W_1 transposed, then W_2, ..., W_L by rows."""
+    return np.concatenate([(W.T if layer == 0 else W).ravel() for layer, W in enumerate(network.weights)])
+
+
+def pack(networks: list[Network]) -> tuple[np.ndarray, np.ndarray]:
+    """Stored form (c, room) and widths (c, L + 1) of single networks, which may differ in their widths."""
+    flats = [flatten(network) for network in networks]
+    out = np.zeros((len(flats), max(flat.size for flat in flats)), flats[0].dtype)
+    for k, flat in enumerate(flats):
+        out[k, : flat.size] = flat
+    return out, np.array([network.widths for network in networks], np.int64)
 
 
 def unpack(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +10,11 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from .archive import describe, trace_arrays, trace_from_arrays
 from .optimisers import GD, SGD
 from .state import unpack
+
+KIND = "rankfall trace"
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +26,14 @@ class Snapshots:
     buffers : ndarray, shape (n_records, n_chains, room)
     scales : ndarray, shape (n_records, n_chains)
     widths : ndarray of int64, shape (n_records, n_chains, depth + 1)
+    bounds : ndarray, shape (n_records, n_chains)
+        Accumulated deflation bounds.
     """
 
     buffers: np.ndarray
     scales: np.ndarray
     widths: np.ndarray
+    bounds: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +129,32 @@ class Trace:
         if self.snapshots is None:
             raise InputError('The weights were not recorded; put "weights" into Record(what=...).')
         s = self.snapshots
-        return unpack(
-            s.buffers[record, [chain]], s.scales[record, [chain]], s.widths[record, [chain]]
-        ).chain(0)
+        which = (record, [chain])
+        return unpack(s.buffers[which], s.scales[which], s.widths[which]).chain(0)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace, with all that `replay` needs, to one .npz file (whole or not at all)."""
+        from ..files import save_archive
+
+        arrays, meta = trace_arrays(self)
+        save_archive(path, arrays, meta, KIND)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Trace:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is not a trace.
+        """
+        from ..files import load_archive
+
+        return trace_from_arrays(*load_archive(path, kind=KIND))
 
     @property
     def settings(self) -> dict[str, object]:
         """The settings of the run in plain types."""
-        from .archive import describe
-
         return describe(self)
 
     def _recorded(self, name: str) -> np.ndarray:

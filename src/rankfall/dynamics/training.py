@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .engine import Engine, make_engine, threads
+from .archive import fingerprint
+from .checkpoints import Checkpoint
+from .engine import Engine, threads
 from .optimisers import GD, SGD
 from .record import Record
 from .recorder import Recorder
@@ -58,7 +61,7 @@ def train(
     chains: int | Sequence[int] | None = None,
     seed: int = 0,
     record: Record | None = None,
-    checkpoint: str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     deflate: float | None = None,
     n_threads: int | None = None,
     dtype: type | np.dtype | str = np.float64,
@@ -89,7 +92,8 @@ def train(
         Threads for the kernels; numba's own number by default.
     dtype : float64 or float32
     callback : function, optional
-        Called with a :class:`Progress` between kernel calls; training ends early if it returns True.
+        Called with a :class:`Progress` between kernel calls (which last half a second at most, give or
+        take a step); training ends early if it returns True.
 
     Returns
     -------
@@ -103,56 +107,171 @@ def train(
         A KeyboardInterrupt that carries the trace so far.
     """
     record = Record() if record is None else record
-    starts, numbers = _starts(net, chains)
-    if starts[0].shape != problem.shape:
-        raise InputError(f"The network makes a matrix of shape {starts[0].shape}, the problem has {problem.shape}.")
-    dtype = np.dtype(dtype)
-    if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise InputError(f"dtype must be float64 or float32, not {dtype}.")
-    optimiser.check(problem.n_observed)
-    state = State.start(starts, numbers, dtype, residual_limits(starts, problem))
-    engine = make_engine(problem, optimiser, state, seed)
-    recorder = Recorder(record, problem, state, record.steps(0, optimiser.n_steps))
-    began = time.perf_counter()
+    run = _Run.prepare(problem, net, optimiser, chains, seed, record, deflate, dtype)
+    recorder = Recorder(record, problem, run.engine.state, record.steps(0, optimiser.n_steps))
+    saver = None
+    if checkpoint is not None:
+        saver = Checkpoint(
+            checkpoint,
+            fingerprint(problem, net, optimiser, run.numbers, int(seed), run.dtype.name, deflate, record),
+        )
+        if saver.resume(run.engine.state, recorder):
+            run.engine.resume()
+    return run.go(recorder, saver, n_threads, callback)
 
-    def trace() -> Trace:
+
+def replay(
+    trace: Trace,
+    chain: int,
+    start: int,
+    stop: int,
+    *,
+    record: Record | None = None,
+    n_threads: int | None = None,
+) -> Trace:
+    """The same steps of one chain again, to the same bits, recorded differently.
+
+    The run starts from the last recorded weights before `start` (``Record(what=("weights", ...))``),
+    or from the beginning.
+
+    Parameters
+    ----------
+    trace : Trace
+    chain : int
+        Position of the chain in the trace.
+    start, stop : int
+        Steps between which to record.
+    record : Record, optional
+        ``Record(every=1)`` by default.
+
+    Returns
+    -------
+    Trace
+        Of this chain alone, with records at start, start + every, ..., stop.
+    """
+    record = Record(every=1) if record is None else record
+    if not 0 <= chain < trace.n_chains:
+        raise InputError(f"The trace has {trace.n_chains} chains; there is no chain {chain}.")
+    if not 0 <= start <= stop <= trace.optimiser.n_steps:
+        raise InputError(f"start and stop must satisfy 0 <= start <= stop <= {trace.optimiser.n_steps}.")
+    number = [int(trace.chains[chain])]
+    run = _Run.prepare(
+        trace.problem, trace.start, trace.optimiser, number, trace.seed, record, trace.deflate, trace.dtype
+    )
+    state = run.engine.state
+    earlier = np.flatnonzero((trace.steps <= min(start, trace.n_steps[chain])))
+    if trace.snapshots is not None and earlier.size:
+        shots, at = trace.snapshots, earlier[-1]
+        # rows are padded to whole cache lines, one chain's as an ensemble's
+        state.buffer[0] = shots.buffers[at, chain]
+        state.scales[0], state.bounds[0] = shots.scales[at, chain], shots.bounds[at, chain]
+        state.widths[0] = shots.widths[at, chain]
+        state.clock[0] = state.deflated[0] = trace.steps[at]
+        run.engine.resume()
+    return run.go(Recorder(record, trace.problem, state, record.steps(start, stop)), None, n_threads, None)
+
+
+@dataclass
+class _Run:
+    """A run that has been checked and is ready to go."""
+
+    engine: Engine
+    starts: list[Network]
+    net: Network
+    numbers: np.ndarray
+    dtype: np.dtype
+
+    @classmethod
+    def prepare(
+        cls,
+        problem: Problem,
+        net: Network,
+        optimiser: SGD | GD,
+        chains: int | Sequence[int] | None,
+        seed: int,
+        record: Record,
+        deflate: float | None,
+        dtype: type | np.dtype | str,
+    ) -> _Run:
+        starts, numbers = _starts(net, chains)
+        if starts[0].shape != problem.shape:
+            raise InputError(
+                f"The network makes a matrix of shape {starts[0].shape}, the problem has {problem.shape}."
+            )
+        dtype = np.dtype(dtype)
+        if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise InputError(f"dtype must be float64 or float32, not {dtype}.")
+        if deflate is not None and not 0 < deflate < 1:
+            raise InputError(f"deflate must lie between 0 and 1, not {deflate}.")
+        if not all(np.isfinite(W).all() for W in net.weights):
+            raise InputError("The network holds weights that are not finite.")
+        optimiser.check(problem.n_observed)
+        state = State.start(starts, numbers, dtype, residual_limits(starts, problem))
+        return cls(Engine(problem, optimiser, state, int(seed), deflate), starts, net, numbers, dtype)
+
+    def go(
+        self,
+        recorder: Recorder,
+        saver: Checkpoint | None,
+        n_threads: int | None,
+        callback: Callable[[Progress], bool | None] | None,
+    ) -> Trace:
+        """Run to the last record and make the trace."""
+        began = time.perf_counter()
+        with threads(n_threads):
+            try:
+                self._loop(recorder, saver, callback, began)
+            except KeyboardInterrupt:
+                if saver is not None and self.engine.steady:
+                    saver.save(self.engine.state, recorder)
+                raise Interrupted(self._trace(recorder, began)) from None
+            if saver is not None:
+                saver.save(self.engine.state, recorder)
+            return self._trace(recorder, began)
+
+    def _loop(
+        self,
+        recorder: Recorder,
+        saver: Checkpoint | None,
+        callback: Callable[[Progress], bool | None] | None,
+        began: float,
+    ) -> None:
+        engine, state = self.engine, self.engine.state
+        engine.settle()
+        for index in range(recorder.taken, recorder.steps.size):
+            target = int(recorder.steps[index])
+            while engine.step < target:
+                engine.advance(target)
+                if saver is not None:
+                    saver.save_if_due(state, recorder)
+                if callback is not None:
+                    seconds = time.perf_counter() - began
+                    total = engine.optimiser.n_steps
+                    if callback(Progress(engine.step, total, seconds, ~state.running, state.network)):
+                        return
+            recorder.take(index)
+
+    def _trace(self, recorder: Recorder, began: float) -> Trace:
+        engine, state = self.engine, self.engine.state
+        steps, measured, snapshots = recorder.result()
         return Trace(
-            **recorder.result(),
+            steps=steps,
+            measured=measured,
             diverged=~state.running,
             n_steps=state.clock.copy(),
-            stable_lr=stable_lr(starts, state, problem),
+            stable_lr=stable_lr(self.starts, state, engine.problem),
             deflation_bound=state.bounds.copy(),
             networks=tuple(state.network(k) for k in range(state.n_chains)),
-            problem=problem,
-            start=net,
-            optimiser=optimiser,
-            seed=int(seed),
-            chains=numbers,
-            dtype=dtype.name,
-            deflate=deflate,
+            problem=engine.problem,
+            start=self.net,
+            optimiser=engine.optimiser,
+            seed=engine.seed,
+            chains=self.numbers,
+            dtype=self.dtype.name,
+            deflate=engine.deflate,
             seconds=time.perf_counter() - began,
+            snapshots=snapshots,
         )
-
-    with threads(n_threads):
-        try:
-            _run(engine, recorder, callback, began)
-        except KeyboardInterrupt:
-            raise Interrupted(trace()) from None
-        return trace()
-
-
-def _run(
-    engine: Engine, recorder: Recorder, callback: Callable[[Progress], bool | None] | None, began: float
-) -> None:
-    state = engine.state
-    n_steps = engine.optimiser.n_steps
-    for index, step in enumerate(recorder.steps.tolist()):
-        engine.advance(step)
-        recorder.take(index)
-        if callback is not None:
-            progress = Progress(step, n_steps, time.perf_counter() - began, ~state.running, state.network)
-            if callback(progress):
-                return
 
 
 def _starts(net: Network, chains: int | Sequence[int] | None) -> tuple[list[Network], np.ndarray]:

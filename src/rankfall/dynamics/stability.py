@@ -6,6 +6,8 @@ import numpy as np
 
 from ..network import Network
 from ..problem import Problem
+from .optimisers import GD, SGD
+from .schedules import largest
 from .state import State
 
 # a residual this many times the data (or the start) is not noise any more
@@ -46,9 +48,38 @@ def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np
     return sum(f[cols] * b[rows] for f, b in zip(forward, backward[::-1], strict=True))  # type: ignore[return-value]
 
 
-def stable_lr(starts: list[Network], state: State, problem: Problem) -> np.ndarray:
-    """For chains that diverged, half of ``1 / max K`` at their start; NaN for the others."""
+def typical_network(problem: Problem, depth: int) -> Network:
+    """A balanced network about as large as one that fits the data.
+
+    Its product has the leading singular values of the observed matrix, holes filled with zeros, divided
+    by the fraction observed.
+    """
+    from scipy.sparse.linalg import svds
+
+    filled = problem.to_sparse() * (problem.shape[0] * problem.shape[1] / problem.n_observed)
+    k = min(5, min(problem.shape) - 1)
+    if min(problem.shape) <= 10 or not problem.values.any():
+        U, s, Vt = np.linalg.svd(filled.toarray(), full_matrices=False)
+    else:
+        # the starting vector makes the answer the same every time
+        U, s, Vt = svds(filled, k=k, v0=np.ones(min(problem.shape)))
+    root = s ** (1 / depth)
+    inner = [np.diag(root) for _ in range(depth - 2)]
+    return Network((root[:, None] * Vt, *inner, U * root))
+
+
+def stable_lr(starts: list[Network], state: State, optimiser: SGD | GD, problem: Problem) -> np.ndarray:
+    """For chains that diverged, a learning rate that probably would not have; NaN for the others.
+
+    ``1 / max K`` with the larger of the kernels at the start of the chain and at a network that
+    fits the data, and at most half of what was used.
+    """
     out = np.full(state.n_chains, np.nan)
-    for k in np.flatnonzero(~state.running):
-        out[k] = 0.5 / tangent_diagonal(starts[k], problem.rows, problem.cols).max()
+    diverged = np.flatnonzero(~state.running)
+    if diverged.size:
+        entries = problem.rows, problem.cols
+        typical = tangent_diagonal(typical_network(problem, starts[0].depth), *entries).max()
+        for k in diverged:
+            kernel = max(typical, tangent_diagonal(starts[k], *entries).max())
+            out[k] = min(1.0 / kernel, 0.5 * largest(optimiser.lr))
     return out

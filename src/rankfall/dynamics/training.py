@@ -159,7 +159,7 @@ def replay(
         trace.problem, trace.start, trace.optimiser, number, trace.seed, record, trace.deflate, trace.dtype
     )
     state = run.engine.state
-    earlier = np.flatnonzero((trace.steps <= min(start, trace.n_steps[chain])))
+    earlier = np.flatnonzero(trace.steps <= min(start, trace.n_steps[chain]))
     if trace.snapshots is not None and earlier.size:
         shots, at = trace.snapshots, earlier[-1]
         # rows are padded to whole cache lines, one chain's as an ensemble's
@@ -259,7 +259,7 @@ class _Run:
             measured=measured,
             diverged=~state.running,
             n_steps=state.clock.copy(),
-            stable_lr=stable_lr(self.starts, state, engine.problem),
+            stable_lr=stable_lr(self.starts, state, engine.optimiser, engine.problem),
             deflation_bound=state.bounds.copy(),
             networks=tuple(state.network(k) for k in range(state.n_chains)),
             problem=engine.problem,

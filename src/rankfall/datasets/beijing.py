@@ -47,7 +47,7 @@ def beijing(quantity: Literal["PM2.5", "temperature"] = "PM2.5") -> pd.DataFrame
 
     if quantity not in _FILES:
         raise InputError(f"There is no Beijing data for {quantity!r}; choose one of {', '.join(_FILES)}.")
-    file = resources.files(__package__) / "data" / _FILES[quantity]
+    file = resources.files(__name__.rpartition(".")[0]) / "data" / _FILES[quantity]
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         scaled, scale = stored["scaled"], float(stored["scale"])
         first_day, stations = str(stored["first_day"]), [str(name) for name in stored["stations"]]

@@ -96,6 +96,8 @@ def run_demo(
     InputError
         If `output_dir` cannot be written to.
     """
+    import pandas as pd
+
     folder = Path(output_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ def run_demo(
         raise InputError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
 
     table = beijing("PM2.5")
-    known = np.log(table)
+    known = pd.DataFrame(np.log(table.to_numpy()), table.index, table.columns)
     hidden = _hide(known.to_numpy(), seed)
     holes = known.mask(hidden)
     truth = known.to_numpy()[hidden]
@@ -181,9 +183,12 @@ def _rmse(filled: np.ndarray, hidden: np.ndarray, truth: np.ndarray) -> float:
 
 def _write_csv(path: Path, holes: pd.DataFrame, completion: Completion) -> None:
     """The completed table in the original unit, observed cells as they were."""
+    import pandas as pd
+
     predicted = np.round(np.exp(completion.to_dense(observed="fitted")), 2)
+    filled = np.where(holes.isna(), predicted, holes)
     with atomic_path(path) as temporary:
-        holes.where(holes.notna(), predicted).to_csv(temporary)
+        pd.DataFrame(filled, holes.index, holes.columns).to_csv(temporary)
 
 
 def _write_picture(path: Path, tables: ReportTables) -> Path | None:

@@ -128,7 +128,7 @@ def before_after(
     low, high = np.quantile(known, [0.01, 0.99]) if known.size else (0.0, 1.0)
     for ax, values, title in zip(axes, (before, after), ("Before", "After"), strict=True):
         ax.set_facecolor(MISSING)
-        image = ax.imshow(
+        ax.imshow(
             values,
             vmin=low,
             vmax=high,
@@ -138,7 +138,7 @@ def before_after(
         )
         ax.set(title=title, xlabel=col_label, ylabel=row_label)
         ax.spines[:].set_visible(False)
-    axes[0].figure.colorbar(image, ax=axes, label=label, shrink=0.85, pad=0.02)
+    axes[0].figure.colorbar(axes[0].images[0], ax=axes, label=label, shrink=0.85, pad=0.02)
 
 
 def overview(
@@ -173,7 +173,7 @@ def overview(
     return figure
 
 
-def _thousands(value: float, _position: int) -> str:
+def _thousands(value: float, _position: float) -> str:
     for unit, name in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:g}{name}"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 # Okabe and Ito's palette keeps its contrasts under every common form of colour-vision deficiency.
 KEPT = "#0072B2"
 FALLEN = "#B4BCC4"
@@ -10,7 +15,7 @@ TRAIN = "#6B7680"
 MISSING = "#E3E7EA"
 INK = "#1B1F24"
 
-STYLE: dict[str, object] = {
+STYLE: dict[RcKeyType, Any] = {
     "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,

@@ -41,6 +41,6 @@ def render(tables: ReportTables) -> str:
 def _template() -> jinja2.Template:
     import jinja2
 
-    source = (resources.files(__package__) / "page.html.j2").read_text(encoding="utf-8")
+    source = (resources.files(__name__.rpartition(".")[0]) / "page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(source)

@@ -192,6 +192,26 @@ class Problem:
         # the free parameters grow with the rank up to min(shape), so the ranks that fit come first
         return int(np.count_nonzero(fits))
 
+    def core_oversampling(self, rank: int) -> float:
+        """Oversampling at this rank of the part of the matrix where cells are checked by others.
+
+        A line with at most `rank` entries fits whatever the rest is and checks nothing; without it other
+        lines may lose entries, so such lines are taken out again and again. Returns 0 if nothing is left,
+        infinity at rank 0. An exact fit says something only where this number is above 1.
+        """
+        if rank == 0:
+            return float("inf")
+        rows, cols = self.rows, self.cols
+        while True:
+            row_counts = np.bincount(rows, minlength=self.n_rows)
+            col_counts = np.bincount(cols, minlength=self.n_cols)
+            kept = (row_counts[rows] > rank) & (col_counts[cols] > rank)
+            if kept.all():
+                break
+            rows, cols = rows[kept], cols[kept]
+        m, n = np.count_nonzero(row_counts), np.count_nonzero(col_counts)
+        return rows.size / (rank * (m + n - rank)) if rows.size else 0.0
+
     def deficient(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns with fewer than `rank` observed entries.
 

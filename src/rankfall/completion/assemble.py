@@ -1,0 +1,264 @@
+"""From what a search found to the delivered :class:`Completion`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ..errors import Outcome
+from ..problem import Problem
+from . import choose
+from .choose import Choice
+from .exact import EXACT, Evidence
+from .models import DataModel, fit_model
+from .result import Completion
+from .session import Session
+
+_PATH_COLUMNS = (
+    "rank",
+    "oversampling",
+    "ridge",
+    "sgd_train",
+    "sgd_validation",
+    "train",
+    "validation",
+    "refit_ridge",
+    "steps",
+    "chosen",
+)
+# the local-uniqueness check is made without being asked up to this many unknowns
+_CHEAP_UNKNOWNS = 2500
+
+
+@dataclass
+class Draft:
+    """The state of one run, good for delivery at any moment."""
+
+    problem: Problem
+    seed: int
+    fill: Literal["effects"] | None
+    names: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
+    unit: float = 1.0
+    evidence: Evidence = field(default_factory=Evidence)
+    choice: Choice | None = None
+
+    @property
+    def largest(self) -> float:
+        return float(np.max(np.abs(self.problem.values)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """A delivered model in the units of the data."""
+
+    factors: tuple[np.ndarray, np.ndarray, np.ndarray]
+    effects: dict[str, np.ndarray] | None
+    fold: dict[str, np.ndarray]
+    settings: dict[str, object]
+    converged: bool = True
+
+
+def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str, str]) -> Completion:
+    """Fit what was chosen on all cells and put the result together."""
+    problem = draft.problem
+    if draft.evidence.found is not None:
+        fitted, outcome = _exact_fit(draft), Outcome.EXACT
+    elif not np.any(problem.values):
+        fitted = _zero_fit(problem)
+    elif draft.choice is not None and int(draft.choice.best()["rank"]) > 0:  # type: ignore[call-overload]
+        fitted = _chosen_fit(draft)
+        if outcome is Outcome.CHOSEN and not fitted.converged:
+            outcome = Outcome.NOT_CONVERGED
+    else:
+        fitted = _effects_fit(draft)
+    rank = fitted.factors[1].size
+    return Completion(
+        problem=problem,
+        rank=rank,
+        outcome=outcome,
+        warnings=tuple(_warnings(draft, rank, outcome, fitted)),
+        factors=fitted.factors,
+        effects=fitted.effects,
+        path=_path(draft, rank),
+        history=_history(draft),
+        settings={"seed": draft.seed, "sgd_steps": session.sgd_steps, "depth": 3, **fitted.settings},
+        seconds=session.seconds,
+        versions=versions,
+        fold=fitted.fold,
+        fill=draft.fill,
+        row_names=draft.names[0],
+        col_names=draft.names[1],
+    )
+
+
+def _exact_fit(draft: Draft) -> _Fitted:
+    fit = draft.evidence.found
+    assert fit is not None
+    U, V = fit.U.copy(), fit.V.copy()
+    return _Fitted(
+        (U, fit.s * draft.unit, V.T.copy()),
+        None,
+        _fold(V),
+        {"model": "none", "rule": "smallest rank that fits to machine precision"},
+    )
+
+
+def _zero_fit(problem: Problem) -> _Fitted:
+    m, n = problem.shape
+    empty = (np.zeros((m, 0)), np.zeros(0), np.zeros((0, n)))
+    return _Fitted(empty, None, _fold(np.zeros((n, 0))), {"model": "none", "rule": "all observed cells are zero"})
+
+
+def _chosen_fit(draft: Draft) -> _Fitted:
+    choice = draft.choice
+    assert choice is not None
+    rank = int(choice.best()["rank"])  # type: ignore[call-overload]
+    scaled = draft.problem.with_values(draft.problem.values / draft.unit)
+    model, fit, unit = choose.finish(choice, scaled, rank)
+    U, s, Vt = choose.thin_svd(fit.U * (unit * draft.unit), fit.V * model.scale[:, None])
+    scale = model.scale * unit * draft.unit
+    fold = _fold(fit.V * scale[:, None], fit.ridge, 1 / scale**2, model)
+    settings = {
+        "model": model.name,
+        "damping": model.damping,
+        "refit_ridge": fit.ridge,
+        "rule": "smallest error at held-out cells",
+        "held_out": choice.held.n_observed,
+    }
+    return _Fitted((U, s, Vt), _effects_of(model, draft.unit), fold, settings, fit.converged)
+
+
+def _effects_fit(draft: Draft) -> _Fitted:
+    problem = draft.problem
+    name, damping = "effects", 1.0
+    if draft.choice is not None:
+        name, damping = draft.choice.model.name.partition(" + ")[0], draft.choice.model.damping
+    if name == "none":
+        name = "mean"
+    model = fit_model(problem.with_values(problem.values / draft.unit), name, damping)
+    m, n = problem.shape
+    empty = (np.zeros((m, 0)), np.zeros(0), np.zeros((0, n)))
+    return _Fitted(
+        empty,
+        _effects_of(model, draft.unit),
+        _fold(np.zeros((n, 0)), model=model),
+        {"model": model.name, "damping": damping, "rule": "smallest error at held-out cells"},
+    )
+
+
+def _effects_of(model: DataModel, unit: float) -> dict[str, np.ndarray] | None:
+    if not model.has_effects:
+        return None
+    return {"mean": np.asarray(model.mean * unit), "rows": model.rows * unit, "cols": model.cols * unit}
+
+
+def _fold(
+    loadings: np.ndarray,
+    ridge: float = 0.0,
+    weights: np.ndarray | None = None,
+    model: DataModel | None = None,
+) -> dict[str, np.ndarray]:
+    """What completes a new row: a weighted ridge regression on the loadings, after a damped row effect."""
+    with_rows = model is not None and model.name.startswith("effects")
+    return {
+        "loadings": loadings,
+        "ridge": np.asarray(ridge),
+        "weights": np.ones(loadings.shape[0]) if weights is None else weights,
+        "damping": np.asarray(0.0 if model is None else model.damping),
+        "row_effects": np.asarray(float(with_rows)),
+    }
+
+
+def _path(draft: Draft, rank: int):
+    """One row per rank visited: the best attempt at each."""
+    import pandas as pd
+
+    rows: list[dict[str, object]] = []
+    for row in draft.evidence.rows:
+        rows.append({**row, "train": _times(row["train"], draft.unit), "sgd_train": _times(row["sgd_train"], draft.unit)})
+    if draft.choice is not None:
+        keys = ("train", "validation", "sgd_train", "sgd_validation")
+        rows = [
+            {**row, **{key: _times(row.get(key), draft.unit) for key in keys}} for row in draft.choice.rows
+        ]
+    best: dict[int, dict[str, object]] = {}
+    for row in rows:
+        key = "validation" if row.get("validation") is not None else "train"
+        at = int(row["rank"])  # type: ignore[call-overload]
+        if at not in best or row[key] < best[at][key]:  # type: ignore[operator]
+            best[at] = row
+    table = pd.DataFrame([best[at] for at in sorted(best)], columns=pd.Index(_PATH_COLUMNS))
+    table["rank"] = table["rank"].astype(np.int64)
+    table["oversampling"] = [draft.problem.oversampling(int(at)) for at in table["rank"]]
+    table["chosen"] = table["rank"] == rank
+    return table.astype({name: np.float64 for name in _PATH_COLUMNS if name not in ("rank", "chosen")})
+
+
+def _times(value: object, unit: float) -> float:
+    return float("nan") if value is None else float(value) * unit  # type: ignore[arg-type]
+
+
+def _history(draft: Draft) -> dict[str, np.ndarray]:
+    """Records of the descent that led to the answer, in one table."""
+    stages = draft.evidence.history
+    unit = draft.unit
+    if draft.evidence.found is None and draft.choice is not None and draft.choice.history:
+        stages = draft.choice.history
+    if not stages:
+        return {}
+    out = {name: np.concatenate([stage[name] for stage in stages]) for name in stages[0]}
+    for name in ("train_rmse", "validation_rmse"):
+        out[name] = out[name] * unit if name in out else np.full(out["step"].size, np.nan)
+    return out
+
+
+def _warnings(draft: Draft, rank: int, outcome: Outcome, fitted: _Fitted) -> list[str]:
+    problem = draft.problem
+    out = []
+    empty_rows = int(np.count_nonzero(problem.row_counts == 0))
+    empty_cols = int(np.count_nonzero(problem.col_counts == 0))
+    fate = "filled with effects only" if draft.fill == "effects" else "left empty"
+    if empty_rows or empty_cols:
+        out.append(f"{_lines(empty_rows, empty_cols)} without any entry: their cells are {fate}.")
+    if problem.n_components > 1:
+        out.append(
+            f"The observed cells fall into {problem.n_components} blocks that share no row or column; "
+            f"cells between blocks cannot be determined and are {fate}."
+        )
+    if draft.choice is None and outcome is Outcome.EFFECTS_ONLY:
+        out.append("Too few observed cells to hold any out: only effects were fitted.")
+    if rank:
+        short = [int(np.count_nonzero((counts > 0) & (counts < rank))) for counts in (problem.row_counts, problem.col_counts)]
+        if any(short):
+            out.append(
+                f"{_lines(*short)} with fewer entries than the rank {rank}: their predictions lean on the "
+                "ridge (or the least norm) and are uncertain."
+            )
+    if outcome is Outcome.EXACT and rank and rank * sum(problem.shape) <= _CHEAP_UNKNOWNS:
+        out += _uniqueness_warning(problem, rank, fitted)
+    return out
+
+
+def _uniqueness_warning(problem: Problem, rank: int, fitted: _Fitted) -> list[str]:
+    from ..geometry import identifiability
+
+    U, s, Vt = fitted.factors
+    root = np.sqrt(s)
+    local = identifiability(problem, rank, U * root, Vt.T * root).local
+    if local is None or local.unique:
+        return []
+    text = (
+        f"The exact fit is not locally unique: {local.n_free_cells} missing cells can move while all observed "
+        "ones stay; see identifiability."
+    )
+    return [text]
+
+
+def _lines(rows: int, cols: int) -> str:
+    parts = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in ((rows, "row"), (cols, "column")) if count]
+    return " and ".join(parts)
+
+
+__all__ = ["EXACT", "Draft", "deliver"]

@@ -1,0 +1,304 @@
+"""Choosing a rank for data with noise, by cells that were held out before anything was fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..problem import Problem
+from .descend import Stage, descend, plan
+from .models import DAMPINGS, DataModel, fit_model, names
+from .refit import Refit, Refitter, noise_ridge, search_ridge
+from .session import Session
+
+_CHAINS, _EFFORT = 2, 100
+_PILOT_RANK = 8
+MIN_CELLS = 20
+
+
+@dataclass
+class Choice:
+    """What the search for the best rank knows; filled in place.
+
+    Attributes
+    ----------
+    model : DataModel
+        Chosen by held-out cells; estimated on the training cells.
+    unit : float
+        Root mean square of the standardised training values: errors inside are in this unit.
+    rows : list of dict
+        One row per rank visited, errors in the units of the data.
+    fits : dict
+        Rank -> refit on the training cells (standardised values divided by `unit`).
+    """
+
+    train: Problem
+    held: Problem
+    model: DataModel
+    unit: float = 1.0
+    rows: list[dict[str, object]] = field(default_factory=list)
+    fits: dict[int, Refit] = field(default_factory=dict)
+    history: list[dict[str, np.ndarray]] = field(default_factory=list)
+    finished: bool = False
+
+    def best(self) -> dict[str, object]:
+        """The row with the smallest held-out error; the smaller rank among equals."""
+        return min(self.rows, key=lambda row: (row["validation"], row["rank"]))  # type: ignore[arg-type]
+
+
+def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
+    """Split off validation cells: 10%, at most 50,000, at most half of any line, no line emptied."""
+    rng = np.random.default_rng([seed, 1])
+    wanted = min(max(problem.n_observed // 10, 1), 50_000)
+    order = rng.permutation(problem.n_observed)
+    row_left, col_left = problem.row_counts // 2, problem.col_counts // 2
+    held = np.zeros(problem.n_observed, bool)
+    taken = 0
+    for cell in order:
+        i, j = problem.rows[cell], problem.cols[cell]
+        if row_left[i] and col_left[j]:
+            row_left[i] -= 1
+            col_left[j] -= 1
+            held[cell] = True
+            taken += 1
+            if taken == wanted:
+                break
+    return problem.subset(~held), problem.subset(held)
+
+
+def start(problem: Problem, seed: int, session: Session) -> Choice | None:
+    """Hold cells out and choose the data model; None when there are too few cells to hold any out."""
+    if problem.n_observed < MIN_CELLS:
+        return None
+    train, held = hold_out(problem, seed)
+    if held.n_observed < 2:
+        return None
+    session.report("choosing the data model")
+    model, baseline = _choose_model(train, held, seed, session)
+    choice = Choice(train, held, model)
+    rest = model.standardise(train)
+    choice.unit = float(np.sqrt(np.mean(rest.values**2))) or 1.0
+    choice.rows.append(
+        {
+            "rank": 0,
+            "train": _rmse(model.effects(train.rows, train.cols) - train.values),
+            "validation": baseline,
+        }
+    )
+    return choice
+
+
+def _choose_model(train: Problem, held: Problem, seed: int, session: Session) -> tuple[DataModel, float]:
+    """The data model under which a small ridge factorisation predicts the held-out cells best.
+
+    Returns the model and the held-out error of its effects alone.
+    """
+    best: tuple[float, DataModel, float] | None = None
+    rng = np.random.default_rng([seed, 2])
+    rank = max(1, min(_PILOT_RANK, min(train.shape) - 1, train.max_oversampled_rank(2.0)))
+    V = rng.standard_normal((train.n_cols, rank))
+    for name in names(train):
+        dampings = DAMPINGS if name.startswith(("columns", "effects")) else (0.0,)
+        models = [fit_model(train, name, damping) for damping in dampings]
+        errors = [_rmse(model.effects(held.rows, held.cols) - held.values) for model in models]
+        model, baseline = models[int(np.argmin(errors))], min(errors)
+        rest = model.standardise(train)
+        unit = float(np.sqrt(np.mean(rest.values**2)))
+        score = baseline
+        if unit > 0:
+            refitter = Refitter(rest.with_values(rest.values / unit))
+            fit = None
+            for share in (1.0, 0.3, 0.1):
+                session.check()
+                ridge = share * noise_ridge(train, min(baseline / np.mean(model.scale) / unit, 1.0))
+                fit = refitter.fit(V if fit is None else fit.V, ridge, tol=1e-3, max_sweeps=15)
+                predicted = model.effects(held.rows, held.cols) + fit.at(held) * unit * model.scale[held.cols]
+                score = min(score, _rmse(predicted - held.values))
+        # a more elaborate model must earn its place
+        if best is None or score < best[0] * (1 - 1e-3):
+            best = (score, model, baseline)
+    assert best is not None
+    return best[1], best[2]
+
+
+def walk(choice: Choice, max_rank: int | None, seed: int, session: Session) -> None:
+    """Fall through the ranks on the training cells; refit every rank met and judge it on the held-out ones."""
+    model, unit = choice.model, choice.unit
+    rest = model.standardise(choice.train)
+    training = rest.with_values(rest.values / unit)
+    held_rest = model.standardise(choice.held)
+    judge = held_rest.with_values(held_rest.values / unit)
+    widest = min(*training.shape, max(training.max_oversampled_rank(), 1))
+    if max_rank is not None:
+        widest = min(widest, max_rank)
+    if widest < 1 or not np.any(rest.values):
+        choice.finished = True
+        return
+    refitter = Refitter(training)
+    ridge = 0.3 * noise_ridge(training, 0.5)
+    above: Stage | None = None
+    settings = plan(training, _EFFORT, _CHAINS)
+    for stage in descend(training, settings, seed, session, "falling through the ranks"):
+        chain = int(np.argmin(stage.train_rmse))
+        choice.history.append(_history(stage, judge, unit))
+        rank = min(int(stage.ranks[chain]), widest)
+        if rank == 0:
+            break
+        if rank in choice.fits or _too_close(rank, choice.fits):
+            continue
+        ridge = _visit(choice, refitter, judge, stage, chain, rank, ridge, session)
+        above = stage if above is None else above
+        if _past_the_best(choice):
+            break
+    if above is not None:
+        _look_above(choice, refitter, judge, above, widest, session)
+        _look_between(choice, refitter, judge, session)
+    choice.finished = True
+
+
+def _too_close(rank: int, fits: dict[int, Refit]) -> bool:
+    """Large ranks are visited in steps of a tenth; what lies between is looked at around the best one."""
+    return rank > 10 and any(abs(rank - other) < 0.1 * other for other in fits)
+
+
+def _past_the_best(choice: Choice) -> bool:
+    """Whether the last four ranks met were all clearly worse than the best: more ridge will not help."""
+    errors = [float(row["validation"]) for row in choice.rows[1:]]  # type: ignore[arg-type]
+    return len(errors) > 4 and min(errors[-4:]) > 1.1 * min(errors) and errors[-1] > choice.rows[0]["validation"]  # type: ignore[operator]
+
+
+def _visit(
+    choice: Choice,
+    refitter: Refitter,
+    judge: Problem,
+    stage: Stage,
+    chain: int,
+    rank: int,
+    ridge: float,
+    session: Session,
+) -> float:
+    """Refit one rank from a chain's leading directions; returns the ridge that did best."""
+    U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
+    sgd = Refit(U * s, V, stage.ridge, True)
+    fit, error = search_ridge(refitter, judge, V * np.sqrt(s), ridge)
+    _enter(
+        choice,
+        refitter,
+        judge,
+        fit,
+        error,
+        ridge=stage.ridge,
+        steps=stage.step,
+        sgd_train=_in_units(choice, sgd, refitter.problem),
+        sgd_validation=_in_units(choice, sgd, judge),
+    )
+    session.report(
+        "falling through the ranks",
+        fraction=(stage.index + 1) / stage.n_stages,
+        rank=rank,
+        ridge=stage.ridge,
+        train_rmse=float(choice.rows[-1]["train"]),  # type: ignore[arg-type]
+        validation_rmse=float(choice.rows[-1]["validation"]),  # type: ignore[arg-type]
+    )
+    return fit.ridge
+
+
+def _enter(
+    choice: Choice, refitter: Refitter, judge: Problem, fit: Refit, error: float, **facts: object
+) -> None:
+    rank = fit.V.shape[1]
+    choice.fits[rank] = fit
+    choice.rows.append(
+        {
+            "rank": rank,
+            "train": _in_units(choice, fit, refitter.problem),
+            "validation": _in_units(choice, fit, judge),
+            "refit_ridge": fit.ridge,
+            **facts,
+        }
+    )
+
+
+def _look_above(
+    choice: Choice, refitter: Refitter, judge: Problem, stage: Stage, widest: int, session: Session
+) -> None:
+    """Larger ranks, while they help: the first chain's directions below its numerical rank, refitted."""
+    chain = int(np.argmin(stage.train_rmse))
+    while True:
+        rank = int(choice.best()["rank"])  # type: ignore[call-overload]
+        if rank != max(choice.fits, default=0):
+            return
+        wider = min(rank + max(1, rank // 2), widest, stage.s.shape[1])
+        if wider == rank:
+            return
+        s, V = stage.s[chain][:wider], stage.Vt[chain][:wider].T
+        fit, error = search_ridge(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge)
+        _enter(choice, refitter, judge, fit, error)
+        session.report("looking above", rank=wider, validation_rmse=float(choice.rows[-1]["validation"]))  # type: ignore[arg-type]
+
+
+def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: Session) -> None:
+    """Ranks next to the best one that the chains jumped over, from the next larger refit truncated."""
+    for _ in range(8):
+        best = int(choice.best()["rank"])  # type: ignore[call-overload]
+        if best == 0:
+            return
+        met = sorted({0, *choice.fits})
+        place = met.index(best)
+        gaps = [(met[place - 1], best)]
+        if place + 1 < len(met):
+            gaps.append((best, met[place + 1]))
+        gaps = [(low, high) for low, high in gaps if high - low > max(1, 0.05 * best)]
+        if not gaps:
+            return
+        low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
+        rank = (low + high) // 2
+        parent = choice.fits[high]
+        _, s, Vt = thin_svd(parent.U, parent.V)
+        fit, error = search_ridge(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge)
+        _enter(choice, refitter, judge, fit, error)
+        session.report("looking between the ranks", rank=rank, validation_rmse=float(choice.rows[-1]["validation"]))  # type: ignore[arg-type]
+
+
+def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thin singular value decomposition of ``U V^T`` through two QR decompositions."""
+    Ql, Rl = np.linalg.qr(U)
+    Qr, Rr = np.linalg.qr(V)
+    a, s, bt = np.linalg.svd(Rl @ Rr.T)
+    return Ql @ a, s, bt @ Qr.T
+
+
+def finish(choice: Choice, problem: Problem, rank: int, tol: float = 1e-6) -> tuple[DataModel, Refit, float]:
+    """Estimate the chosen model again on all cells, from where it stood.
+
+    Returns the data model, the refit (standardised values divided by the unit), and the unit.
+    """
+    model = fit_model(problem, choice.model.name, choice.model.damping)
+    rest = model.standardise(problem)
+    unit = choice.unit
+    fit = choice.fits[rank]
+    ridge = fit.ridge * np.sqrt(problem.n_observed / choice.train.n_observed)
+    return model, Refitter(rest.with_values(rest.values / unit)).fit(fit.V, ridge, tol, 200), unit
+
+
+def _in_units(choice: Choice, fit: Refit, cells: Problem) -> float:
+    """RMSE of a fit in the units of the data."""
+    misfit = (fit.at(cells) - cells.values) * choice.unit * choice.model.scale[cells.cols]
+    return _rmse(misfit)
+
+
+def _history(stage: Stage, judge: Problem, unit: float) -> dict[str, np.ndarray]:
+    """Records of one stage; the held-out error is known at its end."""
+    validation = np.full(stage.history["step"].size, np.nan)
+    fit = Refit(stage.U[0] * stage.s[0], stage.Vt[0].T, stage.ridge, True)
+    validation[-1] = fit.rmse(judge) * unit
+    return {
+        **stage.history,
+        "train_rmse": stage.history["train_rmse"] * unit,
+        "validation_rmse": validation,
+    }
+
+
+def _rmse(misfit: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(misfit**2)))

@@ -1,0 +1,178 @@
+"""Chains of SGD that fall through the ranks along a rising path of ridges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..dynamics import SGD, Record, train
+from ..dynamics.stability import tangent_diagonal
+from ..network import Network
+from ..problem import Problem
+from .session import Session
+
+DEPTH = 3
+RANK_TOL = 1e-2
+# typical rank assumed where only an order of magnitude is needed
+_TYPICAL_RANK = 5
+_RISE = 1.3
+_FIRST_SHRINKAGE, _LAST_SHRINKAGE = 2e-3, 2.0
+_RECORDS_PER_STAGE = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of a descent, all derived from the data (see :func:`plan`).
+
+    Attributes
+    ----------
+    width : int
+        Width of the hidden layers.
+    lr : float
+        Learning rate at the start; lowered when the tangent kernel asks for it, or on divergence.
+    ridges : tuple of float
+        The rising path.
+    steps : int
+        SGD steps at every ridge.
+    n_chains : int
+    """
+
+    width: int
+    lr: float
+    ridges: tuple[float, ...]
+    steps: int
+    n_chains: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """All chains after the steps at one ridge.
+
+    Attributes
+    ----------
+    U, s, Vt : ndarray, shapes (n_chains, m, k), (n_chains, k), (n_chains, k, n)
+        Singular value decomposition of every chain's matrix.
+    ranks : ndarray of int, shape (n_chains,)
+        Singular values above ``RANK_TOL`` times the largest (0 for a network that died).
+    train_rmse : ndarray, shape (n_chains,)
+    history : dict of ndarray
+        Records along the stage, chain 0: step, ridge, rank, singular_values, train_rmse.
+    """
+
+    index: int
+    n_stages: int
+    ridge: float
+    lr: float
+    step: int
+    U: np.ndarray
+    s: np.ndarray
+    Vt: np.ndarray
+    ranks: np.ndarray
+    train_rmse: np.ndarray
+    history: dict[str, np.ndarray]
+
+
+def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100) -> Plan:
+    """Settings of a descent for data with root mean square 1.
+
+    With data of this scale and rank r the singular values are about ``s = sqrt(m n / r)``. A ridge
+    ``delta s^(2-2/L) / (2 m n)`` shrinks such a singular value by a share of about ``delta`` at a
+    minimum; the path goes from a negligible delta up to one that kills everything (the caller leaves
+    earlier). The mean of the tangent kernel over the cells is about ``s^(4/3) r (1/m + 1/n)`` for
+    balanced factors, and lr is its inverse. Weight decay then needs about ``r (m + n) / delta`` steps,
+    so the steps at each ridge are a multiple (`effort`) of m + n.
+    """
+    m, n = problem.shape
+    s = np.sqrt(m * n / _TYPICAL_RANK)
+    power = s ** (2 - 2 / DEPTH)
+    count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / _FIRST_SHRINKAGE) / np.log(_RISE)))
+    shrinkage = _FIRST_SHRINKAGE * _RISE ** np.arange(count)
+    widest = min(m, n, max_width)
+    width = int(np.clip(5 * problem.max_oversampled_rank(), min(20, widest), widest))
+    return Plan(
+        width=width,
+        lr=float(1 / (power * _TYPICAL_RANK * (1 / m + 1 / n))),
+        ridges=tuple((shrinkage * power / (2 * m * n)).tolist()),
+        steps=_RECORDS_PER_STAGE * int(np.ceil(effort * (m + n) / _RECORDS_PER_STAGE)),
+        n_chains=n_chains,
+    )
+
+
+def descend(problem: Problem, plan: Plan, seed: int, session: Session, phase: str) -> Iterator[Stage]:
+    """Run the chains along the path; one :class:`Stage` per ridge.
+
+    A chain that diverges starts the whole stage again from the last good weights at half the learning
+    rate, for all chains. The generator ends when every chain has died (rank 0) or the path is over; the
+    caller may leave earlier.
+    """
+    m, n = problem.shape
+    net = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)
+    lr, step = plan.lr, 0
+    for index, ridge in enumerate(plan.ridges):
+        session.check()
+        lr = min(lr, 1.0 / _typical_kernel(problem, net, seed))
+        for attempt in range(12):
+            started = time.perf_counter()
+            trace = train(
+                problem,
+                net,
+                SGD(lr=lr, ridge=ridge, n_steps=plan.steps),
+                seed=_stage_seed(seed, index, attempt),
+                record=Record(every=plan.steps // _RECORDS_PER_STAGE),
+            )
+            if not np.any(trace.diverged):
+                break
+            lr /= 2
+        else:
+            return
+        session.sgd_steps += plan.steps * plan.n_chains
+        step += plan.steps
+        net = Network.stack(trace.finals())
+        U, s, Vt = net.svd()
+        stage = Stage(
+            index=index,
+            n_stages=len(plan.ridges),
+            ridge=ridge,
+            lr=lr,
+            step=step,
+            U=U,
+            s=s,
+            Vt=Vt,
+            ranks=trace.rank[:, -1],
+            train_rmse=np.sqrt(2 * trace.train_loss[:, -1]),
+            history={
+                "step": step - plan.steps + trace.steps[1:],
+                "ridge": np.full(trace.steps.size - 1, ridge),
+                "rank": trace.rank[0, 1:],
+                "singular_values": trace.singular_values[0, 1:],
+                "train_rmse": np.sqrt(2 * trace.train_loss[0, 1:]),
+            },
+        )
+        session.report(
+            phase,
+            fraction=(index + 1) / len(plan.ridges),
+            rank=int(stage.ranks[0]),
+            ridge=ridge,
+            steps_per_second=plan.steps * plan.n_chains / (time.perf_counter() - started),
+        )
+        yield stage
+        if not stage.ranks.any():
+            return
+
+
+def _typical_kernel(problem: Problem, net: Network, seed: int) -> float:
+    """Upper decile of the tangent kernel's diagonal over (a sample of) the observed cells, worst chain."""
+    cells = slice(None)
+    if problem.n_observed > 5000:
+        cells = np.random.default_rng(seed).choice(problem.n_observed, 5000, replace=False)
+    rows, cols = problem.rows[cells], problem.cols[cells]
+    kernels = [tangent_diagonal(net.chain(k), rows, cols) for k in range(net.n_chains or 0)]
+    return float(np.quantile(kernels, 0.9, axis=-1).max())
+
+
+def _stage_seed(seed: int, stage: int, attempt: int) -> int:
+    """Seeds of stages must differ, or every stage would sample the same entries again."""
+    return int(np.random.SeedSequence([seed, stage, attempt]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,260 @@
+"""The exact question: does some rank with more cells than unknowns fit to machine precision?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+from ..problem import Problem
+from .descend import Plan, Stage, descend, plan
+from .polish import Polished, polish
+from .session import Session
+
+# (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
+ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
+EXACT = 1e-9
+_GAP = 2.5
+_SAME_MINIMUM = 1e-3
+_MAX_PURSUIT_RANK = 30
+# floating-point operations that the rounds after the first may spend in SGD, and a pursuit in polishing
+_WORK = 4e11
+# rounds below this are run to their end, and the second even if the first says that the data are noisy
+_CHEAP = 1e11
+# chains that never fitted the data better than this, though the ridge was negligible, fit noise
+_NOISY = 0.08
+_PURSUIT_WORK = 2e10
+# from here on each attempt at polishing costs seconds: fewer and shorter ones
+_MANY_CELLS = 100_000
+# a random step of this relative size along the tangent space must be undone by polishing
+_KICK, _RETURN = 1e-3, 1e-6
+
+
+@dataclass
+class Evidence:
+    """What the search for an exact fit saw.
+
+    Attributes
+    ----------
+    found : Polished or None
+        The exact fit of smallest rank.
+    unique : bool
+        Whether it is locally the only one of its rank.
+    sgd_factors : tuple of ndarray or None
+        U, s, V of the chain that led there, before the polish.
+    misfits : dict
+        Rank -> residuals of the local minima where polishing settled without an exact fit.
+    history : dict of list
+        Records of the descent that found the answer (or of the last one).
+    rows : list of dict
+        One row per rank tried, for ``Completion.path``.
+    """
+
+    found: Polished | None = None
+    unique: bool = False
+    sgd_factors: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    misfits: dict[int, list[float]] = field(default_factory=dict)
+    best: dict[int, Polished] = field(default_factory=dict)
+    history: list[dict[str, np.ndarray]] = field(default_factory=list)
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def says_noise(self) -> bool:
+        """Whether two polishes at the largest rank tried settled in the same inexact minimum.
+
+        Wrong basins of exact data differ from each other; the least-squares fit of noisy data is met
+        again and again. Smaller ranks say nothing: there the best approximation is met again in both
+        cases.
+        """
+        values = np.sort(self.misfits[max(self.misfits)]) if self.misfits else np.empty(0)
+        return values.size > 1 and bool(np.min(np.diff(values)) < _SAME_MINIMUM * values[0])
+
+
+def search(
+    problem: Problem, max_rank: int | None, seed: int, session: Session, evidence: Evidence
+) -> Evidence:
+    """Look for an exact fit of rank at most `max_rank` with oversampling above 1.
+
+    Chains fall through the ranks; wherever their spectrum shows a gap the part above it is polished.
+    A failed round is followed by a pursuit (rank by rank, adding the leading direction of the misfit),
+    then by more chains, unless two chains settled in the same inexact minimum and the pursuit found
+    nothing above it: then the data are not exactly of low rank.
+
+    Parameters
+    ----------
+    problem : Problem
+        Values with root mean square 1.
+    evidence : Evidence
+        Filled in place, so that an interrupted search leaves what it knew.
+    """
+    top = problem.max_oversampled_rank()
+    if max_rank is not None:
+        top = min(top, max_rank)
+    while top and problem.core_oversampling(top) <= 1:
+        top -= 1
+    if top < 1:
+        return evidence
+    for number, (n_chains, effort) in enumerate(ROUNDS):
+        settings = plan(problem, effort, n_chains)
+        work = _work(settings)
+        if number > 0 and (work > _WORK or (evidence.says_noise() and work > _CHEAP)):
+            break
+        _one_round(problem, settings, top, seed * len(ROUNDS) + number, session, evidence)
+        if evidence.found is None:
+            _pursue(problem, top, session, evidence)
+        if evidence.found is not None or (number > 0 and evidence.says_noise()):
+            break
+    return evidence
+
+
+def _one_round(
+    problem: Problem, settings: Plan, top: int, seed: int, session: Session, evidence: Evidence
+) -> None:
+    tried: dict[tuple[int, int], int] = {}
+    evidence.history.clear()
+    lowest = np.inf
+    attempts = 3 if problem.n_observed < _MANY_CELLS else 1
+    for stage in descend(problem, settings, seed, session, "looking for an exact fit"):
+        evidence.history.append(stage.history)
+        for chain in range(settings.n_chains):
+            for rank in _candidates(stage.s[chain], top):
+                if tried.get((chain, rank), 0) >= attempts:
+                    continue
+                tried[chain, rank] = tried.get((chain, rank), 0) + 1
+                _try(problem, stage, chain, rank, evidence)
+                session.check()
+                if evidence.found is not None:
+                    if evidence.unique:
+                        return
+                    top = evidence.found.s.size - 1  # is a smaller rank enough?
+        if np.all(stage.train_rmse > 0.9) and np.all(stage.ranks <= 1):
+            return
+        lowest = min(lowest, float(stage.train_rmse.min()))
+        if _work(settings) > _CHEAP and lowest > _NOISY and np.all(stage.train_rmse > 1.02 * lowest):
+            return
+
+
+def _work(settings: Plan) -> float:
+    """Floating-point operations of the SGD steps of a descent, roughly."""
+    return settings.steps * len(settings.ridges) * settings.n_chains * settings.width**2 * 6.0
+
+
+def _candidates(s: np.ndarray, top: int) -> list[int]:
+    """Ranks at the (at most two) widest gaps of a spectrum.
+
+    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there.
+    """
+    top = min(top, int(0.8 * s.size)) if s.size > 20 else top
+    if not s[0] > 0:
+        return []
+    floor = 1e-12 * s[0]
+    ratios = s / np.maximum(np.append(s[1:], 0.0), floor)
+    ranks = [k + 1 for k in range(min(top, s.size)) if ratios[k] > _GAP and s[k] > 1e-4 * s[0]]
+    return sorted(ranks, key=lambda k: -ratios[k - 1])[:2]
+
+
+def _try(problem: Problem, stage: Stage, chain: int, rank: int, evidence: Evidence) -> None:
+    U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
+    before = _relative_misfit(problem, U, s, V)
+    fit = polish(problem, U, s, V, patience=8 if problem.n_observed < _MANY_CELLS else 4)
+    _note(problem, fit, evidence, before=before, sgd=(U, s, V), ridge=stage.ridge, steps=stage.step)
+
+
+def _note(
+    problem: Problem,
+    fit: Polished,
+    evidence: Evidence,
+    before: float | None = None,
+    sgd: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    ridge: float | None = None,
+    steps: int | None = None,
+) -> None:
+    """Enter a polished fit in the evidence."""
+    rank = fit.s.size
+    if fit.residual < EXACT and rank > 1 and fit.s[-1] < 1e-9 * fit.s[0]:
+        # a smaller rank was enough: what is left of the last direction is rounding
+        kept = int(np.count_nonzero(fit.s >= 1e-9 * fit.s[0]))
+        smaller = polish(problem, fit.U[:, :kept], fit.s[:kept], fit.V[:, :kept])
+        if smaller.residual < EXACT:
+            fit, rank = smaller, kept
+    evidence.rows.append(
+        {"rank": rank, "ridge": ridge, "sgd_train": before, "train": fit.residual, "steps": steps}
+    )
+    if fit.residual < EXACT:
+        if evidence.found is None or rank < evidence.found.s.size:
+            evidence.found, evidence.sgd_factors = fit, sgd
+            evidence.unique = _returns(problem, fit)
+        return
+    if fit.settled and before is not None:
+        evidence.misfits.setdefault(rank, []).append(fit.residual)
+    if rank not in evidence.best or fit.residual < evidence.best[rank].residual:
+        evidence.best[rank] = fit
+
+
+def _returns(problem: Problem, fit: Polished) -> bool:
+    """Whether an exact fit is locally the only one: kicked along the tangent space, it comes back.
+
+    One rank too many always leaves such freedom (a row factor times a column factor that meet in missing
+    cells only), so an exact fit that does not come back calls for a smaller rank.
+    """
+    rng = np.random.default_rng(0)
+    r, size = fit.s.size, _KICK * float(np.sqrt(np.mean(fit.s**2)))
+    X = rng.standard_normal(fit.U.shape) * size / np.sqrt(fit.U.shape[0])
+    Y = rng.standard_normal(fit.V.shape) * size / np.sqrt(fit.V.shape[0])
+    Ql, Rl = np.linalg.qr(np.hstack([fit.U * fit.s + X, fit.U]))
+    Qr, Rr = np.linalg.qr(np.hstack([fit.V, Y]))
+    a, s, bt = np.linalg.svd(Rl @ Rr.T)
+    back = polish(problem, Ql @ a[:, :r], s[:r], Qr @ bt[:r].T)
+    if back.residual > EXACT:
+        return False
+    # |A - B|_F through the 2r x 2r cores
+    Rl = np.linalg.qr(np.hstack([fit.U * fit.s, -back.U * back.s]), mode="r")
+    Rr = np.linalg.qr(np.hstack([fit.V, back.V]), mode="r")
+    return bool(np.linalg.norm(Rl @ Rr.T) < _RETURN * np.linalg.norm(fit.s))
+
+
+def _pursue(problem: Problem, top: int, session: Session, evidence: Evidence) -> None:
+    """Add the leading direction of the misfit and polish, rank by rank, from the best small fit."""
+    start = min(evidence.best, default=0)
+    fit = evidence.best.get(start)
+    work = 0.0
+    m, n = problem.shape
+    for rank in range(start + 1, min(top, _MAX_PURSUIT_RANK) + 1):
+        session.report("adding directions one by one", rank=rank)
+        small = min(m, n) * rank
+        work += 15 * (problem.n_observed * rank**2 * 4.0 + min(small, 1200) ** 2 * small / 3)
+        if work > _PURSUIT_WORK:
+            return
+        previous = fit.residual if fit is not None else 1.0
+        fit = polish(problem, *_grown(problem, fit))
+        _note(problem, fit, evidence)
+        if evidence.found is not None or fit.residual > 0.999 * previous:
+            return
+
+
+def _grown(problem: Problem, fit: Polished | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A start of the next rank: the fit plus the leading singular pair of its misfit."""
+    m, n = problem.shape
+    if fit is None:
+        U, s, V = np.empty((m, 0)), np.empty(0), np.empty((n, 0))
+    else:
+        U, s, V = fit.U, fit.s, fit.V
+    error = problem.values - np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
+    misfit = problem.with_values(error).to_sparse()
+    if min(m, n) > 2:
+        u, _, vt = sparse.linalg.svds(misfit, k=1, v0=np.ones(min(m, n)))
+    else:
+        u, _, vt = np.linalg.svd(misfit.toarray())
+        u, vt = u[:, :1], vt[:1]
+    # the step along u v^T that lowers the misfit most
+    direction = u[problem.rows, 0] * vt[0, problem.cols]
+    length = float(direction @ error) / float(direction @ direction)
+    Ql, Rl = np.linalg.qr(np.hstack([U, u]))
+    Qr, Rr = np.linalg.qr(np.hstack([V, vt.T]))
+    a, s, bt = np.linalg.svd(Rl @ np.diag(np.append(s, length)) @ Rr.T)
+    return Ql @ a, s, Qr @ bt.T
+
+
+def _relative_misfit(problem: Problem, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
+    fitted = np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
+    return float(np.linalg.norm(fitted - problem.values) / np.linalg.norm(problem.values))

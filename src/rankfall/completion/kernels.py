@@ -1,0 +1,80 @@
+"""Compiled inner loops of the fixed-rank fits; their literal twins are in :mod:`.reference`.
+
+Entries come in compressed sparse rows: ``indptr`` (m+1,), ``indices`` (N,).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+# no "nnan"/"ninf": a NaN must stay visible
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def gram_blocks(indptr, indices, V):  # pragma: no cover (compiled)
+    """``H_i = sum_{j in row i} v_j v_j^T``, shape (m, r, r)."""
+    m, r = indptr.size - 1, V.shape[1]
+    out = np.zeros((m, r, r))
+    for i in prange(m):
+        for x in range(indptr[i], indptr[i + 1]):
+            j = indices[x]
+            for a in range(r):
+                va = V[j, a]
+                for b in range(r):
+                    out[i, a, b] += va * V[j, b]
+    return out
+
+
+@njit(cache=True, fastmath=_FAST)
+def schur_complement(indptr, indices, U, V, H_inverse, damping):  # pragma: no cover (compiled)
+    """Normal matrix of the column step with the row step eliminated; lower triangle, (n r, n r).
+
+    The block of columns j, k is ``sum_i (delta_jk - v_j^T H_i^-1 v_k) u_i u_i^T`` over the rows i that
+    hold both cells, plus ``damping`` on the diagonal.
+    """
+    m, r, n = indptr.size - 1, U.shape[1], V.shape[0]
+    S = np.zeros((n * r, n * r))
+    for d in range(n * r):
+        S[d, d] = damping
+    longest = 0
+    for i in range(m):
+        longest = max(longest, indptr[i + 1] - indptr[i])
+    HV = np.empty((longest, r))
+    for i in range(m):
+        start, n_cells = indptr[i], indptr[i + 1] - indptr[i]
+        for x in range(n_cells):
+            j = indices[start + x]
+            for a in range(r):
+                total = 0.0
+                for b in range(r):
+                    total += H_inverse[i, a, b] * V[j, b]
+                HV[x, a] = total
+        for x in range(n_cells):
+            j = indices[start + x]
+            for y in range(x + 1):  # indices are sorted: k <= j
+                k = indices[start + y]
+                weight = 1.0 if x == y else 0.0
+                for a in range(r):
+                    weight -= HV[x, a] * V[k, a]
+                for a in range(r):
+                    scaled = weight * U[i, a]
+                    for b in range(r):
+                        S[j * r + a, k * r + b] += scaled * U[i, b]
+    return S
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def ridge_rows(indptr, indices, values, V, ridge, out):  # pragma: no cover (compiled)
+    """``u_i = (sum_j v_j v_j^T + ridge I)^-1 sum_j x_ij v_j`` for every row i, into `out` (m, r)."""
+    r = V.shape[1]
+    for i in prange(indptr.size - 1):
+        start, stop = indptr[i], indptr[i + 1]
+        G = np.empty((stop - start, r))
+        for x in range(stop - start):
+            G[x] = V[indices[start + x]]
+        H = G.T @ G
+        for a in range(r):
+            H[a, a] += ridge
+        out[i] = np.linalg.solve(H, G.T @ values[start:stop])

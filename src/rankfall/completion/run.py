@@ -1,0 +1,160 @@
+"""The one verb: complete a matrix, with no knobs to turn."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from ..errors import InputError, Outcome
+from ..problem import Problem
+from . import assemble, choose, exact
+from .result import Completion
+from .session import OutOfTime, Progress, Session
+
+
+def complete(
+    X: object,
+    *,
+    seed: int = 0,
+    max_rank: int | None = None,
+    max_time: float | None = None,
+    n_jobs: int | None = None,
+    fill: Literal["effects"] | None = None,
+    callback: Callable[[Progress], None] | None = None,
+) -> Completion:
+    """Complete a matrix from some of its entries without being told its rank.
+
+    First the exact question, on all cells: does a matrix of some rank r with more observed cells than
+    unknowns, ``N > r (m + n - r)``, reproduce them to machine precision? Chains of SGD on a deep linear
+    network (depth 3) fall through the ranks as the ridge rises; wherever a spectrum shows a gap, what
+    lies above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank
+    is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model
+    (mean, row and column effects, column scales) is chosen on them, chains fall again, every rank met is
+    refitted with a ridge of its own, and the rank with the smallest held-out error is estimated once more
+    on all cells.
+
+    Parameters
+    ----------
+    X : ndarray or DataFrame with NaN, masked array, scipy.sparse (stored = observed), or Problem
+        The matrix, shape (m, n).
+    seed : int
+        The same seed gives the same result.
+    max_rank : int, optional
+        Largest rank considered.
+    max_time : float, optional
+        Seconds after which the best completion so far is returned (outcome "time limit"). The search
+        stops between two pieces of work, so it may overrun by a second or so.
+    n_jobs : int, optional
+        Threads; all by default. Does not change the result.
+    fill : {None, "effects"}
+        What to put in cells that the data do not determine: NaN, or row and column effects.
+    callback : callable, optional
+        Called now and then with a :class:`Progress`.
+
+    Returns
+    -------
+    Completion
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used (no observed entry, infinities, something that is not a number) or an
+        argument is out of range.
+
+    Notes
+    -----
+    Ctrl-C returns the best completion so far with the outcome "interrupted".
+
+    References
+    ----------
+    Z. Wang and A. Jacot, "Implicit bias of SGD in L2-regularized linear DNNs: One-way jumps from high to
+    low rank", ICLR 2024.
+    """
+    problem = Problem.coerce(X)
+    _check_arguments(seed, max_rank, n_jobs, fill)
+    session = Session(max_time, callback)
+    draft = assemble.Draft(problem, int(seed), fill, _names(X))
+    with _threads(n_jobs):
+        outcome = _search(problem, draft, max_rank, int(seed), session)
+        return assemble.deliver(draft, outcome, session, _versions())
+
+
+def _search(
+    problem: Problem, draft: assemble.Draft, max_rank: int | None, seed: int, session: Session
+) -> Outcome:
+    """Fill the draft; how it ended."""
+    try:
+        if not np.any(problem.values):
+            return Outcome.EXACT
+        draft.unit = float(np.sqrt(np.mean((problem.values / draft.largest) ** 2))) * draft.largest
+        scaled = problem.with_values(problem.values / draft.unit)
+        exact.search(scaled, max_rank, seed, session, draft.evidence)
+        if draft.evidence.found is not None:
+            return Outcome.EXACT
+        draft.choice = choose.start(scaled, seed, session)
+        if draft.choice is None:
+            return Outcome.EFFECTS_ONLY
+        choose.walk(draft.choice, max_rank, seed, session)
+        if draft.choice.best()["rank"] == 0:
+            return Outcome.EFFECTS_ONLY
+        session.report("refitting on all cells")
+        return Outcome.CHOSEN
+    except OutOfTime:
+        return Outcome.TIME_LIMIT
+    except KeyboardInterrupt:
+        return Outcome.INTERRUPTED
+
+
+def _check_arguments(seed: int, max_rank: int | None, n_jobs: int | None, fill: str | None) -> None:
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number, 0 or more, not {seed!r}.")
+    if max_rank is not None and (not isinstance(max_rank, (int, np.integer)) or max_rank < 0):
+        raise InputError(f"max_rank must be a whole number, 0 or more, not {max_rank!r}.")
+    if n_jobs is not None and (not isinstance(n_jobs, (int, np.integer)) or n_jobs < 1):
+        raise InputError(f"n_jobs must be a positive whole number, not {n_jobs!r}.")
+    if fill not in (None, "effects"):
+        raise InputError(f'fill must be None or "effects", not {fill!r}.')
+
+
+def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Row and column labels of a data frame."""
+    if hasattr(X, "columns") and hasattr(X, "index"):
+        return tuple(map(str, X.index)), tuple(map(str, X.columns))  # type: ignore[attr-defined]
+    return None, None
+
+
+class _threads:
+    """Use this many numba threads inside the block."""
+
+    def __init__(self, n_jobs: int | None) -> None:
+        self.n_jobs = n_jobs
+
+    def __enter__(self) -> None:
+        import numba
+
+        self.before = numba.get_num_threads()
+        if self.n_jobs is not None:
+            numba.set_num_threads(min(self.n_jobs, numba.config.NUMBA_NUM_THREADS))
+
+    def __exit__(self, *exc: object) -> None:
+        import numba
+
+        numba.set_num_threads(self.before)
+
+
+def _versions() -> dict[str, str]:
+    import numba
+    import scipy
+
+    from .. import __version__
+
+    return {
+        "rankfall": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+    }

@@ -1,0 +1,89 @@
+"""One running completion: its clock, what it reports, and how it is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a ``callback`` of :func:`rankfall.complete` is told.
+
+    Attributes
+    ----------
+    phase : str
+        What is being done, in a few words.
+    rank : int or None
+        Numerical rank now.
+    ridge : float or None
+        Ridge now, in the units of the standardised data.
+    train_rmse, validation_rmse : float or None
+        Errors now, in the units of the data as they were given.
+    steps_per_second : float or None
+        SGD steps per second, all chains together.
+    fraction : float or None
+        Part of the present phase that is done, 0 to 1.
+    seconds : float
+        Since the start.
+    time_left : float or None
+        Estimated seconds to the end of the present phase (or to ``max_time``, if that is sooner).
+    """
+
+    phase: str
+    rank: int | None = None
+    ridge: float | None = None
+    train_rmse: float | None = None
+    validation_rmse: float | None = None
+    steps_per_second: float | None = None
+    fraction: float | None = None
+    seconds: float = 0.0
+    time_left: float | None = None
+
+
+class OutOfTime(Exception):
+    """Raised between two pieces of work when ``max_time`` has passed."""
+
+
+@dataclass
+class Session:
+    """Clock and reporting of one call of :func:`rankfall.complete`."""
+
+    max_time: float | None = None
+    callback: Callable[[Progress], None] | None = None
+    started: float = field(default_factory=time.perf_counter)
+    sgd_steps: int = 0
+    _phase: tuple[str, float] = ("", 0.0)
+
+    def __post_init__(self) -> None:
+        if self.max_time is not None and not self.max_time > 0:
+            raise InputError(f"max_time must be a positive number of seconds, not {self.max_time}.")
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def check(self) -> None:
+        """Stop here if the time is over."""
+        if self.max_time is not None and self.seconds > self.max_time:
+            raise OutOfTime
+
+    def report(self, phase: str, fraction: float | None = None, **facts: float | None) -> None:
+        """Tell the callback, then stop here if the time is over."""
+        if self.callback is not None:
+            now = self.seconds
+            if self._phase[0] != phase:
+                self._phase = (phase, now)
+            left = None
+            if fraction:
+                left = (now - self._phase[1]) * (1 - fraction) / fraction
+            if self.max_time is not None:
+                rest = max(self.max_time - now, 0.0)
+                left = rest if left is None else min(left, rest)
+            self.callback(
+                Progress(phase=phase, fraction=fraction, seconds=now, time_left=left, **facts)  # type: ignore[arg-type]
+            )
+        self.check()

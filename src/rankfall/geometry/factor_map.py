@@ -1,0 +1,94 @@
+"""The factor map (U, V) -> observed cells of U V^T, its derivative, and the way back to rank r."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..problem import Problem
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+
+def check_factors(problem: Problem, U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The factors as float64 arrays, or an :class:`~rankfall.InputError` when they do not fit the problem."""
+    U, V = np.asarray(U, dtype=np.float64), np.asarray(V, dtype=np.float64)
+    m, n = problem.shape
+    if U.ndim != 2 or V.ndim != 2 or U.shape[0] != m or V.shape[0] != n or U.shape[1] != V.shape[1]:
+        raise InputError(
+            f"U and V must have shapes ({m}, r) and ({n}, r) for this problem, not {U.shape} and {V.shape}."
+        )
+    if not (np.isfinite(U).all() and np.isfinite(V).all()):
+        raise InputError("U and V must be finite.")
+    return U, V
+
+
+def observe(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """The observed cells of ``U V^T``, shape (n_observed,), in the problem's order."""
+    U, V = check_factors(problem, U, V)
+    return np.einsum("nr,nr->n", U[problem.rows], V[problem.cols])
+
+
+def jacobian(problem: Problem, U: np.ndarray, V: np.ndarray) -> sparse.csr_array:
+    """Derivative of :func:`observe` with respect to the factors.
+
+    Row ``(i, j)`` sends ``(dU, dV)`` to ``dU_i . V_j + U_i . dV_j``.
+
+    Parameters
+    ----------
+    problem : Problem
+    U, V : ndarray, shapes (m, r) and (n, r)
+
+    Returns
+    -------
+    csr_array, shape (n_observed, r (m + n))
+        Unknowns are ordered as ``dU`` row by row, then ``dV`` row by row. Its null space always holds the
+        ``r^2`` gauge directions ``(U G, -V G^T)``, which leave ``U V^T`` alone.
+    """
+    from scipy.sparse import csr_array
+
+    U, V = check_factors(problem, U, V)
+    (m, rank), n = U.shape, V.shape[0]
+    entries = np.concatenate([V[problem.cols], U[problem.rows]], axis=1)
+    within = np.arange(rank)
+    columns = np.concatenate(
+        [problem.rows[:, None] * rank + within, (m + problem.cols[:, None]) * rank + within], axis=1
+    )
+    starts = np.arange(problem.n_observed + 1) * (2 * rank)
+    return csr_array((entries.ravel(), columns.ravel(), starts), shape=(problem.n_observed, rank * (m + n)))
+
+
+def retract(
+    U: np.ndarray, V: np.ndarray, dU: np.ndarray, dV: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The matrix of rank at most r nearest to ``U V^T + dU V^T + U dV^T``.
+
+    This is the metric-projection retraction of the fixed-rank surface: it agrees with the straight step to
+    first order, and depends on the product ``U V^T`` and the tangent step only, not on the factors.
+
+    Parameters
+    ----------
+    U, V : ndarray, shapes (m, r) and (n, r)
+    dU, dV : ndarray, shapes (m, r) and (n, r)
+
+    Returns
+    -------
+    U, s, Vt : ndarray, shapes (m, k), (k,) and (k, n)
+        Singular value decomposition of the result, ``k = min(r, m, n)``.
+
+    Notes
+    -----
+    The step has rank at most 2r, so two thin QR decompositions and one small SVD suffice; the m x n matrix
+    is never formed.
+    """
+    rank = U.shape[1]
+    left, upper_left = np.linalg.qr(np.hstack([U, dU]))
+    right, upper_right = np.linalg.qr(np.hstack([V, dV]))
+    # [U dU] [[I, I], [I, 0]] [V dV]^T with the first I for U V^T, the others for the two halves of the step
+    core = np.kron([[1.0, 1.0], [1.0, 0.0]], np.eye(rank))
+    inner_U, s, inner_Vt = np.linalg.svd(upper_left @ core @ upper_right.T)
+    k = min(rank, s.size)
+    return left @ inner_U[:, :k], s[:k], inner_Vt[:k] @ right.T

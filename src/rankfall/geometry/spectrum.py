@@ -1,0 +1,207 @@
+"""The small singular values of the factor map's Jacobian, and the directions that belong to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..problem import Problem
+from .elimination import Elimination
+from .factor_map import jacobian
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+# Up to this many unknowns r (m + n), a dense singular value decomposition is as fast as anything.
+_DENSE_UNKNOWNS = 200
+# Factors whose singular values fall below this, relative to the largest, have lost a rank.
+_FULL_RANK = 1e-13
+# Null directions are looked for in blocks of this size, doubled until one of a block is not null.
+_BLOCK = 8
+_SWEEPS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Factors (U, V) of full column rank as coordinates (dU, dV) of the steps away from ``U V^T``.
+
+    Steps are stored as columns of an array of shape (r (m + n), k), in the order of :func:`jacobian`.
+    With ``U = Q_U R_U`` and ``V = Q_V R_V``, the step dU V^T + U dV^T has the coordinates
+    ``(dU R_V^T, dV R_U^T)`` in the orthonormal frame ``(Q_U, Q_V)``.
+    """
+
+    problem: Problem
+    U: np.ndarray
+    V: np.ndarray
+    R_U: np.ndarray
+    R_V: np.ndarray
+
+    @classmethod
+    def given(cls, problem: Problem, U: np.ndarray, V: np.ndarray) -> Frame:
+        """The factors as they are."""
+        return cls(problem, U, V, np.linalg.qr(U, mode="r"), np.linalg.qr(V, mode="r"))
+
+    @classmethod
+    def orthonormal(cls, problem: Problem, U: np.ndarray, V: np.ndarray) -> Frame:
+        """Orthonormal factors with the same column spaces."""
+        identity = np.eye(U.shape[1])
+        return cls(problem, np.linalg.qr(U)[0], np.linalg.qr(V)[0], identity, identity)
+
+    @property
+    def rank(self) -> int:
+        return self.U.shape[1]
+
+    @property
+    def n_unknowns(self) -> int:
+        return self.rank * sum(self.problem.shape)
+
+    @property
+    def n_relevant(self) -> int:
+        """Dimension of the set of matrices of this rank: all unknowns but the ``r^2`` gauge directions."""
+        return self.n_unknowns - self.rank**2
+
+    @cached_property
+    def J(self) -> sparse.csr_array:
+        return jacobian(self.problem, self.U, self.V)
+
+    @cached_property
+    def dense_svd(self) -> tuple[np.ndarray, np.ndarray]:
+        """Singular values, one per unknown, and right singular vectors as columns."""
+        J = self.J.toarray()
+        if J.shape[0] > J.shape[1]:
+            J = np.linalg.qr(J, mode="r")
+        _, s, Vt = np.linalg.svd(J, full_matrices=True)
+        return np.concatenate([s, np.zeros(J.shape[1] - s.size)]), Vt.T
+
+    @property
+    def is_small(self) -> bool:
+        return self.n_unknowns <= _DENSE_UNKNOWNS
+
+    @cached_property
+    def largest(self) -> float:
+        """Largest singular value of the Jacobian."""
+        from scipy.sparse.linalg import svds
+
+        if self.is_small:
+            return float(self.dense_svd[0][0])
+        start = np.ones(min(self.J.shape))
+        return float(svds(self.J, k=1, v0=start, tol=1e-8, return_singular_vectors=False)[0])
+
+    def split(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``dU`` of shape (m, r, k) and ``dV`` of shape (n, r, k)."""
+        both = steps.reshape(sum(self.problem.shape), self.rank, -1)
+        return both[: self.problem.n_rows], both[self.problem.n_rows :]
+
+    def without_gauge(self, steps: np.ndarray) -> np.ndarray:
+        """The part of each step that is orthogonal to the gauge directions ``(U G, -V G^T)``.
+
+        The nearest gauge direction solves the Sylvester equation
+        ``U^T U G + G V^T V = U^T dU - dV^T V``.
+        """
+        a, E = np.linalg.eigh(self.U.T @ self.U)
+        b, F = np.linalg.eigh(self.V.T @ self.V)
+        dU, dV = self.split(steps)
+        right_side = np.einsum("mr,msk->rsk", self.U, dU) - np.einsum("nrk,ns->rsk", dV, self.V)
+        rotated = np.einsum("ra,rsk,sb->abk", E, right_side, F) / (a[:, None] + b)[:, :, None]
+        G = np.einsum("ra,abk,sb->rsk", E, rotated, F)
+        out_U = dU - np.einsum("mr,rsk->msk", self.U, G)
+        out_V = dV + np.einsum("nr,srk->nsk", self.V, G)
+        return np.concatenate([out_U, out_V]).reshape(steps.shape)
+
+    def invert(self, elimination: Elimination, steps: np.ndarray) -> np.ndarray:
+        """Pseudo-inverse of ``J^T J`` applied to steps, through the `elimination` of the orthonormal frame."""
+        dU, dV = self.split(self.without_gauge(steps))
+        dU, dV = elimination.solve(np.linalg.solve(self.R_V.T, dU), np.linalg.solve(self.R_U.T, dV))
+        dU, dV = np.linalg.solve(self.R_V, dU), np.linalg.solve(self.R_U, dV)
+        return self.without_gauge(np.concatenate([dU, dV]).reshape(steps.shape))
+
+    def ritz(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Increasing singular values of the Jacobian on the span of some steps, and their directions.
+
+        Measured on the Jacobian itself, so that small values are not squared into rounding.
+        """
+        Q = np.linalg.qr(steps)[0]
+        _, s, Vt = np.linalg.svd(self.J @ Q, full_matrices=False)
+        s = np.concatenate([s, np.zeros(Q.shape[1] - s.size)])
+        return s[::-1], Q @ Vt[::-1].T
+
+
+def lost_rank(U: np.ndarray, V: np.ndarray) -> bool:
+    """Whether ``U V^T`` has, numerically, a lower rank than U and V have columns."""
+    if U.shape[1] > min(U.shape[0], V.shape[0]):
+        return True
+    spectra = [np.linalg.svd(factor, compute_uv=False) for factor in (U, V)]
+    return any(s[-1] <= _FULL_RANK * s[0] for s in spectra)
+
+
+def smallest_singular_value(frame: Frame, elimination: Elimination | None) -> float:
+    """Singular value number `n_relevant` of the frame's Jacobian, relative to the largest.
+
+    Parameters
+    ----------
+    frame : Frame
+    elimination : Elimination or None
+        Of the orthonormal frame; None only if the frame is small.
+    """
+    if frame.J.shape[0] < frame.n_relevant:
+        return 0.0
+    if elimination is None:
+        return float(frame.dense_svd[0][frame.n_relevant - 1] / frame.largest)
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    size = frame.n_unknowns
+    inverse = LinearOperator(
+        (size, size), matvec=lambda x: frame.invert(elimination, x.reshape(size, 1)).ravel(), dtype=np.float64
+    )
+    start = np.random.default_rng(0).standard_normal(size)
+    _, step = eigsh(inverse, k=1, which="LA", v0=start, tol=1e-8)
+    steps = np.concatenate([step, _unseen_steps(frame, elimination)[:, :1]], axis=1)
+    return float(frame.ritz(steps)[0][0] / frame.largest)
+
+
+def null_steps(frame: Frame, elimination: Elimination | None, tol: float) -> np.ndarray:
+    """Orthonormal basis, as columns, of the steps that the observed cells do not see.
+
+    Those are the directions, gauge left out (it may be in, for small frames), whose singular value is
+    at most `tol` times the largest.
+    """
+    if elimination is None:
+        s, right = frame.dense_svd
+        return right[:, s <= tol * frame.largest]
+    rows = _unseen_steps(frame, elimination)
+    room = elimination.n_reduced - frame.rank**2
+    block = min(room, _BLOCK + max(0, frame.n_relevant - frame.J.shape[0] - rows.shape[1]))
+    rng = np.random.default_rng(0)
+    while True:
+        steps = rng.standard_normal((frame.n_unknowns, block))
+        for _ in range(_SWEEPS):
+            # a shift of 1e-14 stands against squares of at least 1e-12: each sweep gains a factor of 100
+            steps = np.linalg.qr(frame.invert(elimination, steps))[0]
+        values, steps = frame.ritz(np.concatenate([rows, steps], axis=1))
+        null = values <= tol * frame.largest
+        if not null.all() or block == room:
+            return steps[:, null]
+        block = min(room, 2 * block)
+
+
+def cell_motion(frame: Frame, steps: np.ndarray) -> np.ndarray:
+    """How far a unit step in the span of orthonormal `steps` can move each cell of ``U V^T``, shape (m, n)."""
+    square = np.zeros(frame.problem.shape)
+    dU, dV = frame.split(steps)
+    for k in range(steps.shape[1]):
+        square += (dU[:, :, k] @ frame.V.T + frame.U @ dV[:, :, k].T) ** 2
+    return np.sqrt(square)
+
+
+def _unseen_steps(frame: Frame, elimination: Elimination) -> np.ndarray:
+    """The steps of single rows that the elimination left out, one per column, the least seen first."""
+    lines, within = np.nonzero(elimination.unseen)
+    order = np.argsort(elimination.row_values[lines, within])
+    lines, within = lines[order], within[order]
+    steps = np.zeros((sum(frame.problem.shape), frame.rank, lines.size))
+    directions = elimination.row_frames[lines, :, within]
+    steps[lines, :, np.arange(lines.size)] = np.linalg.solve(frame.R_V, directions.T).T
+    return frame.without_gauge(steps.reshape(frame.n_unknowns, lines.size))

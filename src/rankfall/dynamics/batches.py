@@ -66,7 +66,6 @@ def run_batches(
     end = n_stored(widths)
     last = flat[end - widths[depth] * widths[depth - 1] : end].reshape((widths[depth], widths[depth - 1]))
     hidden = layers_of(flat, widths)
-    one = flat.dtype.type(1)
     F = [np.zeros((batch_size, widths[layer]), flat.dtype) for layer in range(depth)]
     B = [np.zeros((batch_size, widths[layer]), flat.dtype) for layer in range(depth)]
     picked = np.zeros(batch_size, np.int64)
@@ -102,7 +101,7 @@ def run_batches(
         q = 1.0 - 2.0 * lr_now * ridge_now
         coef = lr_now * power / (q * count)
         for layer in range(2, depth):
-            subtract_products(hidden[layer - 1], one, flat.dtype.type(coef), B[layer], F[layer - 1], count)
+            subtract_products(hidden[layer - 1], flat.dtype.type(coef), B[layer], F[layer - 1], count)
         for e in range(count):
             subtract(last[rows[picked[e]]], flat.dtype.type(coef * gaps[e]), F[depth - 1][e], top)
             subtract(first[cols[picked[e]]], flat.dtype.type(coef), B[1][e], bottom)
@@ -114,8 +113,8 @@ def run_batches(
 
 
 @njit(**OPTIONS)
-def run_full(flat, widths, limit, tiny, rows, cols, values, lr, ridge, start, n_steps):
-    """Advance one chain by gradient descent; returns the steps made.
+def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, start, n_steps):
+    """Advance one chain by gradient descent; returns the decay scalar and the steps made.
 
     Vectors are kept per column j of A: ``F_l[j] = W_l ... W_1 e_j`` and
     ``B_l[j] = sum_i rho_ij W_{l+1}^T ... W_L^T e_i``, so that the gradient of W_l is ``B_l^T F_{l-1}``.
@@ -130,14 +129,17 @@ def run_full(flat, widths, limit, tiny, rows, cols, values, lr, ridge, start, n_
     B = [np.zeros((n_cols, widths[layer]), flat.dtype) for layer in range(depth)]
     F[1] = first
     gaps = np.zeros(values.size)
-    top = widths[depth - 1]
+    bottom, top = widths[1], widths[depth - 1]
     for step in range(n_steps):
         for layer in range(2, depth):
             times_transposed(F[layer - 1], hidden[layer - 1], F[layer], n_cols)
+        power = 1.0
+        for _ in range(depth - 2):
+            power *= scale
         for e in range(values.size):
-            gaps[e] = dot(last[rows[e]], F[depth - 1][cols[e]], top) - values[e]
+            gaps[e] = power * scale * scale * dot(last[rows[e]], F[depth - 1][cols[e]], top) - values[e]
             if not (abs(gaps[e]) < limit):
-                return step
+                return scale, step
         B[depth - 1][:] = 0
         for e in range(values.size):
             subtract(B[depth - 1][cols[e]], flat.dtype.type(-gaps[e]), last[rows[e]], top)
@@ -145,22 +147,20 @@ def run_full(flat, widths, limit, tiny, rows, cols, values, lr, ridge, start, n_
             times(B[layer], hidden[layer - 1], B[layer - 1], n_cols)
         lr_now = lr[step] if lr.size > 1 else lr[0]
         ridge_now = ridge[step] if ridge.size > 1 else ridge[0]
-        q = flat.dtype.type(1.0 - 2.0 * lr_now * ridge_now)
-        coef = lr_now / values.size
-        for i in range(widths[depth]):
-            for k in range(top):
-                last[i, k] *= q
+        q = 1.0 - 2.0 * lr_now * ridge_now
+        coef = lr_now * power / (q * values.size)
         for e in range(values.size):
             subtract(last[rows[e]], flat.dtype.type(coef * gaps[e]), F[depth - 1][cols[e]], top)
+        # from the top down: F[1] is the first layer itself, which moves last
         for layer in range(depth - 1, 1, -1):
-            subtract_products(hidden[layer - 1], q, flat.dtype.type(coef), B[layer], F[layer - 1], n_cols)
+            subtract_products(hidden[layer - 1], flat.dtype.type(coef), B[layer], F[layer - 1], n_cols)
         for j in range(n_cols):
-            for k in range(widths[1]):
-                first[j, k] *= q
-            subtract(first[j], flat.dtype.type(coef), B[1][j], widths[1])
-        if (start + step + 1) % FOLD_EVERY == 0:
-            fold(flat[:end], 1.0, tiny)
-    return n_steps
+            subtract(first[j], flat.dtype.type(coef), B[1][j], bottom)
+        scale *= q
+        if (start + step + 1) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE:
+            fold(flat[:end], scale, tiny)
+            scale = 1.0
+    return scale, n_steps
 
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
@@ -181,12 +181,13 @@ def advance_batches(
 
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def advance_full(buffer, widths, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps):
+def advance_full(buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps):
     """Advance every running chain by `n_steps` steps of gradient descent."""
     for c in prange(clock.size):
         if running[c]:
-            done = run_full(
-                buffer[c], widths[c], limits[c], tiny, rows, cols, values, lr, ridge, clock[c], n_steps
+            scale, done = run_full(
+                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, lr, ridge, clock[c], n_steps
             )
+            scales[c] = scale
             clock[c] += done
             running[c] = done == n_steps

@@ -98,7 +98,7 @@ class Engine:
     def _call(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
         lr, ridge = optimiser.lr.values(start, stop), optimiser.ridge.values(start, stop)
-        weights = (state.buffer, state.widths)
+        weights = (state.buffer, state.widths, state.scales)
         fate = (state.clock, state.running, state.limits, self.tiny)
         data = (self.rows, self.cols, self.values)
         if isinstance(optimiser, GD):
@@ -108,7 +108,7 @@ class Engine:
         if optimiser.entries is not None:
             entries = optimiser.entries[start:stop]
         arguments = (
-            *weights, state.scales, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
+            *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
             state.chains, self.sampling,
         )  # fmt: skip
         if optimiser.batch_size == 1:

@@ -125,12 +125,10 @@ def times(X, W, out, count):
 
 
 @njit(**OPTIONS)
-def subtract_products(W, decay, coef, B, F, count):
-    """``W <- decay W - coef sum_e B[e] F[e]^T`` over the first `count` rows of B and F."""
+def subtract_products(W, coef, B, F, count):
+    """``W -= coef sum_e B[e] F[e]^T`` over the first `count` rows of B and F."""
     n_rows, n_cols = W.shape
     for k in range(n_rows):
-        for j in range(n_cols):
-            W[k, j] *= decay
         for e in range(count):
             step = coef * B[e, k]
             for j in range(n_cols):

@@ -1,0 +1,240 @@
+"""The same bits, however a run is cut, threaded, recorded, interrupted or repeated."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problems import holed, same_bits
+
+import rankfall as rf
+from rankfall.dynamics import checkpoints, engine
+
+OPTIMISERS = {
+    "single": rf.SGD(0.03, 1e-2, 5000),
+    "epochs": rf.SGD(0.03, 1e-2, 5000, sampling="epochs"),
+    "batch": rf.SGD(0.03, 1e-2, 5000, 5, "distinct"),
+    "short batches": rf.SGD(0.03, 1e-2, 5000, 50, "epochs"),
+    "gradient descent": rf.GD(0.03, 1e-2, 5000),
+    "fast decay": rf.SGD(0.03, 5.0, 5000),
+}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return holed((12, 17), seed=1, rank=2)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return rf.Network.gaussian((17, 13, 11, 12), 1.0, 0)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_recording_never_changes_a_bit(name, problem, net):
+    optimiser = OPTIMISERS[name]
+    straight = rf.train(problem, net, optimiser, record=rf.Record(10**6))
+    for every in (4999, 777, 250):
+        trace = rf.train(problem, net, optimiser, record=rf.Record(every))
+        assert same_bits(trace.final(), straight.final())
+    first = rf.train(problem, net, optimiser, record=rf.Record(250))
+    coarse = rf.train(problem, net, optimiser, record=rf.Record(500))
+    np.testing.assert_array_equal(first.singular_values[:, ::2], coarse.singular_values)
+    np.testing.assert_array_equal(first.train_loss[:, ::2], coarse.train_loss)
+
+
+@pytest.mark.parametrize("name", ["single", "epochs", "batch"])
+def test_single_steps_make_the_same_run(name, problem, net):
+    """Every call to the kernel is one step long."""
+    optimiser = OPTIMISERS[name]
+    short = rf.SGD(optimiser.lr, optimiser.ridge, 300, optimiser.batch_size, optimiser.sampling)
+    trace = rf.train(problem, net, short, record=rf.Record(1, ("train_loss",)))
+    assert same_bits(trace.final(), rf.train(problem, net, short).final())
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_chain_alone_and_among_64(name, problem, net):
+    optimiser = OPTIMISERS[name]
+    many = rf.train(problem, net, optimiser, chains=64, seed=7, record=rf.Record(1000))
+    alone = rf.train(problem, net, optimiser, chains=[41], seed=7, record=rf.Record(1000))
+    assert same_bits(many.final(41), alone.final(0))
+    np.testing.assert_array_equal(many.singular_values[41], alone.singular_values[0])
+    np.testing.assert_array_equal(many.train_loss[41], alone.train_loss[0])
+    if name not in ("gradient descent", "fast decay"):
+        assert not same_bits(many.final(41), many.final(40))
+
+
+def test_an_ensemble_gives_each_chain_its_own_start(problem):
+    nets = rf.Network.gaussian((17, 9, 8, 12), 1.0, 0, chains=6)
+    many = rf.train(problem, nets, OPTIMISERS["single"], seed=1)
+    assert many.n_chains == 6
+    assert same_bits(many.final(4), rf.train(problem, nets, OPTIMISERS["single"], seed=1, chains=[4]).final())
+    assert same_bits(many.final(0), rf.train(problem, nets.chain(0), OPTIMISERS["single"], seed=1).final())
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_one_thread_and_two(name, problem, net):
+    traces = [rf.train(problem, net, OPTIMISERS[name], chains=5, n_threads=n) for n in (1, 2)]
+    assert all(same_bits(a, b) for a, b in zip(traces[0].finals(), traces[1].finals(), strict=True))
+    np.testing.assert_array_equal(traces[0].singular_values, traces[1].singular_values)
+
+
+def test_the_number_of_threads_is_put_back(problem, net):
+    import numba
+
+    before = numba.get_num_threads()
+    rf.train(problem, net, rf.SGD(0.01, 0.0, 10), n_threads=1)
+    assert numba.get_num_threads() == before
+
+
+def test_length_of_calls_does_not_matter(problem, net, monkeypatch):
+    expected = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(10**6))
+    monkeypatch.setattr(engine, "LONGEST_CALL", 333)
+    monkeypatch.setattr(engine, "CALL_SECONDS", 1e-9)
+    trace = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(10**6))
+    assert same_bits(trace.final(), expected.final())
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("what", [("rank",), ("weights",)])
+def test_replay_repeats_a_stretch(name, what, problem, net):
+    trace = rf.train(
+        problem, net, OPTIMISERS[name], chains=3, seed=2, record=rf.Record(1000, (*what, "train_loss"))
+    )
+    again = rf.replay(trace, 2, 2900, 3100, record=rf.Record(50, ("train_loss", "weights")))
+    assert again.steps.tolist() == [2900, 2950, 3000, 3050, 3100]
+    assert again.train_loss[0, 2] == trace.train_loss[2, 3]
+    whole = rf.replay(trace, 2, 4000, 5000, record=rf.Record(1000))
+    assert same_bits(whole.final(), trace.final(2))
+    if what == ("weights",):
+        assert same_bits(again.weights(0, 2), trace.weights(2, 3))
+
+
+@pytest.mark.parametrize("deflate", [None, 0.05])
+def test_stopped_and_resumed(problem, net, tmp_path, deflate):
+    """A run left at several moments, by a callback and by Ctrl-C, ends at the same bits."""
+    optimiser = rf.SGD(0.03, 1e-2, 25_000, sampling="epochs")
+    settings = {
+        "chains": 3,
+        "seed": 3,
+        "record": rf.Record(2500, ("rank", "train_loss", "weights")),
+        "deflate": deflate,
+    }
+    straight = rf.train(problem, net, optimiser, **settings)
+    path = tmp_path / "run.npz"
+
+    def leave_after(step):
+        return lambda progress: progress.step >= step
+
+    def interrupt_after(step):
+        def callback(progress):
+            if progress.step >= step:
+                raise KeyboardInterrupt
+
+        return callback
+
+    for callback in (
+        leave_after(1000),
+        interrupt_after(7000),
+        leave_after(10_000),
+        interrupt_after(10_500),
+        None,
+    ):
+        try:
+            trace = rf.train(problem, net, optimiser, **settings, checkpoint=path, callback=callback)
+        except rf.dynamics.Interrupted as interruption:
+            trace = interruption.trace
+            assert trace.steps.max() < 25_000
+    assert_same_trace(trace, straight)
+    # the finished run is in the file, too
+    assert_same_trace(rf.train(problem, net, optimiser, **settings, checkpoint=path), straight)
+
+
+CHILD = """
+import sys, time
+import rankfall as rf
+from rankfall.dynamics import checkpoints
+from test_bits import killed_run
+checkpoints.INTERVAL = 0.0
+killed_run(sys.argv[1], lambda progress: time.sleep(0.05))
+"""
+
+
+def killed_run(path, callback=None):
+    """40 short stretches; the child sleeps in between, so that there is time to kill it."""
+    return rf.train(
+        holed((12, 17), seed=1),
+        rf.Network.gaussian((17, 13, 11, 12), 1.0, 0),
+        rf.SGD(0.03, 1e-2, 40_000, sampling="epochs"),
+        chains=4,
+        seed=9,
+        record=rf.Record(1000),
+        deflate=0.05,
+        checkpoint=path,
+        callback=callback,
+    )
+
+
+def test_killed_and_resumed(tmp_path):
+    path = tmp_path / "run.npz"
+    here = str(Path(__file__).parent)
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([here, *sys.path])},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not path.exists() and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert child.poll() is None, "the child ended before it could be killed"
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    seen = []
+    resumed = killed_run(path, lambda progress: seen.append(progress.step))
+    assert seen[0] > 1000, "the run started afresh"
+    straight = killed_run(None)
+    assert_same_trace(resumed, straight)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(problem, net, tmp_path):
+    path = tmp_path / "run.npz"
+    settings = {"record": rf.Record(100), "checkpoint": path}
+    rf.train(problem, net, rf.SGD(0.03, 1e-2, 200), **settings)
+    before = path.read_bytes()
+    for other in (
+        lambda: rf.train(problem, net, rf.SGD(0.02, 1e-2, 200), **settings),
+        lambda: rf.train(problem, net, rf.SGD(0.03, 1e-2, 300), **settings),
+        lambda: rf.train(problem, net, rf.SGD(0.03, 1e-2, 200), seed=1, **settings),
+        lambda: rf.train(problem.with_values(2 * problem.values), net, rf.SGD(0.03, 1e-2, 200), **settings),
+        lambda: rf.train(problem, net, rf.SGD(0.03, 1e-2, 200), deflate=0.1, **settings),
+    ):
+        with pytest.raises(rf.InputError, match="other settings"):
+            other()
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(problem, net, tmp_path):
+    path = tmp_path / "run.npz"
+    rf.train(problem, net, rf.SGD(0.03, 1e-2, 20)).save(path)
+    with pytest.raises(rf.InputError):
+        rf.train(problem, net, rf.SGD(0.03, 1e-2, 20), checkpoint=path)
+    assert checkpoints.INTERVAL > 0
+
+
+def assert_same_trace(one, other):
+    np.testing.assert_array_equal(one.steps, other.steps)
+    np.testing.assert_array_equal(one.n_steps, other.n_steps)
+    np.testing.assert_array_equal(one.deflation_bound, other.deflation_bound)
+    assert one.measured.keys() == other.measured.keys()
+    for name in one.measured:
+        np.testing.assert_array_equal(one.measured[name], other.measured[name])
+    assert all(same_bits(a, b) for a, b in zip(one.finals(), other.finals(), strict=True))

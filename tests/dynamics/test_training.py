@@ -1,0 +1,291 @@
+"""train() as a whole: schedules, divergence, subnormals, deflation, what is recorded and kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from problems import gap, holed, same_bits
+
+import rankfall as rf
+from rankfall.dynamics import Constant, Geometric, Linear, Piecewise, reference
+from rankfall.dynamics.deflation import EVERY
+from rankfall.dynamics.engine import smallest_weight
+from rankfall.dynamics.stability import tangent_diagonal
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return holed((14, 11), seed=3, rank=2, observed=0.7)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return rf.Network.gaussian((11, 10, 9, 14), 1.0, 0)
+
+
+# -- what is recorded --------------------------------------------------------------------------------
+
+
+def test_records_are_what_they_say(problem, net):
+    record = rf.Record(
+        40,
+        ("singular_values", "train_loss", "rank", "imbalance", "weights"),
+        extra={"norm": _norm},
+        rank_tol=0.1,
+    )
+    trace = rf.train(problem, net, rf.SGD(0.03, 1e-2, 100), chains=3, record=record)
+    assert trace.steps.tolist() == [0, 40, 80, 100]
+    assert trace.singular_values.shape == (3, 4, 9)
+    for chain in range(3):
+        for k in range(4):
+            network = trace.weights(chain, k)
+            A = network.product()
+            s = np.linalg.svd(A, compute_uv=False)
+            np.testing.assert_allclose(trace.singular_values[chain, k], s[:9], atol=1e-12)
+            assert trace.rank[chain, k] == np.count_nonzero(s > 0.1 * s[0])
+            rho = A[problem.rows, problem.cols] - problem.values
+            assert trace.train_loss[chain, k] == pytest.approx(0.5 * np.mean(rho**2), rel=1e-12)
+            assert trace.train_rmse[chain, k] == pytest.approx(np.sqrt(np.mean(rho**2)), rel=1e-12)
+            W = network.weights
+            D = [W[1].T @ W[1] - W[0] @ W[0].T, W[2].T @ W[2] - W[1] @ W[1].T]
+            assert trace.imbalance[chain, k] == pytest.approx(max(np.linalg.norm(d, 2) for d in D))
+            assert trace.measured["norm"][chain, k] == pytest.approx(_norm(network))
+    assert same_bits(trace.weights(0, 0), net)
+    assert same_bits(trace.weights(2, 3), trace.final(2))
+
+
+def _norm(network):
+    return sum(np.sum(W**2) for W in network.weights)
+
+
+def test_a_dead_network_has_rank_zero(problem):
+    net = rf.Network.gaussian((11, 5, 5, 14), 1e-8, 0)
+    trace = rf.train(problem, net, rf.SGD(0.01, 0.1, 10))
+    assert trace.rank.tolist() == [[0, 0]]
+
+
+def test_no_steps_is_a_run(problem, net):
+    trace = rf.train(problem, net, rf.SGD(0.01, 0.1, 0))
+    assert trace.steps.tolist() == [0]
+    assert same_bits(trace.final(), net)
+
+
+# -- schedules ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Linear(0.01, 0.04, 50),
+        Geometric(0.04, 0.01, 200),
+        Piecewise((0, 30, 60), (0.04, 0.0, 0.02)),
+        Constant(0.02),
+    ],
+)
+def test_a_schedule_is_the_array_of_its_values(problem, net, schedule):
+    values = np.concatenate([schedule.values(t, t + 1) for t in range(100)])
+    listed = rf.train(problem, net, rf.SGD(values, 1e-2, 100), record=rf.Record(7))
+    assert same_bits(rf.train(problem, net, rf.SGD(schedule, 1e-2, 100)).final(), listed.final())
+    assert gap(listed.final(), reference.train(problem, net, rf.SGD(schedule, 1e-2, 100))) < 1e-12
+
+
+def test_ends_of_schedules():
+    assert Linear(1.0, 2.0, 11).values(0, 13).tolist() == pytest.approx([*np.linspace(1, 2, 11), 2, 2])
+    assert Geometric(1.0, 4.0, 3).values(0, 4).tolist() == pytest.approx([1, 2, 4, 4])
+    assert Piecewise((0, 2), (1.0, 3.0)).values(0, 4).tolist() == [1, 1, 3, 3]
+
+
+# -- divergence --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "optimiser", [rf.SGD(2.0, 0.0, 20_000), rf.SGD(2.0, 0.0, 20_000, 3), rf.GD(50.0, 0.0, 20_000)]
+)
+def test_divergence_stops_the_chain(problem, net, optimiser):
+    trace = rf.train(problem, net, optimiser, chains=2, record=rf.Record(5000))
+    assert trace.diverged.all()
+    assert (trace.n_steps < 5000).all()
+    assert np.isnan(trace.train_loss[:, 1:]).all()
+    assert np.isnan(trace.singular_values[:, 1:]).all()
+    assert (trace.rank[:, 1:] == -1).all()
+    assert all(np.isfinite(W).all() for network in trace.networks for W in network.weights)
+    assert (trace.stable_lr > 0).all()
+    calmer = type(optimiser)(trace.stable_lr[0], 0.0, 20_000)
+    again = rf.train(problem, net, calmer)
+    assert not again.diverged.any()
+    assert np.isnan(again.stable_lr).all()
+    assert again.train_loss[0, -1] < again.train_loss[0, 0]
+
+
+def test_one_chain_may_diverge_and_the_others_go_on(problem):
+    nets = rf.Network.gaussian((11, 10, 9, 14), 1.0, 0, chains=3)
+    weights = [W.copy() for W in nets.weights]
+    for W in weights:
+        W[1] *= 20
+    trace = rf.train(problem, rf.Network(tuple(weights)), rf.SGD(0.02, 1e-3, 3000), seed=5)
+    assert trace.diverged.tolist() == [False, True, False]
+    assert trace.n_steps.tolist()[::2] == [3000, 3000]
+    alone = rf.train(problem, nets.chain(2), rf.SGD(0.02, 1e-3, 3000), seed=5, chains=[2])
+    assert same_bits(trace.final(2), alone.final())
+    again = rf.replay(trace, 1, 0, int(trace.n_steps[1]) + 5)
+    assert again.diverged[0]
+    assert again.n_steps[0] == trace.n_steps[1]
+
+
+def test_tangent_diagonal_is_the_squared_gradient(problem, net):
+    K = tangent_diagonal(net, problem.rows, problem.cols)
+    for e in (0, 5, 17):
+        at = problem.rows[[e]], problem.cols[[e]]
+        # with x_ij = A_ij - 1 the residual is one and the gradient is that of A_ij
+        G = reference.gradients(list(net.weights), *at, net.product()[at] - 1)
+        assert K[e] == pytest.approx(sum(np.sum(g**2) for g in G))
+
+
+# -- numbers near the end of the range ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_no_subnormal_number_survives(depth, dtype):
+    """A network on its way to zero passes the subnormal range quickly and ends at exact zeros."""
+    problem = holed((8, 9)).with_values(np.zeros(holed((8, 9)).n_observed))
+    net = rf.Network.gaussian((9, *(7,) * (depth - 1), 8), 1.0, 0)
+    for optimiser in (rf.SGD(0.01, 5.0, 12_000), rf.SGD(0.01, 5.0, 12_000, 3), rf.GD(0.01, 5.0, 12_000)):
+        trace = rf.train(problem, net, optimiser, record=rf.Record(500, ("weights",)), dtype=dtype)
+        smallest = np.finfo(dtype).tiny
+        for k in range(trace.steps.size):
+            for W in trace.weights(0, k).weights:
+                assert not ((W != 0) & (np.abs(W) < smallest)).any()
+        assert all(not W.any() for W in trace.final().weights)
+
+
+def test_rows_that_are_never_seen_decay_to_zero():
+    """One row of the matrix has no entry: its weights only decay, while the others stay."""
+    rng = np.random.default_rng(0)
+    X = np.outer(rng.standard_normal(8), rng.standard_normal(9)) * 3
+    X[5] = np.nan
+    problem = rf.Problem.from_dense(X)
+    net = rf.Network.gaussian((9, 7, 7, 8), 1.0, 0)
+    trace = rf.train(problem, net, rf.SGD(0.05, 2e-2, 200_000), record=rf.Record(50_000))
+    assert not trace.final().weights[-1][5].any()
+    assert trace.rank[0, -1] == 1
+    assert smallest_weight(np.dtype(np.float64), 3) == pytest.approx(1e-100)
+
+
+# -- deflation ---------------------------------------------------------------------------------------
+
+
+def test_deflation_stays_within_its_bound(problem):
+    """At the moment of deflation the product moves by at most the bound of Theorem 4."""
+    net = rf.Network.gaussian((11, 10, 10, 14), 1.0, 0)
+    optimiser = rf.SGD(0.05, 5e-3, EVERY)
+    plain = rf.train(problem, net, optimiser, chains=4)
+    deflated = rf.train(problem, net, optimiser, chains=4, deflate=0.03)
+    for chain in range(4):
+        small = deflated.final(chain)
+        assert max(small.widths[1:-1]) < 10
+        moved = np.linalg.norm(small.product() - plain.final(chain).product(), 2)
+        assert 0 < moved <= deflated.deflation_bound[chain] < 1
+    assert not plain.deflation_bound.any()
+
+
+def test_a_deflated_run_goes_on_and_replays(problem):
+    net = rf.Network.gaussian((11, 10, 10, 14), 1.0, 0)
+    optimiser = rf.SGD(0.05, 5e-3, 3 * EVERY + 500)
+    record = rf.Record(3000, ("singular_values", "train_loss", "weights"))
+    trace = rf.train(problem, net, optimiser, chains=3, deflate=0.03, record=record)
+    assert trace.singular_values.shape == (3, 12, 10)
+    assert (trace.singular_values[:, -1, 8:] == 0).all()
+    plain = rf.train(problem, net, optimiser, chains=3, record=record)
+    np.testing.assert_allclose(trace.singular_values[:, -1], plain.singular_values[:, -1], atol=1e-2)
+    for start in (0, 9000, EVERY, 2 * EVERY - 1):
+        again = rf.replay(trace, 1, start, optimiser.n_steps, record=rf.Record(10**6))
+        assert same_bits(again.final(), trace.final(1))
+        assert again.deflation_bound[0] == trace.deflation_bound[1]
+
+
+# -- the verb ----------------------------------------------------------------------------------------
+
+
+def test_a_callback_sees_progress_and_may_stop(problem, net):
+    seen = []
+
+    def callback(progress):
+        seen.append((progress.step, progress.network(0).widths, progress.n_steps))
+        return progress.step >= 300
+
+    trace = rf.train(problem, net, rf.SGD(0.01, 0.1, 1000), record=rf.Record(100), callback=callback)
+    assert [step for step, *_ in seen] == [100, 200, 300]
+    assert seen[0][1:] == (net.widths, 1000)
+    assert trace.steps.tolist() == [0, 100, 200]
+    assert trace.n_steps.tolist() == [300]
+
+
+def test_ctrl_c_carries_the_trace(problem, net):
+    def callback(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        rf.train(problem, net, rf.SGD(0.01, 0.1, 1000), record=rf.Record(100), callback=callback)
+    assert caught.value.trace.steps.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "gd", "entries", "schedule"])
+def test_a_trace_comes_back_from_its_file(problem, net, tmp_path, name):
+    optimiser = {
+        "sgd": rf.SGD(0.05, 1e-3, 12_000, sampling="epochs"),
+        "gd": rf.GD(Linear(0.05, 0.01, 300), Piecewise((0, 100), (1e-3, 1e-2)), 300),
+        "entries": rf.SGD(0.05, 1e-3, 40, entries=np.arange(80).reshape(40, 2)),
+        "schedule": rf.SGD(np.linspace(0.01, 0.02, 300), Geometric(1e-2, 1e-3, 300), 300, 3, "distinct"),
+    }[name]
+    record = rf.Record(5000, ("rank", "train_loss", "weights"))
+    trace = rf.train(problem, net, optimiser, chains=2, seed=4, deflate=0.1, record=record)
+    path = tmp_path / "trace.npz"
+    trace.save(path)
+    back = rf.Trace.load(path)
+    assert back.settings == trace.settings
+    assert back.seconds == trace.seconds
+    np.testing.assert_array_equal(back.rank, trace.rank)
+    np.testing.assert_array_equal(back.train_loss, trace.train_loss)
+    assert all(same_bits(a, b) for a, b in zip(back.finals(), trace.finals(), strict=True))
+    again = rf.replay(back, 1, 0, optimiser.n_steps)
+    assert same_bits(again.final(), trace.final(1))
+
+
+BAD = {
+    "negative lr": lambda p, n: rf.SGD(-0.1, 0.1, 10),
+    "infinite ridge": lambda p, n: rf.SGD(0.1, np.inf, 10),
+    "NaN in a list": lambda p, n: rf.SGD([0.1, np.nan], 0.1, 2),
+    "short list": lambda p, n: rf.SGD([0.1, 0.1], 0.1, 3),
+    "text": lambda p, n: rf.SGD("fast", 0.1, 3),
+    "decay past zero": lambda p, n: rf.SGD(1.0, 0.5, 3),
+    "n_steps": lambda p, n: rf.GD(0.1, 0.1, -1),
+    "batch_size": lambda p, n: rf.SGD(0.1, 0.1, 3, 0),
+    "sampling": lambda p, n: rf.SGD(0.1, 0.1, 3, sampling="random"),
+    "entries shape": lambda p, n: rf.SGD(0.1, 0.1, 3, entries=np.arange(4)),
+    "entries range": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3, entries=[0, 1, 10**6])),
+    "large batch": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3, 10**4, "distinct")),
+    "what": lambda p, n: rf.Record(what=("loss",)),
+    "every": lambda p, n: rf.Record(every=0),
+    "extra": lambda p, n: rf.Record(extra={"rank": _norm}),
+    "shape": lambda p, n: rf.train(p.T, n, rf.SGD(0.1, 0.1, 3)),
+    "dtype": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), dtype=np.int32),
+    "deflate": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), deflate=2.0),
+    "chains": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), chains=0),
+    "no such chain": lambda p, n: rf.train(p, rf.Network.stack([n]), rf.SGD(0.1, 0.1, 3), chains=[1]),
+    "weights": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3)).weights(0, 0),
+    "unrecorded": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3)).imbalance,
+    "replay range": lambda p, n: rf.replay(rf.train(p, n, rf.SGD(0.1, 0.1, 3)), 0, 0, 4),
+    "replay chain": lambda p, n: rf.replay(rf.train(p, n, rf.SGD(0.1, 0.1, 3)), 1, 0, 3),
+    "infinite weights": lambda p, n: rf.train(
+        p, rf.Network(tuple(np.inf * W for W in n)), rf.SGD(0.1, 0.1, 3)
+    ),
+    "piecewise": lambda p, n: Piecewise((0, 5, 5), (1.0, 2.0, 3.0)),
+    "geometric": lambda p, n: Geometric(0.0, 1.0, 5),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_settings_are_refused(name, problem, net):
+    with pytest.raises(rf.InputError):
+        BAD[name](problem, net)

@@ -1,0 +1,105 @@
+"""Results on disk: one .npz with the arrays, and what is not an array as JSON inside it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .atomic import atomic_path
+from .npz import read_npz
+
+FORMAT = 1
+"""Version of the layout; raised when older readers could misread a file."""
+
+_META = "rankfall.json"
+
+
+def save_archive(
+    path: str | PathLike[str], arrays: dict[str, np.ndarray], meta: dict[str, Any], kind: str
+) -> None:
+    """Write arrays and metadata to one file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where; by custom it ends in ``.npz``. No suffix is added.
+    arrays : dict of ndarray
+        No arrays of Python objects.
+    meta : dict
+        Plain types, NumPy numbers and small arrays (which come back as lists).
+    kind : str
+        What the file holds, for example ``"completion"``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or an array holds Python objects.
+
+    Notes
+    -----
+    An uncompressed zip file: every array as ``name.npy``, so that :func:`numpy.load` reads them too, and
+    ``rankfall.json`` with the metadata, the kind and the version of the layout. Numbers come back to the
+    bit; weights and residuals hardly compress.
+    """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise InputError(f"The array {name!r} holds Python objects, which are not written.")
+    text = json.dumps({"format": FORMAT, "kind": kind, "meta": meta}, default=_plain, indent=1)
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_META, text)
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def load_archive(
+    path: str | PathLike[str], kind: str | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what :func:`save_archive` wrote.
+
+    Parameters
+    ----------
+    path : path
+    kind : str, optional
+        Insist on this kind.
+
+    Returns
+    -------
+    arrays : dict of ndarray
+    meta : dict
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is damaged, it is none of ours, or of another kind, or was written by a
+        later version of the layout.
+    """
+    arrays, raw = read_npz(path, (_META,))
+    if _META not in raw:
+        raise InputError(f"{path} was not written by rankfall.")
+    try:
+        header = json.loads(raw[_META])
+        version, found, meta = int(header["format"]), header["kind"], dict(header["meta"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged: its metadata cannot be read ({error}).") from error
+    if version > FORMAT:
+        raise InputError(
+            f"{path} was written by a later version of rankfall (format {version}, here {FORMAT})."
+        )
+    if kind is not None and found != kind:
+        raise InputError(f"{path} holds a {found}, not a {kind}.")
+    return arrays, meta
+
+
+def _plain(value: object) -> object:
+    """What JSON has no word for: NumPy's numbers and arrays."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,159 @@
+"""NumPy's .npy and .npz, read with suspicion: no pickle, and nothing allocated on a header's word alone."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from os import PathLike
+from typing import IO
+
+import numpy as np
+
+from ..errors import InputError
+
+# deflate cannot shrink further than this, so a member that claims more is lying
+_LARGEST_RATIO = 1032
+_READABLE_VERSIONS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    UnicodeError,
+    ValueError,
+)
+
+
+def read_npy(path: str | PathLike[str]) -> np.ndarray:
+    """The array in a .npy file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is damaged, it holds Python objects, or its header promises another
+        amount of data than there is.
+    """
+    with open_input(path) as stream:
+        return _read_stream(stream, os.fstat(stream.fileno()).st_size, str(path))
+
+
+def read_npz(
+    path: str | PathLike[str], other: tuple[str, ...] = ()
+) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
+    """The arrays in an .npz file, and the bytes of its members named in `other`.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_npy`, for any of the arrays.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    raw: dict[str, bytes] = {}
+    with open_input(path) as stream:
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                members = archive.infolist()
+                _check_sizes(members, os.fstat(stream.fileno()).st_size, path)
+                for member in members:
+                    with archive.open(member) as content:
+                        if member.filename in other:
+                            raw[member.filename] = content.read()
+                        elif member.filename.endswith(".npy"):
+                            name = member.filename.removesuffix(".npy")
+                            arrays[name] = _read_stream(content, member.file_size, f"{path} ({name})")
+                        else:
+                            raise InputError(f"{path} holds {member.filename!r}, which is not a NumPy array.")
+        except InputError:
+            raise
+        except _DAMAGE as error:
+            raise InputError(f"{path} is damaged or not an .npz file ({error}).") from error
+    return arrays, raw
+
+
+def open_input(path: str | PathLike[str]) -> IO[bytes]:
+    """Open a file for reading; an InputError says why if it cannot be."""
+    try:
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, not a file.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], file_size: int, path: str | PathLike[str]) -> None:
+    """Refuse a directory that no honest writer produces, and contents that do not fit into memory."""
+    names = [member.filename for member in members]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} is damaged: two of its arrays have the same name.")
+    # members that overlap share their compressed bytes: the best known zip bomb
+    overlapping = sum(member.compress_size for member in members) > file_size
+    if overlapping or any(m.file_size > _LARGEST_RATIO * m.compress_size + 1024 for m in members):
+        raise InputError(f"{path} is damaged: its arrays claim to be larger than the file can hold.")
+    total = sum(member.file_size for member in members)
+    if total > _memory():
+        raise InputError(f"{path} would unpack to {total / 1e9:.0f} GB, more than this computer's memory.")
+
+
+def _memory() -> int:
+    """Physical memory in bytes; a guess where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 16 * 2**30
+
+
+def _read_stream(stream: IO[bytes], size: int, where: str) -> np.ndarray:
+    """The array in a stream of `size` bytes."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in _READABLE_VERSIONS:
+            raise ValueError(f"its format {version} is not for plain arrays")
+        with warnings.catch_warnings():
+            # headers written under Python 2 are fine
+            warnings.simplefilter("ignore", UserWarning)
+            shape, by_columns, dtype = _READABLE_VERSIONS[version](stream)
+    except _DAMAGE as error:
+        raise InputError(f"{where} is damaged or not a NumPy array ({error}).") from error
+    if dtype.hasobject:
+        raise InputError(
+            f"{where} holds Python objects (a pickle), which are not read: they could run any program."
+        )
+    count = math.prod(shape)
+    header = stream.tell()
+    if (
+        any(length < 0 for length in shape)
+        or count * dtype.itemsize != size - header
+        or (count and not dtype.itemsize)
+    ):
+        raise InputError(
+            f"{where} is damaged: its header promises {' x '.join(map(str, shape)) or 'one'} numbers of "
+            f"{dtype.itemsize} bytes, but {size - header:,} bytes follow."
+        )
+    try:
+        data = np.empty(count, dtype)
+        into = memoryview(data.view(np.uint8)) if count else memoryview(b"")
+        done = 0
+        while done < len(into):
+            piece = stream.read(min(len(into) - done, 2**22))
+            if not piece:
+                raise EOFError("the data end too early")
+            into[done : done + len(piece)] = piece
+            done += len(piece)
+        # the end of a zip member is where its checksum is compared
+        stream.read(1)
+        return data.reshape(shape[::-1]).T if by_columns else data.reshape(shape)
+    except _DAMAGE as error:
+        raise InputError(f"{where} is damaged ({error}).") from error

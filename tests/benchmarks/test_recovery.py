@@ -14,7 +14,8 @@ import pytest
 def recovery() -> ModuleType:
     path = Path(__file__).parents[2] / "benchmarks" / "recovery.py"
     spec = importlib.util.spec_from_file_location("recovery", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["recovery"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
@@ -45,7 +46,9 @@ def test_rows_count_what_they_say(recovery: ModuleType) -> None:
     assert row["median s"] == "2.50"
     hopeless, missed = recovery.notes(1.1, runs)
     assert hopeless.endswith("seeds 2")
-    assert "1 (rank 5" in missed and "3 (rank 4" in missed and "2 (rank" not in missed
+    assert "1 (rank 5" in missed
+    assert "3 (rank 4" in missed
+    assert "2 (rank" not in missed
 
 
 def test_one_small_run(recovery: ModuleType, capsys, monkeypatch) -> None:
@@ -54,4 +57,5 @@ def test_one_small_run(recovery: ModuleType, capsys, monkeypatch) -> None:
     recovery.main()
     printed = capsys.readouterr().out
     assert "12 x 14, rank 1" in printed
-    assert "1 (x2)" in printed and "2/2 [0.34, 1.00]" in printed
+    assert "1 (x2)" in printed
+    assert "2/2 [0.34, 1.00]" in printed

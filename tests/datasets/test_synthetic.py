@@ -37,7 +37,8 @@ def test_what_was_asked_for_is_what_comes(request: dict) -> None:
     try:
         problem, truth = low_rank(**request)
     except rf.InputError as error:
-        assert "min_per_line" in str(error)
+        if "min_per_line" not in str(error):
+            raise
         return
     assert truth.shape == problem.shape == (m, n)
     assert problem.n_observed == round(request["oversampling"] * rank * (m + n - rank))

@@ -106,6 +106,7 @@ def test_parts_may_be_missing(field: str) -> None:
 def test_nothing_to_draw_draws_nothing() -> None:
     nothing = np.full(3, np.nan)
     assert errors(RankErrors(np.arange(3), nothing, nothing, None, "x")) == ""
+    assert errors(RankErrors(np.array([3]), np.array([0.5]), np.array([0.6]), 0, "x")) == ""
     assert heat_maps(HeatMaps(np.full((2, 2), np.nan), np.full((2, 2), np.nan), (2, 2))) == ""
     assert falling(History(np.arange(4), np.zeros((4, 2)), np.ones(4), 0)) == ""
     assert falling(History(np.zeros(0), np.zeros((0, 2)), np.zeros(0), 0)) == ""
@@ -113,24 +114,27 @@ def test_nothing_to_draw_draws_nothing() -> None:
 
 def test_drawings_are_valid_xml_with_finite_numbers() -> None:
     tables = example()
-    assert tables.history and tables.errors and tables.heat_maps
+    assert tables.history
+    assert tables.errors
+    assert tables.heat_maps
     exact = RankErrors(
         np.array([0, 1, 2]), np.array([1.0, 1e-15, 0.0]), np.array([2.0, 1e-14, np.nan]), 1, "e"
     )
-    single = RankErrors(np.array([3]), np.array([0.5]), np.array([np.nan]), 0, "e")
+    lonely = RankErrors(np.array([3, 4]), np.array([0.5, np.nan]), np.array([np.nan] * 2), 0, "e")
     constant = HeatMaps(np.full((1, 5), 2.0), np.full((1, 5), 2.0), (1, 5))
     dying = np.geomspace(1, 1e-300, 50)[:, None] * np.ones(3)
     drawings = [
         falling(tables.history),
         falling(History(np.arange(50), dying, np.ones(50), 1)),
         falling(History(np.arange(50), np.where(dying < 1e-200, 0, dying), np.ones(50), 1)),
-        *map(errors, (tables.errors, exact, single)),
+        *map(errors, (tables.errors, exact, lonely)),
         *map(heat_maps, (tables.heat_maps, constant)),
     ]
     for text in drawings:
         ElementTree.fromstring(text)
         numbers = re.sub(r"data:image[^\"]*", "", text)
-        assert "nan" not in numbers and "inf" not in re.sub("inside", "", numbers)
+        assert "nan" not in numbers
+        assert "inf" not in re.sub("inside", "", numbers)
 
 
 def test_heat_map_pixels() -> None:
@@ -146,7 +150,8 @@ def test_heat_map_pixels() -> None:
     assert struct.unpack(">II", chunks[b"IHDR"][:8]) == (3, 2)
     pixels = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(2, 4)[:, 1:]
     np.testing.assert_array_equal(pixels, [[0, 254, 255], [127, 0, 254]])
-    assert chunks[b"tRNS"][255] == 0 and chunks[b"tRNS"][254] == 255
+    assert chunks[b"tRNS"][255] == 0
+    assert chunks[b"tRNS"][254] == 255
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(1, 12))

@@ -21,15 +21,19 @@ def test_tables_say_what_the_completion_says(exact: rf.Completion) -> None:
     tables = report_tables(exact, title="a & b", value_label="T (K)", comparison=other)
     assert dict(tables.headline)["rank"] == str(exact.rank) == "2"
     assert tables.outcome == "Exact"
-    assert tables.errors is not None and tables.errors.chosen is not None
+    assert tables.errors is not None
+    assert tables.errors.chosen is not None
     assert tables.errors.rank[tables.errors.chosen] == exact.rank
-    assert tables.history is not None and tables.history.kept == exact.rank
-    assert tables.path is not None and len(tables.path.rows) == len(exact.path)
+    assert tables.history is not None
+    assert tables.history.kept == exact.rank
+    assert tables.path is not None
+    assert len(tables.path.rows) == len(exact.path)
     assert tables.path.rows[tables.path.marked or 0][0] == "2"
     assert tables.comparison is other
     assert dict(tables.identifiability)["connected components"] == "1"
     page = render(tables)
-    assert "a &amp; b" in page and "T (K)" in page
+    assert "a &amp; b" in page
+    assert "T (K)" in page
 
 
 def test_heat_maps_keep_observed_cells_and_fill_the_rest(exact: rf.Completion) -> None:
@@ -42,7 +46,8 @@ def test_heat_maps_keep_observed_cells_and_fill_the_rest(exact: rf.Completion) -
 def test_large_matrices_are_sampled_without_being_filled() -> None:
     problem = rf.Problem.from_triplets([0, 0, 99_999, 99_999], [0, 49_999, 0, 49_999], [1.0, 2.0, 2.0, 4.0])
     maps = report_tables(rf.complete(problem, seed=0)).heat_maps
-    assert maps is not None and maps.shape == (100_000, 50_000)
+    assert maps is not None
+    assert maps.shape == (100_000, 50_000)
     assert maps.before.shape == (300, 300)
     np.testing.assert_array_equal(maps.before[[0, 0, -1, -1], [0, -1, 0, -1]], [1.0, 2.0, 2.0, 4.0])
     assert np.isnan(maps.after).sum() == 300 * 300 - 4

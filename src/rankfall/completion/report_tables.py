@@ -57,7 +57,9 @@ def report_tables(
         path=_path(completion),
         comparison=comparison,
         identifiability=_identifiability(completion),
-        settings=tuple((name, _short(value)) for name, value in completion.settings.items()),
+        settings=tuple(
+            (name.replace("_", " "), _short(value)) for name, value in completion.settings.items()
+        ),
         versions=tuple(completion.versions.items()),
     )
 
@@ -174,4 +176,6 @@ def _identifiability(completion: Completion) -> tuple[tuple[str, str], ...]:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

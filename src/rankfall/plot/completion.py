@@ -27,7 +27,6 @@ def falling_singular_values(ax: Axes, steps: np.ndarray, singular_values: np.nda
     kept : int
         The first `kept` are drawn as delivered, the others as fallen.
     """
-    top = float(np.nanmax(singular_values, initial=0.0))
     # a dead direction has no place on a logarithmic axis
     shown = np.where(singular_values > 0, singular_values, np.nan)
     if kept < shown.shape[1]:
@@ -36,11 +35,10 @@ def falling_singular_values(ax: Axes, steps: np.ndarray, singular_values: np.nda
         ax.plot(steps, shown[:, :kept], color=KEPT, lw=1.3)
     for colour, label in ((KEPT, f"delivered ({kept})"), (FALLEN, "fallen or left out")):
         ax.plot([], [], color=colour, lw=2, label=label)
+    top = float(np.nanmax(singular_values, initial=0.0))
     if top > 0:
-        alive = singular_values[-1][singular_values[-1] > 1e-8 * top]
-        low = float(alive.min()) / 30 if alive.size else 1e-8 * top
         ax.set_yscale("log")
-        ax.set_ylim(min(max(low, 1e-8 * top), 1e-3 * top), 1.6 * top)
+        ax.set_ylim(1e-5 * top, 1.6 * top)
     if len(steps) > 1:
         ax.set_xlim(steps[0], steps[-1])
     ax.xaxis.set_major_formatter(_thousands)

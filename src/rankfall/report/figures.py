@@ -12,6 +12,8 @@ _WIDTH = 920
 _LEFT, _RIGHT = 76, 24
 # Errors that span more than this factor are shown on a logarithmic axis.
 _LOG_SPAN = 50.0
+# Singular values are drawn down to this fraction of the largest.
+_DEPTH = 1e-5
 
 
 def falling(history: History) -> str:
@@ -23,11 +25,12 @@ def falling(history: History) -> str:
     with_ridge = bool(np.ptp(history.ridge) > 0)
     height = 470 if with_ridge else 380
     x = Scale(float(steps[0]), float(steps[-1]), _LEFT, _WIDTH - _RIGHT)
-    y = Scale(_floor(s, top), top * 1.6, 310, 16, log=True)
+    y = Scale(_DEPTH * top, top * 1.6, 310, 16, log=True)
     x_ticks = x.ticks(6)
     parts = [
         frame(x, y, x_ticks, y.ticks(7), "" if with_ridge else "SGD steps", "singular value (standardised)"),
-        f'<clipPath id="inside"><rect x="{_LEFT}" y="6" width="{_WIDTH - _LEFT - _RIGHT}" height="304"/></clipPath>',
+        f'<clipPath id="inside"><rect x="{_LEFT}" y="6" width="{_WIDTH - _LEFT - _RIGHT}" height="304"/>',
+        "</clipPath>",
         '<g clip-path="url(#inside)">',
     ]
     # fallen ones first, so that the kept ones are drawn over them
@@ -38,13 +41,6 @@ def falling(history: History) -> str:
     if with_ridge:
         parts.append(_ridge_strip(x, x_ticks, history))
     return drawing(_WIDTH, height, "Singular values falling along the run", "".join(parts))
-
-
-def _floor(s: np.ndarray, top: float) -> float:
-    """Lower end of the axis: below the final values of what is alive, at most eight decades down."""
-    alive = s[-1][s[-1] > 1e-8 * top]
-    lowest = float(alive.min()) if alive.size else top
-    return min(max(lowest / 30, 1e-8 * top), 1e-3 * top)
 
 
 def _ridge_strip(x: Scale, x_ticks: list[float], history: History) -> str:
@@ -59,7 +55,8 @@ def errors(table: RankErrors) -> str:
     """Training and held-out error of the candidate at each rank, the delivered one marked."""
     both = np.concatenate([table.train, table.validation])
     finite = both[np.isfinite(both)]
-    if not finite.size:
+    # the error of a single rank is a number, not a curve
+    if not finite.size or table.rank.size < 2:
         return ""
     positive = finite[finite > 0]
     log = bool(positive.size and positive.max() > _LOG_SPAN * positive.min())

@@ -6,6 +6,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from . import figures
 from .tables import ReportTables
 
@@ -28,8 +30,11 @@ def render(tables: ReportTables) -> str:
     """
     from markupsafe import Markup
 
+    history, ranks = tables.history, tables.errors
     return _template().render(
         t=tables,
+        falling_ridge=history is not None and history.ridge.size and history.ridge[-1] > history.ridge[0],
+        held_out=ranks is not None and bool(np.any(np.isfinite(ranks.validation))),
         # the drawings escape their own text
         falling=Markup(figures.falling(tables.history)) if tables.history else "",
         errors=Markup(figures.errors(tables.errors)) if tables.errors else "",

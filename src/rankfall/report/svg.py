@@ -73,7 +73,7 @@ def _superscript(number: int) -> str:
 def polylines(x: np.ndarray, y: np.ndarray, kind: str, lowest: float, highest: float) -> str:
     """A line through the points, interrupted where y is not finite.
 
-    `y` grows downward; values outside [lowest, highest] are held a little beyond it, for the clip path to cut.
+    `y` grows downward; values outside [lowest, highest] are held a little beyond it, for the clip path.
     """
     y = np.where(np.isnan(y), np.nan, np.clip(y, lowest - 20, highest + 20))
     # a stretch that lies wholly below the frame is invisible: leave it out, it can be most of the file

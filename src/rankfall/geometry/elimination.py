@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Relative size of the shift that lets a singular reduced matrix be factored; its square root is about the
 # floor below which two small singular values cannot be told apart by the iteration.
 _SHIFT = 1e-14
+# Above this density a dense product is faster than a sparse one.
+_DENSE_ABOVE = 0.05
 
 
 class Elimination:
@@ -48,7 +50,9 @@ class Elimination:
         ``W_i``; column a is the direction of ``row_values[i, a]``.
     """
 
-    def __init__(self, problem: Problem, U: np.ndarray, V: np.ndarray, J: sparse.csr_array, tol: float) -> None:
+    def __init__(
+        self, problem: Problem, U: np.ndarray, V: np.ndarray, J: sparse.csr_array, tol: float
+    ) -> None:
         from scipy.sparse import csr_array
 
         (m, rank), n = U.shape, V.shape[0]
@@ -62,7 +66,14 @@ class Elimination:
         ranges = csr_array((Q.ravel(), columns.ravel(), starts), shape=(problem.n_observed, m * rank))
         J_V = J[:, m * rank :]
         self._coupling = csr_array(J_V.T @ ranges)
-        self._factor = _factor((J_V.T @ J_V).toarray(), self._coupling, V)
+        C = (J_V.T @ J_V).toarray()
+        if self._coupling.nnz > _DENSE_ABOVE * (n * rank) * (m * rank):
+            dense = self._coupling.toarray()
+            C -= dense @ dense.T
+        else:
+            C -= (self._coupling @ self._coupling.T).toarray()
+        C += np.kron(V @ V.T, np.eye(rank))
+        self._factor = _shifted_cholesky(C)
 
     @property
     def n_reduced(self) -> int:
@@ -110,18 +121,10 @@ def _row_decompositions(problem: Problem, V: np.ndarray) -> tuple[np.ndarray, np
     return Q, values, frames
 
 
-def _factor(diagonal_blocks: np.ndarray, coupling: sparse.csr_array, V: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Cholesky factor of C with the gauge filled up and a tiny shift (see :class:`Elimination`)."""
+def _shifted_cholesky(C: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Cholesky factor of a semidefinite matrix plus the smallest shift that makes it definite."""
     from scipy.linalg import cho_factor
 
-    rank = V.shape[1]
-    C = diagonal_blocks
-    if coupling.nnz > 0.05 * coupling.shape[0] * coupling.shape[1]:
-        dense = coupling.toarray()
-        C -= dense @ dense.T
-    else:
-        C -= (coupling @ coupling.T).toarray()
-    C += np.kron(V @ V.T, np.eye(rank))
     size = np.arange(C.shape[0])
     shift = _SHIFT * C[size, size].max()
     C[size, size] += shift

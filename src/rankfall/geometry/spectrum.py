@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class Frame:
     @classmethod
     def given(cls, problem: Problem, U: np.ndarray, V: np.ndarray) -> Frame:
         """The factors as they are."""
-        return cls(problem, U, V, np.linalg.qr(U, mode="r"), np.linalg.qr(V, mode="r"))
+        return cls(problem, U, V, np.linalg.qr(U)[1], np.linalg.qr(V)[1])
 
     @classmethod
     def orthonormal(cls, problem: Problem, U: np.ndarray, V: np.ndarray) -> Frame:
@@ -72,7 +73,7 @@ class Frame:
         """Singular values, one per unknown, and right singular vectors as columns."""
         J = self.J.toarray()
         if J.shape[0] > J.shape[1]:
-            J = np.linalg.qr(J, mode="r")
+            J = np.linalg.qr(J)[1]
         _, s, Vt = np.linalg.svd(J, full_matrices=True)
         return np.concatenate([s, np.zeros(J.shape[1] - s.size)]), Vt.T
 
@@ -83,12 +84,10 @@ class Frame:
     @cached_property
     def largest(self) -> float:
         """Largest singular value of the Jacobian."""
-        from scipy.sparse.linalg import svds
-
         if self.is_small:
             return float(self.dense_svd[0][0])
-        start = np.ones(min(self.J.shape))
-        return float(svds(self.J, k=1, v0=start, tol=1e-8, return_singular_vectors=False)[0])
+        square, _ = _leading_eigenpair(lambda step: self.J.T @ (self.J @ step), self.n_unknowns)
+        return float(np.sqrt(square))
 
     def split(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``dU`` of shape (m, r, k) and ``dV`` of shape (n, r, k)."""
@@ -112,7 +111,7 @@ class Frame:
         return np.concatenate([out_U, out_V]).reshape(steps.shape)
 
     def invert(self, elimination: Elimination, steps: np.ndarray) -> np.ndarray:
-        """Pseudo-inverse of ``J^T J`` applied to steps, through the `elimination` of the orthonormal frame."""
+        """Pseudo-inverse of ``J^T J`` applied to steps, by the `elimination` of the orthonormal frame."""
         dU, dV = self.split(self.without_gauge(steps))
         dU, dV = elimination.solve(np.linalg.solve(self.R_V.T, dU), np.linalg.solve(self.R_U.T, dV))
         dU, dV = np.linalg.solve(self.R_V, dU), np.linalg.solve(self.R_U, dV)
@@ -124,7 +123,8 @@ class Frame:
         Measured on the Jacobian itself, so that small values are not squared into rounding.
         """
         Q = np.linalg.qr(steps)[0]
-        _, s, Vt = np.linalg.svd(self.J @ Q, full_matrices=False)
+        seen = np.asarray(self.J @ Q)
+        _, s, Vt = np.linalg.svd(seen, full_matrices=self.problem.n_observed < Q.shape[1])
         s = np.concatenate([s, np.zeros(Q.shape[1] - s.size)])
         return s[::-1], Q @ Vt[::-1].T
 
@@ -146,19 +146,14 @@ def smallest_singular_value(frame: Frame, elimination: Elimination | None) -> fl
     elimination : Elimination or None
         Of the orthonormal frame; None only if the frame is small.
     """
-    if frame.J.shape[0] < frame.n_relevant:
+    if frame.problem.n_observed < frame.n_relevant:
         return 0.0
     if elimination is None:
         return float(frame.dense_svd[0][frame.n_relevant - 1] / frame.largest)
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
-    size = frame.n_unknowns
-    inverse = LinearOperator(
-        (size, size), matvec=lambda x: frame.invert(elimination, x.reshape(size, 1)).ravel(), dtype=np.float64
+    _, step = _leading_eigenpair(
+        lambda step: frame.invert(elimination, step[:, None])[:, 0], frame.n_unknowns
     )
-    start = np.random.default_rng(0).standard_normal(size)
-    _, step = eigsh(inverse, k=1, which="LA", v0=start, tol=1e-8)
-    steps = np.concatenate([step, _unseen_steps(frame, elimination)[:, :1]], axis=1)
+    steps = np.concatenate([step[:, None], _unseen_steps(frame, elimination)[:, :1]], axis=1)
     return float(frame.ritz(steps)[0][0] / frame.largest)
 
 
@@ -173,7 +168,7 @@ def null_steps(frame: Frame, elimination: Elimination | None, tol: float) -> np.
         return right[:, s <= tol * frame.largest]
     rows = _unseen_steps(frame, elimination)
     room = elimination.n_reduced - frame.rank**2
-    block = min(room, _BLOCK + max(0, frame.n_relevant - frame.J.shape[0] - rows.shape[1]))
+    block = min(room, _BLOCK + max(0, frame.n_relevant - frame.problem.n_observed - rows.shape[1]))
     rng = np.random.default_rng(0)
     while True:
         steps = rng.standard_normal((frame.n_unknowns, block))
@@ -188,7 +183,7 @@ def null_steps(frame: Frame, elimination: Elimination | None, tol: float) -> np.
 
 
 def cell_motion(frame: Frame, steps: np.ndarray) -> np.ndarray:
-    """How far a unit step in the span of orthonormal `steps` can move each cell of ``U V^T``, shape (m, n)."""
+    """How far unit steps in the span of orthonormal `steps` can move each cell of ``U V^T``, (m, n)."""
     square = np.zeros(frame.problem.shape)
     dU, dV = frame.split(steps)
     for k in range(steps.shape[1]):
@@ -205,3 +200,13 @@ def _unseen_steps(frame: Frame, elimination: Elimination) -> np.ndarray:
     directions = elimination.row_frames[lines, :, within]
     steps[lines, :, np.arange(lines.size)] = np.linalg.solve(frame.R_V, directions.T).T
     return frame.without_gauge(steps.reshape(frame.n_unknowns, lines.size))
+
+
+def _leading_eigenpair(apply: Callable[[np.ndarray], np.ndarray], size: int) -> tuple[float, np.ndarray]:
+    """Largest eigenvalue of a symmetric operator and its vector, from a fixed start (Lanczos)."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    operator = LinearOperator((size, size), matvec=lambda x: apply(x.ravel()), dtype=np.float64)  # type: ignore
+    start = np.random.default_rng(0).standard_normal(size)
+    values, vectors = eigsh(operator, k=1, which="LA", v0=start, tol=1e-8)  # type: ignore[arg-type]
+    return float(values[0]), vectors[:, 0]

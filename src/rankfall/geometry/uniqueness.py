@@ -83,10 +83,10 @@ def smallest_relevant(problem: Problem, U: np.ndarray, V: np.ndarray) -> Relevan
     Notes
     -----
     The longer side is eliminated row by row, orthogonally; what is left, of size ``s = r min(m, n)``, is
-    factored densely: ``O(s^3)`` time and ``3 s^2`` doubles (100 x 100, rank 5: milliseconds; 1000 x 1000, rank 5:
-    seconds and 0.6 GB). That factored matrix squares the singular values, but only to find the direction: the value
-    is measured on the Jacobian itself. So a true zero comes out at about 1e-16 divided by the next
-    singular value (1e-12 typically), far below the tolerance of 1e-6.
+    factored densely, in ``O(s^3)`` time and ``3 s^2`` doubles (100 x 100, rank 5: 0.05 s; 1000 x 1000,
+    rank 5: some seconds and 0.6 GB). That factored matrix squares the singular values, but serves only to
+    find the direction; the value is measured on the Jacobian itself. So a true zero comes out at about
+    1e-16 divided by the next singular value (1e-12 typically), far below the tolerance of 1e-6.
     """
     U, V = check_factors(problem, U, V)
     if not U.shape[1]:

@@ -1,0 +1,168 @@
+"""Measures of one instant: spectrum, rank, balance and losses of a network on a problem.
+
+Everything here is plain NumPy and works on a single network as on an ensemble, whose axis of chains comes
+first in every result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import InputError
+from .network import Network
+from .problem import Problem
+
+RANK_TOL = 1e-2
+"""Singular values at most this, relative to the largest, do not count in a numerical rank."""
+
+DEAD = 1e-12
+"""Singular values at most this, relative to the norm of the data, do not count in a numerical rank."""
+
+
+# -- spectra: functions of singular values, shape (..., k) -----------------------------------------------
+
+
+def numerical_rank(
+    singular_values: np.ndarray, problem: Problem | None = None, rank_tol: float = RANK_TOL
+) -> np.ndarray:
+    """Number of singular values above `rank_tol` times the largest, and above :data:`DEAD` of the data.
+
+    Parameters
+    ----------
+    singular_values : ndarray, shape (..., k)
+        Of the product A.
+    problem : Problem, optional
+        Gives the scale of the data, the norm of its observed entries, below 1e-12 of which a network counts
+        as dead. Without it only a product that is exactly zero has rank 0.
+    rank_tol : float
+
+    Returns
+    -------
+    ndarray of int, shape (...)
+    """
+    s = np.asarray(singular_values, dtype=np.float64)
+    scale = 0.0 if problem is None else float(np.linalg.norm(problem.values))
+    floor = np.maximum(rank_tol * s.max(axis=-1, keepdims=True, initial=0.0), DEAD * scale)
+    return np.count_nonzero(s > floor, axis=-1)
+
+
+def soft_rank(singular_values: np.ndarray, alpha: float) -> np.ndarray:
+    """``sum_i f(s_i)`` with ``f(x) = 1 - (1 - x^2 / alpha^2)_+^2`` (THEORY 0), shape (...).
+
+    Counts a singular value above `alpha` as one, and smaller ones by a smooth fraction.
+    """
+    if not alpha > 0:
+        raise InputError(f"alpha must be positive, not {alpha}.")
+    x = np.square(np.asarray(singular_values, dtype=np.float64) / alpha)
+    return np.sum(1 - np.square(np.maximum(1 - x, 0)), axis=-1)
+
+
+def stable_rank(singular_values: np.ndarray) -> np.ndarray:
+    """``|A|_F^2 / |A|_op^2``, at most the rank; 0 for the zero matrix. Shape (...)."""
+    relative = _relative(singular_values)
+    return np.sum(np.square(relative), axis=-1)
+
+
+def schatten_cost(singular_values: np.ndarray, depth: int) -> np.ndarray:
+    """``L sum_i s_i^(2/L)``: the least squared norm of weights of depth L with this product (THEORY 4a).
+
+    Parameters
+    ----------
+    singular_values : ndarray, shape (..., k)
+    depth : int
+        Number of layers L.
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    if depth < 1:
+        raise InputError(f"depth must be at least 1, not {depth}.")
+    s = np.asarray(singular_values, dtype=np.float64)
+    return depth * np.sum(s ** (2 / depth), axis=-1)
+
+
+def _relative(singular_values: np.ndarray) -> np.ndarray:
+    """Singular values divided by the largest, so that squares neither overflow nor underflow."""
+    s = np.asarray(singular_values, dtype=np.float64)
+    largest = s.max(axis=-1, keepdims=True, initial=0.0)
+    return np.divide(s, largest, out=np.zeros_like(s), where=largest > 0)
+
+
+# -- weights --------------------------------------------------------------------------------------------
+
+
+def squared_norm(network: Network) -> np.ndarray:
+    """``sum_l |W_l|_F^2``, shape () or (n_chains,)."""
+    return np.sum([np.sum(np.square(W, dtype=np.float64), axis=(-2, -1)) for W in network.weights], axis=0)
+
+
+def imbalance(network: Network) -> np.ndarray:
+    """Operator norms of ``D_l = W_l^T W_l - W_{l-1} W_{l-1}^T`` for l = 2..L.
+
+    Zero exactly at balanced weights, as all critical points of the regularised loss are (THEORY 4b).
+
+    Returns
+    -------
+    ndarray, shape (..., L - 1)
+    """
+    norms = []
+    for lower, upper in zip(network.weights, network.weights[1:], strict=False):
+        lower, upper = lower.astype(np.float64, copy=False), upper.astype(np.float64, copy=False)
+        D = _transpose(upper) @ upper - lower @ _transpose(lower)
+        norms.append(np.linalg.norm(D, 2, axis=(-2, -1)))
+    return np.stack(norms, axis=-1)
+
+
+def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Diagonal of the neural tangent kernel at some entries: the squared gradient norm of each.
+
+    ``K_ij = |dA_ij / dtheta|^2 = sum_l |b_l|^2 |f_{l-1}|^2`` with the forward vectors
+    ``f_l = W_l ... W_1 e_j`` and the backward vectors ``b_l = W_{l+1}^T ... W_L^T e_i``. A step of SGD on one
+    entry is stable when ``lr K_ij`` is below about 1.
+
+    Parameters
+    ----------
+    network : Network
+    rows, cols : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (..., n)
+    """
+    weights = network.weights
+    forward, backward = [np.ones(network.widths[0])], [np.ones(network.widths[-1])]
+    right, left = weights[0], weights[-1]
+    for lower, upper in zip(weights[1:], weights[-2::-1], strict=True):
+        forward.append(np.sum(np.square(right), axis=-2))
+        backward.append(np.sum(np.square(left), axis=-1))
+        right, left = lower @ right, left @ upper
+    pairs = zip(forward, reversed(backward), strict=True)
+    return np.sum([f[..., cols] * b[..., rows] for f, b in pairs], axis=0)
+
+
+# -- losses ---------------------------------------------------------------------------------------------
+
+
+def data_loss(network: Network, problem: Problem) -> np.ndarray:
+    """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape () or (n_chains,)."""
+    _check_shapes(network, problem)
+    residual = network.predict(problem.rows, problem.cols) - problem.values
+    return 0.5 * np.mean(np.square(residual), axis=-1)
+
+
+def regularised_loss(network: Network, problem: Problem, ridge: float) -> np.ndarray:
+    """:func:`data_loss` plus ``ridge * sum_l |W_l|_F^2``, shape () or (n_chains,)."""
+    return data_loss(network, problem) + ridge * squared_norm(network)
+
+
+def _check_shapes(network: Network, problem: Problem) -> None:
+    if network.shape != problem.shape:
+        raise InputError(
+            f"The network makes {network.shape[0]} x {network.shape[1]} matrices, but the problem is "
+            f"{problem.n_rows} x {problem.n_cols}."
+        )
+
+
+def _transpose(W: np.ndarray) -> np.ndarray:
+    return np.swapaxes(W, -1, -2)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from problems import holed, same_bits
 
 import rankfall as rf
+from dynamics.problems import holed, same_bits
 from rankfall.dynamics import checkpoints, engine
 
 OPTIMISERS = {
@@ -161,7 +161,7 @@ CHILD = """
 import sys, time
 import rankfall as rf
 from rankfall.dynamics import checkpoints
-from test_bits import killed_run
+from dynamics.test_bits import killed_run
 checkpoints.INTERVAL = 0.0
 killed_run(sys.argv[1], lambda progress: time.sleep(0.05))
 """
@@ -184,7 +184,7 @@ def killed_run(path, callback=None):
 
 def test_killed_and_resumed(tmp_path):
     path = tmp_path / "run.npz"
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(path)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([here, *sys.path])},

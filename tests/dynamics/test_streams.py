@@ -38,14 +38,14 @@ def test_kernel_gives_the_twins_numbers(key, chain, index, bound):
 
 @pytest.mark.parametrize("bound", [2, 7, 97])
 def test_draws_are_uniform(bound):
-    """Chi-square of 50,000 draws; with this fixed seed it passes for good (a fresh seed would fail 1 in 1e5)."""
+    """Chi-square of 50,000 draws; with this fixed seed it passes for good (a fresh one fails 1 in 1e5)."""
     key = streams.stream_key(0)
     draws = [streams.random_below(key, 3, t, bound) for t in range(50_000)]
     assert _chi_square_p(np.bincount(draws, minlength=bound)) > 1e-5
 
 
 def test_chains_and_neighbours_are_unrelated():
-    """Pairs (draw t, draw t+1) and (chain 0, chain 1) fill an 8 x 8 table uniformly (false alarm 1e-5 each)."""
+    """Pairs (draw t, draw t+1) and (chain 0, chain 1) fill an 8 x 8 table uniformly (false alarm 1e-5)."""
     key = streams.stream_key(1)
     chains = np.array([[streams.random_below(key, c, t, 8) for t in range(40_000)] for c in range(2)])
     for one, other in [(chains[0, :-1], chains[0, 1:]), (chains[0], chains[1])]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problems import gap, holed, same_bits
 
 import rankfall as rf
+from dynamics.problems import gap, holed, same_bits
 from rankfall.dynamics import Constant, Geometric, Linear, Piecewise, reference
 from rankfall.dynamics.deflation import EVERY
 from rankfall.dynamics.engine import smallest_weight
@@ -248,7 +248,7 @@ def test_a_trace_comes_back_from_its_file(problem, net, tmp_path, name):
     np.testing.assert_array_equal(back.rank, trace.rank)
     np.testing.assert_array_equal(back.train_loss, trace.train_loss)
     assert all(same_bits(a, b) for a, b in zip(back.finals(), trace.finals(), strict=True))
-    again = rf.replay(back, 1, 0, optimiser.n_steps)
+    again = rf.replay(back, 1, 0, optimiser.n_steps, record=rf.Record(10**6))
     assert same_bits(again.final(), trace.final(1))
 
 

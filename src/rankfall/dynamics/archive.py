@@ -160,7 +160,7 @@ def trace_from_arrays(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Tr
 
 
 def _optimiser(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> SGD | GD:
-    lr, ridge = (arrays.get(name, None) for name in ("lr", "ridge"))
+    lr, ridge = (arrays.get(name) for name in ("lr", "ridge"))
     lr = _schedule(meta["lr"]) if lr is None else Listed(lr)
     ridge = _schedule(meta["ridge"]) if ridge is None else Listed(ridge)
     if meta["optimiser"] == "GD":
@@ -171,5 +171,5 @@ def _optimiser(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> SGD | GD:
 
 
 def _schedule(meta: dict[str, Any]) -> Schedule:
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in meta.items() if key != "kind"}
+    fields: dict[str, Any] = {key: value for key, value in meta.items() if key != "kind"}
     return _SCHEDULES[meta["kind"]](**fields)

@@ -57,8 +57,8 @@ def choose(picked, table, order, entries, step, index, n_entries, key, chain, sa
 
 @njit(**OPTIONS)
 def run_batches(
-    flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key, chain,
-    sampling, batch_size,
+    flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
+    chain, sampling, batch_size,
 ):  # fmt: skip
     """Advance one chain by steps of `batch_size` entries; returns the decay scalar and the steps made."""
     depth = widths.size - 1
@@ -165,15 +165,15 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
 def advance_batches(
-    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge, n_steps, key,
-    chains, sampling, batch_size,
+    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
+    n_steps, key, chains, sampling, batch_size,
 ):  # fmt: skip
     """Advance every running chain by `n_steps` batches; a chain that diverges stops running."""
     for c in prange(chains.size):
         if running[c]:
             scale, done = run_batches(
-                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries, lr, ridge,
-                clock[c], n_steps, key, chains[c], sampling, batch_size,
+                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
+                lr, ridge, clock[c], n_steps, key, chains[c], sampling, batch_size,
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done
@@ -181,12 +181,25 @@ def advance_batches(
 
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
-def advance_full(buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps):
+def advance_full(
+    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps
+):
     """Advance every running chain by `n_steps` steps of gradient descent."""
     for c in prange(clock.size):
         if running[c]:
             scale, done = run_full(
-                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, lr, ridge, clock[c], n_steps
+                buffer[c],
+                widths[c],
+                scales[c],
+                limits[c],
+                tiny,
+                rows,
+                cols,
+                values,
+                lr,
+                ridge,
+                clock[c],
+                n_steps,
             )
             scales[c] = scale
             clock[c] += done

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import load_archive, save_archive
 from .recorder import Recorder
 from .state import State
 
@@ -42,15 +43,13 @@ class Checkpoint:
         InputError
             If the file is something else, or the checkpoint of a run with other settings.
         """
-        from ..files import load_archive
-
         if not self.path.exists():
             return False
         arrays, meta = load_archive(self.path, kind=KIND)
         if meta.get("fingerprint") != self.fingerprint:
             raise InputError(
-                f"{self.path} is the checkpoint of a run with other settings; give another path, or delete it "
-                "to start afresh."
+                f"{self.path} is the checkpoint of a run with other settings; give another path, "
+                "or delete it to start afresh."
             )
         # the room may have shrunk by padding only, so shapes agree whenever the fingerprint does
         state.buffer[:] = arrays["buffer"]
@@ -64,8 +63,6 @@ class Checkpoint:
 
     def save(self, state: State, recorder: Recorder) -> None:
         """Write the state; the old file stays until the new one is complete."""
-        from ..files import save_archive
-
         arrays = {
             "buffer": np.ascontiguousarray(state.buffer),
             **{name: getattr(state, name) for name in _STATE},

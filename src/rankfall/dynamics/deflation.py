@@ -16,7 +16,7 @@ def deflate(state: State, tol: float) -> None:
     A direction of hidden layer l is measured by its singular value in ``Z_l = [W_l | W_{l+1}^T]``. At
     least one direction per layer is kept.
     """
-    for k in np.flatnonzero(state.running):
+    for k in np.flatnonzero(state.running).tolist():
         network = state.network(k)
         ranks = []
         for Z in network.hidden_spaces():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,9 +42,10 @@ class Engine:
     def __post_init__(self) -> None:
         state, optimiser = self.state, self.optimiser
         self.key = stream_key(self.seed)
-        self.rows = np.ascontiguousarray(self.problem.rows, np.int64)
-        self.cols = np.ascontiguousarray(self.problem.cols, np.int64)
-        self.values = np.ascontiguousarray(self.problem.values, np.float64)
+        # copies: numba would compile everything once more for a read-only array
+        self.rows = np.array(self.problem.rows, np.int64)
+        self.cols = np.array(self.problem.cols, np.int64)
+        self.values = np.array(self.problem.values, np.float64)
         self.tiny = smallest_weight(state.buffer.dtype, state.widths.shape[1] - 1)
         self.sampling = kernels.PRESCRIBED
         if isinstance(optimiser, SGD) and optimiser.entries is None:
@@ -97,7 +97,7 @@ class Engine:
 
     def _call(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
-        lr, ridge = optimiser.lr.values(start, stop), optimiser.ridge.values(start, stop)
+        lr, ridge = (np.array(s.values(start, stop)) for s in (optimiser.lr, optimiser.ridge))
         weights = (state.buffer, state.widths, state.scales)
         fate = (state.clock, state.running, state.limits, self.tiny)
         data = (self.rows, self.cols, self.values)
@@ -106,7 +106,7 @@ class Engine:
             return
         entries = np.zeros((0, 1), np.int64)
         if optimiser.entries is not None:
-            entries = optimiser.entries[start:stop]
+            entries = np.array(optimiser.entries[start:stop])
         arguments = (
             *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
             state.chains, self.sampling,
@@ -130,12 +130,12 @@ def smallest_weight(dtype: np.dtype, depth: int) -> float:
 def threads(n_threads: int | None) -> Iterator[None]:
     """Use `n_threads` threads in the kernels, and put the old number back afterwards."""
     import numba
+    from numba.core import config
 
     before = numba.get_num_threads()
     if n_threads is not None:
-        numba.set_num_threads(
-            max(1, min(int(n_threads), numba.config.NUMBA_NUM_THREADS, os.cpu_count() or 1))
-        )
+        most: int = config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue]
+        numba.set_num_threads(max(1, min(int(n_threads), most)))
     try:
         yield
     finally:

@@ -63,24 +63,9 @@ def n_stored(widths):
 
 @njit(**OPTIONS)
 def run_chain(
-    flat,
-    widths,
-    scale,
-    limit,
-    tiny,
-    rows,
-    cols,
-    values,
-    order,
-    entries,
-    lr,
-    ridge,
-    start,
-    n_steps,
-    key,
-    chain,
-    sampling,
-):
+    flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
+    chain, sampling,
+):  # fmt: skip
     """Advance one chain by single-entry steps.
 
     Returns
@@ -166,15 +151,15 @@ def run_chain(
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
 def advance_single(
-    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge, n_steps, key,
-    chains, sampling,
+    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
+    n_steps, key, chains, sampling,
 ):  # fmt: skip
     """Advance every running chain by `n_steps` steps of one entry; a chain that diverges stops running."""
     for c in prange(chains.size):
         if running[c]:
             scale, done = run_chain(
-                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries, lr, ridge,
-                clock[c], n_steps, key, chains[c], sampling,
+                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
+                lr, ridge, clock[c], n_steps, key, chains[c], sampling,
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done

@@ -100,7 +100,7 @@ def fold(flat, scale, tiny):
 
 @njit(**OPTIONS)
 def times_transposed(X, W, out, count):
-    """``out[e] = W X[e]`` for the first `count` rows; every row of W is used for all e while it is in cache."""
+    """``out[e] = W X[e]`` for the first `count` rows; each row of W serves all e while it is in cache."""
     n_rows, n_cols = W.shape
     for k in range(n_rows):
         for e in range(count):

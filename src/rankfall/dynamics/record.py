@@ -84,9 +84,10 @@ def data_loss(network: Network, problem: Problem) -> np.ndarray:
     from .measuring import mean_squares
 
     left, right = network.thin_factors()
-    right = np.ascontiguousarray(np.swapaxes(right, -1, -2))
-    left = np.ascontiguousarray(left)
-    return 0.5 * mean_squares(left, right, problem.rows, problem.cols, problem.values)
+    right = np.swapaxes(right, -1, -2)
+    # copies: numba would compile once more for a read-only array
+    arrays = (left, right, problem.rows, problem.cols, problem.values)
+    return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))
 
 
 def imbalance(network: Network) -> np.ndarray:

@@ -57,12 +57,15 @@ def typical_network(problem: Problem, depth: int) -> Network:
     from scipy.sparse.linalg import svds
 
     filled = problem.to_sparse() * (problem.shape[0] * problem.shape[1] / problem.n_observed)
-    k = min(5, min(problem.shape) - 1)
+    k = min(5, max(1, min(problem.shape) - 1))
     if min(problem.shape) <= 10 or not problem.values.any():
         U, s, Vt = np.linalg.svd(filled.toarray(), full_matrices=False)
+        U, s, Vt = U[:, :k], s[:k], Vt[:k]
     else:
         # the starting vector makes the answer the same every time
         U, s, Vt = svds(filled, k=k, v0=np.ones(min(problem.shape)))
+        assert U is not None
+        assert Vt is not None
     root = s ** (1 / depth)
     inner = [np.diag(root) for _ in range(depth - 2)]
     return Network((root[:, None] * Vt, *inner, U * root))

@@ -130,7 +130,7 @@ def unpack(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> Network:
 
 
 def aligned_zeros(n_rows: int, n_cols: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros whose every row starts at a multiple of 64 bytes, so that vector loads rarely cross cache lines."""
+    """Zeros whose rows start at multiples of 64 bytes, so that vector loads rarely cross cache lines."""
     itemsize = np.dtype(dtype).itemsize
     per_line = 64 // itemsize
     padded = -(-n_cols // per_line) * per_line

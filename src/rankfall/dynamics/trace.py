@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import InputError
+from ..files import load_archive, save_archive
 from ..network import Network
 from ..problem import Problem
 from .archive import describe, trace_arrays, trace_from_arrays
@@ -134,8 +135,6 @@ class Trace:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace, with all that `replay` needs, to one .npz file (whole or not at all)."""
-        from ..files import save_archive
-
         arrays, meta = trace_arrays(self)
         save_archive(path, arrays, meta, KIND)
 
@@ -148,8 +147,6 @@ class Trace:
         InputError
             If the file is not a trace.
         """
-        from ..files import load_archive
-
         return trace_from_arrays(*load_archive(path, kind=KIND))
 
     @property

@@ -18,8 +18,8 @@ from .engine import Engine, threads
 from .optimisers import GD, SGD
 from .record import Record
 from .recorder import Recorder
-from .state import State
 from .stability import residual_limits, stable_lr
+from .state import State
 from .trace import Trace
 
 

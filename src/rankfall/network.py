@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,12 +26,13 @@ class Network:
 
     def __post_init__(self) -> None:
         weights = tuple(np.asarray(W) for W in self.weights)
+        weights = tuple(W if W.dtype.kind == "f" else W.astype(np.float64) for W in weights)
         object.__setattr__(self, "weights", weights)
         if len(weights) < 2:
             raise InputError(f"A deep linear network has at least two layers, not {len(weights)}.")
         if weights[0].ndim not in (2, 3) or any(W.ndim != weights[0].ndim for W in weights):
             raise InputError("Every layer must be a matrix, or every layer a stack of matrices.")
-        for lower, upper in zip(weights, weights[1:], strict=False):
+        for lower, upper in pairwise(weights):
             if upper.shape[-1] != lower.shape[-2] or upper.shape[:-2] != lower.shape[:-2]:
                 raise InputError(f"Layers of shapes {lower.shape} and {upper.shape} do not fit together.")
 
@@ -63,7 +65,7 @@ class Network:
             rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([int(seed), chain])))
             return [
                 rng.standard_normal((up, low)) * (scale / np.sqrt(min(up, low)))
-                for low, up in zip(widths, widths[1:], strict=False)
+                for low, up in pairwise(widths)
             ]
 
         if chains is None:
@@ -205,10 +207,7 @@ class Network:
 
     def hidden_spaces(self) -> list[np.ndarray]:
         """``Z_l = [W_l | W_{l+1}^T]`` for the hidden layers l = 1..L-1, shape (..., w_l, w_{l-1} + w_{l+1})."""
-        return [
-            np.concatenate([W, np.swapaxes(V, -1, -2)], axis=-1)
-            for W, V in zip(self.weights, self.weights[1:], strict=False)
-        ]
+        return [np.concatenate([W, np.swapaxes(V, -1, -2)], axis=-1) for W, V in pairwise(self.weights)]
 
     def compress(self, rank: int | Sequence[int]) -> Compression:
         """Keep the `rank` leading directions of every hidden layer (Theorem 4, "deflation").

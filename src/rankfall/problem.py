@@ -90,7 +90,7 @@ class Problem:
         _refuse_infinities(rows, cols, values)
         if not values.size:
             raise InputError("There is no observed entry: nothing to complete the matrix from.")
-        rows, cols, values = _merge(rows, cols, values, n_cols, duplicates)
+        rows, cols, values = _merge(rows, cols, values, duplicates)
         for array in (rows, cols, values):
             array.flags.writeable = False
         return cls(rows, cols, values, (n_rows, n_cols))
@@ -132,7 +132,9 @@ class Problem:
             try:
                 columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
             except (TypeError, ValueError) as error:
-                raise InputError(f"Column {name!r} holds something that is not a number ({error}).") from error
+                raise InputError(
+                    f"Column {name!r} holds something that is not a number ({error})."
+                ) from error
         return cls.from_dense(np.column_stack(columns) if columns else np.empty(frame.shape))
 
     @classmethod
@@ -142,7 +144,7 @@ class Problem:
         Entries stored twice are summed by scipy's own convention, which is refused here when they
         disagree, as for triplets.
         """
-        coo = X.tocoo()
+        coo = X.tocoo()  # type: ignore[union-attr]
         return cls.from_triplets(coo.row, coo.col, coo.data, _shape(coo.shape))
 
     @classmethod
@@ -271,15 +273,17 @@ class Problem:
     def T(self) -> Problem:
         """The transposed problem."""
         order = np.lexsort((self.rows, self.cols))
-        return Problem(self.cols[order], self.rows[order], self.values[order], self.shape[::-1])
+        return Problem(self.cols[order], self.rows[order], self.values[order], (self.n_cols, self.n_rows))
 
     def subset(self, mask: np.ndarray) -> Problem:
         """The problem with only some of the observed entries (boolean mask or indices); same shape."""
-        return Problem(self.rows[mask], self.cols[mask], self.values[mask], self.shape)
+        # in the given order of entries, each once, whatever the order of the indices
+        kept = np.unique(np.arange(self.n_observed)[mask])
+        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape)
 
     def with_values(self, values: np.ndarray) -> Problem:
         """The same cells with other values, shape (n_observed,)."""
-        values = np.asarray(values, dtype=np.float64)
+        values = np.array(values, dtype=np.float64)
         if values.shape != self.values.shape:
             raise InputError(f"Expected {self.n_observed} values, got an array of shape {values.shape}.")
         return Problem(self.rows, self.cols, values, self.shape)
@@ -290,7 +294,10 @@ class Problem:
 
 
 def _numbers(values: object) -> np.ndarray:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"The data are not a regular array ({error}).") from error
     if array.dtype.kind == "c":
         raise InputError("Complex numbers cannot be completed; pass real and imaginary parts one by one.")
     if array.dtype.kind in "mM":
@@ -330,7 +337,7 @@ def _refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -
 
 
 def _merge(
-    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, n_cols: int, duplicates: str
+    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, duplicates: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort by row, then column, and merge repeated cells."""
     order = np.lexsort((cols, rows))

@@ -54,7 +54,7 @@ def report_tables(
         history=_history(completion),
         errors=_errors(completion, error_label),
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
-        path=_path(completion),
+        path=path_table(completion),
         comparison=comparison,
         identifiability=_identifiability(completion),
         settings=tuple(
@@ -126,7 +126,8 @@ def _errors(completion: Completion, label: str) -> RankErrors | None:
     )
 
 
-def _path(completion: Completion) -> TextTable | None:
+def path_table(completion: Completion) -> TextTable | None:
+    """The ranks visited, ready to print; None if there were none."""
     path = completion.path
     if not len(path):
         return None

@@ -1,0 +1,155 @@
+"""``rankfall complete``: read, complete, write, print."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..errors import InputError, Outcome
+from ..files import Table, read_cells, read_table, write_cells, write_table
+from ..problem import Problem
+from .outputs import STDOUT, check_outputs, stdout_or
+from .progress import live_progress
+from .show import Printer
+
+if TYPE_CHECKING:
+    from ..completion import Completion
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for on the command line."""
+
+    source: Path
+    out: Path
+    report: Path | None = None
+    save: Path | None = None
+    cells: Path | None = None
+    triplets: bool = False
+    log: bool = False
+    fill: Literal["effects"] | None = None
+    seed: int = 0
+    max_rank: int | None = None
+    max_time: float | None = None
+    jobs: int | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
+def run(job: Job) -> Outcome:
+    """Do the job; how the completion ended."""
+    if job.max_time is not None and not job.max_time > 0:
+        raise InputError(f"--max-time must be a positive number of seconds, not {job.max_time:g}.")
+    check_outputs(
+        {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
+    )
+    table = read_table(job.source, triplets=job.triplets)
+    wanted = None if job.cells is None else read_cells(job.cells, table)
+    problem = Problem.from_triplets(table.rows, table.cols, _entries(table, job.log), table.shape)
+    with live_progress(job.quiet) as callback:
+        # importing this compiles or loads kernels; bad input is reported before
+        from ..completion import complete
+
+        result = complete(
+            problem,
+            seed=job.seed,
+            max_rank=job.max_rank,
+            max_time=job.max_time,
+            n_jobs=job.jobs,
+            fill=job.fill,
+            callback=callback,
+        )
+    settings = {**result.settings, "log": True} if job.log else result.settings
+    result = replace(result, settings=settings, row_names=table.row_names, col_names=table.col_names)
+    _write(job, table, wanted, result)
+    _print(job, table, result)
+    return result.outcome
+
+
+def _entries(table: Table, log: bool) -> np.ndarray:
+    """The observed numbers, or their logarithms."""
+    if not log:
+        return table.entries
+    bad = np.flatnonzero(table.entries <= 0)
+    if bad.size:
+        first = bad[0]
+        raise InputError(
+            f"--log needs positive numbers, but row {table.row_label(int(table.rows[first]))}, column "
+            f"{table.col_label(int(table.cols[first]))} holds {table.entries[first]:g}."
+        )
+    return np.log(table.entries)
+
+
+def _write(job: Job, table: Table, wanted: object, result: Completion) -> None:
+    """Everything that was asked for, each file whole or not at all."""
+    with stdout_or(job.out) as path:
+        if wanted is None:
+            values = result.to_dense()
+            write_table(path, table, np.exp(values) if job.log else values)
+        else:
+            values = result.predict(wanted.rows, wanted.cols)
+            write_cells(path, wanted, np.exp(values) if job.log else values)
+    if job.save is not None:
+        result.save(job.save)
+    if job.report is not None:
+        from .reports import write_report
+
+        write_report(result, job.report, job.source.stem)
+
+
+def _print(job: Job, table: Table, result: Completion) -> None:
+    printer = Printer(sys.stderr if job.out == STDOUT else sys.stdout)
+    if job.as_json:
+        printer.json(_facts(job, table, result))
+        return
+    for note in table.notes:
+        printer.text(f"Note: {note}")
+    from ..completion.report_tables import path_table
+
+    path = path_table(result)
+    if path is not None:
+        if job.log:
+            printer.text("Errors are those of the logarithms.")
+        printer.table(path, note="chosen")
+        printer.text("")
+    printer.text(result.summary())
+    written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
+    if written:
+        printer.text(f"Wrote {', '.join(written)}.")
+
+
+def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
+    """The result as plain values."""
+    problem = result.problem
+    short_rows, short_cols = problem.deficient(result.rank)
+    return {
+        "input": str(job.source),
+        "output": str(job.out),
+        "save": None if job.save is None else str(job.save),
+        "report": None if job.report is None else str(job.report),
+        "shape": list(result.shape),
+        "observed": problem.n_observed,
+        "log": job.log,
+        "rank": result.rank,
+        "outcome": result.outcome.value,
+        "converged": result.outcome.converged,
+        "advice": result.outcome.advice,
+        "warnings": list(result.warnings),
+        "notes": list(table.notes),
+        "train_rmse": result.train_rmse,
+        "validation_rmse": result.validation_rmse,
+        "seconds": result.seconds,
+        "path": result.path.to_dict("records"),
+        "identifiability": {
+            "oversampling": problem.oversampling(result.rank),
+            "components": problem.n_components,
+            "deficient_rows": short_rows.size,
+            "deficient_columns": short_cols.size,
+        },
+        "settings": result.settings,
+        "versions": result.versions,
+    }

@@ -4,5 +4,20 @@ from __future__ import annotations
 
 from .archive import load_archive, save_archive
 from .atomic import atomic_path, check_writable
+from .table import Table
+from .tables import check_table_path, read_table, write_table
+from .tables_triplets import Cells, read_cells, write_cells
 
-__all__ = ["atomic_path", "check_writable", "load_archive", "save_archive"]
+__all__ = [
+    "Cells",
+    "Table",
+    "atomic_path",
+    "check_table_path",
+    "check_writable",
+    "load_archive",
+    "read_cells",
+    "read_table",
+    "save_archive",
+    "write_cells",
+    "write_table",
+]

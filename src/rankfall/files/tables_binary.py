@@ -1,0 +1,227 @@
+"""Tables in Parquet, .npz and .npy files."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from .npz import open_input, read_npy, read_npz
+from .table import ArraySource, FrameSource, Table, TripletSource, merge_triplets
+from .tables_triplets import build
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RESULT = "rankfall.json"
+
+
+def read_array(path: str | PathLike[str]) -> Table:
+    """A table from an .npy file that holds a matrix with NaN for missing cells."""
+    return _from_array(read_npy(path), "values", path)
+
+
+def read_zip(path: str | PathLike[str], duplicates: str) -> Table:
+    """A table from an .npz file: one matrix with NaN, or a sparse matrix as scipy saves it."""
+    arrays, raw = read_npz(path, (_RESULT,))
+    if raw:
+        raise InputError(f"{path} is a result saved by rankfall, not a table.")
+    if {"format", "shape", "data"} <= arrays.keys():
+        return _from_sparse(arrays, duplicates, path)
+    if len(arrays) != 1:
+        names = ", ".join(arrays) or "none"
+        raise InputError(f"{path} must hold exactly one matrix; its arrays are: {names}.")
+    ((name, array),) = arrays.items()
+    return _from_array(array, name, path)
+
+
+def _from_array(array: np.ndarray, name: str, path: str | PathLike[str]) -> Table:
+    if array.ndim != 2:
+        raise InputError(f"{path} holds an array of {array.ndim} dimensions; a table has two.")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path} holds {array.dtype} data, which are not real numbers.")
+    table = Table.from_values(array, source=ArraySource(array.dtype, name))
+    _check_finite(table, path)
+    return table
+
+
+def _from_sparse(arrays: dict[str, np.ndarray], duplicates: str, path: str | PathLike[str]) -> Table:
+    """What is stored is observed, explicit zeros included; a stored NaN is not."""
+    kind = str(arrays["format"].astype(str)) if arrays["format"].dtype.kind in "SU" else "?"
+    data, shape = arrays["data"], arrays["shape"]
+    damaged = InputError(f"{path} is damaged: its arrays do not make a sparse matrix.")
+    needed = {"csr": ("indices", "indptr"), "csc": ("indices", "indptr"), "coo": ("row", "col")}
+    if kind not in needed:
+        raise InputError(f"{path} holds a sparse matrix of format {kind!r}; save it as csr, csc or coo.")
+    if data.dtype.kind not in "biuf":
+        raise InputError(f"{path} holds {data.dtype} data, which are not real numbers.")
+    if (
+        shape.shape != (2,)
+        or shape.dtype.kind not in "iu"
+        or not all(name in arrays for name in needed[kind])
+    ):
+        raise damaged
+    m, n = int(shape[0]), int(shape[1])
+    one, two = (arrays[name] for name in needed[kind])
+    if any(a.ndim != 1 or a.dtype.kind not in "iu" for a in (one, two)) or data.shape != one.shape:
+        raise damaged
+    if kind == "coo":
+        rows, cols = one, two
+    else:
+        lines = m if kind == "csr" else n
+        # checked here: a wrong pointer would crash compiled code that trusts it
+        counts = np.diff(two.astype(np.int64))
+        if two.size != lines + 1 or two[0] != 0 or two[-1] != data.size or (counts < 0).any():
+            raise damaged
+        major = np.repeat(np.arange(lines), counts)
+        rows, cols = (major, one) if kind == "csr" else (one, major)
+    rows, cols = rows.astype(np.int64), cols.astype(np.int64)
+    if rows.shape != data.shape or cols.shape != data.shape:
+        raise damaged
+    if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
+        raise damaged
+    values = data.astype(np.float64)
+    kept = ~np.isnan(values)
+    try:
+        merged = merge_triplets(rows[kept], cols[kept], values[kept], duplicates, range(m), range(n))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    table = Table(*merged[:3], (m, n), source=ArraySource(data.dtype))
+    _check_finite(table, path)
+    return table
+
+
+def _check_finite(table: Table, path: str | PathLike[str]) -> None:
+    bad = np.flatnonzero(np.isinf(table.entries))
+    if bad.size:
+        row, col = table.row_label(table.rows[bad[0]]), table.col_label(table.cols[bad[0]])
+        raise InputError(f"{path}: the cell in row {row!r}, column {col!r} is infinite.")
+
+
+def read_frame(path: str | PathLike[str], triplets: bool, duplicates: str) -> Table:
+    """A table from a Parquet file; see :func:`rankfall.files.read_table`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_input(path) as stream:
+        try:
+            frame = pq.ParquetFile(stream).read().to_pandas()
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise InputError(f"{path} is damaged or not a Parquet file ({reason}).") from error
+    if triplets:
+        return _frame_triplets(frame, duplicates, path)
+    return _from_frame(frame, path)
+
+
+def _frame_triplets(frame: pd.DataFrame, duplicates: str, path: str | PathLike[str]) -> Table:
+    if frame.shape[1] != 3:
+        raise InputError(f"{path} has {frame.shape[1]} columns, not a row, a column and a value.")
+    if not len(frame):
+        raise InputError(f"{path} has no rows.")
+    rows, cols = (["" if missing(x) else str(x) for x in frame.iloc[:, k]] for k in (0, 1))
+    texts = ["" if missing(x) else str(x) for x in frame.iloc[:, 2]]
+    return build(rows, cols, texts, TripletSource((), str(frame.columns[0])), duplicates, path)
+
+
+def missing(value: object) -> bool:
+    """Whether a cell of a data frame is None, NaN, NaT or NA."""
+    import pandas as pd
+
+    return bool(pd.isna(value))  # type: ignore[call-overload]
+
+
+def _from_frame(frame: pd.DataFrame, path: str | PathLike[str]) -> Table:
+    import pandas as pd
+
+    row_names = None
+    first = 0
+    if not isinstance(frame.index, pd.RangeIndex):
+        row_names = tuple(_label(x) for x in frame.index)
+    elif frame.shape[1] > 1 and not _numeric(frame.iloc[:, 0]):
+        row_names, first = tuple(_label(x) for x in frame.iloc[:, 0]), 1
+    names = tuple(_label(name) for name in frame.columns[first:])
+    if not names or not len(frame):
+        raise InputError(f"{path} has no {'rows' if names else 'column of numbers'}.")
+    values = np.empty((len(frame), len(names)))
+    for j, name in enumerate(names):
+        column = frame.iloc[:, first + j]
+        if pd.api.types.is_complex_dtype(column):
+            raise InputError(f"{path}: column {name!r} holds complex numbers.")
+        try:
+            if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+                raise TypeError
+            values[:, j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError):
+            bad = next((i for i, x in enumerate(column) if not _is_real(x)), 0)
+            at = row_names[bad] if row_names is not None else str(bad)
+            cell = str(column.iloc[bad])[:40]
+            raise InputError(
+                f"{path}: the cell in row {at!r}, column {name!r} is not a number: {cell!r}."
+            ) from None
+    table = Table.from_values(values, row_names, names, source=FrameSource(frame, first))
+    _check_finite(table, path)
+    return table
+
+
+def _numeric(column: pd.Series) -> bool:
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    return pd.api.types.is_object_dtype(column) and all(map(_is_real, column))
+
+
+def _is_real(value: object) -> bool:
+    if missing(value):
+        return True
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str)
+
+
+def _label(value: object) -> str:
+    """Dates without a time are written as dates."""
+    return str(value).removesuffix(" 00:00:00")
+
+
+def write_frame(path: str | PathLike[str], table: Table, dense: np.ndarray) -> None:
+    """Write a Parquet file; columns without holes, labels and the index stay what they were."""
+    import pandas as pd
+
+    source = table.source
+    if isinstance(source, FrameSource):
+        frame = source.frame.copy()
+        holes = np.isnan(table.values).any(axis=0)
+        for j in np.flatnonzero(holes):
+            before = frame.dtypes.iloc[source.first + j]
+            # narrower floats hold the observed cells exactly; whole numbers make room for fractions
+            dtype = before if isinstance(before, np.dtype) and before.kind == "f" else np.dtype(np.float64)
+            frame.isetitem(source.first + j, pd.Series(dense[:, j].astype(dtype), index=frame.index))
+    else:
+        columns = [table.col_label(j) for j in range(table.shape[1])]
+        frame = pd.DataFrame(dense, index=table.row_names, columns=columns)  # type: ignore[arg-type]
+        if table.row_names is not None:
+            frame.index.name = source.corner if isinstance(source, TripletSource) else None
+    try:
+        frame.to_parquet(path, engine="pyarrow")
+    except ValueError as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise InputError(f"The table cannot be written as Parquet ({reason}).") from error
+
+
+def write_array(path: str | PathLike[str], table: Table, dense: np.ndarray, zipped: bool) -> None:
+    """Write an .npy, or an .npz with one array; floats keep their precision."""
+    source = table.source if isinstance(table.source, ArraySource) else ArraySource(np.dtype(np.float64))
+    array = dense.astype(source.dtype if source.dtype.kind == "f" else np.float64)
+    with open(path, "wb") as stream:
+        if zipped:
+            # the array is passed by name, and "file" is the name of savez's own argument
+            name = source.name if source.name != "file" else "values"
+            np.savez_compressed(stream, **{name: array})  # type: ignore[arg-type]
+        else:
+            np.save(stream, array, allow_pickle=False)

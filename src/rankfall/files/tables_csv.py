@@ -1,0 +1,221 @@
+"""Wide text tables: which line is the header, which column the index, and the cells."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from os import PathLike
+
+import numpy as np
+
+from ..errors import InputError
+from .table import SheetSource, Table
+from .tables_text import (
+    Sheet,
+    decimals,
+    format_filled,
+    is_missing,
+    is_number,
+    number,
+    quote,
+    read_sheet,
+    unquote,
+)
+
+# names under which a column of different whole numbers is a label and not a measurement
+_INDEX_NAMES = frozenset({"", "id", "index", "date", "datetime", "time", "timestamp", "year"})
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?", re.ASCII)
+_COMPACT_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_LOOKED_AT = 50
+
+
+def read_wide(path: str | PathLike[str]) -> Table:
+    """Read a text table; see :func:`rankfall.files.read_table` for the rules."""
+    sheet = read_sheet(path)
+    cells = sheet.cells()
+    decimal = sheet.style.decimal
+    cells, short = _rectangle(cells, sheet, path)
+    header = short or _has_header(cells, decimal)
+    body = cells[1:] if header else cells
+    if not body:
+        raise InputError(f"{path} has a header but no rows.")
+    notes = []
+    name = unquote(cells[0][0]).lower() if header and not short else None
+    leads = [unquote(row[0]) for row in body]
+    index = short or _is_index(leads, name, len(body[0]), decimal)
+    if header and not short and all(is_number(cell, decimal) for cell in cells[0][1:]):
+        notes.append("The first line holds numbers and was read as column names.")
+    if index and all(is_number(lead, decimal) for lead in leads):
+        notes.append("The first column holds numbers and was read as row names.")
+    n_cols = _count_columns(cells, index, short)
+    if not n_cols:
+        raise InputError(f"{path} has no column of numbers.")
+    start = int(index)
+    col_names = None
+    if header:
+        named = cells[0] if short else cells[0][start:]
+        col_names = tuple(unquote(cell) for cell in named[:n_cols])
+    row_names = tuple(leads) if index else None
+    first_line = int(header)
+    values = np.empty((len(body), n_cols))
+    for i, row in enumerate(body):
+        try:
+            values[i] = _parse(row[start : start + n_cols], decimal)
+        except ValueError:
+            at = f"row {leads[i]!r}" if index else f"line {sheet.numbers[i + first_line]}"
+            raise _bad_cell(row[start : start + n_cols], at, col_names, decimal, path) from None
+    source = SheetSource(sheet, header, index, n_cols)
+    return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
+
+
+def rewrite(source: SheetSource, filled: np.ndarray, delimiter: str | None = None) -> str:
+    """The text of the table with its missing cells filled in; those that are NaN stay as they were."""
+    style = source.sheet.style
+    cells = source.sheet.cells()
+    start, n_cols = int(source.index), source.n_cols
+    body = cells[1:] if source.header else cells
+    if delimiter is not None and delimiter != style.delimiter:
+        cells[:] = [[quote(unquote(cell), delimiter) for cell in row] for row in cells]
+        body = cells[1:] if source.header else cells
+    else:
+        delimiter = style.delimiter
+    for j in range(n_cols):
+        holes = [i for i, row in enumerate(body) if is_missing(row[start + j])]
+        if not holes:
+            continue
+        shown = max(
+            (decimals(row[start + j], style.decimal) for row in body if not is_missing(row[start + j])),
+            default=0,
+        )
+        for i in holes:
+            text = format_filled(filled[i, j], shown, style.decimal)
+            if text:
+                body[i][start + j] = quote(text, delimiter)
+    lines = style.newline.join(delimiter.join(row) for row in cells)
+    return lines + (style.newline if style.ends_with_newline else "")
+
+
+def _rectangle(
+    cells: list[list[str]], sheet: Sheet, path: str | PathLike[str]
+) -> tuple[list[list[str]], bool]:
+    """The cells, equally many in every line; and whether the header alone has one fewer.
+
+    The latter is how R writes row names.
+    """
+    width = Counter(map(len, cells[1:] or cells)).most_common(1)[0][0]
+    short = len(cells) > 1 and len(cells[0]) == width - 1
+    for row, line in zip(cells[short:], sheet.numbers[short:], strict=True):
+        if len(row) != width:
+            raise InputError(f"{path}: line {line} has {len(row)} cells where others have {width}.")
+    if short and all(is_number(cell, sheet.style.decimal) for cell in cells[0]):
+        raise InputError(f"{path}: line {sheet.numbers[0]} has {width - 1} cells where others have {width}.")
+    return cells, short
+
+
+def _count_columns(cells: list[list[str]], index: bool, short: bool) -> int:
+    """The data columns; an empty last one, which a delimiter at every line's end makes, is none."""
+    width = len(cells[-1]) - int(index)
+    if width > 1 and not short and all(not row[-1].strip() for row in cells):
+        return width - 1
+    return width
+
+
+def _has_header(cells: list[list[str]], decimal: str) -> bool:
+    """Whether the first line holds names."""
+    first, body = cells[0], cells[1 : _LOOKED_AT + 1]
+    rest = first[1:] if len(first) > 1 else first
+    if not all(is_number(cell, decimal) or is_missing(cell) for cell in rest):
+        return True
+    if not body or not all(is_number(cell, decimal) for cell in rest):
+        return False
+    leads = [unquote(row[0]) for row in body]
+    labelled = sum(not is_number(lead, decimal) and not is_missing(lead) for lead in leads) * 2 >= len(leads)
+    lead = unquote(first[0])
+    if is_missing(lead) and labelled:
+        return True
+    if not is_missing(lead) and not is_number(lead, decimal):
+        if not labelled or (_looks_like_date(leads[0]) and not _looks_like_date(lead)):
+            return True
+    elif is_number(lead, decimal):
+        # numbers all along: only names such as 0, 1, 2, ... or 2001, 2002, ... are taken for names
+        counted = len(first) > 2 and all(_WHOLE.fullmatch(unquote(cell)) for cell in first)
+        steps = np.diff([int(unquote(cell)) for cell in first]) if counted else np.zeros(1)
+        return bool(np.all(steps == 1)) and not _often_rising(body, 0, decimal)
+    return len(rest) > 1 and _rising(rest, decimal) and not _often_rising(body, 1, decimal)
+
+
+def _rising(cells: list[str], decimal: str) -> bool:
+    return bool(np.all(np.diff(_parse(cells, decimal)) > 0))
+
+
+def _often_rising(body: list[list[str]], start: int, decimal: str) -> bool:
+    """Whether the numbers in at least half of the complete rows increase, as column names do."""
+    complete = [row[start:] for row in body if all(is_number(cell, decimal) for cell in row[start:])]
+    return sum(_rising(row, decimal) for row in complete) * 2 >= max(len(complete), 1)
+
+
+def _is_index(leads: list[str], name: str | None, width: int, decimal: str) -> bool:
+    """Whether the first column holds labels."""
+    present = [lead for lead in leads if not is_missing(lead)]
+    words = sum(not is_number(lead, decimal) and not _is_infinite(lead, decimal) for lead in present)
+    if words:
+        # a few words among numbers are mistakes, to be named
+        return words * 2 >= len(present)
+    whole = len(present) == len(leads) and all(_WHOLE.fullmatch(lead) for lead in leads)
+    if width == 1 or not whole or len(set(leads)) < len(leads):
+        return False
+    if name == "" and [int(lead) for lead in leads] == sorted(map(int, leads)):
+        return True
+    return (bool(name) and name in _INDEX_NAMES) or all(_COMPACT_DATE.fullmatch(lead) for lead in leads)
+
+
+def _looks_like_date(text: str) -> bool:
+    return bool(_DATE.fullmatch(text) or _COMPACT_DATE.fullmatch(text))
+
+
+def _is_infinite(text: str, decimal: str) -> bool:
+    try:
+        return math.isinf(number(text, decimal))
+    except ValueError:
+        return False
+
+
+def _parse(cells: list[str], decimal: str) -> list[float]:
+    """The numbers of one line; ValueError if one is infinite or none."""
+    if decimal == ".":
+        try:
+            numbers = [float(cell) if cell else math.nan for cell in cells]
+        except ValueError:
+            numbers = [number(cell) for cell in cells]
+        else:
+            if any("_" in cell for cell in cells):
+                raise ValueError
+    else:
+        numbers = [number(cell, decimal) for cell in cells]
+    if math.inf in numbers or -math.inf in numbers:
+        raise ValueError
+    return numbers
+
+
+def _bad_cell(
+    cells: list[str], at: str, col_names: tuple[str, ...] | None, decimal: str, path: str | PathLike[str]
+) -> InputError:
+    """The error that names the first cell of a row that is not a finite number."""
+    for j, cell in enumerate(cells):
+        try:
+            value = number(cell, decimal)
+        except ValueError:
+            problem = f"is not a number: {_short(unquote(cell))!r}"
+        else:
+            if not math.isinf(value):
+                continue
+            problem = f"is infinite: {_short(unquote(cell))!r}"
+        column = f"column {col_names[j]!r}" if col_names is not None else f"column {j + 1}"
+        return InputError(f"{path}: the cell in {at}, {column} {problem}.")
+    return InputError(f"{path}: {at} holds a cell that is not a number.")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."

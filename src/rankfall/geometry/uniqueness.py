@@ -46,8 +46,8 @@ class LocalUniqueness:
     unique : bool
         No unobserved cell can move, to first order, while all observed ones stay.
     relative_singular_value : float
-        :attr:`RelevantSingularValue.orthonormal`; `unique` means above :data:`UNIQUENESS_TOL`. Below about
-        1e-10 it is rounding and means zero.
+        :attr:`RelevantSingularValue.orthonormal`. Above :data:`UNIQUENESS_TOL` the completion is unique; at or
+        below it some cell is free (unless all are observed). Below about 1e-10 it is rounding and means zero.
     n_free_cells : int
         Number of cells that can move.
     free : ndarray of bool, shape (m, n)

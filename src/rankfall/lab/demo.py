@@ -156,6 +156,7 @@ def _others(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401  (makes the next import work)
     from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+    from threadpoolctl import threadpool_limits
 
     methods = {
         "column mean": SimpleImputer(),
@@ -169,7 +170,8 @@ def _others(
         started = time.perf_counter()
         if callback is not None:
             callback(Progress(phase=f"for comparison: {name}"))
-        with warnings.catch_warnings():
+        # many small linear systems: threads inside each cost these methods far more than they give
+        with warnings.catch_warnings(), threadpool_limits(1):
             # three rounds are what was asked for, not a failure
             warnings.simplefilter("ignore", ConvergenceWarning)
             filled = imputer.fit_transform(holes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -45,7 +46,8 @@ def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        # a full disk names no file; trouble with another file is the block's own affair
+        if isinstance(error, OSError) and error.filename in (None, str(temporary), str(target)):
             raise _cannot(target, error) from error
         raise
 
@@ -63,15 +65,20 @@ def check_writable(path: str | PathLike[str]) -> None:
 
 def _ordinary(path: str | PathLike[str]) -> Path:
     """The file behind a path, links followed."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    try:
+        target = Path(os.path.realpath(path))
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return target
+    except (OSError, ValueError) as error:
+        raise _cannot(Path(path), error) from error
+    if stat.S_ISDIR(mode):
         raise InputError(f"Cannot write {target}: it is a folder.")
-    if target.exists():
-        if not target.is_file():
-            raise InputError(f"Cannot write {target}: it is not an ordinary file.")
-        # replacing the file would succeed, but its owner protected it
-        if not os.access(target, os.W_OK):
-            raise InputError(f"Cannot write {target}: the file is read-only.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"Cannot write {target}: it is not an ordinary file.")
+    # replacing the file would succeed, but its owner protected it
+    if not os.access(target, os.W_OK):
+        raise InputError(f"Cannot write {target}: the file is read-only.")
     return target
 
 
@@ -85,7 +92,7 @@ def _create(target: Path) -> Path:
     return temporary
 
 
-def _cannot(target: Path, error: OSError) -> InputError:
-    if isinstance(error, FileNotFoundError) and not target.parent.exists():
+def _cannot(target: Path, error: OSError | ValueError) -> InputError:
+    if isinstance(error, FileNotFoundError):
         return InputError(f"Cannot write {target}: the folder {target.parent} does not exist.")
-    return InputError(f"Cannot write {target}: {error.strerror or error}.")
+    return InputError(f"Cannot write {target}: {getattr(error, 'strerror', None) or error}.")

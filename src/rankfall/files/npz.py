@@ -144,7 +144,7 @@ def _read_stream(stream: IO[bytes], size: int, where: str) -> np.ndarray:
         )
     try:
         data = np.empty(count, dtype)
-        into = memoryview(data.view(np.uint8)) if count else memoryview(b"")
+        into = data.view(np.uint8).data
         done = 0
         while done < len(into):
             piece = stream.read(min(len(into) - done, 2**22))
@@ -155,5 +155,7 @@ def _read_stream(stream: IO[bytes], size: int, where: str) -> np.ndarray:
         # the end of a zip member is where its checksum is compared
         stream.read(1)
         return data.reshape(shape[::-1]).T if by_columns else data.reshape(shape)
+    except MemoryError as error:
+        raise InputError(f"{where} does not fit into the memory that is free.") from error
     except _DAMAGE as error:
         raise InputError(f"{where} is damaged ({error}).") from error

@@ -141,10 +141,15 @@ class Problem:
     def from_sparse(cls, X: sparse.spmatrix | sparse.sparray) -> Problem:
         """Read a scipy.sparse matrix; the stored entries are the observed ones, explicit zeros included.
 
-        Entries stored twice are summed by scipy's own convention, which is refused here when they
-        disagree, as for triplets.
+        Raises
+        ------
+        InputError
+            As :meth:`from_triplets`, and if an entry is stored twice: scipy's own convention would add the
+            two, which is seldom meant here (``X.sum_duplicates()`` does it).
         """
         coo = X.tocoo()  # type: ignore[union-attr]
+        if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
+            raise InputError("The sparse matrix stores some entries twice; call its sum_duplicates() first.")
         return cls.from_triplets(coo.row, coo.col, coo.data, _shape(coo.shape))
 
     @classmethod

@@ -9,25 +9,13 @@ import numpy as np
 
 from ..errors import Outcome
 from ..problem import Problem
-from . import choose
+from . import choose, path
 from .choose import Choice
-from .exact import EXACT, Evidence
+from .exact import Evidence
 from .models import DataModel, fit_model
 from .result import Completion
 from .session import Session
 
-_PATH_COLUMNS = (
-    "rank",
-    "oversampling",
-    "ridge",
-    "sgd_train",
-    "sgd_validation",
-    "train",
-    "validation",
-    "refit_ridge",
-    "steps",
-    "chosen",
-)
 # the local-uniqueness check is made without being asked up to this many unknowns
 _CHEAP_UNKNOWNS = 2500
 
@@ -67,13 +55,14 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
         fitted, outcome = _exact_fit(draft), Outcome.EXACT
     elif not np.any(problem.values):
         fitted = _zero_fit(problem)
-    elif draft.choice is not None and int(draft.choice.best()["rank"]) > 0:  # type: ignore[call-overload]
+    elif draft.choice is not None and draft.choice.best().rank > 0:
         fitted = _chosen_fit(draft)
         if outcome is Outcome.CHOSEN and not fitted.converged:
             outcome = Outcome.NOT_CONVERGED
     else:
         fitted = _effects_fit(draft)
     rank = fitted.factors[1].size
+    visits = draft.evidence.visits if draft.choice is None else draft.choice.visits
     return Completion(
         problem=problem,
         rank=rank,
@@ -81,7 +70,7 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
         warnings=tuple(_warnings(draft, rank, outcome, fitted)),
         factors=fitted.factors,
         effects=fitted.effects,
-        path=_path(draft, rank),
+        path=path.table(visits, problem, draft.unit, rank),
         history=_history(draft),
         settings={"seed": draft.seed, "sgd_steps": session.sgd_steps, "depth": 3, **fitted.settings},
         seconds=session.seconds,
@@ -108,13 +97,15 @@ def _exact_fit(draft: Draft) -> _Fitted:
 def _zero_fit(problem: Problem) -> _Fitted:
     m, n = problem.shape
     empty = (np.zeros((m, 0)), np.zeros(0), np.zeros((0, n)))
-    return _Fitted(empty, None, _fold(np.zeros((n, 0))), {"model": "none", "rule": "all observed cells are zero"})
+    return _Fitted(
+        empty, None, _fold(np.zeros((n, 0))), {"model": "none", "rule": "all observed cells are zero"}
+    )
 
 
 def _chosen_fit(draft: Draft) -> _Fitted:
     choice = draft.choice
     assert choice is not None
-    rank = int(choice.best()["rank"])  # type: ignore[call-overload]
+    rank = choice.best().rank
     scaled = draft.problem.with_values(draft.problem.values / draft.unit)
     model, fit, unit = choose.finish(choice, scaled, rank)
     U, s, Vt = choose.thin_svd(fit.U * (unit * draft.unit), fit.V * model.scale[:, None])
@@ -171,35 +162,6 @@ def _fold(
     }
 
 
-def _path(draft: Draft, rank: int):
-    """One row per rank visited: the best attempt at each."""
-    import pandas as pd
-
-    rows: list[dict[str, object]] = []
-    for row in draft.evidence.rows:
-        rows.append({**row, "train": _times(row["train"], draft.unit), "sgd_train": _times(row["sgd_train"], draft.unit)})
-    if draft.choice is not None:
-        keys = ("train", "validation", "sgd_train", "sgd_validation")
-        rows = [
-            {**row, **{key: _times(row.get(key), draft.unit) for key in keys}} for row in draft.choice.rows
-        ]
-    best: dict[int, dict[str, object]] = {}
-    for row in rows:
-        key = "validation" if row.get("validation") is not None else "train"
-        at = int(row["rank"])  # type: ignore[call-overload]
-        if at not in best or row[key] < best[at][key]:  # type: ignore[operator]
-            best[at] = row
-    table = pd.DataFrame([best[at] for at in sorted(best)], columns=pd.Index(_PATH_COLUMNS))
-    table["rank"] = table["rank"].astype(np.int64)
-    table["oversampling"] = [draft.problem.oversampling(int(at)) for at in table["rank"]]
-    table["chosen"] = table["rank"] == rank
-    return table.astype({name: np.float64 for name in _PATH_COLUMNS if name not in ("rank", "chosen")})
-
-
-def _times(value: object, unit: float) -> float:
-    return float("nan") if value is None else float(value) * unit  # type: ignore[arg-type]
-
-
 def _history(draft: Draft) -> dict[str, np.ndarray]:
     """Records of the descent that led to the answer, in one table."""
     stages = draft.evidence.history
@@ -230,7 +192,10 @@ def _warnings(draft: Draft, rank: int, outcome: Outcome, fitted: _Fitted) -> lis
     if draft.choice is None and outcome is Outcome.EFFECTS_ONLY:
         out.append("Too few observed cells to hold any out: only effects were fitted.")
     if rank:
-        short = [int(np.count_nonzero((counts > 0) & (counts < rank))) for counts in (problem.row_counts, problem.col_counts)]
+        short = [
+            int(np.count_nonzero((counts > 0) & (counts < rank)))
+            for counts in (problem.row_counts, problem.col_counts)
+        ]
         if any(short):
             out.append(
                 f"{_lines(*short)} with fewer entries than the rank {rank}: their predictions lean on the "
@@ -257,8 +222,9 @@ def _uniqueness_warning(problem: Problem, rank: int, fitted: _Fitted) -> list[st
 
 
 def _lines(rows: int, cols: int) -> str:
-    parts = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in ((rows, "row"), (cols, "column")) if count]
+    parts = [
+        f"{count} {name}{'s' if count > 1 else ''}"
+        for count, name in ((rows, "row"), (cols, "column"))
+        if count
+    ]
     return " and ".join(parts)
-
-
-__all__ = ["EXACT", "Draft", "deliver"]

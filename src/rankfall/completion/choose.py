@@ -9,6 +9,7 @@ import numpy as np
 from ..problem import Problem
 from .descend import Stage, descend, plan
 from .models import DAMPINGS, DataModel, fit_model, names
+from .path import Visit
 from .refit import Refit, Refitter, noise_ridge, search_ridge
 from .session import Session
 
@@ -27,8 +28,8 @@ class Choice:
         Chosen by held-out cells; estimated on the training cells.
     unit : float
         Root mean square of the standardised training values: errors inside are in this unit.
-    rows : list of dict
-        One row per rank visited, errors in the units of the data.
+    visits : list of Visit
+        Every rank visited; the first is rank 0, the effects alone.
     fits : dict
         Rank -> refit on the training cells (standardised values divided by `unit`).
     """
@@ -37,14 +38,14 @@ class Choice:
     held: Problem
     model: DataModel
     unit: float = 1.0
-    rows: list[dict[str, object]] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
     fits: dict[int, Refit] = field(default_factory=dict)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
     finished: bool = False
 
-    def best(self) -> dict[str, object]:
-        """The row with the smallest held-out error; the smaller rank among equals."""
-        return min(self.rows, key=lambda row: (row["validation"], row["rank"]))  # type: ignore[arg-type]
+    def best(self) -> Visit:
+        """The visit with the smallest held-out error; the smaller rank among equals."""
+        return min(self.visits, key=lambda visit: (visit.validation, visit.rank))
 
 
 def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
@@ -79,13 +80,8 @@ def start(problem: Problem, seed: int, session: Session) -> Choice | None:
     choice = Choice(train, held, model)
     rest = model.standardise(train)
     choice.unit = float(np.sqrt(np.mean(rest.values**2))) or 1.0
-    choice.rows.append(
-        {
-            "rank": 0,
-            "train": _rmse(model.effects(train.rows, train.cols) - train.values),
-            "validation": baseline,
-        }
-    )
+    alone = _rmse(model.effects(train.rows, train.cols) - train.values)
+    choice.visits.append(Visit(0, alone, baseline))
     return choice
 
 
@@ -111,7 +107,7 @@ def _choose_model(train: Problem, held: Problem, seed: int, session: Session) ->
             fit = None
             for share in (1.0, 0.3, 0.1):
                 session.check()
-                ridge = share * noise_ridge(train, min(baseline / np.mean(model.scale) / unit, 1.0))
+                ridge = share * noise_ridge(train, min(baseline / float(np.mean(model.scale)) / unit, 1.0))
                 fit = refitter.fit(V if fit is None else fit.V, ridge, tol=1e-3, max_sweeps=15)
                 predicted = model.effects(held.rows, held.cols) + fit.at(held) * unit * model.scale[held.cols]
                 score = min(score, _rmse(predicted - held.values))
@@ -164,8 +160,10 @@ def _too_close(rank: int, fits: dict[int, Refit]) -> bool:
 
 def _past_the_best(choice: Choice) -> bool:
     """Whether the last four ranks met were all clearly worse than the best: more ridge will not help."""
-    errors = [float(row["validation"]) for row in choice.rows[1:]]  # type: ignore[arg-type]
-    return len(errors) > 4 and min(errors[-4:]) > 1.1 * min(errors) and errors[-1] > choice.rows[0]["validation"]  # type: ignore[operator]
+    errors = [visit.validation for visit in choice.visits[1:]]
+    if len(errors) <= 4:
+        return False
+    return min(errors[-4:]) > 1.1 * min(errors) and errors[-1] > choice.visits[0].validation
 
 
 def _visit(
@@ -181,13 +179,12 @@ def _visit(
     """Refit one rank from a chain's leading directions; returns the ridge that did best."""
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     sgd = Refit(U * s, V, stage.ridge, True)
-    fit, error = search_ridge(refitter, judge, V * np.sqrt(s), ridge)
+    fit = search_ridge(refitter, judge, V * np.sqrt(s), ridge)
     _enter(
         choice,
         refitter,
         judge,
         fit,
-        error,
         ridge=stage.ridge,
         steps=stage.step,
         sgd_train=_in_units(choice, sgd, refitter.problem),
@@ -198,26 +195,17 @@ def _visit(
         fraction=(stage.index + 1) / stage.n_stages,
         rank=rank,
         ridge=stage.ridge,
-        train_rmse=float(choice.rows[-1]["train"]),  # type: ignore[arg-type]
-        validation_rmse=float(choice.rows[-1]["validation"]),  # type: ignore[arg-type]
+        train_rmse=choice.visits[-1].train,
+        validation_rmse=choice.visits[-1].validation,
     )
     return fit.ridge
 
 
-def _enter(
-    choice: Choice, refitter: Refitter, judge: Problem, fit: Refit, error: float, **facts: object
-) -> None:
+def _enter(choice: Choice, refitter: Refitter, judge: Problem, fit: Refit, **facts: float) -> None:
     rank = fit.V.shape[1]
     choice.fits[rank] = fit
-    choice.rows.append(
-        {
-            "rank": rank,
-            "train": _in_units(choice, fit, refitter.problem),
-            "validation": _in_units(choice, fit, judge),
-            "refit_ridge": fit.ridge,
-            **facts,
-        }
-    )
+    train, validation = _in_units(choice, fit, refitter.problem), _in_units(choice, fit, judge)
+    choice.visits.append(Visit(rank, train, validation, refit_ridge=fit.ridge, **facts))
 
 
 def _look_above(
@@ -226,22 +214,22 @@ def _look_above(
     """Larger ranks, while they help: the first chain's directions below its numerical rank, refitted."""
     chain = int(np.argmin(stage.train_rmse))
     while True:
-        rank = int(choice.best()["rank"])  # type: ignore[call-overload]
+        rank = choice.best().rank
         if rank != max(choice.fits, default=0):
             return
         wider = min(rank + max(1, rank // 2), widest, stage.s.shape[1])
         if wider == rank:
             return
         s, V = stage.s[chain][:wider], stage.Vt[chain][:wider].T
-        fit, error = search_ridge(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge)
-        _enter(choice, refitter, judge, fit, error)
-        session.report("looking above", rank=wider, validation_rmse=float(choice.rows[-1]["validation"]))  # type: ignore[arg-type]
+        fit = search_ridge(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge)
+        _enter(choice, refitter, judge, fit)
+        session.report("looking above", rank=wider, validation_rmse=choice.visits[-1].validation)
 
 
 def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: Session) -> None:
     """Ranks next to the best one that the chains jumped over, from the next larger refit truncated."""
     for _ in range(8):
-        best = int(choice.best()["rank"])  # type: ignore[call-overload]
+        best = choice.best().rank
         if best == 0:
             return
         met = sorted({0, *choice.fits})
@@ -256,9 +244,9 @@ def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: S
         rank = (low + high) // 2
         parent = choice.fits[high]
         _, s, Vt = thin_svd(parent.U, parent.V)
-        fit, error = search_ridge(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge)
-        _enter(choice, refitter, judge, fit, error)
-        session.report("looking between the ranks", rank=rank, validation_rmse=float(choice.rows[-1]["validation"]))  # type: ignore[arg-type]
+        fit = search_ridge(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge)
+        _enter(choice, refitter, judge, fit)
+        session.report("looking between the ranks", rank=rank, validation_rmse=choice.visits[-1].validation)
 
 
 def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..dynamics import SGD, Record, train
-from ..dynamics.stability import tangent_diagonal
+from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
 from .session import Session
@@ -19,7 +19,9 @@ RANK_TOL = 1e-2
 # typical rank assumed where only an order of magnitude is needed
 _TYPICAL_RANK = 5
 _RISE = 1.3
-_FIRST_SHRINKAGE, _LAST_SHRINKAGE = 2e-3, 2.0
+# with many cells the first, nearly ridgeless stages cost most and show little
+_FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
+_MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
 
 
@@ -88,8 +90,9 @@ def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100) -
     m, n = problem.shape
     s = np.sqrt(m * n / _TYPICAL_RANK)
     power = s ** (2 - 2 / DEPTH)
-    count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / _FIRST_SHRINKAGE) / np.log(_RISE)))
-    shrinkage = _FIRST_SHRINKAGE * _RISE ** np.arange(count)
+    first = _FIRST_SHRINKAGE if problem.n_observed < _MANY_CELLS else _FIRST_SHRINKAGE_LARGE
+    count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / first) / np.log(_RISE)))
+    shrinkage = first * _RISE ** np.arange(count)
     widest = min(m, n, max_width)
     width = int(np.clip(5 * problem.max_oversampled_rank(), min(20, widest), widest))
     return Plan(
@@ -168,9 +171,8 @@ def _typical_kernel(problem: Problem, net: Network, seed: int) -> float:
     cells = slice(None)
     if problem.n_observed > 5000:
         cells = np.random.default_rng(seed).choice(problem.n_observed, 5000, replace=False)
-    rows, cols = problem.rows[cells], problem.cols[cells]
-    kernels = [tangent_diagonal(net.chain(k), rows, cols) for k in range(net.n_chains or 0)]
-    return float(np.quantile(kernels, 0.9, axis=-1).max())
+    kernel = tangent_diagonal(net, problem.rows[cells], problem.cols[cells])
+    return float(np.quantile(kernel, 0.9, axis=-1).max())
 
 
 def _stage_seed(seed: int, stage: int, attempt: int) -> int:

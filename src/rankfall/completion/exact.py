@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isnan, nan
 
 import numpy as np
 from scipy import sparse
 
 from ..problem import Problem
 from .descend import Plan, Stage, descend, plan
+from .path import Visit
 from .polish import Polished, polish
 from .session import Session
 
@@ -47,8 +49,8 @@ class Evidence:
         Rank -> residuals of the local minima where polishing settled without an exact fit.
     history : dict of list
         Records of the descent that found the answer (or of the last one).
-    rows : list of dict
-        One row per rank tried, for ``Completion.path``.
+    visits : list of Visit
+        Every rank tried, with errors relative to the data's norm.
     """
 
     found: Polished | None = None
@@ -57,7 +59,7 @@ class Evidence:
     misfits: dict[int, list[float]] = field(default_factory=dict)
     best: dict[int, Polished] = field(default_factory=dict)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    rows: list[dict[str, object]] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
 
     def says_noise(self) -> bool:
         """Whether two polishes at the largest rank tried settled in the same inexact minimum.
@@ -164,10 +166,10 @@ def _note(
     problem: Problem,
     fit: Polished,
     evidence: Evidence,
-    before: float | None = None,
+    before: float = nan,
     sgd: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
-    ridge: float | None = None,
-    steps: int | None = None,
+    ridge: float = nan,
+    steps: float = nan,
 ) -> None:
     """Enter a polished fit in the evidence."""
     rank = fit.s.size
@@ -177,15 +179,13 @@ def _note(
         smaller = polish(problem, fit.U[:, :kept], fit.s[:kept], fit.V[:, :kept])
         if smaller.residual < EXACT:
             fit, rank = smaller, kept
-    evidence.rows.append(
-        {"rank": rank, "ridge": ridge, "sgd_train": before, "train": fit.residual, "steps": steps}
-    )
+    evidence.visits.append(Visit(rank, fit.residual, sgd_train=before, ridge=ridge, steps=steps))
     if fit.residual < EXACT:
         if evidence.found is None or rank < evidence.found.s.size:
             evidence.found, evidence.sgd_factors = fit, sgd
             evidence.unique = _returns(problem, fit)
         return
-    if fit.settled and before is not None:
+    if fit.settled and not isnan(before):  # pursuits start from a fit of smaller rank and tell nothing
         evidence.misfits.setdefault(rank, []).append(fit.residual)
     if rank not in evidence.best or fit.residual < evidence.best[rank].residual:
         evidence.best[rank] = fit
@@ -208,9 +208,9 @@ def _returns(problem: Problem, fit: Polished) -> bool:
     if back.residual > EXACT:
         return False
     # |A - B|_F through the 2r x 2r cores
-    Rl = np.linalg.qr(np.hstack([fit.U * fit.s, -back.U * back.s]), mode="r")
-    Rr = np.linalg.qr(np.hstack([fit.V, back.V]), mode="r")
-    return bool(np.linalg.norm(Rl @ Rr.T) < _RETURN * np.linalg.norm(fit.s))
+    left = np.asarray(np.linalg.qr(np.hstack([fit.U * fit.s, -back.U * back.s]), mode="r"))
+    right = np.asarray(np.linalg.qr(np.hstack([fit.V, back.V]), mode="r"))
+    return bool(np.linalg.norm(left @ right.T) < _RETURN * np.linalg.norm(fit.s))
 
 
 def _pursue(problem: Problem, top: int, session: Session, evidence: Evidence) -> None:

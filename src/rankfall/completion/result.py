@@ -127,7 +127,7 @@ class Completion:
         from .models import fit_effects
 
         mean, rows, cols = fit_effects(self.problem, 1.0, with_rows=True)
-        return {"mean": np.float64(mean), "rows": rows, "cols": cols}
+        return {"mean": np.asarray(mean), "rows": rows, "cols": cols}
 
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """The model's value at some cells, observed or not.
@@ -224,7 +224,9 @@ class Completion:
         if self.rank and values.size:
             loadings, weights = self.fold["loadings"], np.sqrt(self.fold["weights"][known])
             target = (values - base[known]) * weights
-            base = base + loadings @ _ridge(loadings[known] * weights[:, None], target, float(self.fold["ridge"]))
+            base = base + loadings @ _ridge(
+                loadings[known] * weights[:, None], target, float(self.fold["ridge"])
+            )
         if self.fill is None:
             base[empty] = np.nan
         return base
@@ -266,7 +268,7 @@ def _rows_like(new_rows: object, n: int) -> tuple[np.ndarray, np.ndarray]:
             out = np.array(new_rows, dtype=np.float64, ndmin=2)
         except (TypeError, ValueError) as error:
             raise InputError(f"The new rows hold something that is not a number ({error}).") from error
-    if out.ndim != 2 or out.shape[1] != n:
+    if out.ndim != 2 or out.shape[-1] != n:
         raise InputError(f"New rows must have {n} columns, not shape {out.shape}.")
     if np.any(np.isinf(out)):
         raise InputError("The new rows hold an infinite cell.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -90,6 +91,7 @@ def _search(
         if not np.any(problem.values):
             return Outcome.EXACT
         draft.unit = float(np.sqrt(np.mean((problem.values / draft.largest) ** 2))) * draft.largest
+        session.unit = draft.unit
         scaled = problem.with_values(problem.values / draft.unit)
         exact.search(scaled, max_rank, seed, session, draft.evidence)
         if draft.evidence.found is not None:
@@ -98,7 +100,7 @@ def _search(
         if draft.choice is None:
             return Outcome.EFFECTS_ONLY
         choose.walk(draft.choice, max_rank, seed, session)
-        if draft.choice.best()["rank"] == 0:
+        if draft.choice.best().rank == 0:
             return Outcome.EFFECTS_ONLY
         session.report("refitting on all cells")
         return Outcome.CHOSEN
@@ -126,23 +128,30 @@ def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     return None, None
 
 
-class _threads:
-    """Use this many numba threads inside the block."""
+@contextmanager
+def _threads(n_jobs: int | None) -> Iterator[None]:
+    """This many numba threads, and one BLAS thread.
 
-    def __init__(self, n_jobs: int | None) -> None:
-        self.n_jobs = n_jobs
+    The matrices here are small and the loops around them parallel: BLAS threads would only wait for each
+    other, and results would depend on their number.
+    """
+    import numba
+    from threadpoolctl import threadpool_limits
 
-    def __enter__(self) -> None:
-        import numba
+    before = numba.get_num_threads()
+    if n_jobs is not None:
+        numba.set_num_threads(min(n_jobs, _max_threads()))
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
+    finally:
+        numba.set_num_threads(before)
 
-        self.before = numba.get_num_threads()
-        if self.n_jobs is not None:
-            numba.set_num_threads(min(self.n_jobs, numba.config.NUMBA_NUM_THREADS))
 
-    def __exit__(self, *exc: object) -> None:
-        import numba
+def _max_threads() -> int:
+    from numba.core import config
 
-        numba.set_num_threads(self.before)
+    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def _versions() -> dict[str, str]:

@@ -56,6 +56,7 @@ class Session:
     callback: Callable[[Progress], None] | None = None
     started: float = field(default_factory=time.perf_counter)
     sgd_steps: int = 0
+    unit: float = 1.0  # what errors reported by the search are multiples of
     _phase: tuple[str, float] = ("", 0.0)
 
     def __post_init__(self) -> None:
@@ -83,6 +84,9 @@ class Session:
             if self.max_time is not None:
                 rest = max(self.max_time - now, 0.0)
                 left = rest if left is None else min(left, rest)
+            for name in ("train_rmse", "validation_rmse"):
+                if facts.get(name) is not None:
+                    facts[name] = float(facts[name]) * self.unit  # type: ignore[arg-type]
             self.callback(
                 Progress(phase=phase, fraction=fraction, seconds=now, time_left=left, **facts)  # type: ignore[arg-type]
             )

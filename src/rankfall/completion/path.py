@@ -1,0 +1,66 @@
+"""The ranks that were visited, and what was found at each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import isnan, nan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..problem import Problem
+
+_ERRORS = ("sgd_train", "sgd_validation", "train", "validation")
+_COLUMNS = ("rank", "oversampling", "ridge", *_ERRORS, "refit_ridge", "steps", "chosen")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One fit of one rank; errors are root mean squares, NaN where there is no such number.
+
+    Attributes
+    ----------
+    rank : int
+    train, validation : float
+        After the refit or polish.
+    sgd_train, sgd_validation : float
+        Of the SGD network alone, cut to this rank.
+    ridge : float
+        Ridge of the SGD stage.
+    refit_ridge : float
+        Ridge of the refit.
+    steps : float
+        SGD steps of the chain so far.
+    """
+
+    rank: int
+    train: float
+    validation: float = nan
+    sgd_train: float = nan
+    sgd_validation: float = nan
+    ridge: float = nan
+    refit_ridge: float = nan
+    steps: float = nan
+
+    @property
+    def merit(self) -> float:
+        """What visits of one rank are compared by: the held-out error, if there is one."""
+        return self.train if isnan(self.validation) else self.validation
+
+
+def table(visits: Sequence[Visit], problem: Problem, unit: float, chosen: int) -> pd.DataFrame:
+    """One row per rank, the best visit of each, errors times `unit`."""
+    import pandas as pd
+
+    best: dict[int, Visit] = {}
+    for visit in visits:
+        if visit.rank not in best or visit.merit < best[visit.rank].merit:
+            best[visit.rank] = visit
+    out = pd.DataFrame([asdict(best[rank]) for rank in sorted(best)], columns=pd.Index(_COLUMNS))
+    out[list(_ERRORS)] *= unit
+    out["rank"] = out["rank"].astype("int64")
+    out["oversampling"] = [problem.oversampling(int(rank)) for rank in out["rank"]]
+    out["chosen"] = out["rank"] == chosen
+    return out.astype({name: "float64" for name in _COLUMNS if name not in ("rank", "chosen")})

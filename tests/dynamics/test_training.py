@@ -10,6 +10,7 @@ from dynamics.problems import gap, holed, same_bits
 from rankfall.dynamics import Constant, Geometric, Linear, Piecewise, reference
 from rankfall.dynamics.deflation import EVERY
 from rankfall.dynamics.engine import smallest_weight
+from rankfall.dynamics.passes import fold
 from rankfall.dynamics.stability import tangent_diagonal
 
 
@@ -115,6 +116,21 @@ def test_divergence_stops_the_chain(problem, net, optimiser):
     assert not again.diverged.any()
     assert np.isnan(again.stable_lr).all()
     assert again.train_loss[0, -1] < again.train_loss[0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_leaving_the_number_range_in_one_step_is_divergence(problem, net, dtype):
+    trace = rf.train(problem, net, rf.SGD(1e200, 0.0, 20), record=rf.Record(1), dtype=dtype)
+    assert trace.diverged.all()
+    assert trace.n_steps[0] <= 3
+    assert np.isfinite(trace.train_loss[0, 0])
+    assert np.isnan(trace.train_loss[0, 4:]).all()
+
+
+def test_folding_keeps_what_is_not_a_number():
+    weights = np.array([1.0, 1e-120, np.nan, -1e-90, np.inf])
+    fold(weights, 0.5, 1e-100)
+    np.testing.assert_array_equal(weights, [0.5, 0.0, np.nan, -5e-91, np.inf])
 
 
 def test_one_chain_may_diverge_and_the_others_go_on(problem):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import load_archive, save_archive
+from ..files import check_writable, load_archive, save_archive
 from .recorder import Recorder
 from .state import State
 
@@ -32,6 +32,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], fingerprint: str) -> None:
         self.path = Path(path)
+        check_writable(self.path)
         self.fingerprint = fingerprint
         self.written = time.perf_counter()
 

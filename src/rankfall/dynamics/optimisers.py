@@ -61,7 +61,7 @@ class SGD:
                 raise InputError(
                     f"entries must be whole numbers of shape ({n_steps},) or ({n_steps}, batch_size)."
                 )
-            entries = entries.reshape(n_steps, -1).astype(np.int64)
+            entries = entries.reshape(entries.shape[0], -1 if entries.size else 1).astype(np.int64)
             entries.flags.writeable = False
             if batch_size not in (1, entries.shape[1]):
                 raise InputError(f"entries gives {entries.shape[1]} per step, batch_size says {batch_size}.")

@@ -95,7 +95,8 @@ def fold(flat, scale, tiny):
     factor = flat.dtype.type(scale)
     for k in range(flat.size):
         w = flat[k] * factor
-        flat[k] = w if abs(w) >= tiny else flat.dtype.type(0)
+        # asked this way round, a NaN stays one and is seen by the next residual
+        flat[k] = flat.dtype.type(0) if abs(w) < tiny else w
 
 
 @njit(**OPTIONS)

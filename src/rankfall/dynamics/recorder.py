@@ -38,7 +38,7 @@ class Recorder:
     def take(self, index: int) -> None:
         """Measure all running chains as record number `index`."""
         state = self.state
-        for members in state.groups(np.flatnonzero(state.running)):
+        for members in state.groups(np.flatnonzero(state.running & within_range(state))):
             network = state.ensemble(members)
             for name, values in measure(network, self.problem, self.record).items():
                 column = self._column(name, values)
@@ -70,3 +70,17 @@ class Recorder:
             snapshots = Snapshots(*(self.columns[name][:n] for name in names))
         measured = {name: c[:, :n] for name, c in self.columns.items() if not name.startswith("_")}
         return self.steps[:n], measured, snapshots
+
+
+def within_range(state: State) -> np.ndarray:
+    """Chains whose product surely does not overflow, shape (n_chains,).
+
+    A chain may pass the end of the number range in one step; the next step finds out.
+    """
+    most = 0.5 * np.log(np.finfo(state.buffer.dtype).max)
+    largest = np.abs(state.buffer).max(axis=1).astype(np.float64) * state.scales
+    depth = state.widths.shape[1] - 1
+    with np.errstate(divide="ignore"):
+        # |W_1| ... |W_L| with |W| <= largest entry times widest layer
+        logs = depth * (np.log(largest) + np.log(state.widths.max(axis=1)))
+    return logs < most

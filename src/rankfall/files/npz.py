@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -27,11 +28,15 @@ _DAMAGE = (
     struct.error,
     EOFError,
     NotImplementedError,
+    OSError,
     OverflowError,
     RuntimeError,
     SyntaxError,
+    TypeError,
     UnicodeError,
     ValueError,
+    # from headers that end too early: NumPy tokenizes those it cannot evaluate
+    tokenize.TokenError,
 )
 
 

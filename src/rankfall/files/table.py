@@ -143,9 +143,9 @@ def merge_triplets(
     group = np.cumsum(new) - 1
     differs = values != values[new][group]
     if duplicates == "error" and differs.any():
-        at = np.flatnonzero(differs)[0]
+        at = int(np.argmax(differs))
         raise InputError(
-            f"Row {row_label[rows[at]]!r}, column {col_label[cols[at]]!r} is given twice with different "
+            f"Row {row_label[int(rows[at])]!r}, column {col_label[int(cols[at])]!r} is given twice with different "
             f"values ({values[new][group[at]]:g} and {values[at]:g})."
         )
     mixed = np.bincount(group, weights=differs) > 0

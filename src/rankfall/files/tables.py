@@ -46,11 +46,12 @@ def read_table(path: str | PathLike[str], triplets: bool = False, duplicates: st
     delimiter is not the comma, a comma may be the decimal mark.
 
     The first line is the header if any of its cells, the first left aside, is not a number. A first line of
-    numbers is a header only if they increase, as ``2001, 2002, ...`` do, or stand over an index, and at
-    least three consecutive whole numbers if there is no index; and not if half of the other lines increase
-    as well.
+    numbers is a header if its first cell is empty or a word where the lines below have something else (words
+    or dates below an empty cell, numbers or dates below a word), or if its numbers increase like names and
+    those below do not: at least four of them beside an index, or fewer that lie outside the range of all
+    others, or at least three consecutive whole numbers where there is no index.
 
-    The first column is the index if at least half of its cells are text or dates. A column of numbers is an
+    The first column is the index if at least half of its cells are text, dates or times. A column of numbers is an
     index only if they are whole and all different, and either its name is ``id``, ``index``, ``date``,
     ``datetime``, ``time``, ``timestamp`` or ``year``, or it has no name and its numbers increase, or they all
     read as dates such as 20240131. :attr:`Table.notes` says where numbers were taken for labels.

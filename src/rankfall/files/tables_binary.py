@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RESULT = "rankfall.json"
+# lines per stored entry beyond which a claimed shape is taken for damage: every line costs memory
+_SPARSEST = 100
 
 
 def read_array(path: str | PathLike[str]) -> Table:
@@ -42,6 +44,8 @@ def _from_array(array: np.ndarray, name: str, path: str | PathLike[str]) -> Tabl
         raise InputError(f"{path} holds an array of {array.ndim} dimensions; a table has two.")
     if array.dtype.kind not in "biuf":
         raise InputError(f"{path} holds {array.dtype} data, which are not real numbers.")
+    if not array.size:
+        raise InputError(f"{path} holds a {array.shape[0]} x {array.shape[1]} matrix, which has no cells.")
     table = Table.from_values(array, source=ArraySource(array.dtype, name))
     _check_finite(table, path)
     return table
@@ -64,6 +68,8 @@ def _from_sparse(arrays: dict[str, np.ndarray], duplicates: str, path: str | Pat
     ):
         raise damaged
     m, n = int(shape[0]), int(shape[1])
+    if m < 1 or n < 1:
+        raise InputError(f"{path} holds a {m} x {n} matrix, which has no cells.")
     one, two = (arrays[name] for name in needed[kind])
     if any(a.ndim != 1 or a.dtype.kind not in "iu" for a in (one, two)) or data.shape != one.shape:
         raise damaged
@@ -82,21 +88,25 @@ def _from_sparse(arrays: dict[str, np.ndarray], duplicates: str, path: str | Pat
         raise damaged
     if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
         raise damaged
+    if m + n > _SPARSEST * (rows.size + 10_000):
+        raise InputError(f"{path} claims a {m} x {n} matrix but stores only {rows.size} entries.")
+    source = ArraySource(data.dtype)
     values = data.astype(np.float64)
     kept = ~np.isnan(values)
+    table = Table(rows[kept], cols[kept], values[kept], (m, n), source=source)
+    _check_finite(table, path)
     try:
-        merged = merge_triplets(rows[kept], cols[kept], values[kept], duplicates, range(m), range(n))
+        merged = merge_triplets(table.rows, table.cols, table.entries, duplicates, range(m), range(n))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    table = Table(*merged[:3], (m, n), source=ArraySource(data.dtype))
-    _check_finite(table, path)
-    return table
+    return Table(*merged[:3], (m, n), source=source)
 
 
 def _check_finite(table: Table, path: str | PathLike[str]) -> None:
-    bad = np.flatnonzero(np.isinf(table.entries))
-    if bad.size:
-        row, col = table.row_label(table.rows[bad[0]]), table.col_label(table.cols[bad[0]])
+    infinite = np.isinf(table.entries)
+    if infinite.any():
+        first = int(np.argmax(infinite))
+        row, col = table.row_label(int(table.rows[first])), table.col_label(int(table.cols[first]))
         raise InputError(f"{path}: the cell in row {row!r}, column {col!r} is infinite.")
 
 
@@ -121,8 +131,7 @@ def _frame_triplets(frame: pd.DataFrame, duplicates: str, path: str | PathLike[s
         raise InputError(f"{path} has {frame.shape[1]} columns, not a row, a column and a value.")
     if not len(frame):
         raise InputError(f"{path} has no rows.")
-    rows, cols = (["" if missing(x) else str(x) for x in frame.iloc[:, k]] for k in (0, 1))
-    texts = ["" if missing(x) else str(x) for x in frame.iloc[:, 2]]
+    rows, cols, texts = (["" if missing(x) else _label(x) for x in frame.iloc[:, k]] for k in range(3))
     return build(rows, cols, texts, TripletSource((), str(frame.columns[0])), duplicates, path)
 
 
@@ -197,11 +206,11 @@ def write_frame(path: str | PathLike[str], table: Table, dense: np.ndarray) -> N
     if isinstance(source, FrameSource):
         frame = source.frame.copy()
         holes = np.isnan(table.values).any(axis=0)
-        for j in np.flatnonzero(holes):
+        for j in np.flatnonzero(holes).tolist():
             before = frame.dtypes.iloc[source.first + j]
             # narrower floats hold the observed cells exactly; whole numbers make room for fractions
             dtype = before if isinstance(before, np.dtype) and before.kind == "f" else np.dtype(np.float64)
-            frame.isetitem(source.first + j, pd.Series(dense[:, j].astype(dtype), index=frame.index))
+            frame.isetitem(source.first + j, dense[:, j].astype(dtype))
     else:
         columns = [table.col_label(j) for j in range(table.shape[1])]
         frame = pd.DataFrame(dense, index=table.row_names, columns=columns)  # type: ignore[arg-type]

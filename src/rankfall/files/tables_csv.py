@@ -25,10 +25,14 @@ from .tables_text import (
 
 # names under which a column of different whole numbers is a label and not a measurement
 _INDEX_NAMES = frozenset({"", "id", "index", "date", "datetime", "time", "timestamp", "year"})
-_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?", re.ASCII)
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?|\d{1,2}:\d\d(:\d\d)?", re.ASCII)
 _COMPACT_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+# a number somebody wrote in another way, which is to be named and not to be taken for a label
+_NEARLY_NUMBER = re.compile(r"[+-]?[\d.,]*\d[\d.,]*", re.ASCII)
 _LOOKED_AT = 50
+# so few numbers may well increase by chance
+_FEW = 4
 
 
 def read_wide(path: str | PathLike[str]) -> Table:
@@ -130,36 +134,43 @@ def _has_header(cells: list[list[str]], decimal: str) -> bool:
         return True
     if not body or not all(is_number(cell, decimal) for cell in rest):
         return False
-    leads = [unquote(row[0]) for row in body]
-    labelled = sum(not is_number(lead, decimal) and not is_missing(lead) for lead in leads) * 2 >= len(leads)
-    lead = unquote(first[0])
-    if is_missing(lead) and labelled:
-        return True
-    if not is_missing(lead) and not is_number(lead, decimal):
-        if not labelled or (_looks_like_date(leads[0]) and not _looks_like_date(lead)):
-            return True
-    elif is_number(lead, decimal):
+    lead, leads = unquote(first[0]), [unquote(row[0]) for row in body]
+    if is_number(lead, decimal):
         # numbers all along: only names such as 0, 1, 2, ... or 2001, 2002, ... are taken for names
-        counted = len(first) > 2 and all(_WHOLE.fullmatch(unquote(cell)) for cell in first)
-        steps = np.diff([int(unquote(cell)) for cell in first]) if counted else np.zeros(1)
-        return bool(np.all(steps == 1)) and not _often_rising(body, 0, decimal)
-    return len(rest) > 1 and _rising(rest, decimal) and not _often_rising(body, 1, decimal)
+        names = _numbers(first, decimal)
+        return names.size > 2 and bool(np.all(np.diff(names) == 1)) and _stands_out(names, body, 0, decimal)
+    labelled = sum(not is_missing(text) and _is_word(text) for text in leads) * 2 >= len(leads)
+    names = _numbers(rest, decimal)
+    if is_missing(lead):
+        if labelled or np.array_equal(names, np.arange(names.size)):
+            return True
+    elif _DATE.fullmatch(lead):
+        return False
+    elif not labelled or _DATE.fullmatch(leads[0]):
+        return True
+    if names.size < 2 or np.any(np.diff(names) <= 0):
+        return False
+    if names.size < _FEW:
+        others = np.concatenate([_numbers(row[1:], decimal) for row in body])
+        return bool(not others.size or others.max() < names[0] or others.min() > names[-1])
+    return _stands_out(names, body, 1, decimal)
 
 
-def _rising(cells: list[str], decimal: str) -> bool:
-    return bool(np.all(np.diff(_parse(cells, decimal)) > 0))
+def _stands_out(names: np.ndarray, body: list[list[str]], start: int, decimal: str) -> bool:
+    """Whether numbers increase in the first line, as names do, but not from cell to cell in the others."""
+    steps = np.concatenate([np.diff(_numbers(row[start:], decimal)) for row in body])
+    return bool(np.all(np.diff(names) > 0)) and np.count_nonzero(steps > 0) <= 0.75 * steps.size
 
 
-def _often_rising(body: list[list[str]], start: int, decimal: str) -> bool:
-    """Whether the numbers in at least half of the complete rows increase, as column names do."""
-    complete = [row[start:] for row in body if all(is_number(cell, decimal) for cell in row[start:])]
-    return sum(_rising(row, decimal) for row in complete) * 2 >= max(len(complete), 1)
+def _numbers(cells: list[str], decimal: str) -> np.ndarray:
+    """The cells that are numbers."""
+    return np.array([number(cell, decimal) for cell in cells if is_number(cell, decimal)])
 
 
 def _is_index(leads: list[str], name: str | None, width: int, decimal: str) -> bool:
     """Whether the first column holds labels."""
     present = [lead for lead in leads if not is_missing(lead)]
-    words = sum(not is_number(lead, decimal) and not _is_infinite(lead, decimal) for lead in present)
+    words = sum(map(_is_word, present))
     if words:
         # a few words among numbers are mistakes, to be named
         return words * 2 >= len(present)
@@ -171,15 +182,15 @@ def _is_index(leads: list[str], name: str | None, width: int, decimal: str) -> b
     return (bool(name) and name in _INDEX_NAMES) or all(_COMPACT_DATE.fullmatch(lead) for lead in leads)
 
 
-def _looks_like_date(text: str) -> bool:
-    return bool(_DATE.fullmatch(text) or _COMPACT_DATE.fullmatch(text))
-
-
-def _is_infinite(text: str, decimal: str) -> bool:
+def _is_word(text: str) -> bool:
+    """Whether a cell that is not missing is meant to be text or a date."""
+    if _NEARLY_NUMBER.fullmatch(text):
+        return bool(_DATE.fullmatch(text))
     try:
-        return math.isinf(number(text, decimal))
+        number(text)
     except ValueError:
-        return False
+        return True
+    return False
 
 
 def _parse(cells: list[str], decimal: str) -> list[float]:

@@ -44,14 +44,14 @@ def read_text_triplets(path: str | PathLike[str], duplicates: str) -> Table:
     if not cells:
         raise InputError(f"{path} has a header but no rows.")
     source = TripletSource((), corner, style.delimiter, style.decimal, style.newline)
-    row_labels, col_labels, texts = zip(*cells, strict=True)
+    row_labels, col_labels, texts = ([line[k] for line in cells] for k in range(3))
     return build(row_labels, col_labels, texts, source, duplicates, path)
 
 
 def build(
-    row_labels: Sequence[str],
-    col_labels: Sequence[str],
-    texts: Sequence[str],
+    row_labels: list[str],
+    col_labels: list[str],
+    texts: list[str],
     source: TripletSource,
     duplicates: str,
     path: str | PathLike[str],
@@ -76,9 +76,10 @@ def build(
         merged = merge_triplets(rows[kept], cols[kept], values[kept], duplicates, row_names, col_names)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    rows, cols, values, origin = merged
+    rows, cols, values, first = merged
+    origin = np.where(first < 0, -1, kept[first]) if first.size else first
     written = tuple(
-        repr(value).replace(".", source.decimal) if k < 0 else texts[kept[k]]
+        repr(value).replace(".", source.decimal) if k < 0 else texts[k]
         for k, value in zip(origin.tolist(), values.tolist(), strict=True)
     )
     source = TripletSource(written, source.corner, source.delimiter, source.decimal, source.newline)
@@ -87,7 +88,7 @@ def build(
 
 
 def _number_labels(
-    labels: Sequence[str], what: str, path: str | PathLike[str]
+    labels: list[str], what: str, path: str | PathLike[str]
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """The different labels in order, and the position of each given one."""
     names = list(dict.fromkeys(labels))

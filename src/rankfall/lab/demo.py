@@ -115,7 +115,7 @@ def run_demo(
     ours = Score("rankfall", _rmse(completion.to_dense(), hidden, truth), time.perf_counter() - started)
     scores = (*_others(holes.to_numpy(), hidden, truth, seed, callback), ours)
     comparison = TextTable(
-        ("method", "RMSE of log PM2.5", "seconds"),
+        ("method", "RMSE on hidden cells", "seconds"),
         tuple((s.method, f"{s.rmse:.3f}", f"{s.seconds:.1f}") for s in scores),
         marked=len(scores) - 1,
     )

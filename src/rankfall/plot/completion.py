@@ -124,7 +124,9 @@ def before_after(
     known = before[np.isfinite(before)]
     # a few extreme cells must not use up the colours
     low, high = np.quantile(known, [0.01, 0.99]) if known.size else (0.0, 1.0)
-    for ax, values, title in zip(axes, (before, after), ("Before", "After"), strict=True):
+    for ax, values, title in zip(
+        axes, (before, after), ("Before (light grey: not observed)", "After"), strict=True
+    ):
         ax.set_facecolor(MISSING)
         ax.imshow(
             values,

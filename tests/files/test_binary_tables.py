@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def test_damaged_parquet(tmp_path):
         with pytest.raises(InputError, match="Parquet") as error:
             read_table(path)
         one_sentence(error, path)
+
+
+def test_every_flipped_byte_of_a_parquet_file(tmp_path):
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"k": ["a", "b"], "a": [0.0, 1.0]}).to_parquet(path, store_schema=False)
+    whole = path.read_bytes()
+    for k in range(0, len(whole), 2):
+        path.write_bytes(whole[:k] + bytes([whole[k] ^ 0xFF]) + whole[k + 1 :])
+        # no other error than ours
+        with contextlib.suppress(InputError):
+            read_table(path)
 
 
 # -- NumPy files -------------------------------------------------------------------------------------

@@ -146,6 +146,8 @@ BAD = {
     "k,a,b\nx,1,2\ny,1,inf\n": "row 'y', column 'b' is infinite: 'inf'",
     "a,b\n1,2\n3,-Infinity\n": "line 3, column 'b' is infinite",
     "a,b\n1,2\n3,1e999\n": "line 3, column 'b' is infinite",
+    "x,2,inf\ny,1,2\n": "row 'x', column 2 is infinite",
+    "1,2," + "9" * 5000 + "\n3,4,5\n": "line 1, column 3 is infinite",
     "1.5,2\n3,1_000\n": "line 2, column 2 is not a number",
     "a,b\n1,2\nx,3\n4,5\n": "line 3, column 'a' is not a number: 'x'",
     "k,who,a\nx,me,1\ny,you,2\n": "row 'x', column 'who' is not a number: 'me'",

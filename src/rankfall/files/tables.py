@@ -139,7 +139,7 @@ def _suffix(path: str | PathLike[str]) -> str:
 def _text(table: Table, filled: np.ndarray, suffix: str) -> bytes:
     source = table.source
     if isinstance(source, SheetSource):
-        text = rewrite(source, filled, "\t" if suffix == ".tsv" else None)
+        text = rewrite(source, np.isnan(table.values), filled, "\t" if suffix == ".tsv" else None)
         return text.encode(source.sheet.style.encoding)
     if isinstance(source, TripletSource):
         texts, corner, decimal, newline = source.texts, source.corner, source.decimal, source.newline
@@ -149,7 +149,9 @@ def _text(table: Table, filled: np.ndarray, suffix: str) -> bytes:
         corner, decimal, newline, delimiter = "", ".", "\n", ","
     if suffix == ".tsv":
         delimiter = "\t"
-    cells = [[format_filled(x, decimal=decimal) for x in row] for row in filled.tolist()]
+    holes = filled.copy()
+    holes[table.rows, table.cols] = np.nan
+    cells = [[format_filled(x, decimal=decimal) for x in row] for row in holes.tolist()]
     for row, col, text in zip(table.rows.tolist(), table.cols.tolist(), texts, strict=True):
         cells[row][col] = quote(text, delimiter)
     if table.row_names is not None:

@@ -117,7 +117,10 @@ def read_frame(path: str | PathLike[str], triplets: bool, duplicates: str) -> Ta
 
     with open_input(path) as stream:
         try:
-            frame = pq.ParquetFile(stream).read().to_pandas()
+            content = pq.ParquetFile(stream, page_checksum_verification=True).read()
+            # text that is no UTF-8 would come to light only when it is used
+            content.validate(full=True)
+            frame = content.to_pandas()
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise InputError(f"{path} is damaged or not a Parquet file ({reason}).") from error

@@ -27,7 +27,7 @@ from .tables_text import (
 _INDEX_NAMES = frozenset({"", "id", "index", "date", "datetime", "time", "timestamp", "year"})
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?|\d{1,2}:\d\d(:\d\d)?", re.ASCII)
 _COMPACT_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
-_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 # a number somebody wrote in another way, which is to be named and not to be taken for a label
 _NEARLY_NUMBER = re.compile(r"[+-]?[\d.,]*\d[\d.,]*", re.ASCII)
 _LOOKED_AT = 50
@@ -74,29 +74,24 @@ def read_wide(path: str | PathLike[str]) -> Table:
     return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
 
 
-def rewrite(source: SheetSource, filled: np.ndarray, delimiter: str | None = None) -> str:
-    """The text of the table with its missing cells filled in; those that are NaN stay as they were."""
+def rewrite(source: SheetSource, holes: np.ndarray, filled: np.ndarray, delimiter: str | None = None) -> str:
+    """The text of the table with the cells marked in `holes` filled in; those that are NaN stay as they were."""
     style = source.sheet.style
     cells = source.sheet.cells()
     start, n_cols = int(source.index), source.n_cols
-    body = cells[1:] if source.header else cells
     if delimiter is not None and delimiter != style.delimiter:
-        cells[:] = [[quote(unquote(cell), delimiter) for cell in row] for row in cells]
-        body = cells[1:] if source.header else cells
+        cells = [[quote(unquote(cell), delimiter) for cell in row] for row in cells]
     else:
         delimiter = style.delimiter
-    for j in range(n_cols):
-        holes = [i for i, row in enumerate(body) if is_missing(row[start + j])]
-        if not holes:
-            continue
-        shown = max(
-            (decimals(row[start + j], style.decimal) for row in body if not is_missing(row[start + j])),
-            default=0,
-        )
-        for i in holes:
-            text = format_filled(filled[i, j], shown, style.decimal)
-            if text:
-                body[i][start + j] = quote(text, delimiter)
+    body = cells[1:] if source.header else cells
+    shown = [0] * n_cols
+    for row, row_holes in zip(body, holes.tolist(), strict=True):
+        for j, hole in enumerate(row_holes):
+            if not hole:
+                shown[j] = max(shown[j], decimals(row[start + j], style.decimal))
+    wanted = holes & ~np.isnan(filled)
+    for i, j in zip(*(index.tolist() for index in np.nonzero(wanted)), strict=True):
+        body[i][start + j] = quote(format_filled(float(filled[i, j]), shown[j], style.decimal), delimiter)
     lines = style.newline.join(delimiter.join(row) for row in cells)
     return lines + (style.newline if style.ends_with_newline else "")
 
@@ -138,7 +133,8 @@ def _has_header(cells: list[list[str]], decimal: str) -> bool:
     if is_number(lead, decimal):
         # numbers all along: only names such as 0, 1, 2, ... or 2001, 2002, ... are taken for names
         names = _numbers(first, decimal)
-        return names.size > 2 and bool(np.all(np.diff(names) == 1)) and _stands_out(names, body, 0, decimal)
+        counted = names.size == len(first) > 2 and bool(np.all(np.diff(names) == 1))
+        return counted and _stands_out(names, body, 0, decimal)
     labelled = sum(not is_missing(text) and _is_word(text) for text in leads) * 2 >= len(leads)
     names = _numbers(rest, decimal)
     if is_missing(lead):
@@ -148,7 +144,7 @@ def _has_header(cells: list[list[str]], decimal: str) -> bool:
         return False
     elif not labelled or _DATE.fullmatch(leads[0]):
         return True
-    if names.size < 2 or np.any(np.diff(names) <= 0):
+    if names.size != len(rest) or names.size < 2 or np.any(np.diff(names) <= 0):
         return False
     if names.size < _FEW:
         others = np.concatenate([_numbers(row[1:], decimal) for row in body])
@@ -159,12 +155,13 @@ def _has_header(cells: list[list[str]], decimal: str) -> bool:
 def _stands_out(names: np.ndarray, body: list[list[str]], start: int, decimal: str) -> bool:
     """Whether numbers increase in the first line, as names do, but not from cell to cell in the others."""
     steps = np.concatenate([np.diff(_numbers(row[start:], decimal)) for row in body])
-    return bool(np.all(np.diff(names) > 0)) and np.count_nonzero(steps > 0) <= 0.75 * steps.size
+    return bool(np.all(np.diff(names) > 0) and np.count_nonzero(steps > 0) <= 0.75 * steps.size)
 
 
 def _numbers(cells: list[str], decimal: str) -> np.ndarray:
-    """The cells that are numbers."""
-    return np.array([number(cell, decimal) for cell in cells if is_number(cell, decimal)])
+    """The finite numbers among the cells."""
+    numbers = np.array([number(cell, decimal) for cell in cells if is_number(cell, decimal)])
+    return numbers[np.isfinite(numbers)]
 
 
 def _is_index(leads: list[str], name: str | None, width: int, decimal: str) -> bool:

@@ -39,7 +39,7 @@ class Outcome(str, Enum):
 
 _ADVICE = {
     Outcome.EXACT: "The observed cells are reproduced to machine precision by a matrix of this rank.",
-    Outcome.CHOSEN: "The rank with the smallest error on held-out cells was delivered.",
+    Outcome.CHOSEN: "No exact fit of low rank; the rank was chosen by the error on held-out cells.",
     Outcome.EFFECTS_ONLY: (
         "No low-rank part lowers the error on held-out cells below that of row and column effects alone; "
         "low rank is probably the wrong model for these data."

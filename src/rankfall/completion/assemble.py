@@ -16,6 +16,7 @@ from .models import DataModel, fit_model
 from .result import Completion
 from .session import Session
 
+RULE = "smallest rank within one standard error (paired) of the smallest error at held-out cells"
 # the local-uniqueness check is made without being asked up to this many unknowns
 _CHEAP_UNKNOWNS = 2500
 
@@ -55,7 +56,7 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
         fitted, outcome = _exact_fit(draft), Outcome.EXACT
     elif not np.any(problem.values):
         fitted = _zero_fit(problem)
-    elif draft.choice is not None and draft.choice.best().rank > 0:
+    elif draft.choice is not None and draft.choice.chosen().rank > 0:
         fitted = _chosen_fit(draft)
         if outcome is Outcome.CHOSEN and not fitted.converged:
             outcome = Outcome.NOT_CONVERGED
@@ -105,7 +106,7 @@ def _zero_fit(problem: Problem) -> _Fitted:
 def _chosen_fit(draft: Draft) -> _Fitted:
     choice = draft.choice
     assert choice is not None
-    rank = choice.best().rank
+    rank = choice.chosen().rank
     scaled = draft.problem.with_values(draft.problem.values / draft.unit)
     model, fit, unit = choose.finish(choice, scaled, rank)
     U, s, Vt = choose.thin_svd(fit.U * (unit * draft.unit), fit.V * model.scale[:, None])
@@ -115,7 +116,7 @@ def _chosen_fit(draft: Draft) -> _Fitted:
         "model": model.name,
         "damping": model.damping,
         "refit_ridge": fit.ridge,
-        "rule": "smallest error at held-out cells",
+        "rule": RULE,
         "held_out": choice.held.n_observed,
     }
     return _Fitted((U, s, Vt), _effects_of(model, draft.unit), fold, settings, fit.converged)
@@ -135,7 +136,7 @@ def _effects_fit(draft: Draft) -> _Fitted:
         empty,
         _effects_of(model, draft.unit),
         _fold(np.zeros((n, 0)), model=model),
-        {"model": model.name, "damping": damping, "rule": "smallest error at held-out cells"},
+        {"model": model.name, "damping": damping, "rule": RULE},
     )
 
 

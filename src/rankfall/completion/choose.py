@@ -16,6 +16,8 @@ from .session import Session
 _CHAINS, _EFFORT = 2, 100
 _PILOT_RANK = 8
 MIN_CELLS = 20
+# relative gain in held-out error for which a larger rank is worth its time
+_WORTHWHILE = 5e-3
 
 
 @dataclass
@@ -46,6 +48,28 @@ class Choice:
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""
         return min(self.visits, key=lambda visit: (visit.validation, visit.rank))
+
+    def chosen(self) -> Visit:
+        """The smallest rank whose held-out error is within one standard error of the smallest.
+
+        The comparison is paired: the standard error is that of the mean difference of squared errors,
+        cell by cell, between a rank and the best one.
+        """
+        best = self.best()
+        reference = self._squares(best.rank)
+        for visit in sorted(self.visits, key=lambda visit: visit.rank):
+            worse = self._squares(visit.rank) - reference
+            if worse.mean() <= worse.std() / np.sqrt(worse.size):
+                return visit
+        return best
+
+    def _squares(self, rank: int) -> np.ndarray:
+        """Squared errors at the held-out cells."""
+        model, held = self.model, self.held
+        fitted = model.effects(held.rows, held.cols)
+        if rank > 0:
+            fitted = fitted + self.fits[rank].at(held) * self.unit * model.scale[held.cols]
+        return (fitted - held.values) ** 2
 
 
 def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
@@ -147,7 +171,7 @@ def walk(choice: Choice, max_rank: int | None, seed: int, session: Session) -> N
         above = stage if above is None else above
         if _past_the_best(choice):
             break
-    if above is not None:
+    if above is not None and choice.fits:
         _look_above(choice, refitter, judge, above, widest, session)
         _look_between(choice, refitter, judge, session)
     choice.finished = True
@@ -213,21 +237,24 @@ def _look_above(
 ) -> None:
     """Larger ranks, while they help: the first chain's directions below its numerical rank, refitted."""
     chain = int(np.argmin(stage.train_rmse))
-    while True:
-        rank = choice.best().rank
-        if rank != max(choice.fits, default=0):
-            return
+    before = np.inf
+    while choice.best().rank == max(choice.fits) and choice.best().validation < before * (1 - _WORTHWHILE):
+        before, rank = choice.best().validation, choice.best().rank
         wider = min(rank + max(1, rank // 2), widest, stage.s.shape[1])
         if wider == rank:
             return
         s, V = stage.s[chain][:wider], stage.Vt[chain][:wider].T
-        fit = search_ridge(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge)
-        _enter(choice, refitter, judge, fit)
+        _enter(
+            choice, refitter, judge, search_ridge(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge)
+        )
         session.report("looking above", rank=wider, validation_rmse=choice.visits[-1].validation)
 
 
 def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: Session) -> None:
-    """Ranks next to the best one that the chains jumped over, from the next larger refit truncated."""
+    """Ranks next to the best one that the chains jumped over, from the next larger refit truncated.
+
+    Small ranks are looked at one by one; among large ones a fifth more or less makes no difference.
+    """
     for _ in range(8):
         best = choice.best().rank
         if best == 0:
@@ -237,15 +264,19 @@ def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: S
         gaps = [(met[place - 1], best)]
         if place + 1 < len(met):
             gaps.append((best, met[place + 1]))
-        gaps = [(low, high) for low, high in gaps if high - low > max(1, 0.05 * best)]
+        gaps = [(low, high) for low, high in gaps if high - low > max(1, 0.2 * best)]
         if not gaps:
             return
         low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
         rank = (low + high) // 2
         parent = choice.fits[high]
         _, s, Vt = thin_svd(parent.U, parent.V)
-        fit = search_ridge(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge)
-        _enter(choice, refitter, judge, fit)
+        _enter(
+            choice,
+            refitter,
+            judge,
+            search_ridge(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge),
+        )
         session.report("looking between the ranks", rank=rank, validation_rmse=choice.visits[-1].validation)
 
 
@@ -257,7 +288,7 @@ def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return Ql @ a, s, bt @ Qr.T
 
 
-def finish(choice: Choice, problem: Problem, rank: int, tol: float = 1e-6) -> tuple[DataModel, Refit, float]:
+def finish(choice: Choice, problem: Problem, rank: int, tol: float = 1e-5) -> tuple[DataModel, Refit, float]:
     """Estimate the chosen model again on all cells, from where it stood.
 
     Returns the data model, the refit (standardised values divided by the unit), and the unit.

@@ -18,11 +18,12 @@ from .session import Session
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
 EXACT = 1e-9
 _GAP = 2.5
-_SAME_MINIMUM = 1e-3
+# relative error below which a fit predicts, and oversampling below which exact data are hard
+_PREDICTS, _NEAR_LIMIT = 0.5, 1.3
 _MAX_PURSUIT_RANK = 30
 # floating-point operations that the rounds after the first may spend in SGD, and a pursuit in polishing
 _WORK = 4e11
-# rounds below this are run to their end, and the second even if the first says that the data are noisy
+# rounds below this are run to their end even if they look like noise
 _CHEAP = 1e11
 # chains that never fitted the data better than this, though the ridge was negligible, fit noise
 _NOISY = 0.08
@@ -61,15 +62,21 @@ class Evidence:
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
 
-    def says_noise(self) -> bool:
-        """Whether two polishes at the largest rank tried settled in the same inexact minimum.
+    def near_limit(self, problem: Problem) -> bool:
+        """Whether the spectra pointed, more than once, at a rank with hardly more cells than unknowns."""
+        return any(
+            len(values) > 1 and problem.oversampling(rank) < _NEAR_LIMIT
+            for rank, values in self.misfits.items()
+        )
 
-        Wrong basins of exact data differ from each other; the least-squares fit of noisy data is met
-        again and again. Smaller ranks say nothing: there the best approximation is met again in both
-        cases.
+    def says_noise(self, problem: Problem) -> bool:
+        """Whether an inexact minimum predicts cells that it has not seen.
+
+        In a wrong basin of exact data the fit is good where it was made and worthless elsewhere. A
+        minimum that predicts is the right one; what it leaves over is noise, or directions that a pursuit
+        from it would have found.
         """
-        values = np.sort(self.misfits[max(self.misfits)]) if self.misfits else np.empty(0)
-        return values.size > 1 and bool(np.min(np.diff(values)) < _SAME_MINIMUM * values[0])
+        return any(_predicts(problem, self.best[rank]) for rank in self.misfits if rank in self.best)
 
 
 def search(
@@ -79,8 +86,9 @@ def search(
 
     Chains fall through the ranks; wherever their spectrum shows a gap the part above it is polished.
     A failed round is followed by a pursuit (rank by rank, adding the leading direction of the misfit),
-    then by more chains, unless two chains settled in the same inexact minimum and the pursuit found
-    nothing above it: then the data are not exactly of low rank.
+    then by a round with more chains; the widest nets are cast only where the spectra pointed at a rank
+    near the information limit. All ends as soon as an inexact minimum predicts cells it has not seen:
+    then the data are noisy, and more chains would only meet it again.
 
     Parameters
     ----------
@@ -99,12 +107,14 @@ def search(
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)
         work = _work(settings)
-        if number > 0 and (work > _WORK or (evidence.says_noise() and work > _CHEAP)):
+        if work > _WORK and number > 0:
             break
         _one_round(problem, settings, top, seed * len(ROUNDS) + number, session, evidence)
         if evidence.found is None:
             _pursue(problem, top, session, evidence)
-        if evidence.found is not None or (number > 0 and evidence.says_noise()):
+        if evidence.found is not None or evidence.says_noise(problem):
+            break
+        if number > 0 and not evidence.near_limit(problem):
             break
     return evidence
 
@@ -189,6 +199,17 @@ def _note(
         evidence.misfits.setdefault(rank, []).append(fit.residual)
     if rank not in evidence.best or fit.residual < evidence.best[rank].residual:
         evidence.best[rank] = fit
+
+
+def _predicts(problem: Problem, fit: Polished) -> bool:
+    """Whether a fit, polished again without a twentieth of the cells, is about right at these."""
+    rank = fit.s.size
+    spare = (problem.row_counts[problem.rows] > rank + 1) & (problem.col_counts[problem.cols] > rank + 1)
+    held = spare & (np.random.default_rng(0).random(problem.n_observed) < 0.05)
+    if not held.any():
+        return False
+    again = polish(problem.subset(~held), fit.U, fit.s, fit.V, patience=4)
+    return _relative_misfit(problem.subset(held), again.U, again.s, again.V) < _PREDICTS
 
 
 def _returns(problem: Problem, fit: Polished) -> bool:

@@ -100,7 +100,7 @@ def _search(
         if draft.choice is None:
             return Outcome.EFFECTS_ONLY
         choose.walk(draft.choice, max_rank, seed, session)
-        if draft.choice.best().rank == 0:
+        if draft.choice.chosen().rank == 0:
             return Outcome.EFFECTS_ONLY
         session.report("refitting on all cells")
         return Outcome.CHOSEN

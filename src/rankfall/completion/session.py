@@ -79,7 +79,7 @@ class Session:
             if self._phase[0] != phase:
                 self._phase = (phase, now)
             left = None
-            if fraction:
+            if fraction and now - self._phase[1] > 0.1:
                 left = (now - self._phase[1]) * (1 - fraction) / fraction
             if self.max_time is not None:
                 rest = max(self.max_time - now, 0.0)

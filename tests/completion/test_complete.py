@@ -1,0 +1,309 @@
+"""complete(): recovery, choice of rank, honesty about what cannot be known, files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import rankfall as rf
+from rankfall.errors import Outcome
+
+
+def relative_error(result, truth):
+    return np.linalg.norm(result.to_dense(observed="fitted") - truth) / np.linalg.norm(truth)
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return rf.datasets.low_rank((40, 30), rank=3, oversampling=2.0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def exact(clean):
+    return rf.complete(clean[0], seed=0)
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return rf.datasets.low_rank((60, 50), rank=3, observed=0.5, noise=0.1, seed=0)
+
+
+@pytest.fixture(scope="module")
+def chosen(noisy):
+    return rf.complete(noisy[0], seed=0)
+
+
+# -- recovery --------------------------------------------------------------------------------------
+
+
+def test_clean_data_are_recovered_to_machine_precision_with_their_rank(clean, exact):
+    assert exact.rank == 3
+    assert exact.outcome is Outcome.EXACT
+    assert relative_error(exact, clean[1]) < 1e-9
+    assert exact.identifiability.local.unique
+    assert exact.warnings == ()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
+def test_scaling_the_data_changes_nothing_else(clean, scale):
+    problem, truth = clean
+    result = rf.complete(problem.with_values(problem.values * scale), seed=0)
+    assert result.rank == 3
+    assert relative_error(result, truth * scale) < 1e-9
+
+
+def test_transposed_or_permuted_data_give_the_same_answer(clean):
+    problem, truth = clean
+    transposed = rf.complete(problem.T, seed=0)
+    assert transposed.rank == 3
+    assert relative_error(transposed, truth.T) < 1e-9
+    rng = np.random.default_rng(1)
+    rows, cols = rng.permutation(40), rng.permutation(30)
+    permuted = rf.complete(problem.to_dense()[rows][:, cols], seed=0)
+    assert permuted.rank == 3
+    assert relative_error(permuted, truth[rows][:, cols]) < 1e-9
+
+
+@pytest.mark.parametrize("change", ["scale", "transpose", "permute"])
+def test_the_rank_of_noisy_data_does_not_depend_on_units_or_order(noisy, chosen, change):
+    X = noisy[0].to_dense()
+    rng = np.random.default_rng(2)
+    X = {"scale": 1e3 * X, "transpose": X.T, "permute": X[rng.permutation(60)][:, rng.permutation(50)]}[
+        change
+    ]
+    assert rf.complete(X, seed=0).rank == chosen.rank == 3
+
+
+def test_ill_conditioned_data_keep_all_their_factors():
+    problem, truth = rf.datasets.low_rank((40, 40), rank=3, oversampling=2.0, condition=100.0, seed=1)
+    result = rf.complete(problem, seed=0)
+    assert result.rank == 3
+    assert relative_error(result, truth) < 1e-8
+
+
+def test_an_exact_fit_of_too_large_a_rank_is_not_taken():
+    # one rank too many always fits: a row factor times a column factor that meet in missing cells only
+    problem, truth = rf.datasets.low_rank((20, 20), rank=2, oversampling=2.0, seed=4)
+    result = rf.complete(problem, seed=4)
+    assert result.rank == 2
+    assert relative_error(result, truth) < 1e-9
+
+
+def test_every_container_gives_the_same_result(clean, exact):
+    problem = clean[0]
+    X = problem.to_dense()
+    for other in (X, pd.DataFrame(X), problem.to_sparse(), sparse.coo_array(problem.to_sparse())):
+        np.testing.assert_array_equal(rf.complete(other, seed=0).to_dense(), exact.to_dense())
+
+
+def test_the_same_seed_gives_the_same_bits_with_any_number_of_threads(noisy, chosen):
+    again = rf.complete(noisy[0], seed=0, n_jobs=1)
+    np.testing.assert_array_equal(again.to_dense(), chosen.to_dense())
+
+
+# -- noise -----------------------------------------------------------------------------------------
+
+
+def test_noisy_data_get_their_rank_and_an_honest_error(noisy, chosen):
+    problem, truth = noisy
+    assert chosen.outcome is Outcome.CHOSEN
+    assert chosen.rank == 3
+    hidden = np.isnan(problem.to_dense())
+    error = np.sqrt(np.mean((chosen.to_dense() - truth)[hidden] ** 2))
+    noise = 0.1 * truth.std()
+    assert error < 0.6 * noise
+    # validation error: the error of the completion and the noise of the held-out cells themselves
+    assert chosen.validation_rmse == pytest.approx(np.hypot(error, noise), rel=0.25)
+
+
+def test_the_path_tells_what_was_visited(chosen):
+    path = chosen.path
+    assert list(path["rank"]) == sorted(set(path["rank"]))
+    assert path["chosen"].sum() == 1
+    best = path.loc[path["validation"].idxmin()]
+    assert best["rank"] == chosen.rank
+    visited = path[path["sgd_train"].notna()]
+    assert len(visited) >= 2
+    assert np.all(visited["sgd_train"] >= visited["train"] * 0.9)
+    assert chosen.history["singular_values"].shape[0] == chosen.history["step"].size
+
+
+def test_effects_are_found_where_there_are_only_effects():
+    rng = np.random.default_rng(0)
+    X = 5 + rng.standard_normal((50, 1)) + rng.standard_normal((1, 40)) + 0.1 * rng.standard_normal((50, 40))
+    X[rng.random(X.shape) < 0.3] = np.nan
+    result = rf.complete(X, seed=0)
+    assert result.rank == 0
+    assert result.outcome is Outcome.EFFECTS_ONLY
+    assert result.validation_rmse < 0.15
+
+
+def test_new_rows_are_folded_in_as_the_old_ones_were(noisy, chosen):
+    X = noisy[0].to_dense()
+    np.testing.assert_allclose(chosen.transform(X), chosen.to_dense(), rtol=1e-6, atol=1e-9)
+    folded = chosen.transform(sparse.coo_array(noisy[0].to_sparse()))
+    np.testing.assert_allclose(folded, chosen.to_dense(), rtol=1e-6, atol=1e-9)
+    with pytest.raises(rf.InputError, match="columns"):
+        chosen.transform(X[:, :5])
+
+
+def test_exact_completions_fold_in_new_rows(clean, exact):
+    truth = clean[1]
+    new = np.random.default_rng(0).standard_normal((4, 3)) @ np.linalg.svd(truth)[2][:3]
+    holed = new.copy()
+    holed[:, ::2] = np.nan
+    np.testing.assert_allclose(exact.transform(holed), new, atol=1e-8)
+
+
+# -- honesty ---------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_known_stays_empty_unless_asked(clean):
+    X = clean[0].to_dense()
+    X[5], X[:, 7] = np.nan, np.nan
+    result = rf.complete(X, seed=0)
+    assert np.isnan(result.to_dense()[5]).all()
+    assert np.isnan(result.to_dense()[:, 7]).all()
+    assert np.isnan(result.predict(5, 0))
+    assert "1 row and 1 column without any entry" in result.warnings[0]
+    filled = rf.complete(X, seed=0, fill="effects")
+    assert np.isfinite(filled.to_dense()).all()
+
+
+def test_disconnected_blocks_are_reported_and_left_empty():
+    rng = np.random.default_rng(0)
+    X = np.full((12, 12), np.nan)
+    X[:6, :6] = np.outer(rng.standard_normal(6), rng.standard_normal(6))
+    X[6:, 6:] = np.outer(rng.standard_normal(6), rng.standard_normal(6))
+    result = rf.complete(X, seed=0)
+    assert any("2 blocks" in warning for warning in result.warnings)
+    assert np.isnan(result.to_dense()[:6, 6:]).all()
+    np.testing.assert_array_equal(result.to_dense()[:6, :6], X[:6, :6])
+
+
+def test_a_fit_that_is_not_locally_unique_says_so():
+    # no cell tells more than the factors of its own line in this column
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((20, 2)) @ rng.standard_normal((2, 20))
+    X[3:, 0] = np.nan
+    X[2, 0] = np.nan
+    X[1, 0] = np.nan
+    result = rf.complete(X, seed=0)
+    assert any("fewer entries than the rank" in warning for warning in result.warnings)
+    assert result.identifiability.local.n_free_cells == 19
+
+
+@pytest.mark.parametrize(
+    ("X", "rank"),
+    [(np.full((6, 5), 3.0), 1), (np.zeros((6, 5)), 0)],
+    ids=["constant", "zero"],
+)
+def test_trivial_matrices(X, rank):
+    X = X.copy()
+    X[1, 2] = X[3, 3] = np.nan
+    result = rf.complete(X, seed=0)
+    assert result.rank == rank
+    assert result.outcome is Outcome.EXACT
+    np.testing.assert_allclose(result.to_dense(), X[0, 0])
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (8, 1), (1, 1), (2, 2)])
+def test_tiny_matrices_are_handled(shape):
+    X = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    if X.size > 1:
+        X.flat[-1] = np.nan
+    result = rf.complete(X, seed=0)
+    known = ~np.isnan(X)
+    np.testing.assert_array_equal(result.to_dense()[known], X[known])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"max_rank": -1}, "max_rank"),
+        ({"max_time": 0}, "max_time"),
+        ({"n_jobs": 0}, "n_jobs"),
+        ({"fill": "zeros"}, "fill"),
+    ],
+)
+def test_bad_arguments_are_named(clean, arguments, match):
+    with pytest.raises(rf.InputError, match=match):
+        rf.complete(clean[0], **arguments)
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def test_max_time_returns_the_best_so_far(noisy):
+    result = rf.complete(noisy[0], seed=0, max_time=1e-3)
+    assert result.outcome is Outcome.TIME_LIMIT
+    assert not result.outcome.converged
+    assert np.isfinite(result.to_dense()).all()
+
+
+def test_interrupting_returns_the_best_so_far(noisy):
+    def stop(progress):
+        if progress.phase == "falling through the ranks" and progress.validation_rmse is not None:
+            raise KeyboardInterrupt
+
+    result = rf.complete(noisy[0], seed=0, callback=stop)
+    assert result.outcome is Outcome.INTERRUPTED
+    assert result.rank > 0
+    assert np.isfinite(result.to_dense()).all()
+
+
+def test_progress_is_reported_in_the_units_of_the_data(noisy, chosen):
+    seen = []
+    problem = noisy[0]
+    rf.complete(problem.with_values(problem.values * 1e3), seed=0, callback=seen.append)
+    errors = [progress.validation_rmse for progress in seen if progress.validation_rmse is not None]
+    assert min(errors) == pytest.approx(1e3 * chosen.validation_rmse, rel=1e-6)
+
+
+def test_divergence_is_survived(noisy, monkeypatch):
+    from rankfall.completion import choose, descend, exact
+
+    real = descend.plan
+
+    def hasty(*args, **kwargs):
+        settings = real(*args, **kwargs)
+        return descend.Plan(
+            settings.width, 50 * settings.lr, settings.ridges, settings.steps, settings.n_chains
+        )
+
+    monkeypatch.setattr(exact, "plan", hasty)
+    monkeypatch.setattr(choose, "plan", hasty)
+    monkeypatch.setattr(descend, "_typical_kernel", lambda *args: 1e-9)
+    assert rf.complete(noisy[0], seed=0).rank == 3
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def test_results_survive_the_disk(tmp_path, chosen):
+    chosen.save(tmp_path / "c.npz")
+    back = rf.load(tmp_path / "c.npz")
+    assert (back.rank, back.outcome, back.warnings) == (chosen.rank, chosen.outcome, chosen.warnings)
+    np.testing.assert_array_equal(back.to_dense(), chosen.to_dense())
+    pd.testing.assert_frame_equal(back.path, chosen.path)
+    assert back.settings == chosen.settings
+    np.testing.assert_array_equal(
+        back.transform(chosen.problem.to_dense()), chosen.transform(chosen.problem.to_dense())
+    )
+
+
+def test_labels_of_a_frame_are_kept(tmp_path, clean):
+    frame = pd.DataFrame(clean[0].to_dense(), columns=[f"c{k}" for k in range(30)])
+    result = rf.complete(frame, seed=0)
+    assert result.col_names == tuple(frame.columns)
+    result.save(tmp_path / "c.npz")
+    assert rf.load(tmp_path / "c.npz").col_names == tuple(frame.columns)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.ones(3))
+    with pytest.raises(rf.InputError):
+        rf.load(tmp_path / "x.npz")

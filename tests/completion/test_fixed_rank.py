@@ -1,0 +1,97 @@
+"""Kernels against their twins, and the two fixed-rank fits against outside oracles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import least_squares
+from sklearn.linear_model import Ridge
+
+import rankfall as rf
+from rankfall.completion import kernels, reference
+from rankfall.completion import polish as polishing
+from rankfall.completion.polish import polish
+from rankfall.completion.refit import Refitter
+
+
+def start(problem, truth, rank, distance, seed=0):
+    """Frames of a matrix at some relative distance from the truth."""
+    rng = np.random.default_rng(seed)
+    noisy = truth + distance * truth.std() * rng.standard_normal(truth.shape)
+    U, s, Vt = np.linalg.svd(noisy)
+    return U[:, :rank], s[:rank], Vt[:rank].T
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 3), st.integers(0, 1000))
+def test_kernels_agree_with_their_twins(m, n, r, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((m, n))
+    X[rng.random((m, n)) < 0.4] = np.nan
+    X[0, 0] = 1.0
+    problem = rf.Problem.from_dense(X)
+    indptr = np.concatenate([[0], np.cumsum(problem.row_counts)])
+    U, V = rng.standard_normal((m, r)), rng.standard_normal((n, r))
+    H = kernels.gram_blocks(indptr, problem.cols, V)
+    np.testing.assert_allclose(H, reference.gram_blocks(indptr, problem.cols, V), atol=1e-12)
+    H_inverse = np.linalg.inv(H + 0.1 * np.eye(r))
+    fast = kernels.schur_complement(indptr, problem.cols, U, V, H_inverse, 0.1)
+    slow = reference.schur_complement(indptr, problem.cols, U, V, H_inverse, 0.1)
+    np.testing.assert_allclose(np.tril(fast), np.tril(slow), atol=1e-10)
+    fast_rows, slow_rows = np.zeros((m, r)), np.zeros((m, r))
+    kernels.ridge_rows(indptr, problem.cols, problem.values, V, 0.3, fast_rows)
+    reference.ridge_rows(indptr, problem.cols, problem.values, V, 0.3, slow_rows)
+    np.testing.assert_allclose(fast_rows, slow_rows, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (40, 30)])
+@pytest.mark.parametrize("condition", [1.0, 100.0])
+def test_polish_recovers_clean_data_to_machine_precision(shape, condition):
+    problem, truth = rf.datasets.low_rank(shape, rank=3, oversampling=2.0, condition=condition, seed=1)
+    fit = polish(problem, *start(problem, truth, 3, 0.003))
+    assert fit.residual < 1e-13
+    assert fit.settled
+    assert np.linalg.norm((fit.U * fit.s) @ fit.V.T - truth) < 1e-10 * np.linalg.norm(truth)
+
+
+def test_conjugate_gradients_and_cholesky_agree(monkeypatch):
+    problem, truth = rf.datasets.low_rank((40, 30), rank=3, oversampling=1.6, seed=2)
+    dense = polish(problem, *start(problem, truth, 3, 0.05))
+    monkeypatch.setattr(polishing, "DENSE_UNKNOWNS", 0)
+    iterative = polish(problem, *start(problem, truth, 3, 0.05))
+    assert iterative.residual < 1e-12
+    np.testing.assert_allclose(iterative.s, dense.s, rtol=1e-9)
+
+
+def test_polish_of_noisy_data_is_a_least_squares_solution():
+    problem, truth = rf.datasets.low_rank((12, 10), rank=2, observed=0.8, noise=0.1, seed=3)
+    fit = polish(problem, *start(problem, truth, 2, 0.1))
+
+    def misfit(x):
+        U, V = x[:24].reshape(12, 2), x[24:].reshape(10, 2)
+        return np.einsum("ij,ij->i", U[problem.rows], V[problem.cols]) - problem.values
+
+    x = np.concatenate([(fit.U * fit.s).ravel(), fit.V.ravel()])
+    oracle = least_squares(misfit, x, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    assert fit.residual * np.linalg.norm(problem.values) <= np.sqrt(2 * oracle.cost) * (1 + 1e-6)
+
+
+def test_a_stalled_polish_stops_early():
+    problem, truth = rf.datasets.low_rank((30, 30), rank=5, observed=0.9, seed=4)
+    fit = polish(problem, *start(problem, truth, 2, 0.1), max_iter=200)
+    assert len(fit.history) < 30
+
+
+def test_refit_is_stationary_and_its_rows_are_ridge_regressions():
+    problem, _ = rf.datasets.low_rank((25, 20), rank=2, observed=0.6, noise=0.2, seed=5)
+    V = np.random.default_rng(0).standard_normal((20, 2))
+    fit = Refitter(problem).fit(V, 0.7, tol=1e-14, max_sweeps=3000)
+    assert fit.converged
+    misfit = np.einsum("ij,ij->i", fit.U[problem.rows], fit.V[problem.cols]) - problem.values
+    gradient = problem.with_values(misfit).to_sparse().T @ fit.U + 0.7 * fit.V
+    assert np.linalg.norm(gradient) < 1e-5 * np.linalg.norm(fit.V)
+    row = problem.rows == 3
+    oracle = Ridge(alpha=0.7, fit_intercept=False).fit(fit.V[problem.cols[row]], problem.values[row])
+    np.testing.assert_allclose(fit.U[3], oracle.coef_, rtol=1e-8)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError, Outcome
-from ..files import Table, read_cells, read_table, write_cells, write_table
+from ..files import Cells, Table, check_table_path, read_cells, read_table, write_cells, write_table
 from ..problem import Problem
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
@@ -18,6 +18,9 @@ from .show import Printer
 
 if TYPE_CHECKING:
     from ..completion import Completion
+
+
+_TEXT = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def run(job: Job) -> Outcome:
     check_outputs(
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
     )
+    _check_format(job)
     table = read_table(job.source, triplets=job.triplets)
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, _entries(table, job.log), table.shape)
@@ -63,11 +67,22 @@ def run(job: Job) -> Outcome:
             fill=job.fill,
             callback=callback,
         )
-    settings = {**result.settings, "log": True} if job.log else result.settings
+    settings = {**result.settings, "source": job.source.name, "log": job.log}
     result = replace(result, settings=settings, row_names=table.row_names, col_names=table.col_names)
     _write(job, table, wanted, result)
     _print(job, table, result)
     return result.outcome
+
+
+def _check_format(job: Job) -> None:
+    """Refuse an OUT whose name asks for a format that is not written."""
+    if job.out == STDOUT:
+        return
+    check_table_path(job.out)
+    if job.cells is not None and job.out.suffix.lower() not in _TEXT:
+        raise InputError(
+            f"With --cells, OUT is a text table: its name must end in {', '.join(_TEXT)}, not {job.out.name}."
+        )
 
 
 def _entries(table: Table, log: bool) -> np.ndarray:
@@ -84,7 +99,7 @@ def _entries(table: Table, log: bool) -> np.ndarray:
     return np.log(table.entries)
 
 
-def _write(job: Job, table: Table, wanted: object, result: Completion) -> None:
+def _write(job: Job, table: Table, wanted: Cells | None, result: Completion) -> None:
     """Everything that was asked for, each file whole or not at all."""
     with stdout_or(job.out) as path:
         if wanted is None:
@@ -92,13 +107,14 @@ def _write(job: Job, table: Table, wanted: object, result: Completion) -> None:
             write_table(path, table, np.exp(values) if job.log else values)
         else:
             values = result.predict(wanted.rows, wanted.cols)
-            write_cells(path, wanted, np.exp(values) if job.log else values)
+            values = np.exp(values) if job.log else values
+            write_cells(path, wanted.row_labels, wanted.col_labels, values)
     if job.save is not None:
         result.save(job.save)
     if job.report is not None:
         from .reports import write_report
 
-        write_report(result, job.report, job.source.stem)
+        write_report(result, job.report)
 
 
 def _print(job: Job, table: Table, result: Completion) -> None:

@@ -121,7 +121,7 @@ def _rank_table(problem: Problem, ranks: list[int], sure: int, top: int) -> Text
         "rank",
         "unknowns",
         "cells per unknown",
-        "same, core",
+        "in the core",
         "short rows",
         "short columns",
         "determinable",

@@ -14,16 +14,19 @@ from .outputs import check_outputs
 def run(result: Path, page: Path) -> None:
     """Write the page of a saved result."""
     check_outputs({"RESULT": result}, {"PAGE": page})
-    write_report(load(result), page, result.stem)
+    write_report(load(result), page)
     print(f"Wrote {page}.")
 
 
-def write_report(completion: Completion, page: Path, title: str) -> None:
+def write_report(completion: Completion, page: Path) -> None:
     """Write the page, whole or not at all."""
     log = bool(completion.settings.get("log"))
     value = "log value" if log else "value"
     tables = report_tables(
-        completion, title=title, value_label=value, error_label=f"root mean square error of the {value}"
+        completion,
+        title=str(completion.settings.get("source", "Completed matrix")),
+        value_label=value,
+        error_label=f"root mean square error of the {value}",
     )
     with atomic_path(page) as temporary:
         temporary.write_text(render(tables), encoding="utf-8")

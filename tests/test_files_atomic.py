@@ -81,7 +81,7 @@ def places(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "below a file": (tmp_path / "file" / "out.csv", "Not a directory"),
         "a device": (Path(os.devnull), "not an ordinary file"),
         "too long": (tmp_path / ("x" * 300), "name too long"),
-        "no name at all": (tmp_path / "a\0b", "null byte"),
+        "no name at all": (tmp_path / "a\0b", "embedded null"),
     }
 
 

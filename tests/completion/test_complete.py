@@ -122,8 +122,10 @@ def test_the_path_tells_what_was_visited(chosen):
     path = chosen.path
     assert list(path["rank"]) == sorted(set(path["rank"]))
     assert path["chosen"].sum() == 1
-    best = path.loc[path["validation"].idxmin()]
-    assert best["rank"] == chosen.rank
+    taken = path[path["chosen"]].iloc[0]
+    # no smaller rank comes near, and no larger one is much better
+    assert taken["validation"] < 1.05 * path["validation"].min()
+    assert np.all(path.loc[path["rank"] < taken["rank"], "validation"] > 2 * taken["validation"])
     visited = path[path["sgd_train"].notna()]
     assert len(visited) >= 2
     assert np.all(visited["sgd_train"] >= visited["train"] * 0.9)
@@ -260,7 +262,8 @@ def test_progress_is_reported_in_the_units_of_the_data(noisy, chosen):
     problem = noisy[0]
     rf.complete(problem.with_values(problem.values * 1e3), seed=0, callback=seen.append)
     errors = [progress.validation_rmse for progress in seen if progress.validation_rmse is not None]
-    assert min(errors) == pytest.approx(1e3 * chosen.validation_rmse, rel=1e-6)
+    distance = np.abs(np.array(errors) / (1e3 * chosen.validation_rmse) - 1)
+    assert distance.min() < 1e-6
 
 
 def test_divergence_is_survived(noisy, monkeypatch):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 
 def _pickled() -> bytes:
@@ -29,6 +30,16 @@ def _absurd() -> bytes:
     data = file.getvalue()
     at = data.index(b"(10, 10), }")
     return data[:at] + lie + data[at + len(lie) :]
+
+
+def _sparse() -> bytes:
+    """Three entries of a sparse matrix that would have 1e18 cells."""
+    file = io.BytesIO()
+    far = 10**9
+    sparse.save_npz(
+        file, sparse.coo_array(([1.0, 2.0, 3.0], ([0, 5, far - 1], [1, 5, far - 2])), shape=(far, far))
+    )
+    return file.getvalue()
 
 
 def _truncated() -> bytes:
@@ -53,6 +64,7 @@ REFUSED = {
     "triplets of two columns": ("in.csv", b"r,c\nx,a\n", ["--triplets"], "value"),
     "pickled objects": ("in.npz", _pickled, [], "Python objects"),
     "absurd shape": ("in.npz", _absurd, [], "damaged"),
+    "sparse and absurd": ("in.npz", _sparse, [], "claims"),
     "not a zip": ("in.npz", b"PK nonsense", [], "damaged"),
     "truncated Parquet": ("in.parquet", _truncated, [], "in.parquet"),
     "unknown format": ("in.xlsx", b"x", [], "format"),
@@ -210,3 +222,16 @@ def test_bytes_of_a_name_cannot_break_the_sentence(tmp_path: Path, rankfall: Cal
     ran = rankfall("diagnose", tmp_path / "two\nlines.csv")
     assert ran.code == 2
     _one_sentence(ran.err)
+
+
+def test_too_large_for_memory_is_known_before_computing(
+    table: Path, rankfall: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(shape: object) -> np.ndarray:
+        raise MemoryError(f"Unable to allocate {shape}")
+
+    monkeypatch.setattr("rankfall.cli.complete.np.empty", too_much)
+    monkeypatch.setattr("rankfall.completion.complete", lambda *a, **k: pytest.fail("it computed"))
+    ran = rankfall("complete", table, "-o", table.with_name("out.csv"))
+    assert ran.code == 2
+    assert "--cells" in _one_sentence(ran.err)

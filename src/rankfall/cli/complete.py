@@ -54,6 +54,9 @@ def run(job: Job) -> Outcome:
     table = read_table(job.source, triplets=job.triplets)
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, _entries(table, job.log), table.shape)
+    if wanted is None:
+        # the whole table and its like will be needed in the end; better to run out of memory now
+        np.empty((3, *table.shape))
     with live_progress(job.quiet) as callback:
         # importing this compiles or loads kernels; bad input is reported before
         from ..completion import complete

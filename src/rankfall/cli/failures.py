@@ -36,7 +36,9 @@ def one_sentence() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        raise _stop("Interrupted before there was a completion to write.", INTERRUPTED) from error
+        raise _stop(
+            "Interrupted; what was not written yet is missing, and no file is half-written.", INTERRUPTED
+        ) from error
 
 
 def _stop(sentence: str, code: int) -> typer.Exit:

@@ -77,7 +77,7 @@ class ProgressLine:
             parts.append(f"{facts['steps_per_second']:,.0f} steps/s")
         parts.append(duration(now - self.started))
         if self.time_left is not None:
-            parts.append(f"at most {duration(max(self.time_left - (now - self.told), 0.0))} left")
+            parts.append(f"this phase: about {duration(max(self.time_left - (now - self.told), 0.0))} left")
         return Text(" · ".join(parts), no_wrap=True, overflow="ellipsis")
 
 

@@ -56,7 +56,7 @@ def twin_microseconds(problem: rf.Problem, net: rf.Network, steps: int = 10, rep
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=100)
     arguments = parser.parse_args()

@@ -41,8 +41,8 @@ _ADVICE = {
     Outcome.EXACT: "The observed cells are reproduced to machine precision by a matrix of this rank.",
     Outcome.CHOSEN: "No exact fit of low rank; the rank was chosen by the error on held-out cells.",
     Outcome.EFFECTS_ONLY: (
-        "No low-rank part lowers the error on held-out cells below that of row and column effects alone; "
-        "low rank is probably the wrong model for these data."
+        "Only row and column effects were fitted: no low-rank part lowered the error on held-out cells "
+        "(low rank is probably the wrong model for these data), or there were too few cells to tell."
     ),
     Outcome.NOT_CONVERGED: "The last fit was still moving; raise max_time or try another seed.",
     Outcome.TIME_LIMIT: "max_time was reached; the best completion found so far was delivered.",

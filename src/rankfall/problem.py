@@ -38,6 +38,11 @@ class Problem:
     values: np.ndarray
     shape: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        # always read-only: for safety, and because compiled functions are compiled once more for the other kind
+        for array in (self.rows, self.cols, self.values):
+            array.flags.writeable = False
+
     # -- readers ---------------------------------------------------------------------------------
 
     @classmethod
@@ -91,8 +96,6 @@ class Problem:
         if not values.size:
             raise InputError("There is no observed entry: nothing to complete the matrix from.")
         rows, cols, values = _merge(rows, cols, values, duplicates)
-        for array in (rows, cols, values):
-            array.flags.writeable = False
         return cls(rows, cols, values, (n_rows, n_cols))
 
     @classmethod

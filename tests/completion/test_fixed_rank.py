@@ -44,6 +44,8 @@ def test_kernels_agree_with_their_twins(m, n, r, seed):
     kernels.ridge_rows(indptr, problem.cols, problem.values, V, 0.3, fast_rows)
     reference.ridge_rows(indptr, problem.cols, problem.values, V, 0.3, slow_rows)
     np.testing.assert_allclose(fast_rows, slow_rows, atol=1e-10)
+    cells = kernels.fitted_cells(indptr, problem.cols, U, V)
+    np.testing.assert_allclose(cells, reference.fitted_cells(indptr, problem.cols, U, V), atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (40, 30)])

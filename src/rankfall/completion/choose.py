@@ -17,7 +17,7 @@ _CHAINS, _EFFORT = 2, 100
 _PILOT_RANK = 8
 MIN_CELLS = 20
 # relative gain in held-out error for which a larger rank is worth its time
-_WORTHWHILE = 5e-3
+_WORTHWHILE = 1e-2
 
 
 @dataclass
@@ -159,7 +159,7 @@ def walk(choice: Choice, max_rank: int | None, seed: int, session: Session) -> N
     ridge = 0.3 * noise_ridge(training, 0.5)
     above: Stage | None = None
     settings = plan(training, _EFFORT, _CHAINS)
-    for stage in descend(training, settings, seed, session, "falling through the ranks"):
+    for stage in descend(training, settings, seed, session, "falling through the ranks", unit):
         chain = int(np.argmin(stage.train_rmse))
         choice.history.append(_history(stage, judge, unit))
         rank = min(int(stage.ranks[chain]), widest)

@@ -104,12 +104,14 @@ def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100) -
     )
 
 
-def descend(problem: Problem, plan: Plan, seed: int, session: Session, phase: str) -> Iterator[Stage]:
+def descend(
+    problem: Problem, plan: Plan, seed: int, session: Session, phase: str, unit: float = 1.0
+) -> Iterator[Stage]:
     """Run the chains along the path; one :class:`Stage` per ridge.
 
     A chain that diverges starts the whole stage again from the last good weights at half the learning
     rate, for all chains. The generator ends when every chain has died (rank 0) or the path is over; the
-    caller may leave earlier.
+    caller may leave earlier. `unit` is what reported errors are multiples of.
     """
     m, n = problem.shape
     net = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)
@@ -159,6 +161,7 @@ def descend(problem: Problem, plan: Plan, seed: int, session: Session, phase: st
             fraction=(index + 1) / len(plan.ridges),
             rank=int(stage.ranks[0]),
             ridge=ridge,
+            train_rmse=float(stage.train_rmse.min()) * unit,
             steps_per_second=plan.steps * plan.n_chains / (time.perf_counter() - started),
         )
         yield stage

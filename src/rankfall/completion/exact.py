@@ -64,9 +64,9 @@ class Evidence:
 
     def near_limit(self, problem: Problem) -> bool:
         """Whether the spectra pointed, more than once, at a rank with hardly more cells than unknowns."""
+        pointed = [visit.rank for visit in self.visits if not isnan(visit.sgd_train)]
         return any(
-            len(values) > 1 and problem.oversampling(rank) < _NEAR_LIMIT
-            for rank, values in self.misfits.items()
+            pointed.count(rank) > 1 and problem.oversampling(rank) < _NEAR_LIMIT for rank in set(pointed)
         )
 
     def says_noise(self, problem: Problem) -> bool:
@@ -86,9 +86,9 @@ def search(
 
     Chains fall through the ranks; wherever their spectrum shows a gap the part above it is polished.
     A failed round is followed by a pursuit (rank by rank, adding the leading direction of the misfit),
-    then by a round with more chains; the widest nets are cast only where the spectra pointed at a rank
-    near the information limit. All ends as soon as an inexact minimum predicts cells it has not seen:
-    then the data are noisy, and more chains would only meet it again.
+    then by a round with more chains, unless an inexact minimum predicts cells it has not seen: then the
+    data are noisy, and more chains would only meet it again. The widest nets are cast only where the
+    spectra pointed at a rank near the information limit; prediction says nothing there.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ def search(
         _one_round(problem, settings, top, seed * len(ROUNDS) + number, session, evidence)
         if evidence.found is None:
             _pursue(problem, top, session, evidence)
-        if evidence.found is not None or evidence.says_noise(problem):
+        if evidence.found is not None:
             break
-        if number > 0 and not evidence.near_limit(problem):
+        if not evidence.near_limit(problem) and (number > 0 or evidence.says_noise(problem)):
             break
     return evidence
 

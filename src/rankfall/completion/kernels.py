@@ -65,6 +65,33 @@ def schur_complement(indptr, indices, U, V, H_inverse, damping):  # pragma: no c
     return S
 
 
+@njit(cache=True, fastmath=_FAST)
+def _solve_positive(H, x):  # pragma: no cover (compiled)
+    """Solve ``H y = x`` in place by Cholesky, H positive definite; H is overwritten.
+
+    Written out because compiling NumPy's ``solve`` takes ten seconds.
+    """
+    r = x.size
+    for a in range(r):
+        for b in range(a):
+            total = H[a, b]
+            for c in range(b):
+                total -= H[a, c] * H[b, c]
+            H[a, b] = total / H[b, b]
+        pivot = H[a, a]
+        for c in range(a):
+            pivot -= H[a, c] * H[a, c]
+        H[a, a] = np.sqrt(pivot)
+    for a in range(r):
+        for c in range(a):
+            x[a] -= H[a, c] * x[c]
+        x[a] /= H[a, a]
+    for a in range(r - 1, -1, -1):
+        x[a] /= H[a, a]
+        for c in range(a):
+            x[c] -= H[a, c] * x[a]
+
+
 @njit(parallel=True, cache=True, fastmath=_FAST)
 def ridge_rows(indptr, indices, values, V, ridge, out):  # pragma: no cover (compiled)
     """``u_i = (sum_j v_j v_j^T + ridge I)^-1 sum_j x_ij v_j`` for every row i, into `out` (m, r)."""
@@ -72,9 +99,27 @@ def ridge_rows(indptr, indices, values, V, ridge, out):  # pragma: no cover (com
     for i in prange(indptr.size - 1):
         start, stop = indptr[i], indptr[i + 1]
         G = np.empty((stop - start, r))
-        for x in range(stop - start):
-            G[x] = V[indices[start + x]]
+        for k in range(stop - start):
+            for a in range(r):
+                G[k, a] = V[indices[start + k], a]
         H = G.T @ G
         for a in range(r):
             H[a, a] += ridge
-        out[i] = np.linalg.solve(H, G.T @ values[start:stop])
+        x = G.T @ values[start:stop]
+        _solve_positive(H, x)
+        for a in range(r):
+            out[i, a] = x[a]
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def fitted_cells(indptr, indices, U, V):  # pragma: no cover (compiled)
+    """``u_i . v_j`` at every cell, shape (N,)."""
+    out = np.empty(indices.size)
+    for i in prange(indptr.size - 1):
+        for x in range(indptr[i], indptr[i + 1]):
+            j = indices[x]
+            total = 0.0
+            for a in range(U.shape[1]):
+                total += U[i, a] * V[j, a]
+            out[x] = total
+    return out

@@ -110,6 +110,7 @@ class _Point:
 
     @classmethod
     def at(cls, problem: Problem, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> _Point:
+        U, V = np.ascontiguousarray(U), np.ascontiguousarray(V)
         error = problem.values - np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
         scale = np.linalg.norm(problem.values) or 1.0
         return cls(U, s, V, error, float(np.linalg.norm(error) / scale))

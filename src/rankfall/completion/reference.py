@@ -42,3 +42,9 @@ def ridge_rows(
     for i, (a, b) in enumerate(pairwise(indptr)):
         G = V[indices[a:b]]
         out[i] = np.linalg.solve(G.T @ G + ridge * np.eye(V.shape[1]), G.T @ values[a:b])
+
+
+def fitted_cells(indptr: np.ndarray, indices: np.ndarray, U: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """``u_i . v_j`` at every cell, shape (N,)."""
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    return np.einsum("ij,ij->i", U[rows], V[indices])

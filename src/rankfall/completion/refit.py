@@ -30,7 +30,9 @@ class Refit:
 
     def at(self, problem: Problem) -> np.ndarray:
         """Fitted values at the problem's cells."""
-        return np.einsum("ij,ij->i", self.U[problem.rows], self.V[problem.cols])
+        indptr = np.concatenate([[0], np.cumsum(problem.row_counts)])
+        U, V = np.ascontiguousarray(self.U), np.ascontiguousarray(self.V)
+        return kernels.fitted_cells(indptr, problem.cols, U, V)
 
     def rmse(self, problem: Problem) -> float:
         """Root mean square misfit at the problem's cells."""
@@ -67,7 +69,8 @@ class Refitter:
             U = self.fold_rows(V, ridge)
             if sweep % 2:
                 continue
-            misfit = np.einsum("ij,ij->i", U[problem.rows], V[problem.cols]) - problem.values
+            indptr, cols, values = self._sides[0]
+            misfit = kernels.fitted_cells(indptr, cols, U, V) - values
             value = float(misfit @ misfit + ridge * (np.sum(U**2) + np.sum(V**2)))
             converged = objective - value <= tol * value
             objective = value

@@ -46,8 +46,9 @@ def complete(
     max_rank : int, optional
         Largest rank considered.
     max_time : float, optional
-        Seconds after which the best completion so far is returned (outcome "time limit"). The search
-        stops between two pieces of work, so it may overrun by a second or so.
+        Seconds after which the best completion so far is returned (outcome "time limit"). At most half
+        of it goes to the exact question. The search stops between two pieces of work and then fits what
+        it has, so it may overrun by some seconds on large tables.
     n_jobs : int, optional
         Threads; all by default. Does not change the result.
     fill : {None, "effects"}
@@ -80,7 +81,11 @@ def complete(
     draft = assemble.Draft(problem, int(seed), fill, _names(X))
     with _threads(n_jobs):
         outcome = _search(problem, draft, max_rank, int(seed), session)
-        return assemble.deliver(draft, outcome, session, _versions())
+        try:
+            return assemble.deliver(draft, outcome, session, _versions())
+        except KeyboardInterrupt:
+            # nothing is lost: what was found is fitted once more (a second Ctrl-C ends it)
+            return assemble.deliver(draft, Outcome.INTERRUPTED, session, _versions())
 
 
 def _search(
@@ -93,7 +98,8 @@ def _search(
         draft.unit = float(np.sqrt(np.mean((problem.values / draft.largest) ** 2))) * draft.largest
         session.unit = draft.unit
         scaled = problem.with_values(problem.values / draft.unit)
-        exact.search(scaled, max_rank, seed, session, draft.evidence)
+        with session.share(0.5):
+            exact.search(scaled, max_rank, seed, session, draft.evidence)
         if draft.evidence.found is not None:
             return Outcome.EXACT
         draft.choice = choose.start(scaled, seed, session)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 from ..errors import InputError
 
@@ -58,10 +60,13 @@ class Session:
     sgd_steps: int = 0
     unit: float = 1.0  # what errors reported by the search are multiples of
     _phase: tuple[str, float] = ("", 0.0)
+    _deadline: float = inf
 
     def __post_init__(self) -> None:
         if self.max_time is not None and not self.max_time > 0:
             raise InputError(f"max_time must be a positive number of seconds, not {self.max_time}.")
+        if self.max_time is not None:
+            self._deadline = self.max_time
 
     @property
     def seconds(self) -> float:
@@ -69,8 +74,22 @@ class Session:
 
     def check(self) -> None:
         """Stop here if the time is over."""
-        if self.max_time is not None and self.seconds > self.max_time:
+        if self.seconds > self._deadline:
             raise OutOfTime
+
+    @contextmanager
+    def share(self, part: float) -> Iterator[None]:
+        """Leave the block when this part of the remaining time is used up, without ending the run."""
+        whole = self._deadline
+        if whole < inf:
+            self._deadline = self.seconds + part * (whole - self.seconds)
+        try:
+            yield
+        except OutOfTime:
+            if self.seconds > whole:
+                raise
+        finally:
+            self._deadline = whole
 
     def report(self, phase: str, fraction: float | None = None, **facts: float | None) -> None:
         """Tell the callback, then stop here if the time is over."""

@@ -22,6 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (once; a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@echo "Compiling the kernels (once; about half a minute) ..."
+	@$(BIN)/python scripts/warm_up.py
 	@touch $(STAMP)
 
 demo: $(STAMP)

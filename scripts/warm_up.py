@@ -1,0 +1,10 @@
+"""Compile the kernels once, by completing two tiny matrices; numba keeps the result on disk."""
+
+from __future__ import annotations
+
+import rankfall as rf
+
+noisy, _ = rf.datasets.low_rank((30, 25), rank=2, observed=0.6, noise=0.1, seed=0)
+clean, _ = rf.datasets.low_rank((30, 25), rank=2, oversampling=2.0, seed=0)
+for problem in (noisy, clean):
+    rf.complete(problem)

@@ -236,6 +236,40 @@ def test_bad_arguments_are_named(clean, arguments, match):
         rf.complete(clean[0], **arguments)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_data_whose_squares_leave_the_range_of_floats_are_no_different(noisy, chosen, scale):
+    problem = noisy[0]
+    result = rf.complete(problem.with_values(problem.values * scale), seed=0)
+    assert result.rank == chosen.rank
+    assert result.train_rmse / scale == pytest.approx(chosen.train_rmse, rel=1e-3)
+    X = problem.to_dense() * scale
+    np.testing.assert_allclose(result.transform(X) / scale, result.to_dense() / scale, rtol=1e-6, atol=1e-9)
+
+
+def test_new_rows_come_in_every_container(noisy, chosen):
+    X = noisy[0].to_dense()[:3]
+    expected = chosen.transform(X)
+    masked = np.ma.array(np.nan_to_num(X, nan=99.0), mask=np.isnan(X))
+    np.testing.assert_array_equal(chosen.transform(masked), expected)
+    np.testing.assert_array_equal(chosen.transform(pd.DataFrame(X).convert_dtypes()), expected)
+
+
+def test_a_new_row_says_nothing_about_blocks_that_it_does_not_meet():
+    rng = np.random.default_rng(0)
+    X = np.full((12, 13), np.nan)  # the last column is empty
+    X[:6, :6] = np.outer(rng.standard_normal(6), rng.standard_normal(6))
+    X[6:, 6:12] = np.outer(rng.standard_normal(6), rng.standard_normal(6))
+    row = np.full((2, 13), np.nan)
+    row[0, :4] = X[0, :4]
+    result = rf.complete(X, seed=0)
+    np.testing.assert_allclose(result.transform(row)[0, :6], X[0, :6])
+    assert np.isnan(result.transform(row)[0, 6:]).all()
+    assert np.isnan(result.transform(row)[1]).all()
+    filled = rf.complete(X, seed=0, fill="effects").transform(row)
+    assert np.isfinite(filled).all()
+    assert np.all(filled[1] != 0)
+
+
 # -- stopping --------------------------------------------------------------------------------------
 
 

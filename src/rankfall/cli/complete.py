@@ -52,6 +52,8 @@ def run(job: Job) -> Outcome:
     )
     _check_format(job)
     table = read_table(job.source, triplets=job.triplets)
+    if table.entries.size == table.shape[0] * table.shape[1]:
+        table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, _entries(table, job.log), table.shape)
     if wanted is None:
@@ -162,7 +164,7 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "train_rmse": result.train_rmse,
         "validation_rmse": result.validation_rmse,
         "seconds": result.seconds,
-        "path": result.path.to_dict("records"),
+        "path": [_visit(row) for row in result.path.to_dict("records")],
         "identifiability": {
             "oversampling": problem.oversampling(result.rank),
             "components": problem.n_components,
@@ -172,3 +174,8 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "settings": result.settings,
         "versions": result.versions,
     }
+
+
+def _visit(row: dict) -> dict[str, object]:
+    # the column has gaps, for which pandas made fractions of whole numbers
+    return {**row, "steps": int(row["steps"]) if row["steps"] == row["steps"] else None}

@@ -111,7 +111,7 @@ def _chosen_fit(draft: Draft) -> _Fitted:
     model, fit, unit = choose.finish(choice, scaled, rank)
     U, s, Vt = choose.thin_svd(fit.U * (unit * draft.unit), fit.V * model.scale[:, None])
     scale = model.scale * unit * draft.unit
-    fold = _fold(fit.V * scale[:, None], fit.ridge, 1 / scale**2, model)
+    fold = _fold(fit.V * scale[:, None], fit.ridge, 1 / scale, model)
     settings = {
         "model": model.name,
         "damping": model.damping,

@@ -297,7 +297,7 @@ def finish(choice: Choice, problem: Problem, rank: int, tol: float = 1e-5) -> tu
     rest = model.standardise(problem)
     unit = choice.unit
     fit = choice.fits[rank]
-    ridge = fit.ridge * np.sqrt(problem.n_observed / choice.train.n_observed)
+    ridge = fit.ridge * float(np.sqrt(problem.n_observed / choice.train.n_observed))
     return model, Refitter(rest.with_values(rest.values / unit)).fit(fit.V, ridge, tol, 200), unit
 
 

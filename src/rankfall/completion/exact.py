@@ -44,8 +44,6 @@ class Evidence:
         The exact fit of smallest rank.
     unique : bool
         Whether it is locally the only one of its rank.
-    sgd_factors : tuple of ndarray or None
-        U, s, V of the chain that led there, before the polish.
     misfits : dict
         Rank -> residuals of the local minima where polishing settled without an exact fit.
     history : dict of list
@@ -56,7 +54,6 @@ class Evidence:
 
     found: Polished | None = None
     unique: bool = False
-    sgd_factors: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     misfits: dict[int, list[float]] = field(default_factory=dict)
     best: dict[int, Polished] = field(default_factory=dict)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
@@ -136,9 +133,9 @@ def _one_round(
                 _try(problem, stage, chain, rank, evidence)
                 session.check()
                 if evidence.found is not None:
-                    if evidence.unique:
-                        return
                     top = evidence.found.s.size - 1  # is a smaller rank enough?
+                    if evidence.unique or top == 0:
+                        return
         if np.all(stage.train_rmse > 0.9) and np.all(stage.ranks <= 1):
             return
         lowest = min(lowest, float(stage.train_rmse.min()))
@@ -169,7 +166,7 @@ def _try(problem: Problem, stage: Stage, chain: int, rank: int, evidence: Eviden
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     before = _relative_misfit(problem, U, s, V)
     fit = polish(problem, U, s, V, patience=8 if problem.n_observed < _MANY_CELLS else 4)
-    _note(problem, fit, evidence, before=before, sgd=(U, s, V), ridge=stage.ridge, steps=stage.step)
+    _note(problem, fit, evidence, before=before, ridge=stage.ridge, steps=stage.step)
 
 
 def _note(
@@ -177,7 +174,6 @@ def _note(
     fit: Polished,
     evidence: Evidence,
     before: float = nan,
-    sgd: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     ridge: float = nan,
     steps: float = nan,
 ) -> None:
@@ -192,7 +188,7 @@ def _note(
     evidence.visits.append(Visit(rank, fit.residual, sgd_train=before, ridge=ridge, steps=steps))
     if fit.residual < EXACT:
         if evidence.found is None or rank < evidence.found.s.size:
-            evidence.found, evidence.sgd_factors = fit, sgd
+            evidence.found = fit
             evidence.unique = _returns(problem, fit)
         return
     if fit.settled and not isnan(before):  # pursuits start from a fit of smaller rank and tell nothing

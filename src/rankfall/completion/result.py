@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..geometry import Identifiability
 
 _CHUNK = 1_000_000
+# shrinkage of the line effects that fill cells which the model leaves open
+_PLAIN_DAMPING = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,8 @@ class Completion:
         Versions of rankfall and of what it stands on.
     fold : dict
         What :meth:`transform` needs: "loadings" (n, rank), "ridge" and "weights" (n,) of the row
-        regressions, "damping" of the row effect and "row_effects", 1 if there are any.
+        regressions (the weights multiply the cells, not their squares), "damping" of the row effect and
+        "row_effects", 1 if there are any.
     certificate : None
         Why the rank is believed to stay; not computed by this version.
     """
@@ -74,7 +77,6 @@ class Completion:
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
     certificate: None = None
-    _cache: dict[str, object] = field(default_factory=dict, repr=False)
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -95,7 +97,8 @@ class Completion:
     def train_rmse(self) -> float:
         """Root mean square misfit at the observed cells, in the units of the data."""
         misfit = self._model(self.problem.rows, self.problem.cols) - self.problem.values
-        return float(np.sqrt(np.mean(misfit**2)))
+        largest = float(np.max(np.abs(misfit))) or 1.0  # squares of very large or small data leave the range
+        return float(np.sqrt(np.mean((misfit / largest) ** 2))) * largest
 
     @property
     def validation_rmse(self) -> float:
@@ -126,7 +129,7 @@ class Completion:
     def _plain_effects(self) -> dict[str, np.ndarray]:
         from .models import fit_effects
 
-        mean, rows, cols = fit_effects(self.problem, 1.0, with_rows=True)
+        mean, rows, cols = fit_effects(self.problem, _PLAIN_DAMPING, with_rows=True)
         return {"mean": np.asarray(mean), "rows": rows, "cols": cols}
 
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -190,7 +193,9 @@ class Completion:
 
         The row effect is the damped mean of what is left by the column effects; the row's factors are
         the ridge regression of the rest on the column factors, with the ridge of the fit. A row without
-        entries gets mean and column effects only (NaN where there are none).
+        entries gets mean and column effects only (NaN where there are none). Cells that the row's entries
+        do not determine (columns without entries, or in components that the row does not meet) are NaN, or
+        line effects if the completion was made with ``fill="effects"``.
 
         Parameters
         ----------
@@ -211,25 +216,36 @@ class Completion:
         return out
 
     def _fold_row(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
-        n = known.size
-        base = np.zeros(n)
-        if self.effects is not None:
-            base = self.effects["mean"] + self.effects["cols"]
-            if values.size:
-                row = np.sum(values - base[known]) / (values.size + float(self.fold["damping"]))
-                base = base + row * float(self.fold["row_effects"])
-        empty = self.problem.components[1] < 0
-        if not values.size and self.effects is None and self.fill is None:
-            return np.full(n, np.nan)
+        labels = self.problem.components[1]
+        lost = (labels < 0) | ~np.isin(labels, labels[known])
+        if self.effects is None:
+            base = np.zeros(known.size)
+        else:
+            base = self._row_base(self.effects, values, known)
+            if not values.size:
+                lost = labels < 0
+        out = base
         if self.rank and values.size:
-            loadings, weights = self.fold["loadings"], np.sqrt(self.fold["weights"][known])
+            loadings, weights = self.fold["loadings"], self.fold["weights"][known]
             target = (values - base[known]) * weights
-            base = base + loadings @ _ridge(
+            out = base + loadings @ _ridge(
                 loadings[known] * weights[:, None], target, float(self.fold["ridge"])
             )
-        if self.fill is None:
-            base[empty] = np.nan
-        return base
+        if self.fill == "effects":
+            stand_in = (
+                base if self.effects is not None else self._row_base(self._plain_effects, values, known)
+            )
+            return np.where(lost, stand_in, out)
+        return np.where(lost, np.nan, out)
+
+    def _row_base(self, effects: dict[str, np.ndarray], values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Mean, column effects and, where the model has them, the effect of a new row."""
+        base = effects["mean"] + effects["cols"]
+        own = effects is self.effects
+        if not values.size or (own and not self.fold["row_effects"]):
+            return base
+        damping = float(self.fold["damping"]) if own else _PLAIN_DAMPING
+        return base + np.sum(values - base[known]) / (values.size + damping)
 
     # -- words and files ---------------------------------------------------------------------------
 
@@ -265,6 +281,10 @@ def _rows_like(new_rows: object, n: int) -> tuple[np.ndarray, np.ndarray]:
         out[coo.row, coo.col] = coo.data
     else:
         try:
+            if np.ma.isMaskedArray(new_rows):
+                new_rows = np.ma.filled(np.ma.asarray(new_rows).astype(float), np.nan)
+            elif hasattr(new_rows, "iloc"):  # pandas has missing values of its own kinds
+                new_rows = new_rows.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[attr-defined]
             out = np.array(new_rows, dtype=np.float64, ndmin=2)
         except (TypeError, ValueError) as error:
             raise InputError(f"The new rows hold something that is not a number ({error}).") from error

@@ -34,8 +34,8 @@ def complete(
     lies above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank
     is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model
     (mean, row and column effects, column scales) is chosen on them, chains fall again, every rank met is
-    refitted with a ridge of its own, and the rank with the smallest held-out error is estimated once more
-    on all cells.
+    refitted with a ridge of its own, and the smallest rank whose held-out error is within one standard
+    error of the smallest is estimated once more on all cells.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .. import measures
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -67,12 +68,11 @@ def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.
         if "singular_values" in record.what:
             out["singular_values"] = s
         if "rank" in record.what:
-            floor = np.maximum(record.rank_tol * s[:, :1], 1e-12 * np.linalg.norm(problem.values))
-            out["rank"] = np.count_nonzero(s > floor, axis=-1)
+            out["rank"] = measures.numerical_rank(s, problem, record.rank_tol)
     if "train_loss" in record.what:
         out["train_loss"] = data_loss(network, problem)
     if "imbalance" in record.what:
-        out["imbalance"] = imbalance(network)
+        out["imbalance"] = measures.imbalance(network).max(axis=-1)
     for name, function in record.extra.items():
         chains = range(network.n_chains or 0)
         out[name] = np.stack([np.asarray(function(network.chain(k)), dtype=np.float64) for k in chains])
@@ -88,12 +88,3 @@ def data_loss(network: Network, problem: Problem) -> np.ndarray:
     # copies: numba would compile once more for a read-only array
     arrays = (left, right, problem.rows, problem.cols, problem.values)
     return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))
-
-
-def imbalance(network: Network) -> np.ndarray:
-    """``max_l |W_l^T W_l - W_{l-1} W_{l-1}^T|`` (operator norms), shape (n_chains,)."""
-    gaps = [
-        np.swapaxes(V, -1, -2) @ V - W @ np.swapaxes(W, -1, -2)
-        for W, V in zip(network.weights, network.weights[1:], strict=False)
-    ]
-    return np.max([np.linalg.norm(D.astype(np.float64), 2, axis=(-2, -1)) for D in gaps], axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
 from .optimisers import GD, SGD
@@ -27,25 +28,6 @@ def residual_limits(starts: list[Network], problem: Problem) -> np.ndarray:
             known[id(network)] = float(reach)
         limits[k] = EXPLOSION * (largest + known[id(network)])
     return np.where(limits > 0, limits, EXPLOSION)
-
-
-def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Diagonal of the neural tangent kernel: ``K_ij = sum_l |b_l|^2 |f_{l-1}|^2`` at the given entries.
-
-    f and b are the forward and backward vectors of entry (i, j): ``f_l = W_l ... W_1 e_j`` and
-    ``b_l = W_{l+1}^T ... W_L^T e_i``.
-    """
-    forward = [np.ones(network.widths[0])]
-    right = np.eye(0)
-    for layer, W in enumerate(network.weights[:-1]):
-        right = W if layer == 0 else W @ right
-        forward.append(np.einsum("kj,kj->j", right, right))
-    backward = [np.ones(network.widths[-1])]
-    left = np.eye(0)
-    for layer, W in enumerate(network.weights[:0:-1]):
-        left = W if layer == 0 else left @ W
-        backward.append(np.einsum("ik,ik->i", left, left))
-    return sum(f[cols] * b[rows] for f, b in zip(forward, backward[::-1], strict=True))  # type: ignore[return-value]
 
 
 def typical_network(problem: Problem, depth: int) -> Network:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .tables_text import Sheet
+from .tables_text import Sheet, unquote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,14 @@ class SheetSource:
     index: bool
     n_cols: int
 
+    @property
+    def corner(self) -> str:
+        """What the row names are called; empty if nothing says so."""
+        cells = self.sheet.cells()
+        # a header that is one cell short names the columns only
+        named = self.header and self.index and len(cells[0]) == len(cells[-1])
+        return unquote(cells[0][0]) if named else ""
+
 
 @dataclass(frozen=True, eq=False)
 class FrameSource:
@@ -32,6 +40,12 @@ class FrameSource:
 
     frame: pd.DataFrame
     first: int
+
+    @property
+    def corner(self) -> str:
+        """What the row names are called; empty if nothing says so."""
+        name = self.frame.columns[0] if self.first else self.frame.index.name
+        return "" if name is None else str(name)
 
 
 @dataclass(frozen=True)

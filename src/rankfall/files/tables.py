@@ -146,7 +146,7 @@ def _text(table: Table, filled: np.ndarray, suffix: str) -> bytes:
         delimiter = source.delimiter
     else:
         texts = tuple(map(repr, table.entries.tolist()))
-        corner, decimal, newline, delimiter = "", ".", "\n", ","
+        corner, decimal, newline, delimiter = getattr(source, "corner", ""), ".", "\n", ","
     if suffix == ".tsv":
         delimiter = "\t"
     holes = filled.copy()

@@ -49,7 +49,7 @@ def read_wide(path: str | PathLike[str]) -> Table:
     name = unquote(cells[0][0]).lower() if header and not short else None
     leads = [unquote(row[0]) for row in body]
     index = short or _is_index(leads, name, len(body[0]), decimal)
-    if header and not short and all(is_number(cell, decimal) for cell in cells[0][1:]):
+    if header and not short and all(is_number(cell, decimal) for cell in cells[0][1:] or cells[0]):
         notes.append("The first line holds numbers and was read as column names.")
     if index and all(is_number(lead, decimal) for lead in leads):
         notes.append("The first column holds numbers and was read as row names.")
@@ -69,7 +69,10 @@ def read_wide(path: str | PathLike[str]) -> Table:
             values[i] = _parse(row[start : start + n_cols], decimal)
         except ValueError:
             at = f"row {leads[i]!r}" if index else f"line {sheet.numbers[i + first_line]}"
-            raise _bad_cell(row[start : start + n_cols], at, col_names, decimal, path) from None
+            error = _bad_cell(row[start : start + n_cols], at, col_names, decimal, path)
+            if _look_like_triplets(body, index, decimal):
+                error = InputError(f"{str(error)[:-1]}; are these triplets of row, column and value?")
+            raise error from None
     source = SheetSource(sheet, header, index, n_cols)
     return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
 
@@ -188,6 +191,13 @@ def _is_word(text: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _look_like_triplets(body: list[list[str]], index: bool, decimal: str) -> bool:
+    """Whether the lines are two words and a number, which is no table."""
+    return index and all(
+        len(row) == 3 and _is_word(unquote(row[1])) and is_number(row[2], decimal) for row in body[:_LOOKED_AT]
+    )
 
 
 def _parse(cells: list[str], decimal: str) -> list[float]:

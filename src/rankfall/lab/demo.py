@@ -15,7 +15,7 @@ import numpy as np
 from ..completion import Completion, Progress, complete
 from ..completion.report_tables import report_tables
 from ..datasets import beijing
-from ..errors import InputError
+from ..errors import InputError, Outcome
 from ..files import atomic_path
 from ..report import ReportTables, TextTable, render
 
@@ -112,6 +112,8 @@ def run_demo(
 
     started = time.perf_counter()
     completion = complete(holes, seed=seed, fill="effects", callback=callback)
+    if completion.outcome is Outcome.INTERRUPTED:
+        raise KeyboardInterrupt  # a comparison needs a finished run
     ours = Score("rankfall", _rmse(completion.to_dense(), hidden, truth), time.perf_counter() - started)
     scores = (*_others(holes.to_numpy(), hidden, truth, seed, callback), ours)
     comparison = TextTable(

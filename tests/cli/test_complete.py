@@ -86,6 +86,16 @@ def test_json_is_one_object(table: Path, rankfall: Callable) -> None:
     assert facts["observed"] == 76
     assert facts["validation_rmse"] is None
     assert [row["rank"] for row in facts["path"] if row["chosen"]] == [1]
+    assert all(isinstance(row["steps"], int) for row in facts["path"])
+
+
+def test_a_full_table_is_noted(tmp_path: Path, rankfall: Callable) -> None:
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("a,b,c\n1,2,3\n2,4,6\n3,6,9\n", encoding="utf-8")
+    ran = rankfall("complete", source, "-o", out)
+    assert (ran.code, ran.err) == (0, "")
+    assert "Note: No cell is empty" in ran.out
+    assert out.read_bytes() == source.read_bytes()
 
 
 def test_stdout_holds_the_table_only(table: Path, rankfall: Callable) -> None:

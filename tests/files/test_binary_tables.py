@@ -62,7 +62,7 @@ def test_parquet_with_a_leading_text_column_and_decimals(tmp_path):
     assert list(back["k"]) == ["x", "y"]
     np.testing.assert_array_equal(back[["a", "b"]].to_numpy(float), [[1.5, 9], [9, 2]])
     write_table(tmp_path / "o.csv", table, np.full((2, 2), 9.0))
-    assert (tmp_path / "o.csv").read_text() == ",a,b\nx,1.5,9\ny,9,2.0\n"
+    assert (tmp_path / "o.csv").read_text() == "k,a,b\nx,1.5,9\ny,9,2.0\n"
 
 
 def test_parquet_triplets(tmp_path):
@@ -232,9 +232,18 @@ def test_any_format_into_any_other(tmp_path, suffix):
     if suffix not in (".npz", ".npy"):
         assert back.row_names == table.row_names
         assert back.col_names == table.col_names
+        assert back.corner == table.corner == "k"
         # and from there to text again
         write_table(tmp_path / "again.csv", back, np.full((2, 2), 2.0))
         np.testing.assert_array_equal(read_table(tmp_path / "again.csv").values, [[0.1, 2], [2, 1e-300]])
+
+
+def test_row_names_may_be_called_like_a_column(tmp_path):
+    (tmp_path / "x.csv").write_text("a,a,b\nx,1,\ny,,2\n")
+    write_table(tmp_path / "o.parquet", read_table(tmp_path / "x.csv"), np.full((2, 2), 3.0))
+    back = read_table(tmp_path / "o.parquet")
+    assert (back.row_names, back.col_names) == (("x", "y"), ("a", "b"))
+    np.testing.assert_array_equal(back.values, [[1, 3], [3, 2]])
 
 
 def test_text_without_labels(tmp_path):

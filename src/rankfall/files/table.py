@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .tables_text import Sheet, unquote
+from .tables_text import Sheet, split, unquote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +28,10 @@ class SheetSource:
     @property
     def corner(self) -> str:
         """What the row names are called; empty if nothing says so."""
-        cells = self.sheet.cells()
+        lines, delimiter = self.sheet.lines, self.sheet.style.delimiter
+        first, last = (split(line, delimiter) or [""] for line in (lines[0], lines[-1]))
         # a header that is one cell short names the columns only
-        named = self.header and self.index and len(cells[0]) == len(cells[-1])
-        return unquote(cells[0][0]) if named else ""
+        return unquote(first[0]) if self.header and self.index and len(first) == len(last) else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +117,13 @@ class Table:
         dense[self.rows, self.cols] = self.entries
         dense.flags.writeable = False
         return dense
+
+    @property
+    def corner(self) -> str:
+        """What the row names are called; empty if nothing says so."""
+        return (
+            self.source.corner if isinstance(self.source, (SheetSource, FrameSource, TripletSource)) else ""
+        )
 
     def row_label(self, row: int) -> str:
         """The name of a row, or its number, counted from zero."""

@@ -142,11 +142,10 @@ def _text(table: Table, filled: np.ndarray, suffix: str) -> bytes:
         text = rewrite(source, np.isnan(table.values), filled, "\t" if suffix == ".tsv" else None)
         return text.encode(source.sheet.style.encoding)
     if isinstance(source, TripletSource):
-        texts, corner, decimal, newline = source.texts, source.corner, source.decimal, source.newline
-        delimiter = source.delimiter
+        texts, delimiter, decimal, newline = source.texts, source.delimiter, source.decimal, source.newline
     else:
         texts = tuple(map(repr, table.entries.tolist()))
-        corner, decimal, newline, delimiter = getattr(source, "corner", ""), ".", "\n", ","
+        delimiter, decimal, newline = ",", ".", "\n"
     if suffix == ".tsv":
         delimiter = "\t"
     holes = filled.copy()
@@ -159,5 +158,5 @@ def _text(table: Table, filled: np.ndarray, suffix: str) -> bytes:
             line.insert(0, quote(name, delimiter))
     if table.col_names is not None:
         names = [quote(name, delimiter) for name in table.col_names]
-        cells.insert(0, [quote(corner, delimiter), *names] if table.row_names is not None else names)
+        cells.insert(0, [quote(table.corner, delimiter), *names] if table.row_names is not None else names)
     return "".join(delimiter.join(line) + newline for line in cells).encode("utf-8")

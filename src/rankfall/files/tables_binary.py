@@ -218,7 +218,7 @@ def write_frame(path: str | PathLike[str], table: Table, dense: np.ndarray) -> N
         columns = [table.col_label(j) for j in range(table.shape[1])]
         frame = pd.DataFrame(dense, index=table.row_names, columns=columns)  # type: ignore[arg-type]
         if table.row_names is not None:
-            frame.index.name = getattr(source, "corner", "") or None
+            frame.index.name = table.corner or None
     try:
         frame.to_parquet(path, engine="pyarrow")
     except ValueError as error:

@@ -71,7 +71,9 @@ def read_wide(path: str | PathLike[str]) -> Table:
             at = f"row {leads[i]!r}" if index else f"line {sheet.numbers[i + first_line]}"
             error = _bad_cell(row[start : start + n_cols], at, col_names, decimal, path)
             if _look_like_triplets(body, index, decimal):
-                error = InputError(f"{str(error)[:-1]}; are these triplets of row, column and value?")
+                error = InputError(
+                    f"{str(error)[:-1]}; if the lines are row, column, value, read them as triplets."
+                )
             raise error from None
     source = SheetSource(sheet, header, index, n_cols)
     return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
@@ -196,7 +198,8 @@ def _is_word(text: str) -> bool:
 def _look_like_triplets(body: list[list[str]], index: bool, decimal: str) -> bool:
     """Whether the lines are two words and a number, which is no table."""
     return index and all(
-        len(row) == 3 and _is_word(unquote(row[1])) and is_number(row[2], decimal) for row in body[:_LOOKED_AT]
+        len(row) == 3 and _is_word(unquote(row[1])) and is_number(row[2], decimal)
+        for row in body[:_LOOKED_AT]
     )
 
 

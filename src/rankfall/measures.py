@@ -131,12 +131,15 @@ def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np
     ndarray, shape (..., n)
     """
     weights = network.weights
-    forward, backward = [np.ones(network.widths[0])], [np.ones(network.widths[-1])]
     right, left = weights[0], weights[-1]
-    for lower, upper in zip(weights[1:], weights[-2::-1], strict=True):
+    forward = [np.ones(network.widths[0]), np.sum(np.square(right), axis=-2)]
+    backward = [np.ones(network.widths[-1]), np.sum(np.square(left), axis=-1)]
+    for lower, upper in zip(
+        weights[1:-1], weights[-2:0:-1], strict=True
+    ):  # never up to the whole m x n product
+        right, left = lower @ right, left @ upper
         forward.append(np.sum(np.square(right), axis=-2))
         backward.append(np.sum(np.square(left), axis=-1))
-        right, left = lower @ right, left @ upper
     pairs = zip(forward, reversed(backward), strict=True)
     return np.sum([f[..., cols] * b[..., rows] for f, b in pairs], axis=0)
 

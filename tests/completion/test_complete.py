@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +142,39 @@ def test_effects_are_found_where_there_are_only_effects():
     assert result.rank == 0
     assert result.outcome is Outcome.EFFECTS_ONLY
     assert result.validation_rmse < 0.15
+
+
+def test_without_a_low_rank_part_the_error_is_that_of_what_is_delivered(noisy):
+    problem = noisy[0]  # a model without effects suits these data best
+    result = rf.complete(problem, seed=0, max_rank=0)
+    assert result.outcome is Outcome.EFFECTS_ONLY
+    assert result.settings["model"] in ("mean", "columns", "effects")
+    assert result.validation_rmse == pytest.approx(result.train_rmse, rel=0.2)
+    # no cell of the identity but the diagonal says anything, and the mean is not right at the others
+    assert rf.complete(np.eye(12), seed=0, max_rank=0).validation_rmse > 0
+
+
+def test_nothing_of_the_size_of_the_matrix_is_formed(monkeypatch):
+    from rankfall.completion import choose, descend, exact
+
+    real = descend.plan
+
+    def short(*args, **kwargs):
+        settings = real(*args, **kwargs)
+        return descend.Plan(settings.width, settings.lr, settings.ridges[:2], 40, settings.n_chains)
+
+    monkeypatch.setattr(exact, "plan", short)
+    monkeypatch.setattr(choose, "plan", short)
+    rng = np.random.default_rng(0)
+    shape, n_cells = (20_000, 15_000), 150_000  # 2.4 GB as a dense array
+    rows, cols = (rng.integers(0, size, n_cells) for size in shape)
+    problem = rf.Problem.from_triplets(rows, cols, rng.standard_normal(n_cells), shape, duplicates="mean")
+    tracemalloc.start()
+    result = rf.complete(problem, seed=0, max_time=3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(result.predict(problem.rows[:9], problem.cols[:9])).all()
+    assert peak < 1e9
 
 
 def test_new_rows_are_folded_in_as_the_old_ones_were(noisy, chosen):

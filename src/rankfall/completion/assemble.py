@@ -126,9 +126,7 @@ def _effects_fit(draft: Draft) -> _Fitted:
     problem = draft.problem
     name, damping = "effects", 1.0
     if draft.choice is not None:
-        name, damping = draft.choice.model.name.partition(" + ")[0], draft.choice.model.damping
-    if name == "none":
-        name = "mean"
+        name, damping = choose.effects_alone(draft.choice)
     model = fit_model(problem.with_values(problem.values / draft.unit), name, damping)
     m, n = problem.shape
     empty = (np.zeros((m, 0)), np.zeros(0), np.zeros((0, n)))

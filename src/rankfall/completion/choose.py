@@ -280,6 +280,24 @@ def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: S
         session.report("looking between the ranks", rank=rank, validation_rmse=choice.visits[-1].validation)
 
 
+def effects_alone(choice: Choice) -> tuple[str, float]:
+    """Name and damping of the effects to deliver without a low-rank part; the visit of rank 0 tells their error.
+
+    Where the model has no effects nothing would be left but zeros, so the best ones take its place.
+    """
+    name = choice.model.name.partition(" + ")[0]
+    if name != "none":
+        return name, choice.model.damping
+    train, held = choice.train, choice.held
+    models = [fit_model(train, "mean", 0.0)]
+    models += [fit_model(train, name, damping) for name in ("columns", "effects") for damping in DAMPINGS]
+    errors = [_rmse(model.effects(held.rows, held.cols) - held.values) for model in models]
+    best = models[int(np.argmin(errors))]
+    misfit = best.effects(train.rows, train.cols) - train.values
+    choice.visits[0] = Visit(0, _rmse(misfit), min(errors))
+    return best.name, best.damping
+
+
 def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Thin singular value decomposition of ``U V^T`` through two QR decompositions."""
     Ql, Rl = np.linalg.qr(U)

@@ -127,6 +127,7 @@ def descend(
                 SGD(lr=lr, ridge=ridge, n_steps=plan.steps),
                 seed=_stage_seed(seed, index, attempt),
                 record=Record(every=plan.steps // _RECORDS_PER_STAGE),
+                callback=lambda _: session.check(),  # a stage of a large table takes many seconds
             )
             if not np.any(trace.diverged):
                 break

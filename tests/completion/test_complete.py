@@ -246,6 +246,16 @@ def test_trivial_matrices(X, rank):
     np.testing.assert_allclose(result.to_dense(), X[0, 0])
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_pursuit_starts_on_centred_data_too(transposed):
+    from rankfall.completion.exact import _grown
+
+    X = np.tile([[1.0, -1.0]], (6, 3))
+    problem = rf.Problem.from_dense(X.T if transposed else X)
+    U, s, V = _grown(problem, None)
+    np.testing.assert_allclose((U * s) @ V.T, problem.to_dense(), atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(1, 8), (8, 1), (1, 1), (2, 2)])
 def test_tiny_matrices_are_handled(shape):
     X = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)

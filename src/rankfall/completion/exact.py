@@ -259,7 +259,9 @@ def _grown(problem: Problem, fit: Polished | None) -> tuple[np.ndarray, np.ndarr
     error = problem.values - np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
     misfit = problem.with_values(error).to_sparse()
     if min(m, n) > 2:
-        u, _, vt = sparse.linalg.svds(misfit, k=1, v0=np.ones(min(m, n)))
+        # not a vector of ones: centred data would send it to zero, which is an error to ARPACK
+        begin = np.random.default_rng(0).standard_normal(min(m, n))
+        u, _, vt = sparse.linalg.svds(misfit, k=1, v0=begin)
     else:
         u, _, vt = np.linalg.svd(misfit.toarray())
         u, vt = u[:, :1], vt[:1]

@@ -184,6 +184,10 @@ def test_new_rows_are_folded_in_as_the_old_ones_were(noisy, chosen):
     np.testing.assert_allclose(folded, chosen.to_dense(), rtol=1e-6, atol=1e-9)
     with pytest.raises(rf.InputError, match="columns"):
         chosen.transform(X[:, :5])
+    with pytest.raises(rf.InputError, match="complex"):
+        chosen.transform(X + 1j)
+    with pytest.raises(rf.InputError, match="do not go together"):
+        chosen.predict(np.array([1, 2]), np.array([1, 2, 3]))
 
 
 def test_exact_completions_fold_in_new_rows(clean, exact):
@@ -381,6 +385,9 @@ def test_labels_of_a_frame_are_kept(tmp_path, clean):
     frame = pd.DataFrame(clean[0].to_dense(), columns=[f"c{k}" for k in range(30)])
     result = rf.complete(frame, seed=0)
     assert result.col_names == tuple(frame.columns)
+    np.testing.assert_allclose(result.transform(frame), result.to_dense(), atol=1e-8)
+    with pytest.raises(rf.InputError, match="order"):
+        result.transform(frame.iloc[:, ::-1])
     result.save(tmp_path / "c.npz")
     assert rf.load(tmp_path / "c.npz").col_names == tuple(frame.columns)
 

@@ -152,7 +152,10 @@ class Completion:
         InputError
             If a position lies outside the matrix.
         """
-        rows, cols = np.broadcast_arrays(np.asarray(rows), np.asarray(cols))
+        try:
+            rows, cols = np.broadcast_arrays(np.asarray(rows), np.asarray(cols))
+        except ValueError as error:
+            raise InputError(f"rows and cols do not go together ({error}).") from error
         if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
             raise InputError("Positions must be whole numbers.")
         m, n = self.shape
@@ -200,7 +203,7 @@ class Completion:
         Parameters
         ----------
         new_rows : array, data frame, or scipy.sparse of shape (k, n)
-            NaN (or not stored) = missing.
+            NaN (or not stored) = missing. The columns of a data frame must be those of the completed one.
 
         Returns
         -------
@@ -208,6 +211,12 @@ class Completion:
             Observed cells as they were given.
         """
         n = self.shape[1]
+        if self.col_names is not None and hasattr(new_rows, "columns"):
+            names = tuple(map(str, new_rows.columns))  # type: ignore[attr-defined]
+            if names != self.col_names:
+                raise InputError(
+                    "The columns of the new rows must have the completed table's names and order."
+                )
         out, given = _rows_like(new_rows, n)
         for k in range(out.shape[0]):
             known = given[k]
@@ -285,6 +294,8 @@ def _rows_like(new_rows: object, n: int) -> tuple[np.ndarray, np.ndarray]:
                 new_rows = np.ma.filled(np.ma.asarray(new_rows).astype(float), np.nan)
             elif hasattr(new_rows, "iloc"):  # pandas has missing values of its own kinds
                 new_rows = new_rows.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[attr-defined]
+            if np.iscomplexobj(new_rows):  # type: ignore[arg-type]
+                raise TypeError("complex cells")
             out = np.array(new_rows, dtype=np.float64, ndmin=2)
         except (TypeError, ValueError) as error:
             raise InputError(f"The new rows hold something that is not a number ({error}).") from error

@@ -46,6 +46,9 @@ def test_clean_data_are_recovered_to_machine_precision_with_their_rank(clean, ex
     assert relative_error(exact, clean[1]) < 1e-9
     assert exact.identifiability.local.unique
     assert exact.warnings == ()
+    U, s, Vt = exact.factors
+    np.testing.assert_allclose(U.T @ U, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose((U * s) @ Vt, exact.to_dense(observed="fitted"), atol=1e-10)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
@@ -198,6 +201,57 @@ def test_exact_completions_fold_in_new_rows(clean, exact):
     np.testing.assert_allclose(exact.transform(holed), new, atol=1e-8)
 
 
+def mixed_table(noise, seed=0):
+    """Weather-like columns of very different units that hang together, and a count."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((80, 2)) @ rng.standard_normal((2, 8)) + noise * rng.standard_normal((80, 8))
+    return X * [5, 8, 0.1, 3e6, 20, 1e-3, 1, 400] + [15, 1000, 3, 1e7, 50, 0.2, 0, 0]
+
+
+def test_columns_of_different_units_each_count_alike():
+    X = mixed_table(noise=0.1)
+    holes = X.copy()
+    hidden = np.random.default_rng(1).random(X.shape) < 0.2
+    holes[hidden] = np.nan
+    result = rf.complete(holes, seed=0)
+    assert result.rank == 2
+    assert any("different units" in warning for warning in result.warnings)
+    filled, spread = result.to_dense(), X.std(axis=0)
+    for j in range(8):
+        error = np.sqrt(np.mean((filled - X)[hidden[:, j], j] ** 2)) / spread[j]
+        assert error < 0.5
+    np.testing.assert_allclose(result.transform(holes), filled, rtol=1e-6, atol=1e-9)
+    assert 0.02 < result.train_rmse < 0.3  # in standard deviations, not dominated by the count
+
+
+def test_exact_data_of_mixed_units_are_exact_in_every_column():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2)) @ rng.standard_normal((2, 20)) * np.geomspace(1e-4, 1e5, 20)
+    holes = X.copy()
+    holes[rng.random(X.shape) < 0.5] = np.nan
+    result = rf.complete(holes, seed=0)
+    assert (result.rank, result.outcome) == (2, Outcome.EXACT)
+    assert np.all(np.abs(result.to_dense() - X) < 1e-8 * np.abs(X).max(axis=0))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_nearly_noiseless_data_are_refitted_well(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((20, 2)) @ rng.standard_normal((2, 12))
+    holes = np.round(X, 3)
+    holes[rng.random(X.shape) < 0.25] = np.nan
+    result = rf.complete(holes, seed=seed)
+    assert result.rank == 2
+    assert np.sqrt(np.mean((result.to_dense() - X) ** 2)) < 3e-3
+
+
+def test_a_constant_column_is_filled_with_its_constant():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.standard_normal((40, 5)), np.full(40, 7.0)])
+    X[rng.random(X.shape) < 0.2] = np.nan
+    np.testing.assert_allclose(rf.complete(X, seed=0).to_dense()[:, 5], 7.0, atol=0.02)
+
+
 # -- honesty ---------------------------------------------------------------------------------------
 
 
@@ -276,6 +330,7 @@ def test_tiny_matrices_are_handled(shape):
         ({"seed": -1}, "seed"),
         ({"max_rank": -1}, "max_rank"),
         ({"max_time": 0}, "max_time"),
+        ({"max_time": "z"}, "max_time"),
         ({"n_jobs": 0}, "n_jobs"),
         ({"fill": "zeros"}, "fill"),
     ],

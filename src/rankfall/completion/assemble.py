@@ -12,7 +12,7 @@ from ..problem import Problem
 from . import choose, path
 from .choose import Choice
 from .exact import Evidence
-from .models import DataModel, fit_model
+from .models import DataModel, column_units, fit_model
 from .result import Completion
 from .session import Session
 
@@ -30,12 +30,30 @@ class Draft:
     fill: Literal["effects"] | None
     names: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
     unit: float = 1.0
+    columns: np.ndarray = field(default_factory=lambda: np.ones(0))
     evidence: Evidence = field(default_factory=Evidence)
     choice: Choice | None = None
+    searched: bool = False  # whether the exact question was asked to its end
+    max_rank: int | None = None
+
+    def standardise(self) -> Problem:
+        """The problem in its columns' units, with root mean square 1: ``x_ij / (columns_j unit)``."""
+        # squares of the values as given may leave the range of floats
+        largest = float(np.max(np.abs(self.problem.values)))
+        problem = self.problem.with_values(self.problem.values / largest)
+        self.columns = column_units(problem)
+        values = problem.values / self.columns[problem.cols]
+        rms = float(np.sqrt(np.mean(values**2)))
+        if self.mixed:
+            self.columns, self.unit = self.columns * largest, rms
+        else:
+            self.unit = largest * rms
+        return problem.with_values(values / rms)
 
     @property
-    def largest(self) -> float:
-        return float(np.max(np.abs(self.problem.values)))
+    def mixed(self) -> bool:
+        """Whether the columns have different units; errors are then in columns' standard deviations."""
+        return bool(np.any(self.columns != 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +91,16 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
         effects=fitted.effects,
         path=path.table(visits, problem, draft.unit, rank),
         history=_history(draft),
-        settings={"seed": draft.seed, "sgd_steps": session.sgd_steps, "depth": 3, **fitted.settings},
+        settings={
+            "seed": draft.seed,
+            "errors": "column standard deviations" if draft.mixed else "units of the data",
+            "sgd_steps": session.sgd_steps,
+            "depth": 3,
+            **fitted.settings,
+        },
         seconds=session.seconds,
         versions=versions,
-        fold=fitted.fold,
+        fold={**fitted.fold, "units": draft.columns if draft.mixed else np.ones(problem.n_cols)},
         fill=draft.fill,
         row_names=draft.names[0],
         col_names=draft.names[1],
@@ -86,11 +110,12 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
 def _exact_fit(draft: Draft) -> _Fitted:
     fit = draft.evidence.found
     assert fit is not None
-    U, V = fit.U.copy(), fit.V.copy()
+    scores, loadings = fit.U * (fit.s * draft.unit), fit.V * draft.columns[:, None]
+    factors = choose.thin_svd(scores, loadings) if draft.mixed else (fit.U, fit.s * draft.unit, fit.V.T)
     return _Fitted(
-        (U, fit.s * draft.unit, V.T.copy()),
+        factors,
         None,
-        _fold(V),
+        _fold(scores, loadings, weights=1 / draft.columns),
         {"model": "none", "rule": "smallest rank that fits to machine precision"},
     )
 
@@ -99,7 +124,7 @@ def _zero_fit(problem: Problem) -> _Fitted:
     m, n = problem.shape
     empty = (np.zeros((m, 0)), np.zeros(0), np.zeros((0, n)))
     return _Fitted(
-        empty, None, _fold(np.zeros((n, 0))), {"model": "none", "rule": "all observed cells are zero"}
+        empty, None, _fold(empty[0], empty[2].T), {"model": "none", "rule": "all observed cells are zero"}
     )
 
 
@@ -107,11 +132,11 @@ def _chosen_fit(draft: Draft) -> _Fitted:
     choice = draft.choice
     assert choice is not None
     rank = choice.chosen().rank
-    scaled = draft.problem.with_values(draft.problem.values / draft.unit)
+    scaled = draft.standardise()
     model, fit, unit = choose.finish(choice, scaled, rank)
-    U, s, Vt = choose.thin_svd(fit.U * (unit * draft.unit), fit.V * model.scale[:, None])
-    scale = model.scale * unit * draft.unit
-    fold = _fold(fit.V * scale[:, None], fit.ridge, 1 / scale, model)
+    scale = model.scale * draft.columns * (unit * draft.unit)
+    factors = choose.thin_svd(fit.U, fit.V * scale[:, None])
+    fold = _fold(fit.U, fit.V * scale[:, None], fit.ridge, 1 / scale, model)
     settings = {
         "model": model.name,
         "damping": model.damping,
@@ -119,7 +144,7 @@ def _chosen_fit(draft: Draft) -> _Fitted:
         "rule": RULE,
         "held_out": choice.held.n_observed,
     }
-    return _Fitted((U, s, Vt), _effects_of(model, draft.unit), fold, settings, fit.converged)
+    return _Fitted(factors, _effects_of(model, draft), fold, settings, fit.converged)
 
 
 def _effects_fit(draft: Draft) -> _Fitted:
@@ -127,32 +152,41 @@ def _effects_fit(draft: Draft) -> _Fitted:
     name, damping = "effects", 1.0
     if draft.choice is not None:
         name, damping = choose.effects_alone(draft.choice)
-    model = fit_model(problem.with_values(problem.values / draft.unit), name, damping)
+    if draft.mixed:
+        name, damping = "columns", 0.0
+    model = fit_model(draft.standardise(), name, damping)
     m, n = problem.shape
     empty = (np.zeros((m, 0)), np.zeros(0), np.zeros((0, n)))
     return _Fitted(
         empty,
-        _effects_of(model, draft.unit),
-        _fold(np.zeros((n, 0)), model=model),
+        _effects_of(model, draft),
+        _fold(empty[0], empty[2].T, model=model),
         {"model": model.name, "damping": damping, "rule": RULE},
     )
 
 
-def _effects_of(model: DataModel, unit: float) -> dict[str, np.ndarray] | None:
+def _effects_of(model: DataModel, draft: Draft) -> dict[str, np.ndarray] | None:
+    """Effects in the units of the data."""
     if not model.has_effects:
         return None
+    if draft.mixed:  # each column has a mean of its own
+        cols = (model.mean + model.cols) * draft.columns * draft.unit
+        return {"mean": np.asarray(0.0), "rows": model.rows, "cols": cols}
+    unit = draft.unit
     return {"mean": np.asarray(model.mean * unit), "rows": model.rows * unit, "cols": model.cols * unit}
 
 
 def _fold(
+    scores: np.ndarray,
     loadings: np.ndarray,
     ridge: float = 0.0,
     weights: np.ndarray | None = None,
     model: DataModel | None = None,
 ) -> dict[str, np.ndarray]:
-    """What completes a new row: a weighted ridge regression on the loadings, after a damped row effect."""
+    """What predicts cells and completes new rows: scores of rows are ridge regressions on the loadings."""
     with_rows = model is not None and model.name.startswith("effects")
     return {
+        "scores": scores,
         "loadings": loadings,
         "ridge": np.asarray(ridge),
         "weights": np.ones(loadings.shape[0]) if weights is None else weights,
@@ -178,6 +212,13 @@ def _history(draft: Draft) -> dict[str, np.ndarray]:
 def _warnings(draft: Draft, rank: int, outcome: Outcome, fitted: _Fitted) -> list[str]:
     problem = draft.problem
     out = []
+    if draft.mixed:
+        out.append(
+            "The columns have very different units: each was divided by its standard deviation, and errors are "
+            "given in these."
+        )
+    if draft.max_rank is not None and outcome is not Outcome.EXACT:
+        out.append(f"Only ranks up to {draft.max_rank} were considered.")
     empty_rows = int(np.count_nonzero(problem.row_counts == 0))
     empty_cols = int(np.count_nonzero(problem.col_counts == 0))
     fate = "filled with effects only" if draft.fill == "effects" else "left empty"

@@ -10,14 +10,19 @@ from ..problem import Problem
 from .descend import Stage, descend, plan
 from .models import DAMPINGS, DataModel, fit_model, names
 from .path import Visit
+from .polish import polish
 from .refit import Refit, Refitter, noise_ridge, search_ridge
 from .session import Session
 
 _CHAINS, _EFFORT = 2, 100
 _PILOT_RANK = 8
 MIN_CELLS = 20
+# share of the held-out error by which a more elaborate data model must be better
+_EARNED = 0.02
 # relative gain in held-out error for which a larger rank is worth its time
 _WORTHWHILE = 1e-2
+# error, relative to the data, below which refits are polished; and the size up to which that is cheap
+_LITTLE_NOISE, _MANY_CELLS = 0.1, 100_000
 
 
 @dataclass
@@ -92,7 +97,7 @@ def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
     return problem.subset(~held), problem.subset(held)
 
 
-def start(problem: Problem, seed: int, session: Session) -> Choice | None:
+def start(problem: Problem, seed: int, session: Session, mixed: bool = False) -> Choice | None:
     """Hold cells out and choose the data model; None when there are too few cells to hold any out."""
     if problem.n_observed < MIN_CELLS:
         return None
@@ -100,7 +105,7 @@ def start(problem: Problem, seed: int, session: Session) -> Choice | None:
     if held.n_observed < 2:
         return None
     session.report("choosing the data model")
-    model, baseline = _choose_model(train, held, seed, session)
+    model, baseline = _choose_model(train, held, seed, session, mixed)
     choice = Choice(train, held, model)
     rest = model.standardise(train)
     choice.unit = float(np.sqrt(np.mean(rest.values**2))) or 1.0
@@ -109,7 +114,9 @@ def start(problem: Problem, seed: int, session: Session) -> Choice | None:
     return choice
 
 
-def _choose_model(train: Problem, held: Problem, seed: int, session: Session) -> tuple[DataModel, float]:
+def _choose_model(
+    train: Problem, held: Problem, seed: int, session: Session, mixed: bool
+) -> tuple[DataModel, float]:
     """The data model under which a small ridge factorisation predicts the held-out cells best.
 
     Returns the model and the held-out error of its effects alone.
@@ -118,7 +125,7 @@ def _choose_model(train: Problem, held: Problem, seed: int, session: Session) ->
     rng = np.random.default_rng([seed, 2])
     rank = max(1, min(_PILOT_RANK, min(train.shape) - 1, train.max_oversampled_rank(2.0)))
     V = rng.standard_normal((train.n_cols, rank))
-    for name in names(train):
+    for name in names(train, mixed):
         dampings = DAMPINGS if name.startswith(("columns", "effects")) else (0.0,)
         models = [fit_model(train, name, damping) for damping in dampings]
         errors = [_rmse(model.effects(held.rows, held.cols) - held.values) for model in models]
@@ -136,7 +143,7 @@ def _choose_model(train: Problem, held: Problem, seed: int, session: Session) ->
                 predicted = model.effects(held.rows, held.cols) + fit.at(held) * unit * model.scale[held.cols]
                 score = min(score, _rmse(predicted - held.values))
         # a more elaborate model must earn its place
-        if best is None or score < best[0] * (1 - 1e-3):
+        if best is None or score < best[0] * (1 - _EARNED):
             best = (score, model, baseline)
     assert best is not None
     return best[1], best[2]
@@ -203,7 +210,7 @@ def _visit(
     """Refit one rank from a chain's leading directions; returns the ridge that did best."""
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     sgd = Refit(U * s, V, stage.ridge, True)
-    fit = search_ridge(refitter, judge, V * np.sqrt(s), ridge)
+    fit = _refit(refitter, judge, V * np.sqrt(s), ridge)
     _enter(
         choice,
         refitter,
@@ -232,6 +239,19 @@ def _enter(choice: Choice, refitter: Refitter, judge: Problem, fit: Refit, **fac
     choice.visits.append(Visit(rank, train, validation, refit_ridge=fit.ridge, **facts))
 
 
+def _refit(refitter: Refitter, judge: Problem, V: np.ndarray, ridge: float) -> Refit:
+    """The ridge refit of one rank; with little noise it starts from a polish, which alternation cannot match."""
+    fit = search_ridge(refitter, judge, V, ridge)
+    training, error = refitter.problem, fit.rmse(judge)
+    if error > _LITTLE_NOISE or training.n_observed > _MANY_CELLS:
+        return fit
+    U, s, Vt = thin_svd(fit.U, fit.V)
+    polished = polish(training, U, s, Vt.T)
+    start = 0.3 * noise_ridge(training, max(polished.residual, 1e-12))
+    again = search_ridge(refitter, judge, polished.V * np.sqrt(polished.s), start)
+    return min(fit, again, key=lambda candidate: candidate.rmse(judge))
+
+
 def _look_above(
     choice: Choice, refitter: Refitter, judge: Problem, stage: Stage, widest: int, session: Session
 ) -> None:
@@ -244,9 +264,7 @@ def _look_above(
         if wider == rank:
             return
         s, V = stage.s[chain][:wider], stage.Vt[chain][:wider].T
-        _enter(
-            choice, refitter, judge, search_ridge(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge)
-        )
+        _enter(choice, refitter, judge, _refit(refitter, judge, V * np.sqrt(s), choice.fits[rank].ridge))
         session.report("looking above", rank=wider, validation_rmse=choice.visits[-1].validation)
 
 
@@ -275,7 +293,7 @@ def _look_between(choice: Choice, refitter: Refitter, judge: Problem, session: S
             choice,
             refitter,
             judge,
-            search_ridge(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge),
+            _refit(refitter, judge, Vt[:rank].T * np.sqrt(s[:rank]), parent.ridge),
         )
         session.report("looking between the ranks", rank=rank, validation_rmse=choice.visits[-1].validation)
 

@@ -47,7 +47,30 @@ class DataModel:
         return self.name.partition(" + ")[0] != "none"
 
 
-DAMPINGS = (0.5, 5.0, 25.0)
+DAMPINGS = (0.0, 0.5, 5.0, 25.0)
+# columns have different units if their standard deviations spread more than this (upper to lower decile, columns
+# with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by about 13
+_MIXED, _ENOUGH = 30.0, 8
+
+
+def column_units(problem: Problem) -> np.ndarray:
+    """Standard deviation of every column where the columns have different units, ones where not, shape (n,).
+
+    Dividing columns by their units changes neither the rank nor whether a fit is exact, but without it one
+    column of large numbers would be all that errors, ridges and tolerances see.
+    """
+    counts = problem.col_counts
+    weights = 1 / np.maximum(counts, 1)
+    means = np.bincount(problem.cols, problem.values, problem.n_cols) * weights
+    rest = problem.values - means[problem.cols]
+    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) * weights)
+    moving = (counts > 2) & (spread > 1e-9 * np.abs(means))
+    sure = spread[moving & (counts >= _ENOUGH)]
+    if sure.size < 2 or np.quantile(sure, 0.9) <= _MIXED * np.quantile(sure, 0.1):
+        return np.ones(problem.n_cols)
+    # a column that does not move is measured by its size
+    typical = float(np.median(spread[moving]))
+    return np.where(moving, spread, np.where(means != 0, np.abs(means), typical))
 
 
 def fit_effects(
@@ -61,7 +84,8 @@ def fit_effects(
     mean = float(problem.values.mean())
     rest = problem.values - mean
     rows, cols = np.zeros(problem.n_rows), np.zeros(problem.n_cols)
-    row_weights, col_weights = problem.row_counts + damping, problem.col_counts + damping
+    row_weights = np.maximum(problem.row_counts + damping, 1e-3)
+    col_weights = np.maximum(problem.col_counts + damping, 1e-3)
     for _ in range(sweeps if with_rows else 1):
         before = rows.copy()
         cols = np.bincount(problem.cols, rest - rows[problem.rows], problem.n_cols) / col_weights
@@ -97,18 +121,18 @@ def _column_scales(problem: Problem) -> np.ndarray:
     return np.maximum(scales, 1e-6 * np.sqrt(total))
 
 
-def names(problem: Problem) -> list[str]:
+def names(problem: Problem, mixed: bool) -> list[str]:
     """Data models worth comparing for these data.
 
-    Scaled columns are tried where the spread of the columns' standard deviations says that the columns
-    may have different units.
+    Row effects mean nothing where columns have different units (`mixed`). Scaled columns are tried where
+    the columns' standard deviations differ.
     """
-    base = ["none", "mean", "columns", "effects"]
+    base = ["none", "columns"] if mixed else ["none", "mean", "columns", "effects"]
     mean, _, cols = fit_effects(problem, 0.5, with_rows=False)
     rest = problem.values - mean - cols[problem.cols]
     counts = np.maximum(problem.col_counts, 1)
     spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) / counts)
     spread = spread[(problem.col_counts > 2) & (spread > 0)]
     if spread.size > 1 and np.quantile(spread, 0.9) > 2 * np.quantile(spread, 0.1):
-        base += ["columns + scaled columns", "effects + scaled columns"]
+        base += [f"{name} + scaled columns" for name in base if name in ("columns", "effects")]
     return base

@@ -52,7 +52,10 @@ def report_tables(
         advice=completion.outcome.advice,
         warnings=completion.warnings,
         history=_history(completion),
-        errors=_errors(completion, error_label),
+        errors=_errors(
+            completion,
+            f"{error_label} (column standard deviations)" if completion.mixed_units else error_label,
+        ),
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
         path=path_table(completion),
         comparison=comparison,

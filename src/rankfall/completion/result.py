@@ -54,9 +54,11 @@ class Completion:
     versions : dict
         Versions of rankfall and of what it stands on.
     fold : dict
-        What :meth:`transform` needs: "loadings" (n, rank), "ridge" and "weights" (n,) of the row
-        regressions (the weights multiply the cells, not their squares), "damping" of the row effect and
-        "row_effects", 1 if there are any.
+        What predictions are made from: "scores" (m, rank) and "loadings" (n, rank), whose product is the
+        low-rank part (as precise in small columns as in large ones, which one SVD is not); for
+        :meth:`transform`, "ridge" and "weights" (n,) of the row regressions (the weights multiply the
+        cells, not their squares), "damping" of the row effect and "row_effects", 1 if there are any;
+        "units" (n,), what the errors of each column are counted in.
     certificate : None
         Why the rank is believed to stay; not computed by this version.
     """
@@ -94,11 +96,17 @@ class Completion:
         return identifiability(self.problem, self.rank, U * root, Vt.T * root)
 
     @property
+    def mixed_units(self) -> bool:
+        """Whether the columns have different units; errors are then in columns' standard deviations."""
+        return bool(np.any(self.fold["units"] != 1))
+
+    @property
     def train_rmse(self) -> float:
-        """Root mean square misfit at the observed cells, in the units of the data."""
+        """Root mean square misfit at the observed cells, in the units of the data (but see `mixed_units`)."""
         misfit = self._model(self.problem.rows, self.problem.cols) - self.problem.values
-        largest = float(np.max(np.abs(misfit))) or 1.0  # squares of very large or small data leave the range
-        return float(np.sqrt(np.mean((misfit / largest) ** 2))) * largest
+        misfit = misfit / self.fold["units"][self.problem.cols]
+        largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
+        return float(np.sqrt(np.mean((misfit / largest) ** 2)) * largest)
 
     @property
     def validation_rmse(self) -> float:
@@ -110,8 +118,7 @@ class Completion:
 
     def _model(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """The fitted model at some cells, whether they are determined or not."""
-        U, s, Vt = self.factors
-        left, right = U * s, np.ascontiguousarray(Vt.T)
+        left, right = self.fold["scores"], self.fold["loadings"]
         out = np.empty(rows.size)
         for a in range(0, rows.size, _CHUNK):
             part = slice(a, a + _CHUNK)
@@ -179,8 +186,7 @@ class Completion:
         """
         if observed not in ("given", "fitted"):
             raise InputError(f'observed must be "given" or "fitted", not {observed!r}.')
-        U, s, Vt = self.factors
-        out = (U * s) @ Vt
+        out = self.fold["scores"] @ self.fold["loadings"].T
         if self.effects is not None:
             out += self.effects["mean"] + self.effects["rows"][:, None] + self.effects["cols"]
         lost = ~self.problem.determined()
@@ -266,6 +272,7 @@ class Completion:
             f"Rank {self.rank} ({self.outcome.value}): {self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"
             + ("" if np.isnan(self.validation_rmse) else f", at held-out cells {self.validation_rmse:.4g}")
+            + (" (in columns' standard deviations)" if self.mixed_units else "")
             + f"; {self.seconds:.1f} s.",
         ]
         lines += [f"Warning: {text}" for text in self.warnings]

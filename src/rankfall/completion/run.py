@@ -78,7 +78,7 @@ def complete(
     problem = Problem.coerce(X)
     _check_arguments(seed, max_rank, n_jobs, fill)
     session = Session(max_time, callback)
-    draft = assemble.Draft(problem, int(seed), fill, _names(X))
+    draft = assemble.Draft(problem, int(seed), fill, _names(X), max_rank=max_rank)
     with _threads(n_jobs):
         outcome = _search(problem, draft, max_rank, int(seed), session)
         try:
@@ -95,17 +95,19 @@ def _search(
     try:
         if not np.any(problem.values):
             return Outcome.EXACT
-        draft.unit = float(np.sqrt(np.mean((problem.values / draft.largest) ** 2))) * draft.largest
+        scaled = draft.standardise()
         session.unit = draft.unit
-        scaled = problem.with_values(problem.values / draft.unit)
         with session.share(0.5):
             exact.search(scaled, max_rank, seed, session, draft.evidence)
+            draft.searched = True
         if draft.evidence.found is not None:
             return Outcome.EXACT
-        draft.choice = choose.start(scaled, seed, session)
+        draft.choice = choose.start(scaled, seed, session, draft.mixed)
         if draft.choice is None:
-            return Outcome.EFFECTS_ONLY
+            return Outcome.EFFECTS_ONLY if draft.searched else Outcome.TIME_LIMIT
         choose.walk(draft.choice, max_rank, seed, session)
+        if not draft.searched:
+            return Outcome.TIME_LIMIT
         if draft.choice.chosen().rank == 0:
             return Outcome.EFFECTS_ONLY
         session.report("refitting on all cells")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
+from numbers import Real
 
 from ..errors import InputError
 
@@ -63,8 +64,9 @@ class Session:
     _deadline: float = inf
 
     def __post_init__(self) -> None:
-        if self.max_time is not None and not self.max_time > 0:
-            raise InputError(f"max_time must be a positive number of seconds, not {self.max_time}.")
+        number = self.max_time is None or isinstance(self.max_time, Real)
+        if not number or (self.max_time is not None and not self.max_time > 0):
+            raise InputError(f"max_time must be a positive number of seconds, not {self.max_time!r}.")
         if self.max_time is not None:
             self._deadline = self.max_time
 

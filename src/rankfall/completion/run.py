@@ -44,7 +44,8 @@ def complete(
     seed : int
         The same seed gives the same result.
     max_rank : int, optional
-        Largest rank considered.
+        Largest rank considered. The networks are at most 100 wide, so ranks above 100 are never delivered
+        (exact ones above 80 are not looked for).
     max_time : float, optional
         Seconds after which the best completion so far is returned (outcome "time limit"). At most half
         of it goes to the exact question. The search stops between two pieces of work and then fits what

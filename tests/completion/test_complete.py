@@ -245,6 +245,22 @@ def test_nearly_noiseless_data_are_refitted_well(seed):
     assert np.sqrt(np.mean((result.to_dense() - X) ** 2)) < 3e-3
 
 
+def test_one_huge_cell_does_not_make_a_fit_exact(noisy):
+    X = noisy[0].to_dense()
+    X[np.isnan(X)] = 0.0
+    X[0, 0] = 1e12
+    assert rf.complete(X, seed=0).outcome is not Outcome.EXACT
+
+
+def test_lines_of_zeros_do_not_hide_an_exact_fit(clean):
+    problem, truth = clean
+    X = problem.to_dense()
+    zero = np.vstack([X, np.zeros(30)])
+    result = rf.complete(zero, seed=0)
+    assert (result.rank, result.outcome) == (3, Outcome.EXACT)
+    np.testing.assert_allclose(result.to_dense()[:40], truth, atol=1e-8)
+
+
 def test_a_constant_column_is_filled_with_its_constant():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.standard_normal((40, 5)), np.full(40, 7.0)])

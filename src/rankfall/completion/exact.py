@@ -16,7 +16,8 @@ from .session import Session
 
 # (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
-EXACT = 1e-9
+# misfit of an exact fit, relative to the norm of all observed cells and of those of one line
+EXACT, EXACT_LINE = 1e-9, 1e-6
 _GAP = 2.5
 # relative error below which a fit predicts, and oversampling below which exact data are hard
 _PREDICTS, _NEAR_LIMIT = 0.5, 1.3
@@ -179,14 +180,14 @@ def _note(
 ) -> None:
     """Enter a polished fit in the evidence."""
     rank = fit.s.size
-    if fit.residual < EXACT and rank > 1 and fit.s[-1] < 1e-9 * fit.s[0]:
+    if _is_exact(problem, fit) and rank > 1 and fit.s[-1] < 1e-9 * fit.s[0]:
         # a smaller rank was enough: what is left of the last direction is rounding
         kept = int(np.count_nonzero(fit.s >= 1e-9 * fit.s[0]))
         smaller = polish(problem, fit.U[:, :kept], fit.s[:kept], fit.V[:, :kept])
-        if smaller.residual < EXACT:
+        if _is_exact(problem, smaller):
             fit, rank = smaller, kept
     evidence.visits.append(Visit(rank, fit.residual, sgd_train=before, ridge=ridge, steps=steps))
-    if fit.residual < EXACT:
+    if _is_exact(problem, fit):
         if evidence.found is None or rank < evidence.found.s.size:
             evidence.found = fit
             evidence.unique = _returns(problem, fit)
@@ -206,6 +207,23 @@ def _predicts(problem: Problem, fit: Polished) -> bool:
         return False
     again = polish(problem.subset(~held), fit.U, fit.s, fit.V, patience=4)
     return _relative_misfit(problem.subset(held), again.U, again.s, again.V) < _PREDICTS
+
+
+def _is_exact(problem: Problem, fit: Polished) -> bool:
+    """Whether all observed cells are reproduced, judged in all and line by line.
+
+    One huge cell would make any fit of it look exact as a whole.
+    """
+    if not fit.residual < EXACT:
+        return False
+    fitted = np.einsum("ij,ij->i", fit.U[problem.rows] * fit.s, fit.V[problem.cols])
+    wrong, right = (fitted - problem.values) ** 2, problem.values**2
+    for lines, size in ((problem.rows, problem.n_rows), (problem.cols, problem.n_cols)):
+        misfit, norm = np.bincount(lines, wrong, size), np.bincount(lines, right, size)
+        # rounding is relative to the whole: a line of zeros cannot be met better than that
+        if np.any(misfit > np.maximum(EXACT_LINE**2 * norm, 1e-24 * norm.sum())):
+            return False
+    return True
 
 
 def _returns(problem: Problem, fit: Polished) -> bool:

@@ -48,7 +48,6 @@ class Choice:
     visits: list[Visit] = field(default_factory=list)
     fits: dict[int, Refit] = field(default_factory=dict)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    finished: bool = False
 
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""
@@ -160,7 +159,6 @@ def walk(choice: Choice, max_rank: int | None, seed: int, session: Session) -> N
     if max_rank is not None:
         widest = min(widest, max_rank)
     if widest < 1 or not np.any(rest.values):
-        choice.finished = True
         return
     refitter = Refitter(training)
     ridge = 0.3 * noise_ridge(training, 0.5)
@@ -181,7 +179,6 @@ def walk(choice: Choice, max_rank: int | None, seed: int, session: Session) -> N
     if above is not None and choice.fits:
         _look_above(choice, refitter, judge, above, widest, session)
         _look_between(choice, refitter, judge, session)
-    choice.finished = True
 
 
 def _too_close(rank: int, fits: dict[int, Refit]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.datasets import beijing, movielens_100k
+from rankfall.datasets import beijing, camera, coffee, movielens_100k
 
 
 def test_beijing_tables() -> None:
@@ -26,10 +26,40 @@ def test_beijing_tables() -> None:
     assert np.nanmin(pm) > 0, "the demo takes logarithms"
 
 
-def test_beijing_is_small_and_attributed() -> None:
+def test_coffee_spectra() -> None:
+    spectra = coffee()
+    assert spectra.shape == (60, 1841)
+    assert not spectra.isna().to_numpy().any()
+    assert spectra.index.is_unique
+    origins = spectra.index.str.split().str[0]
+    assert origins.value_counts().to_dict() == {"Ethiopia": 20, "Brasil": 20, "Vietnam": 20}
+    assert list(spectra.columns) == list(range(1841))
+    # the ends of the source's first spectrum, to the millionth that is kept
+    np.testing.assert_allclose(spectra.loc["Ethiopia 01", [0, 1840]], [0.05037489, 0.05012507], atol=6e-7)
+    # the two bands of water, as the reader's docstring has them
+    mean = spectra.mean()
+    assert abs(mean.loc[500:700].idxmax() - 620) <= 5
+    assert abs(mean.idxmax() - 1528) <= 5
+
+
+def test_camera() -> None:
+    picture = camera()
+    assert picture.shape == (512, 512)
+    assert picture.dtype == np.uint8
+    assert (picture.min(), picture.max()) == (0, 255)
+    assert picture[:100].mean() > 150 > picture[200:300, 150:250].mean(), "bright sky, dark coat"
+    picture[0, 0] = 0  # every caller has a copy to spoil
+    assert camera()[0, 0] != 0
+
+
+def test_bundled_data_are_small_and_attributed() -> None:
     data = Path(rf.datasets.__file__).parent / "data"
     assert sum(file.stat().st_size for file in data.glob("*.npz")) < 1_500_000
-    assert "CC BY 4.0" in (data / "README.md").read_text(encoding="utf-8")
+    told = (data / "README.md").read_text(encoding="utf-8")
+    for file in data.glob("*.npz"):
+        assert f"`{file.name}`" in told
+    for words in ("CC BY 4.0", "Copyright (c) 2026 Pau Cabaneros", "Lav Varshney", "CC0 1.0"):
+        assert words in told
     with pytest.raises(rf.InputError, match="temperature"):
         beijing("ozone")  # pyright: ignore[reportArgumentType]
 

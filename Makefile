@@ -3,17 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# the benchmark on real data brings its peers, which rankfall itself does not need
+VENV_REAL := .venv-real
+STAMP_REAL := $(VENV_REAL)/.installed
 # what clean may remove: everything here can be made again
-PRODUCTS := demo-output dist docs/_build .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+PRODUCTS := demo-output examples-output dist docs/_build .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo test test-all check format bench clean
+.PHONY: help demo examples test test-all check format bench clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
+	@echo "make examples  run the examples; their pictures go to examples-output/"
 	@echo "make test      the tests (make test-all: the slow ones too)"
 	@echo "make check     lint, format, layers, types (make format: mend the format)"
 	@echo "make bench     kernel speed"
-	@echo "make clean     remove what was made, but not $(VENV)"
+	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings, ARGS=... passes"
+	@echo "               options: ARGS=--quick takes a minute)"
+	@echo "make clean     remove what was made, but not $(VENV) and $(VENV_REAL)"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
@@ -28,6 +34,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/python -m rankfall demo
+
+examples: $(STAMP)
+	$(BIN)/python scripts/run_examples.py --output examples-output
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
@@ -47,6 +56,19 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/kernels.py
+
+$(STAMP_REAL): pyproject.toml constraints.txt benchmarks/requirements-real.txt
+	@test -x $(VENV_REAL)/bin/python || $(PYTHON) -m venv $(VENV_REAL)
+	@echo "Installing into $(VENV_REAL) (once; some minutes) ..."
+	@$(VENV_REAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	@$(VENV_REAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-build-isolation -e .
+	@$(VENV_REAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -r benchmarks/requirements-real.txt
+	@touch $(STAMP_REAL)
+
+bench-real: $(STAMP_REAL)
+	$(VENV_REAL)/bin/python benchmarks/real.py --out bench-real-output $(if $(MOVIELENS),--movielens '$(MOVIELENS)') $(ARGS)
 
 clean:
 	rm -rf $(PRODUCTS)

@@ -24,10 +24,10 @@ plt.rcParams.update(STYLE)
 # Sixty cups of coffee
 # --------------------
 # Twenty spectra each of coffee from Ethiopia, Brazil and Vietnam, measured in the mid infrared. They are smooth:
-# every fourth of the 1841 positions keeps what there is to see and makes the example quick. A blend of a few
+# every sixth of the 1841 positions keeps what there is to see and makes the example quick. A blend of a few
 # substances has a spectrum that is a blend of a few spectra; that is why such a table is nearly of low rank.
 
-spectra = rf.datasets.coffee().iloc[:, ::4]
+spectra = rf.datasets.coffee().iloc[:, ::6]
 origin = spectra.index.str.split().str[0].to_numpy()
 position = spectra.columns.to_numpy()
 truth = spectra.to_numpy()
@@ -39,8 +39,8 @@ print(f"{truth.shape[0]} spectra of {truth.shape[1]} positions")
 rng = np.random.default_rng(0)
 hidden = np.zeros(truth.shape, bool)
 for row in hidden:
-    for start in rng.integers(0, truth.shape[1] - 75, size=2):
-        row[start : start + 75] = True
+    for start in rng.integers(0, truth.shape[1] - 50, size=2):
+        row[start : start + 50] = True
 holes = spectra.mask(hidden)
 print(
     f"{hidden.mean():.0%} of all cells hidden, {hidden.all(axis=0).sum()} positions hidden in every spectrum"
@@ -105,7 +105,7 @@ for lift, (name, (colour, _)) in enumerate(LOOKS.items()):
         ax.plot(position[start:stop], stretch, color=MISSING, lw=13, zorder=1, solid_capstyle="butt")
     ax.plot(position, np.where(gap, np.nan, truth[later][k]) + up, color=colour, lw=1.6)
     ax.plot(position, np.where(gap, filled["rankfall"][k], np.nan) + up, color=colour, lw=2.6)
-    ax.plot(position[gap][::3], truth[later][k, gap][::3] + up, ".", color=INK, ms=3.5, zorder=3)
+    ax.plot(position[gap][::2], truth[later][k, gap][::2] + up, ".", color=INK, ms=3.5, zorder=3)
     ax.annotate(
         name, (position[-1], truth[later][k, -1] + up), (6, 0), textcoords="offset points", color=colour
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -55,6 +57,22 @@ def test_form(path: Path) -> None:
     assert "__file__" not in source
 
 
+def test_the_runner_saves_the_last_picture(runner: ModuleType, tmp_path: Path, monkeypatch) -> None:
+    script = "import sys\nimport matplotlib.pyplot as plt\nassert len(sys.argv) == 1\n"
+    script += "plt.rcParams['font.size'] = 3\nplt.figure()\nplt.figure().gca().plot([1, 2])\nplt.show()\n"
+    (tmp_path / "plot_small.py").write_text(script, encoding="utf-8")
+    monkeypatch.setattr(runner, "EXAMPLES", tmp_path)
+    before = plt.rcParams["font.size"]
+    monkeypatch.setattr(sys, "argv", ["run_examples.py", "--output", str(tmp_path / "out"), "plot_small"])
+    runner.main()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
+    assert plt.rcParams["font.size"] == before
+    plt.close("all")
+    monkeypatch.setattr(sys, "argv", ["run_examples.py", "plot_large"])
+    with pytest.raises(SystemExit):
+        runner.main()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_run(path: Path, runner: ModuleType, tmp_path: Path, monkeypatch, capsys) -> None:
@@ -68,3 +86,4 @@ def test_run(path: Path, runner: ModuleType, tmp_path: Path, monkeypatch, capsys
     figures[-1].canvas.draw()
     pixels = np.asarray(figures[-1].canvas.buffer_rgba())
     assert pixels.std() > 10, "the last picture is not empty"
+    plt.close("all")

@@ -9,7 +9,7 @@ STAMP_REAL := $(VENV_REAL)/.installed
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output dist docs/_build .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples test test-all check format bench clean
+.PHONY: help demo examples test test-all check format bench bench-real clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
@@ -17,8 +17,8 @@ help:
 	@echo "make test      the tests (make test-all: the slow ones too)"
 	@echo "make check     lint, format, layers, types (make format: mend the format)"
 	@echo "make bench     kernel speed"
-	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings, ARGS=... passes"
-	@echo "               options: ARGS=--quick takes a minute)"
+	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
+	@echo "               ARGS=... replaces its options, ARGS=--quick takes a minute)"
 	@echo "make clean     remove what was made, but not $(VENV) and $(VENV_REAL)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -68,7 +68,7 @@ $(STAMP_REAL): pyproject.toml constraints.txt benchmarks/requirements-real.txt
 	@touch $(STAMP_REAL)
 
 bench-real: $(STAMP_REAL)
-	$(VENV_REAL)/bin/python benchmarks/real.py --out bench-real-output $(if $(MOVIELENS),--movielens '$(MOVIELENS)') $(ARGS)
+	$(VENV_REAL)/bin/python benchmarks/real.py $(or $(ARGS),--out bench-real-output) $(if $(MOVIELENS),--movielens '$(MOVIELENS)')
 
 clean:
 	rm -rf $(PRODUCTS)

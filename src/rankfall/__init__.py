@@ -3,7 +3,8 @@
 The package reads as one sentence: a problem (:class:`Problem`), a network (:class:`Network`), its
 dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
 :class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
-data are in :mod:`rankfall.datasets`; results are read back with :func:`load`.
+data are in :mod:`rankfall.datasets`; results are read back with :func:`load`. For scikit-learn there are
+:class:`LowRankImputer` and :class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from . import datasets, geometry, measures
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
+    from .estimator import LowRankImputer, LowRankRegressor
     from .network import Network
     from .problem import Problem
 
@@ -36,6 +38,8 @@ _HOMES = {
     "Completion": ".completion",
     "complete": ".completion",
     "load": ".completion",
+    "LowRankImputer": ".estimator",
+    "LowRankRegressor": ".estimator",
 }
 _MODULES = ("datasets", "geometry", "measures")
 
@@ -44,6 +48,8 @@ __all__ = [
     "SGD",
     "Completion",
     "InputError",
+    "LowRankImputer",
+    "LowRankRegressor",
     "Network",
     "Outcome",
     "Problem",

@@ -1,0 +1,57 @@
+"""What both estimators need to run :func:`rankfall.complete` as scikit-learn expects it of them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from numbers import Integral
+from typing import Any, cast
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from ..completion import Completion, complete
+from ..errors import Outcome
+
+# arguments of complete() that are parameters of both estimators, by the same names
+PASSED_ON = ("max_rank", "max_time", "scale", "bounds", "effects", "scaling", "rule", "folds")
+
+
+def completed(estimator: BaseEstimator, X: object, *, fill: str | None, weights: object = None) -> Completion:
+    """Complete `X` with the estimator's parameters.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the run was interrupted: a search over many fits should end, not take this one for finished.
+    """
+    params = estimator.get_params(deep=False)
+    settings: dict[str, Any] = {name: params[name] for name in PASSED_ON}
+    result = complete(
+        X,
+        seed=_seed(params["random_state"]),
+        n_jobs=_threads(params["n_jobs"]),
+        fill=cast("Any", fill),
+        weights=weights,
+        **settings,
+    )
+    if result.outcome is Outcome.INTERRUPTED:
+        raise KeyboardInterrupt
+    if not result.outcome.converged:
+        warnings.warn(result.outcome.advice, ConvergenceWarning, stacklevel=3)
+    return result
+
+
+def _seed(random_state: object) -> int:
+    """An integer is the seed itself, so that `complete` with that seed gives the same result."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _threads(n_jobs: int | None) -> int | None:
+    """None (all) and positive numbers as they are; -1, -2, ... count from all cores."""
+    if isinstance(n_jobs, Integral) and n_jobs < 0:
+        return max(1, (os.cpu_count() or 1) + 1 + int(n_jobs))
+    return n_jobs

@@ -1,0 +1,297 @@
+"""Filling the holes of a table: the model is fitted on some rows and fills those and others."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.impute import MissingIndicator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..errors import InputError
+from .engine import completed
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+
+class Sparse(Protocol):
+    """What is needed here of the formats of scipy.sparse."""
+
+    shape: tuple[int, int]
+    data: np.ndarray
+
+    def copy(self) -> Sparse: ...
+    def tocoo(self) -> Any: ...
+    def tocsc(self) -> Any: ...
+
+
+Table = np.ndarray | Sparse
+
+
+class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fill missing values by a low-rank model whose rank is found, not given.
+
+    :meth:`fit` runs :func:`rankfall.complete` on the table; :meth:`transform` folds rows in, each by
+    itself: the row's effect and factors are a ridge regression of its entries on the fitted columns, and
+    what is missing in it is read off the model. Entries that are there stay as they are, to the bit. The
+    training rows are treated no differently, so ``fit(X).transform(X)`` equals ``fit_transform(X)``.
+
+    Parameters
+    ----------
+    missing_values : number, np.nan, None or pd.NA, default np.nan
+        What stands for a missing value. NaN, None and pd.NA mean the same.
+    max_rank, max_time : optional
+        As in :func:`rankfall.complete`. A fit that `max_time` cuts short gives a ConvergenceWarning.
+    n_jobs : int, optional
+        Threads; all by default, and negative numbers count from all as in scikit-learn. Never changes the
+        result. joblib's process workers get their share of the cores by themselves.
+    fill : {"effects", None}
+        What to put in cells that the data do not determine: row and column effects, or NaN.
+    scale, bounds, effects, scaling, rule, folds
+        As in :func:`rankfall.complete`.
+    keep_empty_features : bool, default False
+        Features without any value at fit are dropped (with a warning at fit), or kept and filled with 0.
+    add_indicator : bool, default False
+        Append the columns of a :class:`sklearn.impute.MissingIndicator`.
+    random_state : int, RandomState or None, default 0
+        The seed of :func:`rankfall.complete`; None draws one from NumPy's global generator.
+
+    Attributes
+    ----------
+    completion_ : Completion
+        The completed training table, without the features that were empty. Its `warnings`, `path` and
+        `identifiability` say how far to trust it.
+    rank_ : int
+        Its rank, row and column effects not counted.
+    indicator_ : MissingIndicator or None
+        Fitted indicator, if `add_indicator`.
+    n_features_in_ : int
+        Number of features seen at fit.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        Their names, if `X` has names that are all strings.
+
+    Notes
+    -----
+    In scipy.sparse input the stored entries are the observed ones, zeros included, as everywhere in
+    rankfall (and unlike SimpleImputer, which reads what is not stored as zero); the output is dense.
+
+    A row without any entry gets the effects only, and a UserWarning. Ctrl-C during a fit is raised, not
+    turned into a result as `complete` does, so that it ends a whole grid search.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rankfall import LowRankImputer
+    >>> X = np.outer([1.0, 2, 3, 4, 5, 6], [1.0, -1, 2, 3])
+    >>> X[1, 2] = np.nan
+    >>> imputer = LowRankImputer().fit(X)
+    >>> imputer.rank_
+    1
+    >>> bool(np.isclose(imputer.transform(X)[1, 2], 4.0))
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        missing_values=np.nan,
+        max_rank=None,
+        max_time=None,
+        n_jobs=None,
+        fill="effects",
+        scale="linear",
+        bounds=None,
+        effects="auto",
+        scaling="auto",
+        rule="one-se",
+        folds=None,
+        keep_empty_features=False,
+        add_indicator=False,
+        random_state=0,
+    ):
+        self.missing_values = missing_values
+        self.max_rank = max_rank
+        self.max_time = max_time
+        self.n_jobs = n_jobs
+        self.fill = fill
+        self.scale = scale
+        self.bounds = bounds
+        self.effects = effects
+        self.scaling = scaling
+        self.rule = rule
+        self.folds = folds
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.random_state = random_state
+
+    def fit(self, X, y=None, *, weights=None) -> Self:
+        """Complete the training table.
+
+        Parameters
+        ----------
+        X : array, data frame or scipy.sparse of shape (n_samples, n_features)
+            Numbers with missing values.
+        y : ignored
+        weights : array, data frame or scipy.sparse of X's shape, optional
+            Weight of every observed entry, 0 or more. They count in the fit, not in :meth:`transform`.
+        """
+        names = tuple(map(str, X.index)) if hasattr(X, "columns") and hasattr(X, "index") else None
+        table = self._read(X, reset=True)
+        counts = _column_counts(table)
+        if not counts.any():
+            raise InputError("There is no observed entry: nothing to learn from.")
+        kept = counts > 0
+        if weights is not None:
+            weights = _kept_columns(_weights_like(weights, table.shape), kept)
+        result = completed(self, _kept_columns(table, kept), fill=self.fill, weights=weights)
+        features = getattr(self, "feature_names_in_", None)
+        if features is not None:
+            result = replace(result, row_names=names, col_names=tuple(map(str, features[kept])))
+        if not self.keep_empty_features:
+            _warn_of_empty_features(np.flatnonzero(~kept) if features is None else features[~kept])
+        self.indicator_ = (
+            MissingIndicator(error_on_new=False).fit(_dense(table)) if self.add_indicator else None
+        )
+        self.completion_ = result
+        self.rank_ = result.rank
+        self._kept_features = kept
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """Fill what is missing in these rows.
+
+        Parameters
+        ----------
+        X : array, data frame or scipy.sparse of shape (n_samples, n_features)
+            New rows or old ones; there is no difference.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            Entries that were given are unchanged. NaN is left only with ``fill=None``.
+
+        Warns
+        -----
+        UserWarning
+            If a row has no entry: it gets the effects only.
+        """
+        check_is_fitted(self, "completion_")
+        X = _dense(self._read(X, reset=False))
+        kept = self._kept_features
+        out = X.copy()
+        rows = np.flatnonzero(np.isnan(X[:, kept]).any(axis=1))
+        if rows.size:
+            out[np.ix_(rows, kept)] = self.completion_.transform(X[np.ix_(rows, kept)])
+        if self.keep_empty_features:
+            out[:, ~kept] = np.nan_to_num(out[:, ~kept], nan=0.0)
+        else:
+            out = out[:, kept]
+        if self.indicator_ is not None:
+            out = np.hstack([out, np.asarray(self.indicator_.transform(X))])
+        return out
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names of the output's columns.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Names of the input's columns: `feature_names_in_` by default, or "x0", "x1", ...
+
+        Returns
+        -------
+        ndarray of str
+        """
+        names = np.asarray(super().get_feature_names_out(input_features))
+        out = names if self.keep_empty_features else names[self._kept_features]
+        if self.indicator_ is None:
+            return out
+        return np.concatenate([out, self.indicator_.get_feature_names_out(names)])
+
+    def _read(self, X, *, reset: bool) -> Table:
+        """Floats, dense or sparse, in which NaN stands for missing."""
+        by_nan = _is_missing(self.missing_values)
+        if not by_nan and not isinstance(self.missing_values, Real):
+            raise InputError(
+                f"missing_values must be a number, nan, None or pd.NA, not {self.missing_values!r}."
+            )
+        if np.ma.isMaskedArray(X):  # scikit-learn would read what lies under the mask
+            X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan if by_nan else self.missing_values))
+        checked = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse=["csr", "csc", "coo"],
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan" if by_nan else True,
+        )
+        table = cast("Table", checked)
+        if by_nan:
+            return table
+        if isinstance(table, np.ndarray):
+            return np.where(np.equal(table, self.missing_values), table.dtype.type(np.nan), table)
+        table = table.copy()
+        table.data = np.where(np.equal(table.data, self.missing_values), np.nan, table.data)
+        return table
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = _is_missing(self.missing_values)
+        tags.input_tags.sparse = True
+        assert tags.transformer_tags is not None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _is_missing(value: object) -> bool:
+    """Whether this is NaN or one of its other names."""
+    # pd.NA by its type's name: comparing it with itself gives pd.NA, and pandas need not be imported
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)
+
+
+def _column_counts(X: Table) -> np.ndarray:
+    """Observed entries in every column."""
+    if isinstance(X, np.ndarray):
+        return np.count_nonzero(~np.isnan(X), axis=0)
+    coo = X.tocoo()
+    return np.bincount(coo.col[~np.isnan(coo.data)], minlength=coo.shape[1])
+
+
+def _kept_columns(X: Table, kept: np.ndarray) -> Table:
+    if kept.all():
+        return X
+    return X[:, kept] if isinstance(X, np.ndarray) else X.tocsc()[:, kept]
+
+
+def _weights_like(weights: object, shape: tuple[int, int]) -> Table:
+    """Weights as an array or scipy.sparse of the table's shape."""
+    table: Table = weights if hasattr(weights, "tocsc") else np.asarray(weights)  # type: ignore[assignment]
+    if table.shape != shape:
+        raise InputError(f"weights must have the table's shape {shape}, not {table.shape}.")
+    return table
+
+
+def _dense(X: Table) -> np.ndarray:
+    """What is not stored becomes NaN."""
+    if isinstance(X, np.ndarray):
+        return X
+    coo = X.tocoo()
+    if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
+        raise InputError("The sparse matrix stores some entries twice; call its sum_duplicates() first.")
+    out = np.full(coo.shape, np.nan, dtype=coo.dtype)
+    out[coo.row, coo.col] = coo.data
+    return out
+
+
+def _warn_of_empty_features(which: np.ndarray) -> None:
+    if which.size:
+        warnings.warn(
+            f"Features without any observed value are dropped: {', '.join(map(str, which))}. "
+            "keep_empty_features=True keeps them, filled with 0.",
+            stacklevel=3,
+        )

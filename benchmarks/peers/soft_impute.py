@@ -27,8 +27,10 @@ from .tuning import Answer, Judge, Prediction, Setting, Task, rmse, walk
 _STEP = 0.75
 _FLOOR = 1e-7
 _PATIENCE = 3
-_TOLERANCE = 1e-4
-_MAX_STEPS = 300
+# of lambda, and of the matrix itself: at a tiny lambda (data almost without noise) the first is out of reach
+_TOLERANCE = 0.01
+_LEAST_CHANGE = 1e-6
+_MAX_STEPS = 1000
 # what is taken out before the low-rank part: nothing but the mean, column means, row and column effects
 CENTRINGS = ("mean", "columns", "both")
 
@@ -51,11 +53,9 @@ def shrink(matrix: np.ndarray, penalty: float) -> Shrunk:
     if matrix.shape[0] < matrix.shape[1]:
         turned = shrink(matrix.T, penalty)
         return Shrunk(turned.matrix.T, turned.rank, turned.nuclear_norm)
-    gram = matrix.T @ matrix
-    squares, V = eigh(gram, overwrite_a=True, check_finite=False)
-    s = np.sqrt(np.maximum(squares, 0))
-    kept = s > max(penalty, 1e-12 * s[-1])
-    V, s = V[:, kept], s[kept]
+    # only what survives is computed
+    squares, V = eigh(matrix.T @ matrix, subset_by_value=(penalty**2, np.inf), check_finite=False)
+    s = np.sqrt(squares)
     factor = 1 - penalty / s
     return Shrunk((matrix @ (V * factor)) @ V.T, s.size, float(np.sum(s - penalty)))
 
@@ -75,11 +75,12 @@ def solve(
 ) -> Shrunk:
     """Minimise the objective from a starting matrix.
 
-    Stops when a step changes the matrix by less than `tolerance` of its norm.
+    Stops when a step changes the matrix by less than `tolerance` times lambda in the Frobenius norm, or by less
+    than a millionth of its own norm (or `tolerance` of it, if that is less).
     """
     here, ahead, weight = start, start, 1.0
     best, now = np.inf, Shrunk(start, 0, 0.0)
-    cells = train.rows, train.cols
+    cells, least = (train.rows, train.cols), min(tolerance, _LEAST_CHANGE)
     for _ in range(max_steps):
         filled = ahead.copy()
         filled[cells] = values
@@ -91,7 +92,7 @@ def solve(
             ahead, weight = here, 1.0
             best = np.inf
             continue
-        if change <= tolerance * max(np.linalg.norm(here), 1e-300):
+        if change <= max(tolerance * penalty, least * np.linalg.norm(here)):
             break
         best, larger = value, (1 + np.sqrt(1 + 4 * weight**2)) / 2
         ahead = now.matrix + (weight - 1) / larger * (now.matrix - here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import sys
@@ -292,6 +293,35 @@ def test_constant_width_intervals(real: SimpleNamespace, noisy: rf.Problem) -> N
     assert low[0] == max(0, 10 - real.real_scores.conformal_quantile(residuals))
     assert high[0] == 12.0
     assert np.isnan(low[1]) and np.isnan(high[1])
+
+
+def test_rankfall_is_called_as_a_user_would(real: SimpleNamespace, noisy: rf.Problem, monkeypatch) -> None:
+    methods, calls = real.real_methods, []
+    result = SimpleNamespace(
+        rank=2,
+        settings={"ridge": 1.5, "array": np.zeros(2)},
+        warnings=(),
+        outcome=rf.Outcome.CHOSEN,
+        predict=lambda rows, cols: np.full(rows.size, 10.0),
+        interval=lambda rows, cols, coverage: (np.full(rows.size, 9.0), np.full(rows.size, 11.0)),
+    )
+    monkeypatch.setattr(
+        methods.rf, "complete", lambda X, **how: calls.append((type(X).__name__, how)) or result
+    )
+    monkeypatch.setattr(methods, "warm_up", lambda: None)
+    cells = np.arange(3), np.arange(3)
+    case = real.real_data.Case("x", "50", 0, noisy, *cells, np.array([9.5, 10.0, 12.0]))
+    made = methods.run("rankfall", case)
+    ratings = methods.run("rankfall", dataclasses.replace(case, ratings=True))
+    # once for the result, once for the intervals of constant width
+    assert calls[:2] == [("ndarray", {"seed": 0})] * 2
+    assert calls[2:] == [("Problem", {"seed": 0, "bounds": "observed"})] * 2
+    assert made["rank"] == 2
+    assert made["intervals"]["rankfall"]["coverage"] == pytest.approx(2 / 3)
+    assert made["intervals"]["rankfall"]["width"] == 2
+    assert set(made["intervals"]) == {"rankfall", "constant"}
+    json.dumps([made, ratings])
+    assert "coverage" in real.real_tables.report([made], "x")
 
 
 def test_runs_are_kept_and_not_repeated(real: SimpleNamespace, tmp_path: Path, monkeypatch, capsys) -> None:

@@ -28,9 +28,12 @@ import real_tables
 from rankfall.files import atomic_path
 from real_methods import FULL, METHODS, Record, applies, run_within
 
-QUICK_METHODS = tuple(
-    name for name in METHODS if not name.startswith("iterative") and name != "surprise-svdpp"
-)
+QUICK = {
+    "only": ("camera", "coffee", "temperature", "grass"),
+    "methods": ("rankfall", "column-means", "effects", "knn", "soft-impute"),
+    "hidden": ("50",),
+}
+FULLY = {"only": real_data.DATA, "methods": METHODS, "hidden": tuple(real_data.HIDINGS)}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -80,8 +83,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=_names(real_data.DATA), default=real_data.DATA, help="data sets")
-    parser.add_argument("--methods", type=_names(METHODS), help="all by default")
+    parser.add_argument("--only", type=_names(real_data.DATA), help=", ".join(real_data.DATA))
+    parser.add_argument("--methods", type=_names(METHODS), help=", ".join(METHODS))
     parser.add_argument(
         "--hidden", type=_names(tuple(real_data.HIDINGS)), help="20, 50, 80, days, station-weeks"
     )
@@ -94,7 +97,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder of results; what is there is not run again")
     parser.add_argument("--quick", action="store_true", help="small parts of the tables, the fast methods")
     options = parser.parse_args(arguments)
-    options.methods = options.methods or (QUICK_METHODS if options.quick else METHODS)
+    for name, usual in (QUICK if options.quick else FULLY).items():
+        setattr(options, name, getattr(options, name) or usual)
     if options.quick and options.out:
         # the folder's records do not say that they are of small parts
         parser.error("--quick is for looking only; leave --out away")

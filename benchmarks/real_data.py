@@ -165,7 +165,7 @@ class Source:
 
 _GAPS = ("20", "50", "80", "days", "station-weeks")
 SOURCES = {
-    "camera": Source(_camera, ("50",), "photograph, 512 x 512"),
+    "camera": Source(_camera, ("50",), "photograph"),
     "coffee": Source(_coffee, ("20", "50", "80"), "infrared spectra, samples x positions"),
     "temperature": Source(_temperature, _GAPS, "Beijing, degrees Celsius, days x (station, hour)"),
     "pm25": Source(_pm25, _GAPS, "Beijing, log of PM2.5 in micrograms/m3, days x (station, hour)"),

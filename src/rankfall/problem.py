@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -31,17 +31,26 @@ class Problem:
         The observed entries.
     shape : tuple of int
         ``(n_rows, n_columns)``.
+    weights : ndarray of float64, shape (n_observed,), or None
+        How much each entry counts, as the inverse of its noise variance would; None: all alike. See
+        :meth:`with_weights`.
     """
 
     rows: np.ndarray
     cols: np.ndarray
     values: np.ndarray
     shape: tuple[int, int]
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         # always read-only: for safety, and because compiled functions are compiled once more for the other kind
-        for array in (self.rows, self.cols, self.values):
-            array.flags.writeable = False
+        for array in (self.rows, self.cols, self.values, self.weights):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __reduce__(self) -> tuple[type[Problem], tuple[object, ...]]:
+        # pickling keeps neither NumPy's read-only flags nor is a cache worth its bytes: build it anew
+        return type(self), tuple(getattr(self, entry.name) for entry in fields(self))
 
     # -- readers ---------------------------------------------------------------------------------
 
@@ -281,20 +290,60 @@ class Problem:
     def T(self) -> Problem:
         """The transposed problem."""
         order = np.lexsort((self.rows, self.cols))
-        return Problem(self.cols[order], self.rows[order], self.values[order], (self.n_cols, self.n_rows))
+        weights = None if self.weights is None else self.weights[order]
+        return Problem(
+            self.cols[order], self.rows[order], self.values[order], (self.n_cols, self.n_rows), weights
+        )
 
     def subset(self, mask: np.ndarray) -> Problem:
         """The problem with only some of the observed entries (boolean mask or indices); same shape."""
         # in the given order of entries, each once, whatever the order of the indices
         kept = np.unique(np.arange(self.n_observed)[mask])
-        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape)
+        weights = None if self.weights is None else self.weights[kept]
+        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, weights)
 
     def with_values(self, values: np.ndarray) -> Problem:
         """The same cells with other values, shape (n_observed,)."""
         values = np.array(values, dtype=np.float64)
         if values.shape != self.values.shape:
             raise InputError(f"Expected {self.n_observed} values, got an array of shape {values.shape}.")
-        return Problem(self.rows, self.cols, values, self.shape)
+        return Problem(self.rows, self.cols, values, self.shape, self.weights)
+
+    def with_weights(self, weights: object) -> Problem:
+        """The same entries with weights, in proportion to the inverse of their noise variance.
+
+        Entries of weight 0 are left out, as if they had not been observed. Weights are scaled to mean 1.
+
+        Parameters
+        ----------
+        weights : array_like, data frame, or scipy.sparse
+            One number for each entry, shape (n_observed,), or a matrix of the problem's shape, of which only
+            the observed positions are read.
+
+        Raises
+        ------
+        InputError
+            If the shape does not fit, or a weight is negative, infinite or missing, or all are zero.
+        """
+        if hasattr(weights, "tocsr"):
+            if weights.shape != self.shape:  # type: ignore[attr-defined]
+                raise InputError(f"The weights have shape {weights.shape}, the matrix {self.shape}.")  # type: ignore[attr-defined]
+            array = np.asarray(weights.tocsr()[self.rows, self.cols], dtype=np.float64).ravel()  # type: ignore[attr-defined]
+        else:
+            array = _numbers(weights)
+            if array.shape == self.shape:
+                array = array[self.rows, self.cols]
+            elif array.shape != (self.n_observed,):
+                raise InputError(
+                    f"The weights have shape {array.shape}; expected {self.shape} or ({self.n_observed},)."
+                )
+        if not np.all(np.isfinite(array)) or np.any(array < 0):
+            raise InputError("Weights of observed cells must be numbers, 0 or more.")
+        if not np.any(array):
+            raise InputError("All weights are zero: nothing is left to complete the matrix from.")
+        kept = array > 0
+        array = array[kept] / array[kept].mean()
+        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, array)
 
     def __repr__(self) -> str:
         m, n = self.shape

@@ -1,4 +1,4 @@
-"""Kernels against their twins, and the two fixed-rank fits against outside oracles."""
+"""Kernels against their twins, and the fixed-rank polish against outside oracles."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
-from sklearn.linear_model import Ridge
 
 import rankfall as rf
 from rankfall.completion import kernels, reference
 from rankfall.completion import polish as polishing
 from rankfall.completion.polish import polish
-from rankfall.completion.refit import Refitter
 
 
 def start(problem, truth, rank, distance, seed=0):
@@ -40,12 +38,6 @@ def test_kernels_agree_with_their_twins(m, n, r, seed):
     fast = kernels.schur_complement(indptr, problem.cols, U, V, H_inverse, 0.1)
     slow = reference.schur_complement(indptr, problem.cols, U, V, H_inverse, 0.1)
     np.testing.assert_allclose(np.tril(fast), np.tril(slow), atol=1e-10)
-    fast_rows, slow_rows = np.zeros((m, r)), np.zeros((m, r))
-    kernels.ridge_rows(indptr, problem.cols, problem.values, V, 0.3, fast_rows)
-    reference.ridge_rows(indptr, problem.cols, problem.values, V, 0.3, slow_rows)
-    np.testing.assert_allclose(fast_rows, slow_rows, atol=1e-10)
-    cells = kernels.fitted_cells(indptr, problem.cols, U, V)
-    np.testing.assert_allclose(cells, reference.fitted_cells(indptr, problem.cols, U, V), atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (40, 30)])
@@ -84,16 +76,3 @@ def test_a_stalled_polish_stops_early():
     problem, truth = rf.datasets.low_rank((30, 30), rank=5, observed=0.9, seed=4)
     fit = polish(problem, *start(problem, truth, 2, 0.1), max_iter=200)
     assert len(fit.history) < 30
-
-
-def test_refit_is_stationary_and_its_rows_are_ridge_regressions():
-    problem, _ = rf.datasets.low_rank((25, 20), rank=2, observed=0.6, noise=0.2, seed=5)
-    V = np.random.default_rng(0).standard_normal((20, 2))
-    fit = Refitter(problem).fit(V, 0.7, tol=1e-14, max_sweeps=3000)
-    assert fit.converged
-    misfit = np.einsum("ij,ij->i", fit.U[problem.rows], fit.V[problem.cols]) - problem.values
-    gradient = problem.with_values(misfit).to_sparse().T @ fit.U + 0.7 * fit.V
-    assert np.linalg.norm(gradient) < 1e-5 * np.linalg.norm(fit.V)
-    row = problem.rows == 3
-    oracle = Ridge(alpha=0.7, fit_intercept=False).fit(fit.V[problem.cols[row]], problem.values[row])
-    np.testing.assert_allclose(fit.U[3], oracle.coef_, rtol=1e-8)

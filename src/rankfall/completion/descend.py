@@ -21,6 +21,8 @@ _TYPICAL_RANK = 5
 _RISE = 1.3
 # with many cells the first, nearly ridgeless stages cost most and show little
 _FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
+# shrinkage, in units of the noise's share of the variance, at which a path through noisy data begins
+_NOISE_SHRINKAGE = 0.15
 _MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
 
@@ -77,7 +79,9 @@ class Stage:
     history: dict[str, np.ndarray]
 
 
-def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100) -> Plan:
+def plan(
+    problem: Problem, effort: float, n_chains: int, max_width: int = 100, noise: float = 0.0
+) -> Plan:
     """Settings of a descent for data with root mean square 1.
 
     With data of this scale and rank r the singular values are about ``s = sqrt(m n / r)``. A ridge
@@ -85,12 +89,14 @@ def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100) -
     minimum; the path goes from a negligible delta up to one that kills everything (the caller leaves
     earlier). The mean of the tangent kernel over the cells is about ``s^(4/3) r (1/m + 1/n)`` for
     balanced factors, and lr is its inverse. Weight decay then needs about ``r (m + n) / delta`` steps,
-    so the steps at each ridge are a multiple (`effort`) of m + n.
+    so the steps at each ridge are a multiple (`effort`) of m + n. Where the noise is known to be a share
+    `noise` of the variance, the path begins where the ridge begins to matter to it.
     """
     m, n = problem.shape
     s = np.sqrt(m * n / _TYPICAL_RANK)
     power = s ** (2 - 2 / DEPTH)
     first = _FIRST_SHRINKAGE if problem.n_observed < _MANY_CELLS else _FIRST_SHRINKAGE_LARGE
+    first = max(first, _NOISE_SHRINKAGE * noise)
     count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / first) / np.log(_RISE)))
     shrinkage = first * _RISE ** np.arange(count)
     widest = min(m, n, max_width)

@@ -7,50 +7,61 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..problem import Problem
+from .posterior import Refitter
 
 
 @dataclass(frozen=True, eq=False)
 class DataModel:
-    """``x_ij = mean + rows_i + cols_j + scale_j * (low rank)_ij``.
+    """``x_ij = mean + rows_i + scale_j * (cols_j + (low rank)_ij + noise)``.
+
+    Mean and scales are fixed before anything is fitted; the effects are estimated with the low-rank part,
+    each kind with a ridge of its own.
 
     Attributes
     ----------
-    name : str
-        "none", "mean", "columns" or "effects", with " + scaled columns" where scales differ from 1.
+    effects : str
+        "none", "mean", "columns" (and a mean) or "both" (columns, rows and a mean).
+    scaling : str
+        "all" (one scale) or "columns" (one for every column).
     mean : float
-    rows, cols : ndarray, shapes (m,), (n,)
-        Effects, shrunken towards zero (see :func:`fit_effects`).
     scale : ndarray, shape (n,)
-        Scale of every column.
-    damping : float
-        Strength of the shrinkage, in units of observed cells.
     """
 
-    name: str
+    effects: str
+    scaling: str
     mean: float
-    rows: np.ndarray
-    cols: np.ndarray
     scale: np.ndarray
-    damping: float
-
-    def effects(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """Mean and effects of some cells."""
-        return self.mean + self.rows[rows] + self.cols[cols]
-
-    def standardise(self, problem: Problem) -> Problem:
-        """The problem that is left for the low-rank part."""
-        rest = problem.values - self.effects(problem.rows, problem.cols)
-        return problem.with_values(rest / self.scale[problem.cols])
 
     @property
-    def has_effects(self) -> bool:
-        return self.name.partition(" + ")[0] != "none"
+    def row_effects(self) -> bool:
+        return self.effects == "both"
+
+    @property
+    def col_effects(self) -> bool:
+        return self.effects in ("columns", "both")
+
+    def standardise(self, problem: Problem) -> Problem:
+        """The problem that is left for effects and low-rank part."""
+        return problem.with_values((problem.values - self.mean) / self.scale[problem.cols])
+
+    def refitter(self, problem: Problem) -> Refitter:
+        """Fits this model to a problem (as given: it is standardised here)."""
+        return Refitter(
+            self.standardise(problem), self.row_effects, self.col_effects, self.typical / self.scale
+        )
+
+    @property
+    def typical(self) -> float:
+        """Root mean square of the scales: what row effects are counted in."""
+        return float(np.sqrt(np.mean(self.scale**2)))
 
 
-DAMPINGS = (0.0, 0.5, 5.0, 25.0)
+EFFECTS, SCALINGS = ("none", "mean", "columns", "both"), ("all", "columns")
 # columns have different units if their standard deviations spread more than this (upper to lower decile, columns
 # with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by about 13
 _MIXED, _ENOUGH = 30.0, 8
+# cells by which a first guess of the column means is drawn towards the mean
+_FEW = 0.5
 
 
 def column_units(problem: Problem) -> np.ndarray:
@@ -96,43 +107,49 @@ def fit_effects(
     return mean, rows, cols
 
 
-def fit_model(problem: Problem, name: str, damping: float) -> DataModel:
-    """Estimate one of the data models, by its name."""
-    base, _, scaled = name.partition(" + ")
-    m, n = problem.shape
-    mean, rows, cols = 0.0, np.zeros(m), np.zeros(n)
-    if base == "mean":
-        mean = float(problem.values.mean())
-    elif base in ("columns", "effects"):
-        mean, rows, cols = fit_effects(problem, damping, with_rows=base == "effects")
-    model = DataModel(name, mean, rows, cols, np.ones(n), damping)
-    if scaled:
-        model = DataModel(name, mean, rows, cols, _column_scales(model.standardise(problem)), damping)
-    return model
-
-
-def _column_scales(problem: Problem) -> np.ndarray:
-    """Root mean square of every column, drawn towards the overall one where there are few entries."""
-    total = float(np.mean(problem.values**2))
+def fit_model(problem: Problem, effects: str, scaling: str) -> DataModel:
+    """Mean and scales of a data model; the scale makes the root mean square of what is left about 1."""
+    mean = 0.0 if effects == "none" else float(np.average(problem.values, weights=problem.weights))
+    rest = problem.values - mean
+    if effects in ("columns", "both"):
+        counts = problem.col_counts + _FEW
+        rest = rest - (np.bincount(problem.cols, rest, problem.n_cols) / counts)[problem.cols]
+    total = float(np.mean(rest**2))
     if total == 0:
-        return np.ones(problem.n_cols)
-    squares = np.bincount(problem.cols, problem.values**2, problem.n_cols)
-    scales = np.sqrt((squares + 5 * total) / (problem.col_counts + 5))
-    return np.maximum(scales, 1e-6 * np.sqrt(total))
+        return DataModel(effects, scaling, mean, np.ones(problem.n_cols))
+    scale = np.full(problem.n_cols, np.sqrt(total))
+    if scaling == "columns":
+        # drawn towards the overall scale where there are few entries
+        squares = np.bincount(problem.cols, rest**2, problem.n_cols)
+        scale = np.sqrt((squares + 5 * total) / (problem.col_counts + 5))
+        scale = np.maximum(scale, 1e-6 * np.sqrt(total))
+    return DataModel(effects, scaling, mean, scale)
 
 
-def names(problem: Problem, mixed: bool) -> list[str]:
-    """Data models worth comparing for these data.
+def candidates(problem: Problem, mixed: bool, effects: str, scaling: str) -> list[tuple[str, str]]:
+    """(effects, scaling) worth comparing for these data, plain ones first; "auto" leaves a choice open.
 
     Row effects mean nothing where columns have different units (`mixed`). Scaled columns are tried where
     the columns' standard deviations differ.
     """
-    base = ["none", "columns"] if mixed else ["none", "mean", "columns", "effects"]
+    allowed = EFFECTS if effects == "auto" else (effects,)
+    if mixed and effects == "auto":
+        allowed = ("none", "columns")
+    scalings = ("all",) if scaling == "auto" else (scaling,)
+    if scaling == "auto" and _spreads_differ(problem):
+        scalings = SCALINGS
+    return [(name, how) for how in scalings for name in allowed if how == scaling or not _idle(name, how)]
+
+
+def _idle(effects: str, scaling: str) -> bool:
+    # with a mean taken out of all cells alike, or none, scaled columns are not tried unasked
+    return scaling == "columns" and effects in ("none", "mean")
+
+
+def _spreads_differ(problem: Problem) -> bool:
     mean, _, cols = fit_effects(problem, 0.5, with_rows=False)
     rest = problem.values - mean - cols[problem.cols]
     counts = np.maximum(problem.col_counts, 1)
     spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) / counts)
     spread = spread[(problem.col_counts > 2) & (spread > 0)]
-    if spread.size > 1 and np.quantile(spread, 0.9) > 2 * np.quantile(spread, 0.1):
-        base += [f"{name} + scaled columns" for name in base if name in ("columns", "effects")]
-    return base
+    return spread.size > 1 and bool(np.quantile(spread, 0.9) > 2 * np.quantile(spread, 0.1))

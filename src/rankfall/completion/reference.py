@@ -35,16 +35,74 @@ def schur_complement(
     return damping * np.eye(n * r) + J_cols.T @ J_cols - cross.T @ H_big @ cross
 
 
-def ridge_rows(
-    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, V: np.ndarray, ridge: float, out: np.ndarray
+def second_moments(mean: np.ndarray, cov: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """``mean_j mean_j^T + cov_j``, packed; `cov` is packed and holds the `free` coordinates only."""
+    K = mean.shape[1]
+    out = []
+    for row, packed in zip(mean, cov, strict=True):
+        full = np.outer(row, row)
+        full[np.ix_(free, free)] += unpack(packed, free.size)
+        out.append(full[np.tril_indices(K)])
+    return np.array(out)
+
+
+def unpack(packed: np.ndarray, size: int) -> np.ndarray:
+    """Symmetric matrix from its lower triangle, row by row."""
+    full = np.zeros((size, size))
+    full[np.tril_indices(size)] = packed
+    return full + np.tril(full, -1).T
+
+
+def fold_lines(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    mean: np.ndarray,
+    second: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    prior: np.ndarray,
+    noise: float,
+    shrinkage: float,
+    n_rounds: int,
+    out: np.ndarray,
+    cov: np.ndarray,
+    line: np.ndarray,
 ) -> None:
-    """``u_i = (sum_j v_j v_j^T + ridge I)^-1 sum_j x_ij v_j`` for every row i, into `out` (m, r)."""
+    """Posterior of every line's factors, into `out`, `cov` and `line` (see the compiled one)."""
+    K = mean.shape[1]
     for i, (a, b) in enumerate(pairwise(indptr)):
-        G = V[indices[a:b]]
-        out[i] = np.linalg.solve(G.T @ G + ridge * np.eye(V.shape[1]), G.T @ values[a:b])
+        j, w, x = indices[a:b], weights[a:b], values[a:b]
+        M = sum((w[k] * unpack(second[j[k]], K) for k in range(b - a)), np.zeros((K, K)))
+        y = (w * x) @ mean[j]
+        for _ in range(n_rounds):
+            s = noise * line[i, 0]
+            rhs = y[free] - (M[free, fixed] * out[i, fixed] if fixed >= 0 else 0.0)
+            S = np.linalg.inv(M[np.ix_(free, free)] / s + np.diag(prior))
+            out[i, free] = S @ rhs / s
+            u = out[i]
+            misfit = w @ x**2 - 2 * u @ y + u @ M @ u + np.sum(S * M[np.ix_(free, free)])
+            line[i, 1] = max(misfit, 0.0)
+            if np.isfinite(shrinkage):
+                line[i, 0] = (line[i, 1] / noise + shrinkage) / (b - a + shrinkage)
+        cov[i] = S[np.tril_indices(free.size)]
 
 
-def fitted_cells(indptr: np.ndarray, indices: np.ndarray, U: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """``u_i . v_j`` at every cell, shape (N,)."""
-    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-    return np.einsum("ij,ij->i", U[rows], V[indices])
+def cell_variances(
+    rows: np.ndarray,
+    cols: np.ndarray,
+    left: np.ndarray,
+    left_second: np.ndarray,
+    right: np.ndarray,
+    right_second: np.ndarray,
+) -> np.ndarray:
+    """``tr(E[u u^T] E[v v^T]) - (u . v)^2`` at some cells."""
+    K = left.shape[1]
+    pairs = zip(rows, cols, strict=True)
+    return np.array(
+        [
+            np.sum(unpack(left_second[i], K) * unpack(right_second[j], K)) - (left[i] @ right[j]) ** 2
+            for i, j in pairs
+        ]
+    )

@@ -4,46 +4,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..errors import InputError, Outcome
 from ..problem import Problem
+from .factoring import thin_svd
+from .fold import PLAIN_DAMPING, fold_in_columns, fold_in_rows
+from .model import FittedModel
+from .scales import clip, inverse, scaled
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..geometry import Identifiability
 
-_CHUNK = 1_000_000
-# shrinkage of the line effects that fill cells which the model leaves open
-_PLAIN_DAMPING = 1.0
-
 
 @dataclass(frozen=True, eq=False)
 class Completion:
     """A completed matrix, ``x_ij = mean + rows_i + cols_j + (U diag(s) Vt)_ij``.
 
+    With ``scale="log"`` (or "log1p") the left side is the logarithm; everything that is called a value,
+    prediction or interval below is in the data's own units all the same.
+
     Attributes
     ----------
     problem : Problem
-        The observed cells.
-    rank : int
-        Number of factors delivered, without row and column effects.
+        The observed cells, as given.
     outcome : Outcome
         How the run ended; ``outcome.advice`` is a sentence for the user.
     warnings : tuple of str
         One sentence each.
-    factors : tuple of ndarray
-        U (m, rank), s (rank,), Vt (rank, n): orthonormal frames and singular values of the low-rank part.
-    effects : dict or None
-        "mean", "rows" (m,), "cols" (n,) that are added to it; None when there are none.
+    model : FittedModel
+        Factors with their uncertainty, noise and calibration; what everything else is computed from.
     path : DataFrame
         One row per rank visited, by rank: rank, oversampling, ridge (of the SGD stage), sgd_train and
         sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or
-        polish), refit_ridge, steps, chosen. Errors are in the units of the data; validation errors are
-        NaN when no cell was held out (exact data).
+        polish), refit_ridge (geometric mean over the factors), steps, chosen. Errors are on the scale of
+        the fit; validation errors are NaN when no cell was held out (exact data).
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),
         train_rmse, validation_rmse.
@@ -53,28 +54,28 @@ class Completion:
         Wall-clock time of the run.
     versions : dict
         Versions of rankfall and of what it stands on.
-    fold : dict
-        What predictions are made from: "scores" (m, rank) and "loadings" (n, rank), whose product is the
-        low-rank part (as precise in small columns as in large ones, which one SVD is not); for
-        :meth:`transform`, "ridge" and "weights" (n,) of the row regressions (the weights multiply the
-        cells, not their squares), "damping" of the row effect and "row_effects", 1 if there are any;
-        "units" (n,), what the errors of each column are counted in.
+    units : ndarray, shape (n,)
+        What the errors of each column are counted in; 1 unless columns have very different units.
+    scale : {"linear", "log", "log1p"}
+        The scale of the fit.
+    bounds : (float, float) or None
+        Predictions and intervals are kept within.
     certificate : None
         Why the rank is believed to stay; not computed by this version.
     """
 
     problem: Problem
-    rank: int
     outcome: Outcome
     warnings: tuple[str, ...]
-    factors: tuple[np.ndarray, np.ndarray, np.ndarray]
-    effects: dict[str, np.ndarray] | None
+    model: FittedModel
     path: pd.DataFrame
     history: dict[str, np.ndarray]
     settings: dict[str, object]
     seconds: float
     versions: dict[str, str]
-    fold: dict[str, np.ndarray]
+    units: np.ndarray
+    scale: Literal["linear", "log", "log1p"] = "linear"
+    bounds: tuple[float, float] | None = None
     fill: Literal["effects"] | None = None
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
@@ -85,6 +86,21 @@ class Completion:
     @property
     def shape(self) -> tuple[int, int]:
         return self.problem.shape
+
+    @property
+    def rank(self) -> int:
+        """Number of factors delivered, without row and column effects."""
+        return self.model.rank
+
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """U (m, rank), s (rank,), Vt (rank, n): frames and singular values of the low-rank part."""
+        return thin_svd(*self.model.scores())
+
+    @cached_property
+    def effects(self) -> dict[str, np.ndarray] | None:
+        """ "mean", "rows" (m,), "cols" (n,) that are added to the low-rank part; None if there are none."""
+        return self.model.effects()
 
     @cached_property
     def identifiability(self) -> Identifiability:
@@ -98,15 +114,20 @@ class Completion:
     @property
     def mixed_units(self) -> bool:
         """Whether the columns have different units; errors are then in columns' standard deviations."""
-        return bool(np.any(self.fold["units"] != 1))
+        return bool(np.any(self.units != 1))
+
+    @cached_property
+    def _fitted_problem(self) -> Problem:
+        """The observed cells on the scale of the fit."""
+        return scaled(self.problem, self.scale)
 
     @property
     def train_rmse(self) -> float:
-        """Root mean square misfit at the observed cells, in the units of the data (but see `mixed_units`)."""
-        misfit = self._model(self.problem.rows, self.problem.cols) - self.problem.values
-        misfit = misfit / self.fold["units"][self.problem.cols]
+        """Root mean square misfit at the observed cells, on the scale of the fit (but see `mixed_units`)."""
+        problem = self._fitted_problem
+        misfit = (self.model.at(problem.rows, problem.cols) - problem.values) / self.units[problem.cols]
         largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
-        return float(np.sqrt(np.mean((misfit / largest) ** 2)) * largest)
+        return float(np.sqrt(np.average((misfit / largest) ** 2, weights=problem.weights)) * largest)
 
     @property
     def validation_rmse(self) -> float:
@@ -116,28 +137,35 @@ class Completion:
 
     # -- values ----------------------------------------------------------------------------------
 
-    def _model(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """The fitted model at some cells, whether they are determined or not."""
-        left, right = self.fold["scores"], self.fold["loadings"]
-        out = np.empty(rows.size)
-        for a in range(0, rows.size, _CHUNK):
-            part = slice(a, a + _CHUNK)
-            out[part] = np.einsum("ij,ij->i", left[rows[part]], right[cols[part]])
-        if self.effects is not None:
-            out += self.effects["mean"] + self.effects["rows"][rows] + self.effects["cols"][cols]
-        return out
-
-    def _effects(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """What stands in for a cell that the data do not determine: line effects, or lines' means."""
-        effects = self.effects if self.effects is not None else self._plain_effects
-        return effects["mean"] + effects["rows"][rows] + effects["cols"][cols]
+    def _delivered(self, fitted: np.ndarray) -> np.ndarray:
+        """From the scale of the fit to the data's units, within the bounds."""
+        return clip(inverse(fitted, self.scale), self.bounds)
 
     @cached_property
-    def _plain_effects(self) -> dict[str, np.ndarray]:
+    def plain_effects(self) -> dict[str, np.ndarray]:
+        """What stands in for cells that the data do not determine: damped effects of the lines."""
         from .models import fit_effects
 
-        mean, rows, cols = fit_effects(self.problem, _PLAIN_DAMPING, with_rows=True)
+        mean, rows, cols = fit_effects(self._fitted_problem, PLAIN_DAMPING, with_rows=True)
         return {"mean": np.asarray(mean), "rows": rows, "cols": cols}
+
+    def _lost(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Cells that the observed ones do not determine."""
+        row_labels, col_labels = self.problem.components
+        return (row_labels[rows] != col_labels[cols]) | (row_labels[rows] < 0)
+
+    def _positions(self, rows: object, cols: object) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
+        """Shape, and the flat positions."""
+        try:
+            rows, cols = np.broadcast_arrays(np.asarray(rows), np.asarray(cols))
+        except ValueError as error:
+            raise InputError(f"rows and cols do not go together ({error}).") from error
+        if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
+            raise InputError("Positions must be whole numbers.")
+        m, n = self.shape
+        if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
+            raise InputError(f"A position lies outside the {m} x {n} matrix (positions count from zero).")
+        return rows.shape, rows.ravel(), cols.ravel()
 
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """The model's value at some cells, observed or not.
@@ -159,22 +187,76 @@ class Completion:
         InputError
             If a position lies outside the matrix.
         """
-        try:
-            rows, cols = np.broadcast_arrays(np.asarray(rows), np.asarray(cols))
-        except ValueError as error:
-            raise InputError(f"rows and cols do not go together ({error}).") from error
-        if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
-            raise InputError("Positions must be whole numbers.")
-        m, n = self.shape
-        if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
-            raise InputError(f"A position lies outside the {m} x {n} matrix (positions count from zero).")
-        shape, rows, cols = rows.shape, rows.ravel(), cols.ravel()
-        out = self._model(rows, cols)
-        row_labels, col_labels = self.problem.components
-        lost = (row_labels[rows] != col_labels[cols]) | (row_labels[rows] < 0)
+        shape, rows, cols = self._positions(rows, cols)
+        out = self.model.at(rows, cols)
+        lost = self._lost(rows, cols)
         if np.any(lost):
-            out[lost] = self._effects(rows[lost], cols[lost]) if self.fill == "effects" else np.nan
-        return out.reshape(shape)
+            out[lost] = np.nan
+            if self.fill == "effects":
+                plain = self.plain_effects
+                out[lost] = plain["mean"] + plain["rows"][rows[lost]] + plain["cols"][cols[lost]]
+        return self._delivered(out).reshape(shape)
+
+    def interval(
+        self, rows: np.ndarray, cols: np.ndarray, coverage: float = 0.9
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Intervals that cover a share of missing cells, by split-conformal prediction.
+
+        ``prediction -+ q spread_ij``: the local scale ``spread_ij`` is the standard deviation that the noise
+        of row and column and the uncertainty of the factors give together, and q the
+        ``ceil((n + 1) coverage)``-th smallest of the n ratios |error| / spread at cells that were held out
+        when they were computed. Over cells like the held-out ones the coverage is at least `coverage`
+        whatever the errors are distributed like, up to what fitting once more on all cells changes.
+
+        Parameters
+        ----------
+        rows, cols : array_like of int, broadcast against each other
+            Positions, counted from zero.
+        coverage : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        lower, upper : ndarray
+            In the units of the data and within the bounds; NaN where :meth:`predict` is NaN. Infinite (or
+            the bounds) where nothing is known: too few cells were held out for this coverage, a cell filled
+            with effects because the data do not determine it, or a cell that an exact fit leaves free. The
+            interval of an exact fit is the largest misfit wide, which is rounding.
+
+        Raises
+        ------
+        InputError
+            If a position lies outside the matrix, or `coverage` not between 0 and 1.
+
+        References
+        ----------
+        J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, "Distribution-free predictive
+        inference for regression", JASA 113 (2018), sections 2.2 and 5.2.
+        """
+        if not (isinstance(coverage, Real) and 0 < coverage < 1):
+            raise InputError(f"coverage must lie between 0 and 1, not {coverage!r}.")
+        shape, rows, cols = self._positions(rows, cols)
+        center, lost = self.model.at(rows, cols), self._lost(rows, cols)
+        half = self._half_width(rows, cols, float(coverage))
+        half[lost] = np.inf if self.fill == "effects" else np.nan
+        with np.errstate(invalid="ignore"):
+            lower, upper = self._delivered(center - half), self._delivered(center + half)
+        return lower.reshape(shape), upper.reshape(shape)
+
+    def _half_width(self, rows: np.ndarray, cols: np.ndarray, coverage: float) -> np.ndarray:
+        if self.model.exact:
+            problem = self._fitted_problem
+            misfit = np.abs(self.model.at(problem.rows, problem.cols) - problem.values)
+            half = np.full(rows.size, misfit.max(initial=0.0))
+            local = self.identifiability.local if self.rank else None
+            if local is not None and not local.unique:
+                half[local.free[rows, cols]] = np.inf
+            return half
+        scores = self.model.calibration
+        place = ceil((scores.size + 1) * coverage)
+        if place > scores.size:
+            return np.full(rows.size, np.inf)
+        return scores[place - 1] * self.model.spread(rows, cols)
 
     def to_dense(self, observed: Literal["given", "fitted"] = "given") -> np.ndarray:
         """The completed matrix, shape (m, n).
@@ -186,13 +268,15 @@ class Completion:
         """
         if observed not in ("given", "fitted"):
             raise InputError(f'observed must be "given" or "fitted", not {observed!r}.')
-        out = self.fold["scores"] @ self.fold["loadings"].T
-        if self.effects is not None:
-            out += self.effects["mean"] + self.effects["rows"][:, None] + self.effects["cols"]
+        out = self.model.dense()
         lost = ~self.problem.determined()
         if np.any(lost):
-            rows, cols = np.nonzero(lost)
-            out[lost] = self._effects(rows, cols) if self.fill == "effects" else np.nan
+            out[lost] = np.nan
+            if self.fill == "effects":
+                rows, cols = np.nonzero(lost)
+                plain = self.plain_effects
+                out[lost] = plain["mean"] + plain["rows"][rows] + plain["cols"][cols]
+        out = self._delivered(out)
         if observed == "given":
             out[self.problem.rows, self.problem.cols] = self.problem.values
         return out
@@ -200,11 +284,12 @@ class Completion:
     def transform(self, new_rows: object) -> np.ndarray:
         """Complete rows that were not there before, each by itself.
 
-        The row effect is the damped mean of what is left by the column effects; the row's factors are
-        the ridge regression of the rest on the column factors, with the ridge of the fit. A row without
-        entries gets mean and column effects only (NaN where there are none). Cells that the row's entries
-        do not determine (columns without entries, or in components that the row does not meet) are NaN, or
-        line effects if the completion was made with ``fill="effects"``.
+        A row's factors and effect are the ridge regression of its entries on the column factors, with the
+        ridges of the fit (each column counting for what is known of it); the rows of the fit are such
+        regressions too, so rows that were fitted are completed as they were then. A row without entries
+        gets mean and column effects only, and a warning. Cells that the row's entries do not determine
+        (columns without entries, or in components that the row does not meet) are NaN, or line effects if
+        the completion was made with ``fill="effects"``.
 
         Parameters
         ----------
@@ -215,52 +300,43 @@ class Completion:
         -------
         ndarray, shape (k, n)
             Observed cells as they were given.
+
+        Raises
+        ------
+        InputError
+            If the shape does not fit, or a cell is infinite, not a number, or has no logarithm.
+
+        Warns
+        -----
+        UserWarning
+            If a row has no entry.
         """
-        n = self.shape[1]
-        if self.col_names is not None and hasattr(new_rows, "columns"):
-            names = tuple(map(str, new_rows.columns))  # type: ignore[attr-defined]
-            if names != self.col_names:
-                raise InputError(
-                    "The columns of the new rows must have the completed table's names and order."
-                )
-        out, given = _rows_like(new_rows, n)
-        for k in range(out.shape[0]):
-            known = given[k]
-            fitted = self._fold_row(out[k, known], known)
-            out[k, ~known] = fitted[~known]
-        return out
+        return fold_in_rows(self, new_rows)
 
-    def _fold_row(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
-        labels = self.problem.components[1]
-        lost = (labels < 0) | ~np.isin(labels, labels[known])
-        if self.effects is None:
-            base = np.zeros(known.size)
-        else:
-            base = self._row_base(self.effects, values, known)
-            if not values.size:
-                lost = labels < 0
-        out = base
-        if self.rank and values.size:
-            loadings, weights = self.fold["loadings"], self.fold["weights"][known]
-            target = (values - base[known]) * weights
-            out = base + loadings @ _ridge(
-                loadings[known] * weights[:, None], target, float(self.fold["ridge"])
-            )
-        if self.fill == "effects":
-            stand_in = (
-                base if self.effects is not None else self._row_base(self._plain_effects, values, known)
-            )
-            return np.where(lost, stand_in, out)
-        return np.where(lost, np.nan, out)
+    def fold_columns(self, new_columns: object) -> np.ndarray:
+        """Complete columns that were not there before, each by itself: the counterpart of :meth:`transform`.
 
-    def _row_base(self, effects: dict[str, np.ndarray], values: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Mean, column effects and, where the model has them, the effect of a new row."""
-        base = effects["mean"] + effects["cols"]
-        own = effects is self.effects
-        if not values.size or (own and not self.fold["row_effects"]):
-            return base
-        damping = float(self.fold["damping"]) if own else _PLAIN_DAMPING
-        return base + np.sum(values - base[known]) / (values.size + damping)
+        Parameters
+        ----------
+        new_columns : array, data frame, or scipy.sparse of shape (m, k)
+            NaN (or not stored) = missing.
+
+        Returns
+        -------
+        ndarray, shape (m, k)
+            Observed cells as they were given.
+
+        Raises
+        ------
+        InputError
+            As :meth:`transform`.
+
+        Warns
+        -----
+        UserWarning
+            If a column has no entry.
+        """
+        return fold_in_columns(self, new_columns)
 
     # -- words and files ---------------------------------------------------------------------------
 
@@ -273,6 +349,7 @@ class Completion:
             f"RMSE at the observed cells {self.train_rmse:.4g}"
             + ("" if np.isnan(self.validation_rmse) else f", at held-out cells {self.validation_rmse:.4g}")
             + (" (in columns' standard deviations)" if self.mixed_units else "")
+            + ("" if self.scale == "linear" else " (of the logarithms)")
             + f"; {self.seconds:.1f} s.",
         ]
         lines += [f"Warning: {text}" for text in self.warnings]
@@ -287,38 +364,3 @@ class Completion:
         from .storage import save
 
         save(self, path)
-
-
-def _rows_like(new_rows: object, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """New rows as a dense array and the mask of their given cells."""
-    if hasattr(new_rows, "tocoo"):
-        coo = new_rows.tocoo()  # type: ignore[attr-defined]
-        out = np.full(coo.shape, np.nan)
-        out[coo.row, coo.col] = coo.data
-    else:
-        try:
-            if np.ma.isMaskedArray(new_rows):
-                new_rows = np.ma.filled(np.ma.asarray(new_rows).astype(float), np.nan)
-            elif hasattr(new_rows, "iloc"):  # pandas has missing values of its own kinds
-                new_rows = new_rows.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[attr-defined]
-            if np.iscomplexobj(new_rows):  # type: ignore[arg-type]
-                raise TypeError("complex cells")
-            out = np.array(new_rows, dtype=np.float64, ndmin=2)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"The new rows hold something that is not a number ({error}).") from error
-    if out.ndim != 2 or out.shape[-1] != n:
-        raise InputError(f"New rows must have {n} columns, not shape {out.shape}.")
-    if np.any(np.isinf(out)):
-        raise InputError("The new rows hold an infinite cell.")
-    return out, ~np.isnan(out)
-
-
-def _ridge(loadings: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
-    """Ridge regression by the singular value decomposition; the least-norm solution at ridge 0."""
-    u, s, vt = np.linalg.svd(loadings, full_matrices=False)
-    if ridge > 0:
-        shrink = s / (s**2 + ridge)
-    else:
-        kept = s > 1e-10 * s.max(initial=0.0)
-        shrink = np.where(kept, 1 / np.where(kept, s, 1.0), 0.0)
-    return vt.T @ (shrink * (u.T @ target))

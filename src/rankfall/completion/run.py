@@ -12,8 +12,12 @@ import numpy as np
 from ..errors import InputError, Outcome
 from ..problem import Problem
 from . import assemble, choose, exact
+from .choose import Wishes
+from .models import EFFECTS, SCALINGS
 from .result import Completion
+from .scales import read_bounds, scaled
 from .session import OutOfTime, Progress, Session
+from .walk import walk
 
 
 def complete(
@@ -25,6 +29,13 @@ def complete(
     n_jobs: int | None = None,
     fill: Literal["effects"] | None = None,
     callback: Callable[[Progress], None] | None = None,
+    weights: object = None,
+    scale: Literal["linear", "log", "log1p"] = "linear",
+    bounds: Literal["observed"] | tuple[float | None, float | None] | None = None,
+    effects: Literal["auto", "none", "mean", "columns", "both"] = "auto",
+    scaling: Literal["auto", "all", "columns"] = "auto",
+    rule: Literal["one-se", "min"] = "one-se",
+    folds: int | None = None,
 ) -> Completion:
     """Complete a matrix from some of its entries without being told its rank.
 
@@ -33,9 +44,11 @@ def complete(
     network (depth 3) fall through the ranks as the ridge rises; wherever a spectrum shows a gap, what
     lies above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank
     is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model
-    (mean, row and column effects, column scales) is chosen on them, chains fall again, every rank met is
-    refitted with a ridge of its own, and the smallest rank whose held-out error is within one standard
-    error of the smallest is estimated once more on all cells.
+    (mean, row and column effects, column scales, noise alike or not in all lines) is chosen on them, chains
+    fall again, and every rank met is refitted from the chain's directions by variational inference: each
+    factor gets a ridge of its own from the data. The smallest rank whose held-out error is within one
+    standard error of the smallest is fitted once more on all cells; several such fits are averaged where
+    that lowers the held-out error and costs little.
 
     Parameters
     ----------
@@ -44,8 +57,8 @@ def complete(
     seed : int
         The same seed gives the same result.
     max_rank : int, optional
-        Largest rank considered. The networks are at most 100 wide, so ranks above 100 are never delivered
-        (exact ones above 80 are not looked for).
+        Largest rank considered. The networks are at most 100 wide, so exact fits of rank above 80 are not
+        looked for; larger ranks of noisy data are, from refits.
     max_time : float, optional
         Seconds after which the best completion so far is returned (outcome "time limit"). At most half
         of it goes to the exact question. The search stops between two pieces of work and then fits what
@@ -56,6 +69,26 @@ def complete(
         What to put in cells that the data do not determine: NaN, or row and column effects.
     callback : callable, optional
         Called now and then with a :class:`Progress`.
+    weights : array, data frame or scipy.sparse, optional
+        How much each observed cell counts, in proportion to the inverse of its noise variance: of the
+        shape of `X`, or one number per entry of a Problem. Cells of weight 0 are treated as missing. The
+        chains of SGD do not use them; refits, choice and errors do.
+    scale : {"linear", "log", "log1p"}
+        Scale on which everything is fitted: "log" for positive, "log1p" for non-negative skewed data.
+        Results come back in the data's own units, errors on the scale of the fit.
+    bounds : "observed", (low, high) or None
+        Range in which predictions and intervals are kept: that of the observed cells, or two numbers of
+        which either may be None.
+    effects : {"auto", "none", "mean", "columns", "both"}
+        What is fitted beside the low-rank part: nothing, a mean, column effects, or row and column effects;
+        "auto" takes what predicts held-out cells best.
+    scaling : {"auto", "all", "columns"}
+        One scale for all cells, or one for every column.
+    rule : {"one-se", "min"}
+        Take the smallest rank within one standard error of the best held-out error, or the best.
+    folds : int, optional
+        Hold out every cell once, in this many folds, instead of a tenth of them: as many times the work,
+        steadier choices and intervals for small tables.
 
     Returns
     -------
@@ -76,12 +109,17 @@ def complete(
     Z. Wang and A. Jacot, "Implicit bias of SGD in L2-regularized linear DNNs: One-way jumps from high to
     low rank", ICLR 2024.
     """
-    problem = Problem.coerce(X)
-    _check_arguments(seed, max_rank, n_jobs, fill)
+    given = Problem.coerce(X)
+    wishes = Wishes(max_rank, effects, scaling, rule, folds)
+    _check_arguments(seed, n_jobs, fill, wishes)
+    if weights is not None:
+        given = given.with_weights(weights)
+    problem = scaled(given, scale)
+    delivery = assemble.Delivery(given, fill, _names(X), scale, read_bounds(bounds, given.values))
     session = Session(max_time, callback)
-    draft = assemble.Draft(problem, int(seed), fill, _names(X), max_rank=max_rank)
+    draft = assemble.Draft(problem, int(seed), wishes, delivery)
     with _threads(n_jobs):
-        outcome = _search(problem, draft, max_rank, int(seed), session)
+        outcome = _search(problem, draft, session)
         try:
             return assemble.deliver(draft, outcome, session, _versions())
         except KeyboardInterrupt:
@@ -89,24 +127,23 @@ def complete(
             return assemble.deliver(draft, Outcome.INTERRUPTED, session, _versions())
 
 
-def _search(
-    problem: Problem, draft: assemble.Draft, max_rank: int | None, seed: int, session: Session
-) -> Outcome:
+def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcome:
     """Fill the draft; how it ended."""
+    wishes, seed = draft.wishes, draft.seed
     try:
         if not np.any(problem.values):
             return Outcome.EXACT
-        scaled = draft.standardise()
+        standardised = draft.standardise()
         session.unit = draft.unit
         with session.share(0.5):
-            exact.search(scaled, max_rank, seed, session, draft.evidence)
+            exact.search(standardised, wishes.max_rank, seed, session, draft.evidence)
             draft.searched = True
         if draft.evidence.found is not None:
             return Outcome.EXACT
-        draft.choice = choose.start(scaled, seed, session, draft.mixed)
+        draft.choice = choose.start(standardised, seed, session, wishes, draft.mixed)
         if draft.choice is None:
             return Outcome.EFFECTS_ONLY if draft.searched else Outcome.TIME_LIMIT
-        choose.walk(draft.choice, max_rank, seed, session)
+        walk(draft.choice, seed, session)
         if not draft.searched:
             return Outcome.TIME_LIMIT
         if draft.choice.chosen().rank == 0:
@@ -119,15 +156,28 @@ def _search(
         return Outcome.INTERRUPTED
 
 
-def _check_arguments(seed: int, max_rank: int | None, n_jobs: int | None, fill: str | None) -> None:
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
+def _check_arguments(seed: int, n_jobs: int | None, fill: str | None, wishes: Wishes) -> None:
+    if not _whole(seed) or seed < 0:
         raise InputError(f"seed must be a whole number, 0 or more, not {seed!r}.")
-    if max_rank is not None and (not isinstance(max_rank, (int, np.integer)) or max_rank < 0):
-        raise InputError(f"max_rank must be a whole number, 0 or more, not {max_rank!r}.")
-    if n_jobs is not None and (not isinstance(n_jobs, (int, np.integer)) or n_jobs < 1):
+    if wishes.max_rank is not None and (not _whole(wishes.max_rank) or wishes.max_rank < 0):
+        raise InputError(f"max_rank must be a whole number, 0 or more, not {wishes.max_rank!r}.")
+    if n_jobs is not None and (not _whole(n_jobs) or n_jobs < 1):
         raise InputError(f"n_jobs must be a positive whole number, not {n_jobs!r}.")
     if fill not in (None, "effects"):
         raise InputError(f'fill must be None or "effects", not {fill!r}.')
+    for name, value, allowed in (
+        ("effects", wishes.effects, ("auto", *EFFECTS)),
+        ("scaling", wishes.scaling, ("auto", *SCALINGS)),
+        ("rule", wishes.rule, tuple(assemble.RULES)),
+    ):
+        if value not in allowed:
+            raise InputError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+    if wishes.folds is not None and (not _whole(wishes.folds) or wishes.folds < 2):
+        raise InputError(f"folds must be None or a whole number, 2 or more, not {wishes.folds!r}.")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:

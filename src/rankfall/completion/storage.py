@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import InputError, Outcome
 from ..files import load_archive, save_archive
 from ..problem import Problem
+from .model import FittedModel
+from .posterior import Posterior, Side, compressed, folded
 from .result import Completion
+from .scales import scaled
 
 KIND = "completion"
 
 
 def save(result: Completion, path: object) -> None:
     """Write a completion to one .npz archive (arrays and JSON, no pickle), whole or not at all."""
-    U, s, Vt = result.factors
     arrays = {
         "rows": result.problem.rows,
         "cols": result.problem.cols,
         "values": result.problem.values,
-        "U": U,
-        "s": s,
-        "Vt": Vt,
+        "units": result.units,
     }
     arrays |= {f"path_{name}": result.path[name].to_numpy() for name in result.path.columns}
     arrays |= {f"history_{name}": value for name, value in result.history.items()}
-    arrays |= {f"fold_{name}": np.asarray(value) for name, value in result.fold.items()}
-    if result.effects is not None:
-        arrays |= {f"effects_{name}": np.asarray(value) for name, value in result.effects.items()}
+    arrays |= {f"model_{name}": value for name, value in _arrays(result.model).items()}
+    if result.problem.weights is not None:
+        arrays["weights"] = result.problem.weights
     meta = {
         "shape": list(result.shape),
-        "rank": result.rank,
+        "scale": result.scale,
+        "bounds": result.bounds,
         "outcome": result.outcome.value,
         "warnings": list(result.warnings),
         "settings": result.settings,
@@ -59,24 +62,78 @@ def load(path: object) -> Completion:
         return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}
 
     try:
+        problem = Problem.from_triplets(
+            arrays["rows"], arrays["cols"], arrays["values"], tuple(meta["shape"])
+        )
+        if "weights" in arrays:
+            problem = replace(problem, weights=arrays["weights"])
         return Completion(
-            problem=Problem.from_triplets(
-                arrays["rows"], arrays["cols"], arrays["values"], tuple(meta["shape"])
-            ),
-            rank=int(meta["rank"]),
+            problem=problem,
             outcome=Outcome(meta["outcome"]),
             warnings=tuple(meta["warnings"]),
-            factors=(arrays["U"], arrays["s"], arrays["Vt"]),
-            effects=group("effects_") or None,
+            model=_model(group("model_"), scaled(problem, meta["scale"])),
             path=pd.DataFrame(group("path_")),
             history=group("history_"),
             settings=meta["settings"],
             seconds=float(meta["seconds"]),
             versions=meta["versions"],
-            fold=group("fold_"),
+            units=arrays["units"],
+            scale=meta["scale"],
+            bounds=None if meta["bounds"] is None else tuple(meta["bounds"]),
             fill=meta["fill"],
             row_names=None if meta["row_names"] is None else tuple(meta["row_names"]),
             col_names=None if meta["col_names"] is None else tuple(meta["col_names"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a complete rankfall result ({error}).") from error
+
+
+_SIDE = ("mean", "free", "fixed", "prior", "line")
+
+
+def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
+    """The model as arrays; the covariances of the rows, the largest of all, are computed again on loading."""
+    posterior = model.posterior
+    out = {
+        f"{name}_{part}": np.asarray(getattr(side, part))
+        for name, side in (("rows", posterior.rows), ("cols", posterior.cols))
+        for part in _SIDE
+    }
+    return out | {
+        "cols_cov": posterior.cols.cov,
+        "rank": np.asarray(posterior.rank),
+        "noise": np.asarray(posterior.noise),
+        "by_line": np.asarray(posterior.by_line),
+        "converged": np.asarray(posterior.converged),
+        "center": model.center,
+        "scale": model.scale,
+        "row_share": model.row_share,
+        "col_share": model.col_share,
+        "calibration": model.calibration,
+    }
+
+
+def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
+    """Back from :func:`_arrays`; `problem` is on the scale of the fit."""
+
+    def side(name: str, cov: np.ndarray) -> Side:
+        mean, free, fixed, prior, line = (arrays[f"{name}_{part}"] for part in _SIDE)
+        return Side(mean, cov, free, int(fixed), prior, line)
+
+    free = arrays["rows_free"].size
+    rows = side("rows", np.zeros((problem.n_rows, free * (free + 1) // 2)))
+    posterior = Posterior(
+        int(arrays["rank"]),
+        rows,
+        side("cols", arrays["cols_cov"]),
+        float(arrays["noise"]),
+        bool(arrays["by_line"]),
+        bool(arrays["converged"]),
+    )
+    names = ("center", "scale", "row_share", "col_share", "calibration")
+    model = FittedModel(posterior, *(arrays[name] for name in names))
+    if model.exact:
+        return model
+    rest = (problem.values - model.center[problem.cols]) / model.scale[problem.cols]
+    again = folded(compressed(problem.with_values(rest)), posterior.cols, rows, posterior)
+    return replace(model, posterior=replace(posterior, rows=replace(rows, cov=again.cov)))

@@ -1,0 +1,66 @@
+"""Several fits of one rank averaged, and the average factored again to that rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .factoring import thin_svd
+from .posterior import Posterior, Refitter
+
+# rounds between the priors of the rows and the rows
+_ROUNDS = 4
+# directions of a member below this share of its largest are dead, and tell nothing of another's
+_DEAD = 0.05
+
+
+def combine(refitter: Refitter, members: Sequence[Posterior]) -> Posterior:
+    """The mean of the members' matrices, cut to their rank, as one posterior with rows folded in.
+
+    The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|`` and cut to the rank. Each member's
+    column factors are mapped on V by least squares; the covariances of the columns are the members', mapped
+    likewise. Priors of the rows are those of largest evidence for these columns.
+    """
+    first = members[0]
+    V, s = _mean_columns(members, first.rank)
+    mean = np.mean([member.cols.mean for member in members], axis=0)
+    mean[:, : first.rank] = V
+    cov = np.mean([_mapped(member, V) for member in members], axis=0)
+    line = np.mean([member.cols.line for member in members], axis=0)
+    prior = np.mean([member.cols.prior for member in members], axis=0)
+    noise = float(np.mean([member.noise for member in members]))
+    ridges = np.mean([member.rows.prior for member in members], axis=0)
+    ridges[: first.rank] = first.rows.mean.shape[0] / np.maximum(s, 1e-12 * s[0])
+    out = replace(
+        first,
+        cols=replace(first.cols, mean=mean, cov=cov, line=line, prior=prior),
+        rows=replace(first.rows, prior=ridges),
+        noise=noise,
+        converged=all(member.converged for member in members),
+    )
+    for _ in range(_ROUNDS):
+        out = refitter.refresh_rows(out)
+    return refitter.fold_rows(out)
+
+
+def _mean_columns(members: Sequence[Posterior], rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Column factors of the mean of the members' low-rank parts, cut to the rank, and its singular values."""
+    U = np.hstack([member.frames()[0] for member in members]) / len(members)
+    V = np.hstack([member.frames()[1] for member in members])
+    _, s, Vt = thin_svd(U, V)
+    return Vt[:rank].T * np.sqrt(s[:rank]), s[:rank]
+
+
+def _mapped(member: Posterior, V: np.ndarray) -> np.ndarray:
+    """Packed covariances of a member's columns in the coordinates of V."""
+    side, rank = member.cols, member.rank
+    F = side.free.size
+    to = np.eye(F)
+    to[:rank, :rank] = np.linalg.lstsq(side.mean[:, :rank], V, rcond=_DEAD)[0]
+    lower = np.tril_indices(F)
+    full = np.zeros((side.mean.shape[0], F, F))
+    full[:, lower[0], lower[1]] = side.cov
+    full[:, lower[1], lower[0]] = side.cov
+    return (to.T @ full @ to)[:, lower[0], lower[1]]

@@ -1,0 +1,13 @@
+"""From a product of factors to its singular value decomposition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thin singular value decomposition of ``U V^T`` through two QR decompositions."""
+    Ql, Rl = np.linalg.qr(U)
+    Qr, Rr = np.linalg.qr(V)
+    a, s, bt = np.linalg.svd(Rl @ Rr.T, full_matrices=False)
+    return Ql @ a, s, bt @ Qr.T

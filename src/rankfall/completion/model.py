@@ -1,0 +1,147 @@
+"""The fitted model behind a :class:`Completion`: predictions, their spread, and lines that are folded in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..problem import Problem
+from .posterior import LINE_SHRINKAGE, Posterior, Side, compressed, folded
+
+_CHUNK = 500_000
+# a local scale never falls below this share of the typical one
+_LEAST_SPREAD = 1e-3
+_SHARE_ROUNDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """``x_ij = center_j + scale_j * (u_i . v_j)``, on the scale on which the model was fitted.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        Factors (and effects, as factors whose partner is known) of rows and columns. The rows are folded
+        in: each is a function of its own entries and of the columns. Noise 0 marks an exact fit: then
+        there are no covariances, and lines are folded in by least squares.
+    center, scale : ndarray, shape (n,)
+    row_share, col_share : ndarray, shapes (m,), (n,)
+        Shares of the noise variance in rows and columns, for the local scale of intervals.
+    calibration : ndarray, shape (n_held,)
+        Absolute errors at the held-out cells, of the fit that had not seen them, over their local scales;
+        ascending.
+    """
+
+    posterior: Posterior
+    center: np.ndarray
+    scale: np.ndarray
+    row_share: np.ndarray
+    col_share: np.ndarray
+    calibration: np.ndarray
+
+    @property
+    def rank(self) -> int:
+        return self.posterior.rank
+
+    @property
+    def exact(self) -> bool:
+        return self.posterior.noise == 0
+
+    def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Fitted values at some cells."""
+        return self.center[cols] + self.scale[cols] * self.posterior.at(rows, cols)
+
+    def dense(self) -> np.ndarray:
+        """Fitted values everywhere, (m, n)."""
+        out = self.posterior.rows.mean @ (self.posterior.cols.mean * self.scale[:, None]).T
+        return out + self.center
+
+    def scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column factors of the low-rank part alone, in the data's units."""
+        U, V = self.posterior.frames()
+        return U, V * self.scale[:, None]
+
+    def effects(self) -> dict[str, np.ndarray] | None:
+        """Mean, row and column effects in the data's units; None if there are none."""
+        rows, cols = self.posterior.rows, self.posterior.cols
+        by_row, by_col = np.zeros(rows.mean.shape[0]), np.zeros(self.scale.size)
+        if cols.fixed >= 0:  # a row's effect is multiplied by a known number that makes up for the scale
+            by_row = rows.mean[:, cols.fixed] * self._row_unit()
+        if rows.fixed >= 0:
+            by_col = cols.mean[:, rows.fixed] * self.scale
+        if not np.any(self.center) and cols.fixed < 0 and rows.fixed < 0:
+            return None
+        mean = self.center[0] if np.ptp(self.center) == 0 else 0.0
+        return {"mean": np.asarray(mean), "rows": by_row, "cols": by_col + (self.center - mean)}
+
+    def spread(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Local scale of the error at some cells: noise of row and column, and uncertainty of the factors."""
+        out = np.empty(rows.size)
+        for a in range(0, rows.size, _CHUNK):
+            i, j = rows[a : a + _CHUNK], cols[a : a + _CHUNK]
+            noise = self.posterior.noise * self.row_share[i] * self.col_share[j]
+            out[a : a + _CHUNK] = np.sqrt(noise + self.posterior.variance(i, j)) * self.scale[j]
+        return np.maximum(out, _LEAST_SPREAD * np.sqrt(self.posterior.noise) * self.scale[cols])
+
+    def fold_rows(self, values: np.ndarray) -> np.ndarray:
+        """Fitted values of new rows, (k, n) from (k, n) with NaN, each from its own entries."""
+        rest = (values - self.center) / self.scale
+        fitted = self._fold(rest, self.posterior.cols, self.posterior.rows, np.ones(values.shape[0]))
+        return self.center + fitted * self.scale
+
+    def fold_cols(self, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Fitted values of new columns, (m, k) from (m, k) with NaN; `scale` (k,) is theirs."""
+        cols = self.posterior.cols
+        units = np.ones(scale.size)
+        if cols.fixed >= 0:
+            units = self._row_unit() / scale
+        # the mean is one number, in the data's units or in those of the columns
+        center = self.center[0] if np.ptp(self.center) == 0 else self.center[0] / self.scale[0] * scale
+        rest = ((values - center) / scale).T
+        return center + self._fold(rest, self.posterior.rows, cols, units).T * scale
+
+    def _row_unit(self) -> float:
+        """What row effects are counted in."""
+        cols = self.posterior.cols
+        return float((cols.mean[:, cols.fixed] * self.scale).mean())
+
+    def _fold(self, rest: np.ndarray, other: Side, own: Side, units: np.ndarray) -> np.ndarray:
+        """New lines (k, n), standardised, against the crossing ones; `units` fill the known coordinate."""
+        k = rest.shape[0]
+        known = ~np.isnan(rest)
+        mean = np.zeros((k, other.mean.shape[1]))
+        if self.exact:
+            for line in range(k):
+                mean[line] = _least_norm(other.mean[known[line]], rest[line, known[line]])
+            return mean @ other.mean.T
+        if own.fixed >= 0:
+            mean[:, own.fixed] = units
+        rows, cols = np.nonzero(known)
+        cells = compressed(Problem(rows, cols, rest[rows, cols], rest.shape))
+        blank = replace(own, mean=mean, cov=np.empty((k, own.cov.shape[1])), line=np.ones((k, 2)))
+        return folded(cells, other, blank, self.posterior).mean @ other.mean.T
+
+
+def _least_norm(loadings: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.linalg.lstsq(loadings, target, rcond=1e-10)[0] if target.size else np.zeros(loadings.shape[1])
+
+
+def shares(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """How much of the noise each row and column carries: ``noise_ij = noise row_i col_j``.
+
+    Means of the expected squared misfits of a line, drawn towards 1 by a few cells, rows and columns in turn.
+    """
+    squares = (posterior.at(problem.rows, problem.cols) - problem.values) ** 2
+    squares = (squares + posterior.variance(problem.rows, problem.cols)) / posterior.noise
+    if problem.weights is not None:
+        squares = squares * problem.weights
+    by_row, by_col = np.ones(problem.n_rows), np.ones(problem.n_cols)
+    for _ in range(_SHARE_ROUNDS):
+        by_row = _share(problem.rows, squares / by_col[problem.cols], problem.row_counts)
+        by_col = _share(problem.cols, squares / by_row[problem.rows], problem.col_counts)
+    return by_row, by_col
+
+
+def _share(lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return (np.bincount(lines, squares, counts.size) + LINE_SHRINKAGE) / (counts + LINE_SHRINKAGE)

@@ -1,0 +1,240 @@
+"""Variational refits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
+
+The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(0, 1 / prior_k)`` on
+every free coordinate. The posterior is approximated by independent Gaussians, one for every row and one for
+every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against alternating
+ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a line with
+few entries counts for what it is worth, and a direction without support shrinks to nothing.
+
+References
+----------
+Y. J. Lim and Y. W. Teh, "Variational Bayesian approach to movie rating prediction", KDD Cup 2007.
+T. Raiko, A. Ilin and J. Karhunen, "Principal component analysis for large scale problems with lots of missing
+values", ECML 2007.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+
+from ..problem import Problem
+from . import posterior_kernels as kernels
+
+# relative variance that the noise never falls below: the expected misfit is a difference of large numbers
+_LEAST_NOISE = 1e-12
+# prior cells by which a line's own share of the noise is drawn towards 1
+LINE_SHRINKAGE = 10.0
+# rounds between a line's factors and its share of the noise when it is folded in
+_FOLD_ROUNDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Factors of all rows, or of all columns.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (k, K)
+        Posterior means; the column `fixed` holds known numbers.
+    cov : ndarray, shape (k, F (F + 1) / 2)
+        Packed covariances of the free coordinates.
+    free : ndarray of int64, shape (F,)
+    fixed : int
+        The known coordinate, -1 if there is none.
+    prior : ndarray, shape (F,)
+        Precisions.
+    line : ndarray, shape (k, 2)
+        Share of the noise variance of every line (around 1), and its expected misfit.
+    """
+
+    mean: np.ndarray
+    cov: np.ndarray
+    free: np.ndarray
+    fixed: int
+    prior: np.ndarray
+    line: np.ndarray
+
+    def second(self) -> np.ndarray:
+        """Packed second moments of all K coordinates."""
+        return kernels.second_moments(self.mean, self.cov, self.free)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Factors of rows and columns; coordinates are the `rank` factors, then the effects that there are.
+
+    Attributes
+    ----------
+    noise : float
+        Noise variance of a cell of weight 1 in lines of share 1.
+    by_line : bool
+        Whether lines have shares of the noise of their own.
+    converged : bool
+        Whether the noise had stopped changing.
+    """
+
+    rank: int
+    rows: Side
+    cols: Side
+    noise: float
+    by_line: bool
+    converged: bool = False
+
+    def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Fitted values at some cells."""
+        out = np.empty(rows.size)
+        for a in range(0, rows.size, 500_000):
+            part = slice(a, a + 500_000)
+            out[part] = np.einsum("ij,ij->i", self.rows.mean[rows[part]], self.cols.mean[cols[part]])
+        return out
+
+    def variance(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Variance of the fitted values that the uncertainty of the factors makes."""
+        left, right = self.rows, self.cols
+        return kernels.cell_variances(rows, cols, left.mean, left.second(), right.mean, right.second())
+
+    @property
+    def ridge(self) -> float:
+        """Geometric mean of the factors' ridges, ``noise sqrt(prior_row prior_col)``; NaN at rank 0."""
+        if not self.rank:
+            return float("nan")
+        priors = self.rows.prior[: self.rank] * self.cols.prior[: self.rank]
+        return float(self.noise * np.exp(0.5 * np.mean(np.log(priors))))
+
+    def frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column factors without effects, (m, rank) and (n, rank)."""
+        return self.rows.mean[:, : self.rank], self.cols.mean[:, : self.rank]
+
+
+class Refitter:
+    """Variational refits on one problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Values with root mean square about 1.
+    row_effects, col_effects : bool
+    units : ndarray, shape (n,)
+        ``e_j``, what a row's effect is multiplied by in column j.
+    """
+
+    def __init__(self, problem: Problem, row_effects: bool, col_effects: bool, units: np.ndarray) -> None:
+        self.problem = problem
+        self.row_effects, self.col_effects, self.units = row_effects, col_effects, units
+        self._sides = tuple(compressed(side) for side in (problem, problem.T))
+
+    def start(self, V: np.ndarray, noise: float, by_line: bool) -> Posterior:
+        """Column factors taken as known, rows folded in."""
+        rank = V.shape[1]
+        m, n = self.problem.shape
+        K = rank + self.row_effects + self.col_effects
+        rows, cols = _blank(m, K, rank), _blank(n, K, rank)
+        cols.mean[:, :rank] = V
+        at = rank
+        if self.row_effects:
+            cols.mean[:, at] = self.units
+            rows, cols = replace(rows, free=np.append(rows.free, at)), replace(cols, fixed=at)
+            at += 1
+        if self.col_effects:
+            rows.mean[:, at] = 1.0
+            rows, cols = replace(rows, fixed=at), replace(cols, free=np.append(cols.free, at))
+        rows, cols = _sized(rows), _sized(cols)
+        first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), by_line)
+        return self._turn(first, 0)
+
+    def improve(self, posterior: Posterior, sweeps: int, tol: float = 1e-3) -> Posterior:
+        """Columns and rows in turn until the noise changes by less than `tol` a sweep."""
+        for sweep in range(sweeps):
+            before = posterior.noise
+            posterior = self._turn(self._turn(posterior, 1), 0)
+            if sweep > 2 and abs(posterior.noise - before) <= tol * before:
+                posterior = replace(posterior, converged=True)
+                break
+        return posterior
+
+    def fold_rows(self, posterior: Posterior) -> Posterior:
+        """Rows from the columns alone, each by itself: what delivered and new rows are."""
+        return replace(posterior, rows=folded(self._sides[0], posterior.cols, posterior.rows, posterior))
+
+    def refresh_rows(self, posterior: Posterior) -> Posterior:
+        """Rows folded in, then their priors."""
+        rows = self.fold_rows(posterior).rows
+        return replace(posterior, rows=replace(rows, prior=_prior(rows)))
+
+    def _turn(self, posterior: Posterior, side: int) -> Posterior:
+        """New factors of rows (side 0) or columns (1), then their priors and the noise."""
+        own, other = (posterior.rows, posterior.cols) if side == 0 else (posterior.cols, posterior.rows)
+        own = _solve(self._sides[side], other, own, posterior, 1)
+        own = replace(own, prior=_prior(own))
+        misfit = float(np.sum(own.line[:, 1] / own.line[:, 0]))
+        noise = max(misfit / float(self._sides[side][3].sum()), _LEAST_NOISE)
+        return replace(posterior, **{"cols" if side else "rows": own}, noise=noise)
+
+
+Compressed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def compressed(problem: Problem) -> Compressed:
+    """Compressed sparse rows: where each begins, the crossing lines, values, weights."""
+    indptr = np.concatenate([[0], np.cumsum(problem.row_counts)])
+    weights = np.ones(problem.n_observed) if problem.weights is None else problem.weights
+    return indptr, problem.cols, problem.values, weights
+
+
+def known_side(mean: np.ndarray) -> Side:
+    """Factors without uncertainty and without priors: those of an exact fit."""
+    size, rank = mean.shape
+    return Side(mean, np.zeros((size, 0)), np.arange(rank), -1, np.zeros(rank), np.ones((size, 2)))
+
+
+def _blank(size: int, K: int, rank: int) -> Side:
+    return Side(
+        np.zeros((size, K)), np.zeros((size, 0)), np.arange(rank), -1, np.ones(rank), np.ones((size, 2))
+    )
+
+
+def _sized(side: Side) -> Side:
+    F = side.free.size
+    return replace(side, cov=np.zeros((side.mean.shape[0], F * (F + 1) // 2)), prior=np.ones(F))
+
+
+def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, rounds: int) -> Side:
+    indptr, indices, values, weights = cells
+    mean, cov, line = own.mean.copy(), np.empty_like(own.cov), own.line.copy()
+    weights = weights / other.line[indices, 0] if posterior.by_line else weights
+    shrinkage = LINE_SHRINKAGE if posterior.by_line else inf
+    kernels.fold_lines(
+        indptr,
+        indices,
+        values,
+        weights,
+        other.mean,
+        other.second(),
+        own.free,
+        own.fixed,
+        own.prior,
+        posterior.noise,
+        shrinkage,
+        rounds,
+        mean,
+        cov,
+        line,
+    )
+    return replace(own, mean=mean, cov=cov, line=line)
+
+
+def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> Side:
+    """Lines folded in: from the crossing lines alone, whatever `own` was but for its prior."""
+    blank = replace(own, line=np.ones_like(own.line))
+    return _solve(cells, other, blank, posterior, _FOLD_ROUNDS if posterior.by_line else 1)
+
+
+def _prior(side: Side) -> np.ndarray:
+    """Precisions of largest evidence: the inverse mean squares of the coordinates."""
+    F = side.free.size
+    diagonal = np.arange(F) * (np.arange(F) + 3) // 2
+    squares = side.mean[:, side.free] ** 2 + side.cov[:, diagonal]
+    return 1 / np.maximum(squares.mean(axis=0), 1e-300)

@@ -1,0 +1,179 @@
+"""Compiled inner loops of the variational refit; their literal twins are in :mod:`.reference`.
+
+Symmetric matrices are packed: the lower triangle row by row, so that entry (a, b), b <= a, is at
+``a (a + 1) / 2 + b``. Entries come in compressed sparse rows, as in :mod:`.kernels`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+# no "nnan"/"ninf": a NaN must stay visible
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def second_moments(mean, cov, free):  # pragma: no cover (compiled)
+    """``E[v_j v_j^T] = mean_j mean_j^T + cov_j``, packed; only the `free` coordinates have a covariance."""
+    n, K = mean.shape
+    out = np.empty((n, K * (K + 1) // 2))
+    for j in prange(n):
+        for a in range(K):
+            for b in range(a + 1):
+                out[j, a * (a + 1) // 2 + b] = mean[j, a] * mean[j, b]
+        k = 0
+        for x in range(free.size):
+            a = free[x]
+            for y in range(x + 1):
+                out[j, a * (a + 1) // 2 + free[y]] += cov[j, k]
+                k += 1
+    return out
+
+
+@njit(cache=True, fastmath=_FAST)
+def _invert(H):  # pragma: no cover (compiled)
+    """Inverse of a positive definite matrix by Cholesky, in place.
+
+    Written out because compiling NumPy's ``inv`` takes ten seconds.
+    """
+    r = H.shape[0]
+    for a in range(r):
+        for b in range(a):
+            total = H[a, b]
+            for c in range(b):
+                total -= H[a, c] * H[b, c]
+            H[a, b] = total / H[b, b]
+        pivot = H[a, a]
+        for c in range(a):
+            pivot -= H[a, c] * H[a, c]
+        H[a, a] = np.sqrt(pivot)
+    # the inverse of the factor, transposed so that the inner loops run along rows
+    T = np.zeros((r, r))
+    for b in range(r):
+        T[b, b] = 1 / H[b, b]
+        for a in range(b + 1, r):
+            total = 0.0
+            for c in range(b, a):
+                total += H[a, c] * T[b, c]
+            T[b, a] = -total / H[a, a]
+    for a in range(r):
+        for b in range(a + 1):
+            total = 0.0
+            for c in range(a, r):
+                total += T[a, c] * T[b, c]
+            H[a, b] = total
+            H[b, a] = total
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def fold_lines(
+    indptr,
+    indices,
+    values,
+    weights,
+    mean,
+    second,
+    free,
+    fixed,
+    prior,
+    noise,
+    shrinkage,
+    n_rounds,
+    out,
+    cov,
+    line,
+):  # pragma: no cover (compiled)
+    """Posterior of the factors of every line, given those of the crossing lines.
+
+    For line i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance
+    ``s_i = noise line_i``, the free coordinates have precision ``M_ff / s_i + diag(prior)`` and mean
+    ``cov (y_f - M_f,fixed u_fixed) / s_i``; the coordinate `fixed` (-1: none) is known. The line's share of
+    the noise is then ``line_i = (misfit_i / noise + shrinkage) / (n_i + shrinkage)`` with the expected
+    misfit ``sum_j w_ij E[(x_ij - u_i . v_j)^2]`` (1 if `shrinkage` is infinite); both are repeated
+    `n_rounds` times.
+
+    Parameters
+    ----------
+    mean, second : ndarray, shapes (n, K), (n, K (K + 1) / 2)
+        First and second moments of the crossing lines' factors.
+    out : ndarray, shape (m, K)
+        Filled with the means; its column `fixed` is read.
+    cov : ndarray, shape (m, F (F + 1) / 2)
+        Filled with the covariances of the F free coordinates.
+    line : ndarray, shape (m, 2)
+        Shares of the noise, read and replaced; and the expected misfits.
+    """
+    m, K, F = indptr.size - 1, mean.shape[1], free.size
+    packed = K * (K + 1) // 2
+    for i in prange(m):
+        M = np.zeros(packed)
+        y = np.zeros(K)
+        squares = 0.0
+        for x in range(indptr[i], indptr[i + 1]):
+            j, w = indices[x], weights[x]
+            wx = w * values[x]
+            squares += wx * values[x]
+            for a in range(K):
+                y[a] += wx * mean[j, a]
+            for k in range(packed):
+                M[k] += w * second[j, k]
+        H = np.empty((F, F))
+        rhs = np.empty(F)
+        for _ in range(n_rounds):
+            s = noise * line[i, 0]
+            for x in range(F):
+                a = free[x]
+                for z in range(x + 1):
+                    H[x, z] = M[a * (a + 1) // 2 + free[z]] / s
+                    H[z, x] = H[x, z]
+                H[x, x] += prior[x]
+                rhs[x] = y[a] / s
+                if fixed >= 0:
+                    hi, lo = max(a, fixed), min(a, fixed)
+                    rhs[x] -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
+            _invert(H)
+            for x in range(F):
+                total = 0.0
+                for z in range(F):
+                    total += H[x, z] * rhs[z]
+                out[i, free[x]] = total
+            misfit = squares
+            for a in range(K):
+                misfit -= 2 * out[i, a] * y[a]
+                for b in range(a):
+                    misfit += 2 * out[i, a] * out[i, b] * M[a * (a + 1) // 2 + b]
+                misfit += out[i, a] * out[i, a] * M[a * (a + 1) // 2 + a]
+            for x in range(F):
+                a = free[x]
+                for z in range(x):
+                    misfit += 2 * H[x, z] * M[a * (a + 1) // 2 + free[z]]
+                misfit += H[x, x] * M[a * (a + 1) // 2 + a]
+            line[i, 1] = max(misfit, 0.0)
+            if shrinkage < np.inf:
+                n_cells = indptr[i + 1] - indptr[i]
+                line[i, 0] = (line[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
+        k = 0
+        for x in range(F):
+            for z in range(x + 1):
+                cov[i, k] = H[x, z]
+                k += 1
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def cell_variances(rows, cols, left, left_second, right, right_second):  # pragma: no cover (compiled)
+    """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells."""
+    out = np.empty(rows.size)
+    K = left.shape[1]
+    for x in prange(rows.size):
+        i, j = rows[x], cols[x]
+        total, k, dot = 0.0, 0, 0.0
+        for a in range(K):
+            dot += left[i, a] * right[j, a]
+            for _ in range(a):
+                total += 2 * left_second[i, k] * right_second[j, k]
+                k += 1
+            total += left_second[i, k] * right_second[j, k]
+            k += 1
+        out[x] = max(total - dot * dot, 0.0)
+    return out

@@ -1,0 +1,338 @@
+"""Falling through the ranks on the training cells, each rank refitted and judged on the held-out ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..problem import Problem
+from .choose import Choice, Split, effects_alone, rms
+from .descend import Stage, descend, plan
+from .ensemble import combine
+from .factoring import thin_svd
+from .models import fit_model
+from .path import Visit
+from .polish import polish
+from .posterior import Posterior
+from .session import Session
+
+_CHAINS, _EFFORT = 2, 100
+# relative gain in held-out error for which a larger rank is worth its time
+_WORTHWHILE = 3e-3
+# error, relative to the data, below which refits start from a polish; and the size up to which that is cheap
+_LITTLE_NOISE, _MANY_CELLS = 0.1, 100_000
+_SWEEPS, _TOL = 12, 2e-3
+# multiplications that one fit, and all members of an ensemble together, may take
+_WORK, _ENSEMBLE_WORK = 2e11, 1.5e10
+_MEMBERS = 4
+# relative gain in held-out error for which several fits are averaged
+_AVERAGED = 5e-4
+# ranks above ten are visited in steps of this share
+_STEP = 0.2
+
+
+def walk(choice: Choice, seed: int, session: Session) -> None:
+    """Visit ranks with chains of SGD, look above and between them, and settle noise model and ensemble."""
+    first = choice.first
+    widest = min(*first.training.shape, max(first.training.max_oversampled_rank(), 1))
+    if choice.wishes.max_rank is not None:
+        widest = min(widest, choice.wishes.max_rank)
+    if widest < 1:
+        return
+    spectra = _fall(choice, widest, seed, session)
+    if not spectra:
+        return
+    _search(choice, widest, seed, session)
+    if _try_other_noise(choice, session):
+        _search(choice, widest, seed, session)
+    for number, split in enumerate(choice.splits[1:]):
+        _follow(choice, split, seed + number + 1, session)
+    if len(choice.splits) > 1:
+        choice.pool()
+    if choice.chosen().rank:
+        _average(choice, seed, session)
+
+
+def _search(choice: Choice, widest: int, seed: int, session: Session) -> None:
+    _look_above(choice, widest, seed, session)
+    _look_between(choice, session)
+
+
+def _rest(split: Split) -> tuple[Problem, float]:
+    """What effects leave of the training values, with root mean square 1, and the unit that made it so."""
+    training = split.training
+    rest = training.values - split.fits[0].at(training.rows, training.cols)
+    unit = rms(rest)
+    return training.with_values(rest / (unit or 1.0)), unit
+
+
+def _fall(choice: Choice, widest: int, seed: int, session: Session) -> bool:
+    """Chains of SGD on the first split; every rank met is refitted. False if there was nothing to fit."""
+    split = choice.first
+    rest, unit = _rest(split)
+    if unit == 0:
+        return False
+    noise = split.pilot_noise
+    settings = plan(rest, _EFFORT, _CHAINS, noise=noise / unit**2)
+    typical = unit * split.model.typical
+    for stage in descend(rest, settings, seed, session, "falling through the ranks", typical):
+        chain = int(np.argmin(stage.train_rmse))
+        choice.history.append(_history(split, stage, unit))
+        rank = min(int(stage.ranks[chain]), widest)
+        if rank == 0:
+            break
+        if rank in split.fits or _too_close(rank, split.fits):
+            continue
+        split.starts[rank] = _starts(stage, rank, unit)
+        fit = _refit(split, split.starts[rank][chain], noise)
+        noise = fit.noise
+        sgd = _sgd_errors(split, stage, chain, rank, unit)
+        visit = choice.enter(rank, fit, ridge=stage.ridge, steps=stage.step, **sgd)
+        _report(session, "falling through the ranks", visit, (stage.index + 1) / stage.n_stages)
+        if _past_the_best(choice):
+            break
+    return bool(split.starts)
+
+
+def _starts(stage: Stage, rank: int, unit: float) -> list[np.ndarray]:
+    """Column factors of every chain, the best chain's own being at its place."""
+    return [
+        np.ascontiguousarray(stage.Vt[k][:rank].T * np.sqrt(stage.s[k][:rank] * unit))
+        for k in range(stage.s.shape[0])
+    ]
+
+
+def _too_close(rank: int, fits: dict[int, Posterior]) -> bool:
+    return rank > 10 and any(abs(rank - other) < _STEP * other for other in fits)
+
+
+def _past_the_best(choice: Choice) -> bool:
+    """Whether the last four ranks met were all clearly worse than the best: more ridge will not help."""
+    errors = [visit.validation for visit in choice.visits[1:]]
+    if len(errors) <= 4:
+        return False
+    return min(errors[-4:]) > 1.1 * min(errors) and errors[-1] > choice.visits[0].validation
+
+
+def _refit(split: Split, V: np.ndarray, noise: float) -> Posterior:
+    """The refit of one rank; with little noise it starts from a polish, which alternation cannot match."""
+    fit = split.refitter.improve(split.start_fit(V, noise), _SWEEPS, _TOL)
+    error = rms(fit.at(split.held.rows, split.held.cols) - split.held.values)
+    if error > _LITTLE_NOISE or split.training.n_observed > _MANY_CELLS:
+        return fit
+    again = split.refitter.improve(_polished(split, fit), _SWEEPS, _TOL)
+    return min(fit, again, key=split.held_error)
+
+
+def _polished(split: Split, fit: Posterior) -> Posterior:
+    """A start from the least-squares fit of the same rank, effects left as those of rank 0."""
+    rest, unit = _rest(split)
+    U, V = fit.frames()
+    u, s, vt = thin_svd(U / unit, V)
+    polished = polish(rest, u, s, vt.T)
+    return split.start_fit(polished.V * np.sqrt(polished.s * unit), (polished.residual * unit) ** 2)
+
+
+def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterior]:
+    """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
+
+    The split that is returned holds the data model, fitted to all cells.
+    """
+    rank = choice.chosen().rank
+    first = choice.first if rank else choice.plain[0]
+    model = fit_model(problem, first.model.effects, first.model.scaling)
+    refitter = model.refitter(problem)
+    nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
+    whole = Split(model, refitter.problem, nothing, refitter, first.by_line, starts=first.starts)
+    whole.fits[0] = effects_alone(whole)
+    if rank == 0:
+        return whole, refitter.fold_rows(whole.fits[0])
+    before = first.fits[rank]
+    fit = refitter.improve(whole.start_fit(before.frames()[1], before.noise), 3 * _SWEEPS, _TOL / 10)
+    little = choice.chosen().validation < _LITTLE_NOISE * model.typical
+    if little and problem.n_observed <= _MANY_CELLS:
+        other = refitter.improve(_polished(whole, fit), 3 * _SWEEPS, _TOL / 10)
+        fit = min(fit, other, key=lambda candidate: candidate.noise)
+    if choice.members > 1:
+        return whole, combine(refitter, members(whole, fit, rank, seed))
+    return whole, refitter.fold_rows(fit)
+
+
+def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> None:
+    """Larger ranks, while they help: the best fit with more directions, small ones to begin with."""
+    split = choice.first
+    while choice.best().rank == max(split.fits):
+        rank, before = choice.best().rank, choice.best().validation
+        wider = min(rank + max(1, rank // 2), widest)
+        if wider == rank or _work(split, wider) > _WORK:
+            return
+        fit = split.fits[rank]
+        visit = choice.enter(wider, _refit(split, _grown(fit, wider, seed), fit.noise))
+        _report(session, "looking above", visit)
+        if visit.validation > before * (1 - _WORTHWHILE):
+            return
+
+
+def _grown(fit: Posterior, rank: int, seed: int) -> np.ndarray:
+    """Column factors with random directions added, a tenth as long as the typical one there is."""
+    V = fit.frames()[1]
+    size = 0.1 * np.sqrt(np.mean(V**2)) if V.size else 0.3
+    more = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
+    return np.hstack([V, size * more])
+
+
+def _work(split: Split, rank: int) -> float:
+    """Multiplications of one fit, roughly."""
+    cells, lines = split.training.n_observed, sum(split.training.shape)
+    return _SWEEPS * (cells * rank**2 + lines * rank**3)
+
+
+def _look_between(choice: Choice, session: Session) -> None:
+    """Ranks next to the best one that the chains jumped over, from the next larger refit truncated.
+
+    Small ranks are looked at one by one; among large ones a fifth more or less makes no difference.
+    """
+    split = choice.first
+    for _ in range(8):
+        best = choice.best().rank
+        met = sorted(split.fits)
+        place = met.index(best)
+        gaps = [(met[place - 1], best)] if place else []
+        if place + 1 < len(met):
+            gaps.append((best, met[place + 1]))
+        gaps = [(low, high) for low, high in gaps if high - low > max(1, _STEP * best)]
+        if not gaps:
+            return
+        low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
+        rank = (low + high) // 2
+        parent = split.fits[high]
+        visit = choice.enter(rank, _refit(split, _truncated(parent, rank), parent.noise))
+        _report(session, "looking between the ranks", visit)
+
+
+def _truncated(fit: Posterior, rank: int) -> np.ndarray:
+    """Column factors of the leading part of a fit."""
+    _, s, Vt = thin_svd(*fit.frames())
+    return Vt[:rank].T * np.sqrt(s[:rank])
+
+
+def _try_other_noise(choice: Choice, session: Session) -> bool:
+    """Whether the best rank is fitted better with the other noise model; then it is the one from now on."""
+    split, best = choice.first, choice.best()
+    if best.rank == 0:
+        return False
+    session.check()
+    split.by_line = not split.by_line
+    fit = split.fits[best.rank]
+    other = _refit(split, fit.frames()[1], fit.noise)
+    if split.held_error(other) >= best.validation:
+        split.by_line = not split.by_line
+        return False
+    for split in choice.splits[1:]:
+        split.by_line = choice.first.by_line
+    for visit in choice.visits:
+        # its neighbours must be judged alike
+        if 0 < abs(visit.rank - best.rank) <= max(1, _STEP * best.rank) and visit.rank:
+            fit = choice.first.fits[visit.rank]
+            _again(choice, visit, _refit(choice.first, fit.frames()[1], fit.noise))
+    _again(choice, best, other)
+    return True
+
+
+def _again(choice: Choice, visit: Visit, fit: Posterior) -> None:
+    """Replace the fit of a visited rank."""
+    facts = {name: getattr(visit, name) for name in ("ridge", "steps", "sgd_train", "sgd_validation")}
+    choice.enter(visit.rank, fit, **facts)
+
+
+def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
+    """Fit another fold with the ranks of the first, from chains that have not seen its held-out cells."""
+    rest, unit = _rest(split)
+    spectra: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    settings = plan(rest, _EFFORT, 1, noise=split.pilot_noise / unit**2)
+    typical = unit * split.model.typical
+    for stage in descend(rest, settings, seed, session, "falling through the ranks of another fold", typical):
+        spectra.setdefault(int(stage.ranks[0]), (stage.s[0] * unit, stage.Vt[0]))
+    for rank in sorted(choice.first.fits, reverse=True):
+        if rank == 0:
+            continue
+        session.check()
+        met = [other for other in spectra if other >= rank] or [max(spectra)]
+        s, Vt = spectra[min(met)]
+        V = Vt[:rank].T * np.sqrt(s[:rank])
+        if V.shape[1] < rank:
+            extra = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
+            V = np.hstack([V, 0.1 * np.sqrt(np.mean(V**2)) * extra])
+        split.fits[rank] = _refit(split, V, choice.first.fits[rank].noise)
+
+
+def _average(choice: Choice, seed: int, session: Session) -> None:
+    """Several fits of the chosen rank averaged, if that lowers the held-out error."""
+    rank = choice.chosen().rank
+    split = choice.first
+    if _MEMBERS * _work(split, rank) > _ENSEMBLE_WORK:
+        return
+    session.report("averaging several fits", rank=rank)
+    averaged = combine(split.refitter, members(split, split.fits[rank], rank, seed))
+    if split.held_error(averaged) > split.held_error(split.fits[rank]) * (1 - _AVERAGED):
+        return
+    choice.members = _MEMBERS
+    split.fits[rank] = averaged
+    for other in choice.splits[1:]:
+        other.fits[rank] = combine(other.refitter, members(other, other.fits[rank], rank, seed))
+    visit = next(visit for visit in choice.visits if visit.rank == rank)
+    _again(choice, visit, averaged)
+    if choice.pooled:
+        choice.pool()
+
+
+def members(split: Split, fit: Posterior, rank: int, seed: int) -> list[Posterior]:
+    """The fit and others of its rank: from the chains that met it, then from random starts."""
+    starts = list(split.starts.get(rank, []))
+    V = fit.frames()[1]
+    size = float(np.sqrt(np.mean(V**2)))
+    rng = np.random.default_rng([seed, 4])
+    while len(starts) < _MEMBERS - 1:
+        starts.append(size * rng.standard_normal(V.shape))
+    others = [
+        split.refitter.improve(split.start_fit(start, 1.0), 2 * _SWEEPS, _TOL)
+        for start in starts[: _MEMBERS - 1]
+    ]
+    return [fit, *others]
+
+
+def _report(session: Session, phase: str, visit: Visit, fraction: float | None = None) -> None:
+    session.report(
+        phase,
+        fraction=fraction,
+        rank=visit.rank,
+        ridge=visit.ridge,
+        train_rmse=visit.train,
+        validation_rmse=visit.validation,
+    )
+
+
+def _sgd_errors(split: Split, stage: Stage, chain: int, rank: int, unit: float) -> dict[str, float]:
+    """Errors of the SGD network alone, cut to a rank."""
+    left = stage.U[chain][:, :rank] * (stage.s[chain][:rank] * unit)
+    right = stage.Vt[chain][:rank].T
+    errors = {}
+    for name, cells in (("sgd_train", split.training), ("sgd_validation", split.held)):
+        fitted = split.fits[0].at(cells.rows, cells.cols)
+        for a in range(0, cells.n_observed, 500_000):
+            part = slice(a, a + 500_000)
+            fitted[part] += np.einsum("ij,ij->i", left[cells.rows[part]], right[cells.cols[part]])
+        misfit = (fitted - cells.values) * split.model.scale[cells.cols]
+        errors[name] = rms(misfit, cells.weights)
+    return errors
+
+
+def _history(split: Split, stage: Stage, unit: float) -> dict[str, np.ndarray]:
+    """Records of one stage, errors in the units of the data; the held-out error is known at its end."""
+    typical = split.model.typical
+    validation = np.full(stage.history["step"].size, np.nan)
+    validation[-1] = _sgd_errors(split, stage, 0, stage.s.shape[1], unit)["sgd_validation"]
+    return {
+        **stage.history,
+        "train_rmse": stage.history["train_rmse"] * unit * typical,
+        "validation_rmse": validation,
+    }

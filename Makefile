@@ -18,7 +18,7 @@ help:
 	@echo "make check     lint, format, layers, types (make format: mend the format)"
 	@echo "make bench     kernel speed"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
-	@echo "               ARGS=... replaces its options, ARGS=--quick takes a minute)"
+	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
 	@echo "make clean     remove what was made, but not $(VENV) and $(VENV_REAL)"
 
 $(STAMP): pyproject.toml constraints.txt

@@ -3,7 +3,7 @@
     make bench-real                                   # makes .venv-real with the peers, then runs this
     make bench-real MOVIELENS=path/to/u.data          # with MovieLens-100K, which you fetch yourself
     python benchmarks/real.py --only camera,coffee --methods rankfall,soft-impute --out results
-    python benchmarks/real.py --quick                 # a minute: small parts of the tables, the fast methods
+    python benchmarks/real.py --quick                 # minutes: small parts of the tables, the fast methods
 
 Every method gets the same training cells. A peer holds a random tenth of them out, tries its settings there and
 fits the best one to all of them ("seconds" is all of that, "last fit" the final fit alone). rankfall is called as

@@ -103,7 +103,7 @@ Intervals = dict[str, tuple[np.ndarray, np.ndarray]]
 def complete(train: rf.Problem, ratings: bool, seed: int) -> rf.Completion:
     """As a user would: an array with NaN, or triplets for ratings, whose range is kept; nothing else is said."""
     if ratings:
-        return rf.complete(train, seed=seed, bounds="observed")  # pyright: ignore[reportCallIssue]
+        return rf.complete(train, seed=seed, bounds="observed")
     return rf.complete(train.to_dense(), seed=seed)
 
 
@@ -117,9 +117,7 @@ def rankfall(task: Task) -> tuple[Answer, Intervals]:
     settings = {"outcome": result.outcome.name, "warnings": list(result.warnings), **result.settings}
     answer = Answer(values, result.rank, seconds, seconds, _writable(settings))
     intervals = {
-        "rankfall": result.interval(  # pyright: ignore[reportAttributeAccessIssue]
-            task.rows, task.cols, coverage=real_scores.COVERAGE
-        ),
+        "rankfall": result.interval(task.rows, task.cols, coverage=real_scores.COVERAGE),
         "constant": constant_width(task, values, lambda train: complete(train, ratings, task.seed)),
     }
     return answer, intervals

@@ -11,7 +11,7 @@ from .tuning import Answer, Judge, Prediction, Setting, Task, walk
 
 _RANKS = (2, 4, 7, 10, 15, 20, 30, 45, 70, 100)
 _FIRST_RANK = 10
-_N_ROUNDS = 30
+_N_ROUNDS = 15
 _FACTOR = 10**-0.5
 # ranks are tried on while they lower the validation error by more than this share
 _GAIN = 1e-3

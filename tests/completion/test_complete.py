@@ -151,14 +151,14 @@ def test_without_a_low_rank_part_the_error_is_that_of_what_is_delivered(noisy):
     problem = noisy[0]  # a model without effects suits these data best
     result = rf.complete(problem, seed=0, max_rank=0)
     assert result.outcome is Outcome.EFFECTS_ONLY
-    assert result.settings["model"] in ("mean", "columns", "effects")
+    assert result.settings["effects"] in ("mean", "columns", "both")
     assert result.validation_rmse == pytest.approx(result.train_rmse, rel=0.2)
     # no cell of the identity but the diagonal says anything, and the mean is not right at the others
     assert rf.complete(np.eye(12), seed=0, max_rank=0).validation_rmse > 0
 
 
 def test_nothing_of_the_size_of_the_matrix_is_formed(monkeypatch):
-    from rankfall.completion import choose, descend, exact
+    from rankfall.completion import descend, exact, walk
 
     real = descend.plan
 
@@ -167,7 +167,7 @@ def test_nothing_of_the_size_of_the_matrix_is_formed(monkeypatch):
         return descend.Plan(settings.width, settings.lr, settings.ridges[:2], 40, settings.n_chains)
 
     monkeypatch.setattr(exact, "plan", short)
-    monkeypatch.setattr(choose, "plan", short)
+    monkeypatch.setattr(walk, "plan", short)
     rng = np.random.default_rng(0)
     shape, n_cells = (20_000, 15_000), 150_000  # 2.4 GB as a dense array
     rows, cols = (rng.integers(0, size, n_cells) for size in shape)
@@ -382,10 +382,13 @@ def test_a_new_row_says_nothing_about_blocks_that_it_does_not_meet():
     row = np.full((2, 13), np.nan)
     row[0, :4] = X[0, :4]
     result = rf.complete(X, seed=0)
-    np.testing.assert_allclose(result.transform(row)[0, :6], X[0, :6])
-    assert np.isnan(result.transform(row)[0, 6:]).all()
-    assert np.isnan(result.transform(row)[1]).all()
-    filled = rf.complete(X, seed=0, fill="effects").transform(row)
+    with pytest.warns(UserWarning, match="1 new row has no entry"):
+        filled = result.transform(row)
+    np.testing.assert_allclose(filled[0, :6], X[0, :6])
+    assert np.isnan(filled[0, 6:]).all()
+    assert np.isfinite(filled[1, :12]).all() and np.isnan(filled[1, 12])
+    with pytest.warns(UserWarning, match="1 new row has no entry"):
+        filled = rf.complete(X, seed=0, fill="effects").transform(row)
     assert np.isfinite(filled).all()
     assert np.all(filled[1] != 0)
 
@@ -421,7 +424,7 @@ def test_progress_is_reported_in_the_units_of_the_data(noisy, chosen):
 
 
 def test_divergence_is_survived(noisy, monkeypatch):
-    from rankfall.completion import choose, descend, exact
+    from rankfall.completion import descend, exact, walk
 
     real = descend.plan
 
@@ -432,7 +435,7 @@ def test_divergence_is_survived(noisy, monkeypatch):
         )
 
     monkeypatch.setattr(exact, "plan", hasty)
-    monkeypatch.setattr(choose, "plan", hasty)
+    monkeypatch.setattr(walk, "plan", hasty)
     monkeypatch.setattr(descend, "_typical_kernel", lambda *args: 1e-9)
     assert rf.complete(noisy[0], seed=0).rank == 3
 

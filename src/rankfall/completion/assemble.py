@@ -11,10 +11,10 @@ from ..errors import Outcome
 from ..problem import Problem
 from . import path
 from .advice import warnings_of
-from .choose import Choice, Split, Wishes, effects_alone, split_under
+from .choose import MIN_CELLS, Choice, Split, Wishes, effects_alone, split_under
 from .exact import Evidence
 from .model import FittedModel, shares
-from .models import column_units
+from .models import column_units, constant_columns
 from .posterior import Posterior, known_side
 from .result import Completion
 from .scales import Bounds, Scale
@@ -22,7 +22,7 @@ from .session import Session
 from .walk import finish
 
 RULES = {
-    "one-se": "smallest rank within one standard error (paired) of the smallest error at held-out cells",
+    "one-se": "smallest rank within one standard error (paired), or 0.2%, of the smallest error at held-out cells",
     "min": "rank with the smallest error at held-out cells",
 }
 
@@ -52,6 +52,8 @@ class Draft:
         Root mean square of the values in these.
     searched : bool
         Whether the exact question was asked to its end.
+    constant : ndarray of bool, shape (n,)
+        Columns that are filled with the one number they hold.
     """
 
     problem: Problem
@@ -63,6 +65,7 @@ class Draft:
     evidence: Evidence = field(default_factory=Evidence)
     choice: Choice | None = None
     searched: bool = False
+    constant: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def standardise(self) -> Problem:
         """The problem in its columns' units, with root mean square 1: ``x_ij / (columns_j unit)``."""
@@ -77,6 +80,19 @@ class Draft:
         else:
             self.unit = largest * rms
         return problem.with_values(values / rms)
+
+    def restless(self) -> Problem:
+        """The standardised problem without constant columns, which noise has nothing to do with.
+
+        They are left in if hardly anything else is there.
+        """
+        problem = self.standardise()
+        self.constant = constant_columns(self.problem)
+        moving = ~self.constant[problem.cols]
+        if np.count_nonzero(moving) < MIN_CELLS:
+            self.constant = np.zeros(problem.n_cols, bool)
+            return problem
+        return problem.subset(moving)
 
     @property
     def mixed(self) -> bool:
@@ -163,7 +179,7 @@ def _exact_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel
 
 def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
     chosen = choice.chosen()
-    whole, fit = finish(choice, draft.standardise(), draft.seed)
+    whole, fit = finish(choice, draft.restless(), draft.seed)
     scores = [normalised(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
@@ -197,7 +213,12 @@ def _model(split: Split, fit: Posterior, draft: Draft, scores: np.ndarray) -> Fi
     """The model in the units of the data."""
     model = _standardised_model(split, fit, scores)
     units = draft.columns * draft.unit
-    return replace(model, center=model.center * units, scale=model.scale * units)
+    center, scale = model.center * units, model.scale * units
+    if draft.constant.any():
+        held = draft.constant[draft.problem.cols]
+        center[draft.problem.cols[held]] = draft.problem.values[held]
+        scale = np.where(draft.constant, 0.0, scale)
+    return replace(model, center=center, scale=scale)
 
 
 def _effects_fit(draft: Draft) -> _Fitted:
@@ -205,7 +226,7 @@ def _effects_fit(draft: Draft) -> _Fitted:
     effects = draft.wishes.effects
     if effects == "auto":
         effects = "columns" if draft.mixed else "both"
-    problem = draft.standardise()
+    problem = draft.restless()
     nothing = problem.subset(np.zeros(problem.n_observed, bool))
     whole = split_under(effects, "all", problem, nothing)
     fit = whole.refitter.fold_rows(effects_alone(whole))

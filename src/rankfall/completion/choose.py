@@ -17,6 +17,8 @@ _PILOT_RANK, _PILOT_SWEEPS = 8, 15
 # share of the held-out error by which a more elaborate data model must be better
 _EARNED = 0.005
 _MOST_HELD = 50_000
+# relative difference of held-out errors that is not worth a larger rank
+_AS_GOOD = 0.002
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Split:
         Rank -> refit on the training cells; rank 0 is the effects alone.
     starts : dict
         Rank -> column factors of every chain where the rank was met, each of shape (n, rank).
+    ended : dict
+        Number of factors that a fit began with -> how many of them lived, where some died.
     """
 
     model: DataModel
@@ -56,6 +60,7 @@ class Split:
     pilot_noise: float = 1.0
     fits: dict[int, Posterior] = field(default_factory=dict)
     starts: dict[int, list[np.ndarray]] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)
 
     def misfits(self, fit: Posterior, cells: Problem) -> np.ndarray:
         """Errors of a fit at some cells, in the units that the model was made for."""
@@ -109,9 +114,9 @@ class Choice:
         """The same, under the data model that a rank goes with."""
         return self.judges if rank else self.plain[: len(self.judges)]
 
-    def enter(self, rank: int, fit: Posterior, **facts: float) -> Visit:
-        """Note a fit of one rank on the first split; it replaces an earlier one."""
-        first = self.first
+    def enter(self, fit: Posterior, **facts: float) -> Visit:
+        """Note a fit on the first split; it replaces an earlier one of its rank."""
+        first, rank = self.first, fit.rank
         first.fits[rank] = fit
         train = rms(first.misfits(fit, first.training), first.training.weights)
         visit = Visit(rank, train, first.held_error(fit), refit_ridge=fit.ridge, **facts)
@@ -123,10 +128,11 @@ class Choice:
         return min(self.visits, key=lambda visit: (visit.validation, visit.rank))
 
     def chosen(self) -> Visit:
-        """The rank with the smallest held-out error, or the smallest within one standard error of it.
+        """The rank with the smallest held-out error, or the smallest that is as good.
 
-        The comparison is paired: the standard error is that of the mean difference of squared errors,
-        cell by cell, between a rank and the best one.
+        As good: within one standard error, or a five-hundredth. The comparison is paired: the standard error
+        is that of the mean difference of squared errors, cell by cell, between a rank and the best one; it
+        is next to nothing between fits of which the larger only has dead factors more.
         """
         best = self.best()
         if self.wishes.rule == "min":
@@ -134,13 +140,14 @@ class Choice:
         reference = self.squares(best.rank)
         for visit in sorted(self.visits, key=lambda visit: visit.rank):
             worse = self.squares(visit.rank) - reference
-            if worse.mean() <= worse.std() / np.sqrt(worse.size):
+            least = max(worse.std() / np.sqrt(worse.size), 2 * _AS_GOOD * reference.mean())
+            if worse.mean() <= least:
                 return visit
         return best
 
     def squares(self, rank: int) -> np.ndarray:
         """Squared errors at all held-out cells, times their weights."""
-        return np.concatenate([_squares(split, split.fits[rank]) for split in self.judges_of(rank)])
+        return np.concatenate([squares(split, split.fits[rank]) for split in self.judges_of(rank)])
 
     def pool(self) -> None:
         """Held-out errors over all folds from now on."""
@@ -155,9 +162,10 @@ class Choice:
         return sum(split.held.n_observed for split in self.judges)
 
 
-def _squares(split: Split, fit: Posterior) -> np.ndarray:
-    squares = split.misfits(fit, split.held) ** 2
-    return squares if split.held.weights is None else squares * split.held.weights
+def squares(split: Split, fit: Posterior) -> np.ndarray:
+    """Squared errors at the held-out cells, times their weights."""
+    errors = split.misfits(fit, split.held) ** 2
+    return errors if split.held.weights is None else errors * split.held.weights
 
 
 def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
@@ -232,28 +240,35 @@ def _choose_model(
     if wishes.max_rank is not None:
         rank = min(rank, wishes.max_rank)
     V = 0.3 * np.random.default_rng([seed, 2]).standard_normal((train.n_cols, rank))
-    best: tuple[float, Split] | None = None
+    best: tuple[Split, Posterior] | None = None
     plain: tuple[float, Split] | None = None
     for effects, scaling in candidates(train, mixed, wishes.effects, wishes.scaling):
         session.check()
         split = split_under(effects, scaling, train, held)
         split.fits[0] = effects_alone(split)
         alone = split.held_error(split.fits[0])
-        if plain is None or alone < plain[0]:
+        # without any effect nothing would be left but zeros
+        if plain is None or plain[1].model.effects == "none" or (alone < plain[0] and effects != "none"):
             plain = (alone, split)
         fit = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
         split.pilot_noise = fit.noise
-        score = min(alone, split.held_error(fit))
-        # a more elaborate model must earn its place
-        if best is None or score < best[0] * (1 - _EARNED):
-            best = (score, split)
+        fit = min(fit, split.fits[0], key=split.held_error)
+        if best is None or _earns_its_place(squares(*best), squares(split, fit)):
+            best = (split, fit)
     assert best is not None and plain is not None
-    score, split = best
+    split, fit = best
     session.check()
     split.by_line = True
     lines = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
-    split.by_line = split.held_error(lines) < score
+    split.by_line = _earns_its_place(squares(split, fit), squares(split, lines))
     return split, plain[1]
+
+
+def _earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
+    """Whether squared errors of a more elaborate model are smaller, noticeably and by a standard error."""
+    gain = simple - elaborate
+    least = max(2 * _EARNED * simple.mean(), gain.std() / np.sqrt(gain.size))
+    return bool(gain.mean() > least)
 
 
 def rms(misfit: np.ndarray, weights: np.ndarray | None = None) -> float:

@@ -79,9 +79,7 @@ class Stage:
     history: dict[str, np.ndarray]
 
 
-def plan(
-    problem: Problem, effort: float, n_chains: int, max_width: int = 100, noise: float = 0.0
-) -> Plan:
+def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100, noise: float = 0.0) -> Plan:
     """Settings of a descent for data with root mean square 1.
 
     With data of this scale and rank r the singular values are about ``s = sqrt(m n / r)``. A ridge

@@ -41,6 +41,7 @@ def fold_in_columns(result: Completion, new_columns: object) -> np.ndarray:
 def _scales(result: Completion, values: np.ndarray) -> np.ndarray:
     """Scales of new columns: the common one, or where columns have their own, that of their entries."""
     scale = result.model.scale
+    scale = scale[scale > 0] if np.any(scale > 0) else np.ones(1)
     if np.ptp(scale) == 0:
         return np.full(values.shape[1], scale[0])
     typical = float(np.median(scale))

@@ -26,6 +26,7 @@ class FittedModel:
         in: each is a function of its own entries and of the columns. Noise 0 marks an exact fit: then
         there are no covariances, and lines are folded in by least squares.
     center, scale : ndarray, shape (n,)
+        Scale 0 marks a column that is its center everywhere.
     row_share, col_share : ndarray, shapes (m,), (n,)
         Shares of the noise variance in rows and columns, for the local scale of intervals.
     calibration : ndarray, shape (n_held,)
@@ -72,7 +73,8 @@ class FittedModel:
             by_col = cols.mean[:, rows.fixed] * self.scale
         if not np.any(self.center) and cols.fixed < 0 and rows.fixed < 0:
             return None
-        mean = self.center[0] if np.ptp(self.center) == 0 else 0.0
+        mean = self._common_center()
+        mean = 0.0 if mean is None else mean
         return {"mean": np.asarray(mean), "rows": by_row, "cols": by_col + (self.center - mean)}
 
     def spread(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -86,7 +88,8 @@ class FittedModel:
 
     def fold_rows(self, values: np.ndarray) -> np.ndarray:
         """Fitted values of new rows, (k, n) from (k, n) with NaN, each from its own entries."""
-        rest = (values - self.center) / self.scale
+        # a constant column has no scale, and tells a row nothing
+        rest = (values - self.center) / np.where(self.scale > 0, self.scale, np.nan)
         fitted = self._fold(rest, self.posterior.cols, self.posterior.rows, np.ones(values.shape[0]))
         return self.center + fitted * self.scale
 
@@ -97,14 +100,22 @@ class FittedModel:
         if cols.fixed >= 0:
             units = self._row_unit() / scale
         # the mean is one number, in the data's units or in those of the columns
-        center = self.center[0] if np.ptp(self.center) == 0 else self.center[0] / self.scale[0] * scale
+        center = self._common_center()
+        if center is None:
+            first = int(np.argmax(self.scale > 0))
+            center = self.center[first] / self.scale[first] * scale
         rest = ((values - center) / scale).T
         return center + self._fold(rest, self.posterior.rows, cols, units).T * scale
+
+    def _common_center(self) -> float | None:
+        """The mean, if it is one number in the data's units (constant columns aside)."""
+        centers = self.center[self.scale > 0]
+        return float(centers[0]) if centers.size and np.ptp(centers) == 0 else None
 
     def _row_unit(self) -> float:
         """What row effects are counted in."""
         cols = self.posterior.cols
-        return float((cols.mean[:, cols.fixed] * self.scale).mean())
+        return float((cols.mean[:, cols.fixed] * self.scale)[self.scale > 0].mean())
 
     def _fold(self, rest: np.ndarray, other: Side, own: Side, units: np.ndarray) -> np.ndarray:
         """New lines (k, n), standardised, against the crossing ones; `units` fill the known coordinate."""

@@ -62,6 +62,8 @@ EFFECTS, SCALINGS = ("none", "mean", "columns", "both"), ("all", "columns")
 _MIXED, _ENOUGH = 30.0, 8
 # cells by which a first guess of the column means is drawn towards the mean
 _FEW = 0.5
+# equal entries that make a column constant
+_CONSTANT = 20
 
 
 def column_units(problem: Problem) -> np.ndarray:
@@ -82,6 +84,14 @@ def column_units(problem: Problem) -> np.ndarray:
     # a column that does not move is measured by its size
     typical = float(np.median(spread[moving]))
     return np.where(moving, spread, np.where(means != 0, np.abs(means), typical))
+
+
+def constant_columns(problem: Problem) -> np.ndarray:
+    """Columns whose entries, twenty or more, are all the same number: a mask of shape (n,)."""
+    low, high = np.full(problem.n_cols, np.inf), np.full(problem.n_cols, -np.inf)
+    np.minimum.at(low, problem.cols, problem.values)
+    np.maximum.at(high, problem.cols, problem.values)
+    return (low == high) & (problem.col_counts >= _CONSTANT)
 
 
 def fit_effects(

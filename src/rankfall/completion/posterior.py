@@ -27,6 +27,8 @@ from . import posterior_kernels as kernels
 _LEAST_NOISE = 1e-12
 # prior cells by which a line's own share of the noise is drawn towards 1
 LINE_SHRINKAGE = 10.0
+# share of a factor's second moments, rows times columns, that its means must hold
+_ALIVE = 0.25
 # rounds between a line's factors and its share of the noise when it is folded in
 _FOLD_ROUNDS = 5
 
@@ -103,6 +105,19 @@ class Posterior:
             return float("nan")
         priors = self.rows.prior[: self.rank] * self.cols.prior[: self.rank]
         return float(self.noise * np.exp(0.5 * np.mean(np.log(priors))))
+
+    def alive(self) -> np.ndarray:
+        """Which factors stand out of their own uncertainty, a mask of shape (rank,).
+
+        Of the second moments of a factor's coordinates the posterior means hold a share; for a factor that
+        the data do not support both that of the rows and that of the columns go to zero.
+        """
+        share = np.ones(self.rank)
+        for side in (self.rows, self.cols):
+            means = np.sum(side.mean[:, : self.rank] ** 2, axis=0)
+            spread = side.cov[:, _diagonal(side.free.size)[: self.rank]].sum(axis=0)
+            share *= means / np.maximum(means + spread, 1e-300)
+        return share > _ALIVE
 
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and column factors without effects, (m, rank) and (n, rank)."""
@@ -232,9 +247,12 @@ def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> S
     return _solve(cells, other, blank, posterior, _FOLD_ROUNDS if posterior.by_line else 1)
 
 
+def _diagonal(size: int) -> np.ndarray:
+    """Places of the diagonal in a packed matrix."""
+    return np.arange(size) * (np.arange(size) + 3) // 2
+
+
 def _prior(side: Side) -> np.ndarray:
     """Precisions of largest evidence: the inverse mean squares of the coordinates."""
-    F = side.free.size
-    diagonal = np.arange(F) * (np.arange(F) + 3) // 2
-    squares = side.mean[:, side.free] ** 2 + side.cov[:, diagonal]
+    squares = side.mean[:, side.free] ** 2 + side.cov[:, _diagonal(side.free.size)]
     return 1 / np.maximum(squares.mean(axis=0), 1e-300)

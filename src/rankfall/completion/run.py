@@ -140,7 +140,7 @@ def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcom
             draft.searched = True
         if draft.evidence.found is not None:
             return Outcome.EXACT
-        draft.choice = choose.start(standardised, seed, session, wishes, draft.mixed)
+        draft.choice = choose.start(draft.restless(), seed, session, wishes, draft.mixed)
         if draft.choice is None:
             return Outcome.EFFECTS_ONLY if draft.searched else Outcome.TIME_LIMIT
         walk(draft.choice, seed, session)

@@ -134,6 +134,7 @@ def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
     model = FittedModel(posterior, *(arrays[name] for name in names))
     if model.exact:
         return model
+    problem = problem.subset(model.scale[problem.cols] > 0)
     rest = (problem.values - model.center[problem.cols]) / model.scale[problem.cols]
     again = folded(compressed(problem.with_values(rest)), posterior.cols, rows, posterior)
     return replace(model, posterior=replace(posterior, rows=replace(rows, cov=again.cov)))

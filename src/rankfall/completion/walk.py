@@ -23,11 +23,14 @@ _LITTLE_NOISE, _MANY_CELLS = 0.1, 100_000
 _SWEEPS, _TOL = 12, 2e-3
 # multiplications that one fit, and all members of an ensemble together, may take
 _WORK, _ENSEMBLE_WORK = 2e11, 1.5e10
+# the same for the last fit, which may take longer, and ends when the noise changes by less a sweep
+_FINAL_WORK, _FINAL_TOL = 2e10, 3e-4
 _MEMBERS = 4
 # relative gain in held-out error for which several fits are averaged
 _AVERAGED = 5e-4
 # ranks above ten are visited in steps of this share
 _STEP = 0.2
+_FACTS = ("ridge", "steps", "sgd_train", "sgd_validation")
 
 
 def walk(choice: Choice, seed: int, session: Session) -> None:
@@ -80,17 +83,39 @@ def _fall(choice: Choice, widest: int, seed: int, session: Session) -> bool:
         rank = min(int(stage.ranks[chain]), widest)
         if rank == 0:
             break
-        if rank in split.fits or _too_close(rank, split.fits):
+        if rank in split.starts or _covered(split, rank):
             continue
         split.starts[rank] = _starts(stage, rank, unit)
         fit = _refit(split, split.starts[rank][chain], noise)
         noise = fit.noise
-        sgd = _sgd_errors(split, stage, chain, rank, unit)
-        visit = choice.enter(rank, fit, ridge=stage.ridge, steps=stage.step, **sgd)
+        facts: dict[str, float] = {}
+        if fit.rank == rank:
+            facts = {
+                "ridge": stage.ridge,
+                "steps": stage.step,
+                **_sgd_errors(split, stage, chain, rank, unit),
+            }
+        visit = _note(choice, rank, fit, **facts)
         _report(session, "falling through the ranks", visit, (stage.index + 1) / stage.n_stages)
         if _past_the_best(choice):
             break
     return bool(split.starts)
+
+
+def _note(choice: Choice, rank: int, fit: Posterior, **facts: float) -> Visit:
+    """Enter a fit that was begun with `rank` factors, or keep the better one of the rank it ended with."""
+    split = choice.first
+    for other in range(fit.rank + 1, rank + 1):
+        split.ended.setdefault(other, fit.rank)
+    known = split.fits.get(fit.rank) if fit.rank else None
+    if known is not None and split.held_error(known) <= split.held_error(fit):
+        fit = known
+    if fit.rank == 0:
+        return choice.visits[0]
+    earlier = [visit for visit in choice.visits if visit.rank == fit.rank]
+    if earlier and not facts:
+        facts = {name: getattr(earlier[0], name) for name in _FACTS}
+    return choice.enter(fit, **facts)
 
 
 def _starts(stage: Stage, rank: int, unit: float) -> list[np.ndarray]:
@@ -101,8 +126,11 @@ def _starts(stage: Stage, rank: int, unit: float) -> list[np.ndarray]:
     ]
 
 
-def _too_close(rank: int, fits: dict[int, Posterior]) -> bool:
-    return rank > 10 and any(abs(rank - other) < _STEP * other for other in fits)
+def _covered(split: Split, rank: int) -> bool:
+    """Whether fits begun with this many factors are known to lose some, or a large rank is near another."""
+    if split.ended.get(rank, rank) < rank:
+        return True
+    return rank > 10 and any(abs(rank - other) < _STEP * other for other in split.starts)
 
 
 def _past_the_best(choice: Choice) -> bool:
@@ -114,13 +142,27 @@ def _past_the_best(choice: Choice) -> bool:
 
 
 def _refit(split: Split, V: np.ndarray, noise: float) -> Posterior:
-    """The refit of one rank; with little noise it starts from a polish, which alternation cannot match."""
-    fit = split.refitter.improve(split.start_fit(V, noise), _SWEEPS, _TOL)
+    """The refit from some column factors, without those that die of it.
+
+    With little noise it starts from a polish too, which alternation cannot match.
+    """
+    fit = deflated(split, split.refitter.improve(split.start_fit(V, noise), _SWEEPS, _TOL))
     error = rms(fit.at(split.held.rows, split.held.cols) - split.held.values)
-    if error > _LITTLE_NOISE or split.training.n_observed > _MANY_CELLS:
+    if fit.rank == 0 or error > _LITTLE_NOISE or split.training.n_observed > _MANY_CELLS:
         return fit
-    again = split.refitter.improve(_polished(split, fit), _SWEEPS, _TOL)
+    again = deflated(split, split.refitter.improve(_polished(split, fit), _SWEEPS, _TOL))
     return min(fit, again, key=split.held_error)
+
+
+def deflated(split: Split, fit: Posterior) -> Posterior:
+    """Drop dead factors and fit again, until all that are left live."""
+    while fit.rank:
+        alive = fit.alive()
+        if alive.all():
+            return fit
+        fit = split.start_fit(fit.frames()[1][:, alive], fit.noise)
+        fit = split.refitter.improve(fit, _SWEEPS, _TOL)
+    return fit
 
 
 def _polished(split: Split, fit: Posterior) -> Posterior:
@@ -147,10 +189,11 @@ def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterio
     if rank == 0:
         return whole, refitter.fold_rows(whole.fits[0])
     before = first.fits[rank]
-    fit = refitter.improve(whole.start_fit(before.frames()[1], before.noise), 3 * _SWEEPS, _TOL / 10)
+    sweeps = int(np.clip(_FINAL_WORK / _work(whole, rank), 2, 12)) * _SWEEPS
+    fit = refitter.improve(whole.start_fit(before.frames()[1], before.noise), sweeps, _FINAL_TOL)
     little = choice.chosen().validation < _LITTLE_NOISE * model.typical
     if little and problem.n_observed <= _MANY_CELLS:
-        other = refitter.improve(_polished(whole, fit), 3 * _SWEEPS, _TOL / 10)
+        other = refitter.improve(_polished(whole, fit), sweeps, _FINAL_TOL)
         fit = min(fit, other, key=lambda candidate: candidate.noise)
     if choice.members > 1:
         return whole, combine(refitter, members(whole, fit, rank, seed))
@@ -163,12 +206,12 @@ def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> Non
     while choice.best().rank == max(split.fits):
         rank, before = choice.best().rank, choice.best().validation
         wider = min(rank + max(1, rank // 2), widest)
-        if wider == rank or _work(split, wider) > _WORK:
+        if _work(split, wider) > _WORK or wider == rank or split.ended.get(wider, wider) < wider:
             return
         fit = split.fits[rank]
-        visit = choice.enter(wider, _refit(split, _grown(fit, wider, seed), fit.noise))
+        visit = _note(choice, wider, _refit(split, _grown(fit, wider, seed), fit.noise))
         _report(session, "looking above", visit)
-        if visit.validation > before * (1 - _WORTHWHILE):
+        if visit.rank == rank or visit.validation > before * (1 - _WORTHWHILE):
             return
 
 
@@ -199,13 +242,17 @@ def _look_between(choice: Choice, session: Session) -> None:
         gaps = [(met[place - 1], best)] if place else []
         if place + 1 < len(met):
             gaps.append((best, met[place + 1]))
-        gaps = [(low, high) for low, high in gaps if high - low > max(1, _STEP * best)]
+        gaps = [
+            (low, high)
+            for low, high in gaps
+            if high - low > max(1, _STEP * best) and (low + high) // 2 not in split.ended
+        ]
         if not gaps:
             return
         low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
         rank = (low + high) // 2
         parent = split.fits[high]
-        visit = choice.enter(rank, _refit(split, _truncated(parent, rank), parent.noise))
+        visit = _note(choice, rank, _refit(split, _truncated(parent, rank), parent.noise))
         _report(session, "looking between the ranks", visit)
 
 
@@ -229,19 +276,14 @@ def _try_other_noise(choice: Choice, session: Session) -> bool:
         return False
     for split in choice.splits[1:]:
         split.by_line = choice.first.by_line
-    for visit in choice.visits:
-        # its neighbours must be judged alike
-        if 0 < abs(visit.rank - best.rank) <= max(1, _STEP * best.rank) and visit.rank:
-            fit = choice.first.fits[visit.rank]
-            _again(choice, visit, _refit(choice.first, fit.frames()[1], fit.noise))
-    _again(choice, best, other)
+    near = max(1, _STEP * best.rank)
+    others = [visit for visit in choice.visits if 0 < abs(visit.rank - best.rank) <= near and visit.rank]
+    _note(choice, best.rank, other)
+    for visit in others:  # the neighbours must be judged alike
+        session.check()
+        fit = choice.first.fits[visit.rank]
+        _note(choice, visit.rank, _refit(choice.first, fit.frames()[1], fit.noise))
     return True
-
-
-def _again(choice: Choice, visit: Visit, fit: Posterior) -> None:
-    """Replace the fit of a visited rank."""
-    facts = {name: getattr(visit, name) for name in ("ridge", "steps", "sgd_train", "sgd_validation")}
-    choice.enter(visit.rank, fit, **facts)
 
 
 def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
@@ -262,7 +304,8 @@ def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
         if V.shape[1] < rank:
             extra = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
             V = np.hstack([V, 0.1 * np.sqrt(np.mean(V**2)) * extra])
-        split.fits[rank] = _refit(split, V, choice.first.fits[rank].noise)
+        fit = split.refitter.improve(split.start_fit(V, choice.first.fits[rank].noise), _SWEEPS, _TOL)
+        split.fits[rank] = fit
 
 
 def _average(choice: Choice, seed: int, session: Session) -> None:
@@ -276,11 +319,9 @@ def _average(choice: Choice, seed: int, session: Session) -> None:
     if split.held_error(averaged) > split.held_error(split.fits[rank]) * (1 - _AVERAGED):
         return
     choice.members = _MEMBERS
-    split.fits[rank] = averaged
     for other in choice.splits[1:]:
         other.fits[rank] = combine(other.refitter, members(other, other.fits[rank], rank, seed))
-    visit = next(visit for visit in choice.visits if visit.rank == rank)
-    _again(choice, visit, averaged)
+    _note(choice, rank, averaged)
     if choice.pooled:
         choice.pool()
 

@@ -185,13 +185,13 @@ def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
         "noise": "a share for every line" if fit.by_line else "the same in all lines",
-        "averaged_fits": choice.members if chosen.rank else 1,
+        "averaged_fits": 1 + len(choice.members),
         "refit_ridge": fit.ridge,
         "rule": RULES[choice.wishes.rule],
         "held_out": choice.n_held,
         "folds": len(choice.judges),
     }
-    return _Fitted(_model(whole, fit, draft, np.concatenate(scores)), settings, fit.converged)
+    return _Fitted(_model(whole, fit, draft, np.concatenate(scores)), settings, fit.converged or fit.early)
 
 
 def normalised(split: Split, fit: Posterior) -> np.ndarray:

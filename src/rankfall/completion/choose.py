@@ -17,6 +17,8 @@ _PILOT_RANK, _PILOT_SWEEPS = 8, 15
 # share of the held-out error by which a more elaborate data model must be better
 _EARNED = 0.005
 _MOST_HELD = 50_000
+# sweeps between looks at the held-out cells, and the relative rise of their error that ends a fit
+_STRETCH, _RISE = 3, 1e-3
 # relative difference of held-out errors that is not worth a larger rank
 _AS_GOOD = 0.002
 
@@ -42,6 +44,8 @@ class Split:
         Standardised values.
     by_line : bool
         Whether lines have noise shares of their own in new fits.
+    hot : bool
+        Whether new fits begin as if all were noise, which lets weak directions die before they fit any.
     pilot_noise : float
         Noise variance that a first small fit found.
     fits : dict
@@ -57,6 +61,7 @@ class Split:
     held: Problem
     refitter: Refitter
     by_line: bool = False
+    hot: bool = False
     pilot_noise: float = 1.0
     fits: dict[int, Posterior] = field(default_factory=dict)
     starts: dict[int, list[np.ndarray]] = field(default_factory=dict)
@@ -72,7 +77,20 @@ class Split:
 
     def start_fit(self, V: np.ndarray, noise: float) -> Posterior:
         """A fit of new column factors, rows folded in."""
+        noise = self.fits[0].noise if self.hot and 0 in self.fits else noise
         return self.refitter.start(np.ascontiguousarray(V), noise, self.by_line)
+
+    def improve(self, fit: Posterior, sweeps: int, tol: float) -> Posterior:
+        """Sweeps until the fit settles, or the held-out error rises: then the best so far."""
+        best, error = fit, np.inf
+        while not fit.converged and fit.sweeps < sweeps:
+            fit = self.refitter.improve(fit, _STRETCH, tol)
+            trial = self.held_error(fit)
+            if trial < error:
+                best, error = fit, trial
+            elif trial > error * (1 + _RISE):
+                break
+        return replace(best, early=not best.converged and best is not fit)
 
 
 @dataclass
@@ -89,8 +107,8 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
-    members : int
-        Number of fits that are averaged at the chosen rank.
+    members : tuple of int
+        Sweeps of the fits that are averaged with that of the chosen rank.
     """
 
     splits: list[Split]
@@ -99,7 +117,7 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    members: int = 1
+    members: tuple[int, ...] = ()
 
     @property
     def first(self) -> Split:
@@ -209,7 +227,7 @@ def start(
     choice = Choice([first], [plain], wishes)
     for train, held in both[1:]:
         other = split_under(first.model.effects, first.model.scaling, train, held)
-        other.by_line, other.pilot_noise = first.by_line, first.pilot_noise
+        other.by_line, other.hot, other.pilot_noise = first.by_line, first.hot, first.pilot_noise
         alone = split_under(plain.model.effects, plain.model.scaling, train, held)
         choice.splits.append(other)
         choice.plain.append(alone)

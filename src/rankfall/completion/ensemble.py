@@ -38,7 +38,7 @@ def combine(refitter: Refitter, members: Sequence[Posterior]) -> Posterior:
         cols=replace(first.cols, mean=mean, cov=cov, line=line, prior=prior),
         rows=replace(first.rows, prior=ridges),
         noise=noise,
-        converged=all(member.converged for member in members),
+        converged=first.converged,
     )
     for _ in range(_ROUNDS):
         out = refitter.refresh_rows(out)

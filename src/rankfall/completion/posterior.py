@@ -28,7 +28,7 @@ _LEAST_NOISE = 1e-12
 # prior cells by which a line's own share of the noise is drawn towards 1
 LINE_SHRINKAGE = 10.0
 # share of a factor's second moments, rows times columns, that its means must hold
-_ALIVE = 0.25
+_ALIVE = 0.03
 # rounds between a line's factors and its share of the noise when it is folded in
 _FOLD_ROUNDS = 5
 
@@ -76,6 +76,10 @@ class Posterior:
         Whether lines have shares of the noise of their own.
     converged : bool
         Whether the noise had stopped changing.
+    early : bool
+        Whether fitting was stopped before that, where held-out cells fared best.
+    sweeps : int
+        Sweeps that led here from the start.
     """
 
     rank: int
@@ -84,6 +88,8 @@ class Posterior:
     noise: float
     by_line: bool
     converged: bool = False
+    early: bool = False
+    sweeps: int = 0
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
@@ -160,12 +166,22 @@ class Refitter:
         first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), by_line)
         return self._turn(first, 0)
 
+    def adopt(self, posterior: Posterior) -> Posterior:
+        """A fit to other cells of the same matrix carried over to this problem: rows folded in."""
+        cols = posterior.cols
+        if cols.fixed >= 0:
+            mean = cols.mean.copy()
+            mean[:, cols.fixed] = self.units
+            cols = replace(cols, mean=mean)
+        return self.fold_rows(replace(posterior, cols=cols, converged=False, early=False, sweeps=0))
+
     def improve(self, posterior: Posterior, sweeps: int, tol: float = 1e-3) -> Posterior:
         """Columns and rows in turn until the noise changes by less than `tol` a sweep."""
-        for sweep in range(sweeps):
+        for _ in range(sweeps):
             before = posterior.noise
             posterior = self._turn(self._turn(posterior, 1), 0)
-            if sweep > 2 and abs(posterior.noise - before) <= tol * before:
+            posterior = replace(posterior, sweeps=posterior.sweeps + 1)
+            if posterior.sweeps > 3 and abs(posterior.noise - before) <= tol * before:
                 posterior = replace(posterior, converged=True)
                 break
         return posterior

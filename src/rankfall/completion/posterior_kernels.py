@@ -11,6 +11,8 @@ from numba import njit, prange
 
 # no "nnan"/"ninf": a NaN must stay visible
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
+# lines that are summed together, and numbers of a strip of their moments
+_ROWS, _STRIP = 32, 512
 
 
 @njit(parallel=True, cache=True, fastmath=_FAST)
@@ -66,6 +68,77 @@ def _invert(H):  # pragma: no cover (compiled)
             H[b, a] = total
 
 
+@njit(cache=True, fastmath=_FAST)
+def _fold_line(
+    start,
+    stop,
+    indices,
+    values,
+    weights,
+    mean,
+    M,
+    free,
+    fixed,
+    prior,
+    noise,
+    shrinkage,
+    n_rounds,
+    i,
+    out,
+    cov,
+    line,
+):  # pragma: no cover (compiled)
+    """One line of :func:`fold_lines`, its sum of second moments `M` given."""
+    K, F = mean.shape[1], free.size
+    y = np.zeros(K)
+    squares = 0.0
+    for x in range(start, stop):
+        j, wx = indices[x], weights[x] * values[x]
+        squares += wx * values[x]
+        for a in range(K):
+            y[a] += wx * mean[j, a]
+    H = np.empty((F, F))
+    rhs = np.empty(F)
+    for _ in range(n_rounds):
+        s = noise * line[i, 0]
+        for x in range(F):
+            a = free[x]
+            for z in range(x + 1):
+                H[x, z] = M[a * (a + 1) // 2 + free[z]] / s
+                H[z, x] = H[x, z]
+            H[x, x] += prior[x]
+            rhs[x] = y[a] / s
+            if fixed >= 0:
+                hi, lo = max(a, fixed), min(a, fixed)
+                rhs[x] -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
+        _invert(H)
+        for x in range(F):
+            total = 0.0
+            for z in range(F):
+                total += H[x, z] * rhs[z]
+            out[i, free[x]] = total
+        misfit = squares
+        for a in range(K):
+            misfit -= 2 * out[i, a] * y[a]
+            for b in range(a):
+                misfit += 2 * out[i, a] * out[i, b] * M[a * (a + 1) // 2 + b]
+            misfit += out[i, a] * out[i, a] * M[a * (a + 1) // 2 + a]
+        for x in range(F):
+            a = free[x]
+            for z in range(x):
+                misfit += 2 * H[x, z] * M[a * (a + 1) // 2 + free[z]]
+            misfit += H[x, x] * M[a * (a + 1) // 2 + a]
+        line[i, 1] = max(misfit, 0.0)
+        if shrinkage < np.inf:
+            n_cells = stop - start
+            line[i, 0] = (line[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
+    k = 0
+    for x in range(F):
+        for z in range(x + 1):
+            cov[i, k] = H[x, z]
+            k += 1
+
+
 @njit(parallel=True, cache=True, fastmath=_FAST)
 def fold_lines(
     indptr,
@@ -104,60 +177,25 @@ def fold_lines(
     line : ndarray, shape (m, 2)
         Shares of the noise, read and replaced; and the expected misfits.
     """
-    m, K, F = indptr.size - 1, mean.shape[1], free.size
+    m, K = indptr.size - 1, mean.shape[1]
     packed = K * (K + 1) // 2
-    for i in prange(m):
-        M = np.zeros(packed)
-        y = np.zeros(K)
-        squares = 0.0
-        for x in range(indptr[i], indptr[i + 1]):
-            j, w = indices[x], weights[x]
-            wx = w * values[x]
-            squares += wx * values[x]
-            for a in range(K):
-                y[a] += wx * mean[j, a]
-            for k in range(packed):
-                M[k] += w * second[j, k]
-        H = np.empty((F, F))
-        rhs = np.empty(F)
-        for _ in range(n_rounds):
-            s = noise * line[i, 0]
-            for x in range(F):
-                a = free[x]
-                for z in range(x + 1):
-                    H[x, z] = M[a * (a + 1) // 2 + free[z]] / s
-                    H[z, x] = H[x, z]
-                H[x, x] += prior[x]
-                rhs[x] = y[a] / s
-                if fixed >= 0:
-                    hi, lo = max(a, fixed), min(a, fixed)
-                    rhs[x] -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
-            _invert(H)
-            for x in range(F):
-                total = 0.0
-                for z in range(F):
-                    total += H[x, z] * rhs[z]
-                out[i, free[x]] = total
-            misfit = squares
-            for a in range(K):
-                misfit -= 2 * out[i, a] * y[a]
-                for b in range(a):
-                    misfit += 2 * out[i, a] * out[i, b] * M[a * (a + 1) // 2 + b]
-                misfit += out[i, a] * out[i, a] * M[a * (a + 1) // 2 + a]
-            for x in range(F):
-                a = free[x]
-                for z in range(x):
-                    misfit += 2 * H[x, z] * M[a * (a + 1) // 2 + free[z]]
-                misfit += H[x, x] * M[a * (a + 1) // 2 + a]
-            line[i, 1] = max(misfit, 0.0)
-            if shrinkage < np.inf:
-                n_cells = indptr[i + 1] - indptr[i]
-                line[i, 0] = (line[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
-        k = 0
-        for x in range(F):
-            for z in range(x + 1):
-                cov[i, k] = H[x, z]
-                k += 1
+    for block in prange((m + _ROWS - 1) // _ROWS):
+        first, last = block * _ROWS, min((block + 1) * _ROWS, m)
+        sums = np.zeros((last - first, packed))
+        # moments are streamed from memory once for a block of lines, in strips that stay in the cache
+        for left in range(0, packed, _STRIP):
+            right = min(left + _STRIP, packed)
+            for i in range(first, last):
+                total = sums[i - first, left:right]
+                for x in range(indptr[i], indptr[i + 1]):
+                    w, moments = weights[x], second[indices[x], left:right]
+                    for k in range(right - left):
+                        total[k] += w * moments[k]
+        for i in range(first, last):
+            _fold_line(
+                indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed, prior,
+                noise, shrinkage, n_rounds, i, out, cov, line,
+            )  # fmt: skip
 
 
 @njit(parallel=True, cache=True, fastmath=_FAST)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 
 from ..problem import Problem
@@ -20,12 +23,14 @@ _CHAINS, _EFFORT = 2, 100
 _WORTHWHILE = 3e-3
 # error, relative to the data, below which refits start from a polish; and the size up to which that is cheap
 _LITTLE_NOISE, _MANY_CELLS = 0.1, 100_000
-_SWEEPS, _TOL = 12, 2e-3
-# multiplications that one fit, and all members of an ensemble together, may take
-_WORK, _ENSEMBLE_WORK = 2e11, 1.5e10
+_SWEEPS, _MOST_SWEEPS, _TOL = 12, 60, 1e-3
+# multiplications up to which a fit may take more than the usual sweeps; that one fit, and all members of an ensemble together, may take
+_CHEAP, _WORK, _ENSEMBLE_WORK = 3e9, 5e11, 8e10
 # the same for the last fit, which may take longer, and ends when the noise changes by less a sweep
 _FINAL_WORK, _FINAL_TOL = 2e10, 3e-4
-_MEMBERS = 4
+_MEMBERS = 3
+# sweeps on all cells from a fit that was stopped early
+_FEW_SWEEPS = 2
 # relative gain in held-out error for which several fits are averaged
 _AVERAGED = 5e-4
 # ranks above ten are visited in steps of this share
@@ -45,7 +50,7 @@ def walk(choice: Choice, seed: int, session: Session) -> None:
     if not spectra:
         return
     _search(choice, widest, seed, session)
-    if _try_other_noise(choice, session):
+    if _try_variants(choice, session):
         _search(choice, widest, seed, session)
     for number, split in enumerate(choice.splits[1:]):
         _follow(choice, split, seed + number + 1, session)
@@ -146,11 +151,11 @@ def _refit(split: Split, V: np.ndarray, noise: float) -> Posterior:
 
     With little noise it starts from a polish too, which alternation cannot match.
     """
-    fit = deflated(split, split.refitter.improve(split.start_fit(V, noise), _SWEEPS, _TOL))
+    fit = deflated(split, split.improve(split.start_fit(V, noise), _sweeps(split, V.shape[1]), _TOL))
     error = rms(fit.at(split.held.rows, split.held.cols) - split.held.values)
     if fit.rank == 0 or error > _LITTLE_NOISE or split.training.n_observed > _MANY_CELLS:
         return fit
-    again = deflated(split, split.refitter.improve(_polished(split, fit), _SWEEPS, _TOL))
+    again = deflated(split, split.improve(_polished(split, fit), _sweeps(split, fit.rank), _TOL))
     return min(fit, again, key=split.held_error)
 
 
@@ -161,7 +166,7 @@ def deflated(split: Split, fit: Posterior) -> Posterior:
         if alive.all():
             return fit
         fit = split.start_fit(fit.frames()[1][:, alive], fit.noise)
-        fit = split.refitter.improve(fit, _SWEEPS, _TOL)
+        fit = split.improve(fit, _sweeps(split, fit.rank), _TOL)
     return fit
 
 
@@ -185,18 +190,27 @@ def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterio
     refitter = model.refitter(problem)
     nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
     whole = Split(model, refitter.problem, nothing, refitter, first.by_line, starts=first.starts)
+    whole.hot = first.hot
     whole.fits[0] = effects_alone(whole)
     if rank == 0:
         return whole, refitter.fold_rows(whole.fits[0])
     before = first.fits[rank]
-    sweeps = int(np.clip(_FINAL_WORK / _work(whole, rank), 2, 12)) * _SWEEPS
-    fit = refitter.improve(whole.start_fit(before.frames()[1], before.noise), sweeps, _FINAL_TOL)
-    little = choice.chosen().validation < _LITTLE_NOISE * model.typical
-    if little and problem.n_observed <= _MANY_CELLS:
-        other = refitter.improve(_polished(whole, fit), sweeps, _FINAL_TOL)
-        fit = min(fit, other, key=lambda candidate: candidate.noise)
-    if choice.members > 1:
-        return whole, combine(refitter, members(whole, fit, rank, seed))
+    start = refitter.adopt(before)
+    if before.early:
+        fit = replace(refitter.improve(start, _FEW_SWEEPS, 0.0), early=True)
+    else:
+        sweeps = int(np.clip(_FINAL_WORK / _work(whole, rank), 2, 12)) * _SWEEPS
+        fit = refitter.improve(start, sweeps, _FINAL_TOL)
+        little = choice.chosen().validation < _LITTLE_NOISE * model.typical
+        if little and problem.n_observed <= _MANY_CELLS:
+            other = refitter.improve(_polished(whole, fit), sweeps, _FINAL_TOL)
+            fit = min(fit, other, key=lambda candidate: candidate.noise)
+    if choice.members:
+        others = [
+            refitter.improve(whole.start_fit(V, before.noise), sweeps, _TOL)
+            for V, sweeps in zip(_member_starts(whole, before, seed), choice.members, strict=True)
+        ]
+        return whole, combine(refitter, [fit, *others])
     return whole, refitter.fold_rows(fit)
 
 
@@ -209,24 +223,33 @@ def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> Non
         if _work(split, wider) > _WORK or wider == rank or split.ended.get(wider, wider) < wider:
             return
         fit = split.fits[rank]
-        visit = _note(choice, wider, _refit(split, _grown(fit, wider, seed), fit.noise))
+        visit = _note(choice, wider, _refit(split, _grown(split, fit, wider, seed), fit.noise))
         _report(session, "looking above", visit)
         if visit.rank == rank or visit.validation > before * (1 - _WORTHWHILE):
             return
 
 
-def _grown(fit: Posterior, rank: int, seed: int) -> np.ndarray:
-    """Column factors with random directions added, a tenth as long as the typical one there is."""
+def _grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:
+    """Column factors with the leading directions of the misfit added."""
+    from sklearn.utils.extmath import randomized_svd
+
+    training = split.training
+    misfit = training.with_values(training.values - fit.at(training.rows, training.cols)).to_sparse()
     V = fit.frames()[1]
-    size = 0.1 * np.sqrt(np.mean(V**2)) if V.size else 0.3
-    more = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
-    return np.hstack([V, size * more])
+    more = rank - V.shape[1]
+    _, s, Vt = randomized_svd(misfit, more, n_iter="auto", random_state=seed % 2**32)
+    return np.hstack([V, Vt.T * np.sqrt(s)])
 
 
 def _work(split: Split, rank: int) -> float:
     """Multiplications of one fit, roughly."""
     cells, lines = split.training.n_observed, sum(split.training.shape)
     return _SWEEPS * (cells * rank**2 + lines * rank**3)
+
+
+def _sweeps(split: Split, rank: int) -> int:
+    """Sweeps that a fit may take: more where they are cheap."""
+    return int(np.clip(_CHEAP * _SWEEPS / _work(split, rank), _SWEEPS, _MOST_SWEEPS))
 
 
 def _look_between(choice: Choice, session: Session) -> None:
@@ -262,27 +285,34 @@ def _truncated(fit: Posterior, rank: int) -> np.ndarray:
     return Vt[:rank].T * np.sqrt(s[:rank])
 
 
-def _try_other_noise(choice: Choice, session: Session) -> bool:
-    """Whether the best rank is fitted better with the other noise model; then it is the one from now on."""
+def _try_variants(choice: Choice, session: Session) -> bool:
+    """Whether the best rank is fitted better with the other noise model or start; then that is kept."""
     split, best = choice.first, choice.best()
     if best.rank == 0:
         return False
-    session.check()
-    split.by_line = not split.by_line
-    fit = split.fits[best.rank]
-    other = _refit(split, fit.frames()[1], fit.noise)
-    if split.held_error(other) >= best.validation:
-        split.by_line = not split.by_line
+    usual, fit = (split.by_line, split.hot), split.fits[best.rank]
+    start = split.starts[best.rank][0] if best.rank in split.starts else fit.frames()[1]
+    winner, winning = fit, usual
+    for variant in itertools.product((False, True), repeat=2):
+        if variant == usual:
+            continue
+        session.check()
+        split.by_line, split.hot = variant
+        other = _refit(split, start, fit.noise)
+        if split.held_error(other) < split.held_error(winner) * (1 - _AVERAGED):
+            winner, winning = other, variant
+    for other_split in choice.splits:
+        other_split.by_line, other_split.hot = winning
+    if winning == usual:
         return False
-    for split in choice.splits[1:]:
-        split.by_line = choice.first.by_line
     near = max(1, _STEP * best.rank)
     others = [visit for visit in choice.visits if 0 < abs(visit.rank - best.rank) <= near and visit.rank]
-    _note(choice, best.rank, other)
+    split.ended.clear()
+    _note(choice, best.rank, winner)
     for visit in others:  # the neighbours must be judged alike
         session.check()
-        fit = choice.first.fits[visit.rank]
-        _note(choice, visit.rank, _refit(choice.first, fit.frames()[1], fit.noise))
+        fit = split.fits[visit.rank]
+        _note(choice, visit.rank, _refit(split, fit.frames()[1], fit.noise))
     return True
 
 
@@ -304,7 +334,9 @@ def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
         if V.shape[1] < rank:
             extra = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
             V = np.hstack([V, 0.1 * np.sqrt(np.mean(V**2)) * extra])
-        fit = split.refitter.improve(split.start_fit(V, choice.first.fits[rank].noise), _SWEEPS, _TOL)
+        fit = split.improve(
+            split.start_fit(V, choice.first.fits[rank].noise), _sweeps(split, V.shape[1]), _TOL
+        )
         split.fits[rank] = fit
 
 
@@ -315,30 +347,35 @@ def _average(choice: Choice, seed: int, session: Session) -> None:
     if _MEMBERS * _work(split, rank) > _ENSEMBLE_WORK:
         return
     session.report("averaging several fits", rank=rank)
-    averaged = combine(split.refitter, members(split, split.fits[rank], rank, seed))
-    if split.held_error(averaged) > split.held_error(split.fits[rank]) * (1 - _AVERAGED):
+    fit = split.fits[rank]
+    others = _members(split, fit, seed)
+    averaged = combine(split.refitter, [fit, *others])
+    if split.held_error(averaged) > split.held_error(fit) * (1 - _AVERAGED):
         return
-    choice.members = _MEMBERS
+    choice.members = tuple(other.sweeps for other in others)
     for other in choice.splits[1:]:
-        other.fits[rank] = combine(other.refitter, members(other, other.fits[rank], rank, seed))
+        fit = other.fits[rank]
+        other.fits[rank] = combine(other.refitter, [fit, *_members(other, fit, seed)])
     _note(choice, rank, averaged)
     if choice.pooled:
         choice.pool()
 
 
-def members(split: Split, fit: Posterior, rank: int, seed: int) -> list[Posterior]:
-    """The fit and others of its rank: from the chains that met it, then from random starts."""
-    starts = list(split.starts.get(rank, []))
+def _members(split: Split, fit: Posterior, seed: int) -> list[Posterior]:
+    """Fits of the same rank from other starts."""
+    starts = _member_starts(split, fit, seed)
+    return [split.improve(split.start_fit(V, fit.noise), _sweeps(split, fit.rank), _TOL) for V in starts]
+
+
+def _member_starts(split: Split, fit: Posterior, seed: int) -> list[np.ndarray]:
+    """Column factors to begin with: those of the other chains that met the rank, then random ones."""
+    starts = list(split.starts.get(fit.rank, []))[1:]
     V = fit.frames()[1]
     size = float(np.sqrt(np.mean(V**2)))
     rng = np.random.default_rng([seed, 4])
     while len(starts) < _MEMBERS - 1:
         starts.append(size * rng.standard_normal(V.shape))
-    others = [
-        split.refitter.improve(split.start_fit(start, 1.0), 2 * _SWEEPS, _TOL)
-        for start in starts[: _MEMBERS - 1]
-    ]
-    return [fit, *others]
+    return starts[: _MEMBERS - 1]
 
 
 def _report(session: Session, phase: str, visit: Visit, fraction: float | None = None) -> None:

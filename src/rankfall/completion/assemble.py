@@ -21,6 +21,8 @@ from .scales import Bounds, Scale
 from .session import Session
 from .walk import finish
 
+# relative change of the noise in the last sweep below which a fit has settled
+_STILL = 0.02
 RULES = {
     "one-se": "smallest rank within one standard error (paired), or 0.2%, of the smallest error at held-out cells",
     "min": "rank with the smallest error at held-out cells",
@@ -191,7 +193,9 @@ def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
         "held_out": choice.n_held,
         "folds": len(choice.judges),
     }
-    return _Fitted(_model(whole, fit, draft, np.concatenate(scores)), settings, fit.converged or fit.early)
+    return _Fitted(
+        _model(whole, fit, draft, np.concatenate(scores)), settings, fit.early or fit.drift < _STILL
+    )
 
 
 def normalised(split: Split, fit: Posterior) -> np.ndarray:

@@ -21,8 +21,8 @@ _TYPICAL_RANK = 5
 _RISE = 1.3
 # with many cells the first, nearly ridgeless stages cost most and show little
 _FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
-# shrinkage, in units of the noise's share of the variance, at which a path through noisy data begins
-_NOISE_SHRINKAGE = 0.15
+# shrinkage, in units of the squared share of noise in the variance, at which a path through noisy data begins
+_NOISE_SHRINKAGE = 0.2
 _MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
 
@@ -94,7 +94,7 @@ def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100, n
     s = np.sqrt(m * n / _TYPICAL_RANK)
     power = s ** (2 - 2 / DEPTH)
     first = _FIRST_SHRINKAGE if problem.n_observed < _MANY_CELLS else _FIRST_SHRINKAGE_LARGE
-    first = max(first, _NOISE_SHRINKAGE * noise)
+    first = max(first, _NOISE_SHRINKAGE * noise**2)
     count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / first) / np.log(_RISE)))
     shrinkage = first * _RISE ** np.arange(count)
     widest = min(m, n, max_width)

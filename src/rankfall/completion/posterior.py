@@ -80,6 +80,8 @@ class Posterior:
         Whether fitting was stopped before that, where held-out cells fared best.
     sweeps : int
         Sweeps that led here from the start.
+    drift : float
+        Relative change of the noise in the last of them.
     """
 
     rank: int
@@ -90,6 +92,7 @@ class Posterior:
     converged: bool = False
     early: bool = False
     sweeps: int = 0
+    drift: float = 0.0
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
@@ -181,7 +184,8 @@ class Refitter:
             before = posterior.noise
             posterior = self._turn(self._turn(posterior, 1), 0)
             posterior = replace(posterior, sweeps=posterior.sweeps + 1)
-            if posterior.sweeps > 3 and abs(posterior.noise - before) <= tol * before:
+            posterior = replace(posterior, drift=abs(posterior.noise - before) / before)
+            if posterior.sweeps > 3 and posterior.drift <= tol:
                 posterior = replace(posterior, converged=True)
                 break
         return posterior

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,9 +26,13 @@ _LITTLE_NOISE, _MANY_CELLS = 0.1, 100_000
 _SWEEPS, _MOST_SWEEPS, _TOL = 12, 60, 1e-3
 # multiplications up to which a fit may take more than the usual sweeps; that one fit, and all members of an ensemble together, may take
 _CHEAP, _WORK, _ENSEMBLE_WORK = 3e9, 5e11, 8e10
-# the same for the last fit, which may take longer, and ends when the noise changes by less a sweep
-_FINAL_WORK, _FINAL_TOL = 2e10, 3e-4
 _MEMBERS = 3
+# the same for a fit with which noise models and starts are compared
+_VARIANTS_WORK, _RECHECK_WORK = 1e10, 6e10
+# (noise by line, start as if all were noise)
+_ALL_VARIANTS = ((False, False), (False, True), (True, False), (True, True))
+# relative rise of the held-out error beyond which larger ranks are not fitted
+_PAST = 0.02
 # sweeps on all cells from a fit that was stopped early
 _FEW_SWEEPS = 2
 # relative gain in held-out error for which several fits are averaged
@@ -38,31 +42,39 @@ _STEP = 0.2
 _FACTS = ("ridge", "steps", "sgd_train", "sgd_validation")
 
 
+@dataclass(frozen=True)
+class _Met:
+    """A rank that a chain of SGD met on its fall: where, and with which errors of its own."""
+
+    rank: int
+    facts: dict[str, float]
+
+
 def walk(choice: Choice, seed: int, session: Session) -> None:
-    """Visit ranks with chains of SGD, look above and between them, and settle noise model and ensemble."""
+    """Fall through the ranks with chains of SGD, refit them, look above and between, and average.
+
+    Refits go from small ranks to large ones, which cost more, until the held-out error rises.
+    """
     first = choice.first
     widest = min(*first.training.shape, max(first.training.max_oversampled_rank(), 1))
     if choice.wishes.max_rank is not None:
         widest = min(widest, choice.wishes.max_rank)
     if widest < 1:
         return
-    spectra = _fall(choice, widest, seed, session)
-    if not spectra:
+    met = _fall(choice, widest, seed, session)
+    if not met:
         return
-    _search(choice, widest, seed, session)
-    if _try_variants(choice, session):
-        _search(choice, widest, seed, session)
+    _climb(choice, met, session)
+    _look_above(choice, widest, seed, session)
+    if _work(first, choice.best().rank) <= _RECHECK_WORK:
+        _try_variants(choice, session, [(not first.by_line, first.hot)])
+    _look_between(choice, session)
     for number, split in enumerate(choice.splits[1:]):
         _follow(choice, split, seed + number + 1, session)
     if len(choice.splits) > 1:
         choice.pool()
     if choice.chosen().rank:
         _average(choice, seed, session)
-
-
-def _search(choice: Choice, widest: int, seed: int, session: Session) -> None:
-    _look_above(choice, widest, seed, session)
-    _look_between(choice, session)
 
 
 def _rest(split: Split) -> tuple[Problem, float]:
@@ -73,14 +85,14 @@ def _rest(split: Split) -> tuple[Problem, float]:
     return training.with_values(rest / (unit or 1.0)), unit
 
 
-def _fall(choice: Choice, widest: int, seed: int, session: Session) -> bool:
-    """Chains of SGD on the first split; every rank met is refitted. False if there was nothing to fit."""
+def _fall(choice: Choice, widest: int, seed: int, session: Session) -> list[_Met]:
+    """Chains of SGD on the first split; the ranks they met, small ones first."""
     split = choice.first
     rest, unit = _rest(split)
     if unit == 0:
-        return False
-    noise = split.pilot_noise
-    settings = plan(rest, _EFFORT, _CHAINS, noise=noise / unit**2)
+        return []
+    met: dict[int, _Met] = {}
+    settings = plan(rest, _EFFORT, _CHAINS, noise=split.pilot_noise / unit**2)
     typical = unit * split.model.typical
     for stage in descend(rest, settings, seed, session, "falling through the ranks", typical):
         chain = int(np.argmin(stage.train_rmse))
@@ -88,23 +100,33 @@ def _fall(choice: Choice, widest: int, seed: int, session: Session) -> bool:
         rank = min(int(stage.ranks[chain]), widest)
         if rank == 0:
             break
-        if rank in split.starts or _covered(split, rank):
+        if rank in met:
             continue
-        split.starts[rank] = _starts(stage, rank, unit)
-        fit = _refit(split, split.starts[rank][chain], noise)
+        errors = _sgd_errors(split, stage, chain, rank, unit)
+        met[rank] = _Met(rank, {"ridge": stage.ridge, "steps": stage.step, **errors})
+        split.starts[rank] = _starts(stage, chain, rank, unit)
+    return [met[rank] for rank in sorted(met)]
+
+
+def _climb(choice: Choice, met: list[_Met], session: Session) -> None:
+    """Refit the ranks that were met, small ones first, until the held-out error rises."""
+    split = choice.first
+    noise, worse, settled = split.pilot_noise, 0, False
+    for place, fall in enumerate(met):
+        if _covered(split, fall.rank):
+            continue
+        if not settled and _work(split, fall.rank) > _VARIANTS_WORK:
+            settled = True
+            _try_variants(choice, session)
+        fit = _refit(split, split.starts[fall.rank][0], noise)
         noise = fit.noise
-        facts: dict[str, float] = {}
-        if fit.rank == rank:
-            facts = {
-                "ridge": stage.ridge,
-                "steps": stage.step,
-                **_sgd_errors(split, stage, chain, rank, unit),
-            }
-        visit = _note(choice, rank, fit, **facts)
-        _report(session, "falling through the ranks", visit, (stage.index + 1) / stage.n_stages)
-        if _past_the_best(choice):
+        visit = _note(choice, fall.rank, fit, **(fall.facts if fit.rank == fall.rank else {}))
+        _report(session, "refitting the ranks met", visit, (place + 1) / len(met))
+        worse = worse + 1 if visit.validation > (1 + _PAST) * choice.best().validation else 0
+        if worse == 2:
             break
-    return bool(split.starts)
+    if not settled:
+        _try_variants(choice, session)
 
 
 def _note(choice: Choice, rank: int, fit: Posterior, **facts: float) -> Visit:
@@ -123,27 +145,17 @@ def _note(choice: Choice, rank: int, fit: Posterior, **facts: float) -> Visit:
     return choice.enter(fit, **facts)
 
 
-def _starts(stage: Stage, rank: int, unit: float) -> list[np.ndarray]:
-    """Column factors of every chain, the best chain's own being at its place."""
-    return [
-        np.ascontiguousarray(stage.Vt[k][:rank].T * np.sqrt(stage.s[k][:rank] * unit))
-        for k in range(stage.s.shape[0])
-    ]
+def _starts(stage: Stage, best: int, rank: int, unit: float) -> list[np.ndarray]:
+    """Column factors of every chain, those of the best one first."""
+    chains = sorted(range(stage.s.shape[0]), key=lambda chain: chain != best)
+    return [np.ascontiguousarray(stage.Vt[k][:rank].T * np.sqrt(stage.s[k][:rank] * unit)) for k in chains]
 
 
 def _covered(split: Split, rank: int) -> bool:
     """Whether fits begun with this many factors are known to lose some, or a large rank is near another."""
     if split.ended.get(rank, rank) < rank:
         return True
-    return rank > 10 and any(abs(rank - other) < _STEP * other for other in split.starts)
-
-
-def _past_the_best(choice: Choice) -> bool:
-    """Whether the last four ranks met were all clearly worse than the best: more ridge will not help."""
-    errors = [visit.validation for visit in choice.visits[1:]]
-    if len(errors) <= 4:
-        return False
-    return min(errors[-4:]) > 1.1 * min(errors) and errors[-1] > choice.visits[0].validation
+    return rank > 10 and any(abs(rank - other) < _STEP * other for other in split.fits)
 
 
 def _refit(split: Split, V: np.ndarray, noise: float) -> Posterior:
@@ -195,23 +207,15 @@ def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterio
     if rank == 0:
         return whole, refitter.fold_rows(whole.fits[0])
     before = first.fits[rank]
-    start = refitter.adopt(before)
-    if before.early:
-        fit = replace(refitter.improve(start, _FEW_SWEEPS, 0.0), early=True)
-    else:
-        sweeps = int(np.clip(_FINAL_WORK / _work(whole, rank), 2, 12)) * _SWEEPS
-        fit = refitter.improve(start, sweeps, _FINAL_TOL)
-        little = choice.chosen().validation < _LITTLE_NOISE * model.typical
-        if little and problem.n_observed <= _MANY_CELLS:
-            other = refitter.improve(_polished(whole, fit), sweeps, _FINAL_TOL)
-            fit = min(fit, other, key=lambda candidate: candidate.noise)
+    # not many: the held-out cells, by which intervals are calibrated, were predicted by a fit like this
+    fit = refitter.improve(refitter.adopt(before), _FEW_SWEEPS if before.early else _SWEEPS // 2, _TOL)
     if choice.members:
         others = [
             refitter.improve(whole.start_fit(V, before.noise), sweeps, _TOL)
             for V, sweeps in zip(_member_starts(whole, before, seed), choice.members, strict=True)
         ]
-        return whole, combine(refitter, [fit, *others])
-    return whole, refitter.fold_rows(fit)
+        fit = combine(refitter, [fit, *others])
+    return whole, replace(refitter.fold_rows(fit), early=before.early)
 
 
 def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> None:
@@ -219,7 +223,7 @@ def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> Non
     split = choice.first
     while choice.best().rank == max(split.fits):
         rank, before = choice.best().rank, choice.best().validation
-        wider = min(rank + max(1, rank // 2), widest)
+        wider = min(rank + max(1, rank // 2 if rank < 10 else rank), widest)
         if _work(split, wider) > _WORK or wider == rank or split.ended.get(wider, wider) < wider:
             return
         fit = split.fits[rank]
@@ -285,15 +289,17 @@ def _truncated(fit: Posterior, rank: int) -> np.ndarray:
     return Vt[:rank].T * np.sqrt(s[:rank])
 
 
-def _try_variants(choice: Choice, session: Session) -> bool:
-    """Whether the best rank is fitted better with the other noise model or start; then that is kept."""
+def _try_variants(
+    choice: Choice, session: Session, variants: Iterable[tuple[bool, bool]] = _ALL_VARIANTS
+) -> None:
+    """Keep the other noise model or start if the best rank so far is fitted better with it."""
     split, best = choice.first, choice.best()
     if best.rank == 0:
-        return False
+        return
     usual, fit = (split.by_line, split.hot), split.fits[best.rank]
     start = split.starts[best.rank][0] if best.rank in split.starts else fit.frames()[1]
     winner, winning = fit, usual
-    for variant in itertools.product((False, True), repeat=2):
+    for variant in variants:
         if variant == usual:
             continue
         session.check()
@@ -304,16 +310,16 @@ def _try_variants(choice: Choice, session: Session) -> bool:
     for other_split in choice.splits:
         other_split.by_line, other_split.hot = winning
     if winning == usual:
-        return False
+        return
     near = max(1, _STEP * best.rank)
     others = [visit for visit in choice.visits if 0 < abs(visit.rank - best.rank) <= near and visit.rank]
+    others = others if _work(split, best.rank) <= _VARIANTS_WORK else []
     split.ended.clear()
     _note(choice, best.rank, winner)
     for visit in others:  # the neighbours must be judged alike
         session.check()
         fit = split.fits[visit.rank]
         _note(choice, visit.rank, _refit(split, fit.frames()[1], fit.noise))
-    return True
 
 
 def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:

@@ -131,6 +131,18 @@ def test_refused(case: str, command: str, tmp_path: Path, rankfall: Callable) ->
         (["-o", "out.csv", "--cells", "nothing.csv"], "no file"),
         (["-o", "out.npz", "--cells", "table.csv"], "text table"),
         (["-o", "out.csv", "--max-time", "0"], "positive"),
+        (["-o", "out.csv", "--log", "--scale", "log1p"], "contradicts --scale log1p"),
+        (["-o", "out.csv", "--log", "--scale", "linear"], "contradicts --scale linear"),
+        (["-o", "out.csv", "--bounds", "seen"], "LOW,HIGH"),
+        (["-o", "out.csv", "--bounds", "3"], "LOW,HIGH"),
+        (["-o", "out.csv", "--bounds", ","], "LOW,HIGH"),
+        (["-o", "out.csv", "--bounds", "0,1,2"], "LOW,HIGH"),
+        (["-o", "out.csv", "--bounds", "5,1"], "LOW below HIGH"),
+        (["-o", "out.csv", "--bounds", "nan,1"], "LOW below HIGH"),
+        (["-o", "out.csv", "--bounds", "nan,"], "LOW,HIGH"),
+        (["-o", "out.csv", "--interval", "0.9"], "needs --cells"),
+        (["-o", "out.csv", "--cells", "table.csv", "--interval", "90"], "between 0 and 1"),
+        (["-o", "out.csv", "--cells", "table.csv", "--interval", "nan"], "between 0 and 1"),
     ],
 )
 def test_outputs_are_checked_first(
@@ -211,11 +223,22 @@ def test_from_a_shell(case: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_log_names_the_cell_that_is_not_positive(tmp_path: Path, rankfall: Callable) -> None:
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--log"], "--scale log needs positive numbers"),
+        (["--scale", "log"], "--scale log needs positive numbers"),
+        (["--scale", "log1p"], "--scale log1p needs numbers above -1"),
+    ],
+)
+def test_scale_names_the_cell_that_it_cannot_take(
+    option: list[str], says: str, tmp_path: Path, rankfall: Callable
+) -> None:
     path = _make(tmp_path, "in.csv", b"name,a,b\nx,1,2\ny,,-3\n")
-    ran = rankfall("complete", path, "-o", tmp_path / "out.csv", "--log")
+    ran = rankfall("complete", path, "-o", tmp_path / "out.csv", *option)
     assert ran.code == 2
-    assert "row y, column b holds -3" in _one_sentence(ran.err)
+    assert f"{says}, but row y, column b holds -3" in _one_sentence(ran.err)
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_bytes_of_a_name_cannot_break_the_sentence(tmp_path: Path, rankfall: Callable) -> None:

@@ -140,7 +140,7 @@ def test_triplets(tmp_path: Path, rankfall: Callable) -> None:
     np.testing.assert_allclose(filled, np.outer(np.arange(1, 7), np.arange(2, 7)), rtol=1e-5)
 
 
-def test_log_is_undone(tmp_path: Path, rankfall: Callable) -> None:
+def test_log_is_undone(tmp_path: Path, rankfall: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """The logarithms of a table of products are of rank 1 or 2; the products are found again."""
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     truth = np.exp(np.outer(np.linspace(1, 2, 9), np.linspace(0.5, 1.5, 7)))
@@ -150,8 +150,88 @@ def test_log_is_undone(tmp_path: Path, rankfall: Callable) -> None:
     ran = rankfall("complete", source, "-o", out, "--log", "--save", tmp_path / "r.npz")
     assert ran.code == 0
     np.testing.assert_allclose(pd.read_csv(out, index_col=0), truth, rtol=1e-5)
-    assert "logarithms" in ran.out
-    assert rf.load(tmp_path / "r.npz").settings["log"] is True
+    assert ran.out.count("logarithms") == 1
+    assert rf.load(tmp_path / "r.npz").scale == "log"
+    drawn = []
+    monkeypatch.setattr("rankfall.cli.reports.render", lambda tables: drawn.append(tables) or "")
+    assert rankfall("report", tmp_path / "r.npz", "-o", tmp_path / "page.html").code == 0
+    assert drawn[0].errors.label == "root mean square error of the logarithms"
+    np.testing.assert_allclose(drawn[0].heat_maps.after, truth)
+    longer = tmp_path / "longer.csv"
+    assert rankfall("complete", source, "-o", longer, "--log", "--scale", "log").code == 0
+    assert longer.read_bytes() == out.read_bytes()
+
+
+@pytest.fixture
+def noisy(tmp_path: Path) -> Path:
+    """A 30 x 20 table of positive numbers with noise and 100 holes, the first of which is r0, c0."""
+    rng = np.random.default_rng(0)
+    values = np.exp(np.outer(rng.normal(size=30), rng.normal(size=20)) + 0.3 * rng.normal(size=(30, 20)))
+    values.flat[[0, *rng.choice(600, 99, replace=False)]] = np.nan
+    frame = pd.DataFrame(values, [f"r{i}" for i in range(30)], [f"c{j}" for j in range(20)])
+    path = tmp_path / "noisy.csv"
+    frame.to_csv(path, index_label="site")
+    return path
+
+
+def test_model_options_arrive(noisy: Path, rankfall: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def spy(problem: object, **options: object) -> rf.Completion:
+        asked.update(options)
+        return complete(problem, **options)
+
+    complete = rf.complete
+    monkeypatch.setattr("rankfall.completion.complete", spy)
+    out = noisy.with_name("out.csv")
+    wishes = {"scale": "log1p", "effects": "both", "scaling": "all", "rule": "min", "folds": 3, "max-rank": 0}
+    options = [text for name, value in wishes.items() for text in (f"--{name}", value)]
+    ran = rankfall("complete", noisy, "-o", out, "--json", "--bounds", "0.5,2", *options)
+    assert (ran.code, ran.err) == (0, "")
+    expected = {name.replace("-", "_"): value for name, value in wishes.items()}
+    assert {**expected, "bounds": (0.5, 2.0)}.items() <= asked.items()
+    facts = json.loads(ran.out)
+    assert (facts["scale"], facts["errors"], facts["coverage"]) == ("log1p", "logarithms", None)
+    expected = {"scale": "log1p", "bounds": [0.5, 2.0], "effects": "both", "scaling": "all"}
+    assert expected.items() <= facts["settings"].items()
+    assert "log" not in facts
+    holes = pd.read_csv(noisy, index_col=0).isna().to_numpy()
+    filled = pd.read_csv(out, index_col=0).to_numpy()
+    assert 0.5 <= filled[holes].min() < filled[holes].max() <= 2.0
+    assert filled[~holes].max() > 2.0
+
+
+def test_bounds_may_be_open(table: Path, rankfall: Callable) -> None:
+    for bounds, expected in (("-1,", [-1.0, None]), (",5e3", [None, 5e3])):
+        ran = rankfall("complete", table, "-o", table.with_name("out.csv"), "--json", "--bounds", bounds)
+        assert ran.code == 0
+        assert json.loads(ran.out)["settings"]["bounds"] == expected
+    values = pd.read_csv(table, index_col=0).to_numpy()
+    ran = rankfall("complete", table, "-o", table.with_name("out.csv"), "--json", "--bounds", "observed")
+    assert json.loads(ran.out)["settings"]["bounds"] == [np.nanmin(values), np.nanmax(values)]
+
+
+def test_intervals_stand_beside_single_cells(noisy: Path, rankfall: Callable) -> None:
+    wanted, out, saved = (noisy.with_name(name) for name in ("cells.csv", "out.csv", "r.npz"))
+    wanted.write_text("row,column\nr0,c0\nr11,c3\n", encoding="utf-8")
+    options = ["--cells", wanted, "--scale", "log", "--max-rank", "0"]
+    ran = rankfall("complete", noisy, "-o", out, *options, "--interval", "0.8", "--save", saved)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.count("logarithms") == 1
+    assert "unbounded" not in ran.out
+    written = pd.read_csv(out)
+    assert list(written.columns) == ["row", "column", "value", "lower", "upper"]
+    assert (written["lower"] > 0).all()
+    assert (written["lower"] < written["value"]).all()
+    assert (written["value"] < written["upper"]).all()
+    expected = rf.load(saved).interval(np.array([0, 11]), np.array([0, 3]), 0.8)
+    np.testing.assert_allclose(written[["lower", "upper"]].to_numpy().T, expected, rtol=1e-5)
+    # fifty cells held out cannot speak of one in a thousand
+    ran = rankfall("complete", noisy, "-o", out, *options, "--interval", "0.999", "--json")
+    facts = json.loads(ran.out)
+    assert facts["coverage"] == 0.999
+    assert "2 of 2 intervals are unbounded" in facts["notes"][-1]
+    assert np.isinf(pd.read_csv(out)["upper"]).all()
 
 
 def test_parquet_and_arrays(tmp_path: Path, rankfall: Callable) -> None:
@@ -188,5 +268,16 @@ def test_usage(rankfall: Callable) -> None:
     assert rankfall("complete").code == 2
     assert rankfall("complete", "x.csv").code == 2
     assert rankfall("nonsense").code == 2
-    assert rankfall("complete", "x.csv", "-o", "y.csv", "--fill", "zero").code == 2
+    for name, value in (
+        ("fill", "zero"),
+        ("scale", "root"),
+        ("effects", "rows"),
+        ("scaling", "rows"),
+        ("rule", "max"),
+        ("folds", "1"),
+    ):
+        ran = rankfall("complete", "x.csv", "-o", "y.csv", f"--{name}", value)
+        assert ran.code == 2
+        assert f"--{name}" in ran.err
     assert rankfall("--help").code == 0
+    assert rankfall("complete", "--help").code == 0

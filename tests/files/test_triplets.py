@@ -131,5 +131,9 @@ def test_cells_out(tmp_path):
     assert (tmp_path / "o.csv").read_text() == 'row,column,value\n"x,1",a,0.333333\ny,b,\n'
     write_cells(tmp_path / "o.tsv", ["x,1", "y"], ["a", "b"], values)
     assert (tmp_path / "o.tsv").read_text() == "row\tcolumn\tvalue\nx,1\ta\t0.333333\ny\tb\t\n"
+    ends = np.array([-1 / 3, np.nan]), np.array([np.inf, np.nan])
+    write_cells(tmp_path / "o.csv", ["x", "y"], ["a", "b"], values, ends)
+    expected = "row,column,value,lower,upper\nx,a,0.333333,-0.333333,inf\ny,b,,,\n"
+    assert (tmp_path / "o.csv").read_text() == expected
     with pytest.raises(InputError, match="does not exist"):
         write_cells(tmp_path / "none" / "o.csv", ["x"], ["a"], np.ones(1))

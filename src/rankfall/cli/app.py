@@ -26,6 +26,40 @@ class Fill(str, Enum):
     EFFECTS = "effects"
 
 
+class Scale(str, Enum):
+    """The scale on which the model is fitted."""
+
+    LINEAR = "linear"
+    LOG = "log"
+    LOG1P = "log1p"
+
+
+class Effects(str, Enum):
+    """What is fitted beside the low-rank part."""
+
+    AUTO = "auto"
+    NONE = "none"
+    MEAN = "mean"
+    COLUMNS = "columns"
+    BOTH = "both"
+
+
+class Scaling(str, Enum):
+    """One scale for all cells, or one for every column."""
+
+    AUTO = "auto"
+    ALL = "all"
+    COLUMNS = "columns"
+
+
+class Rule(str, Enum):
+    """How the rank is chosen from the held-out errors."""
+
+    ONE_SE = "one-se"
+    MIN = "min"
+
+
+_MODEL = "What is fitted"
 Input = Annotated[
     Path,
     typer.Argument(
@@ -101,13 +135,15 @@ def complete(
     cells: Annotated[
         Path | None, typer.Option(metavar="CELLS", help="CSV of row,column: OUT holds these cells only.")
     ] = None,
-    triplets: Triplets = False,
-    log: Annotated[
-        bool,
+    interval: Annotated[
+        float | None,
         typer.Option(
-            "--log", help="Complete the logarithms (positive, skewed data); OUT holds plain values."
+            metavar="COVERAGE",
+            help="With --cells: OUT also gets columns lower and upper, which hold this share of missing "
+            "cells between them (0.9, say).",
         ),
-    ] = False,
+    ] = None,
+    triplets: Triplets = False,
     fill: Annotated[
         Fill | None,
         typer.Option(
@@ -121,6 +157,54 @@ def complete(
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Threads; all by default. Does not change the result.")
+    ] = None,
+    scale: Annotated[
+        Scale | None,
+        typer.Option(
+            help="Fit the values (by default), their logarithms (positive, skewed data), or log(1 + value). "
+            "OUT holds plain values all the same.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", help="Short for --scale log.", rich_help_panel=_MODEL)
+    ] = False,
+    bounds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="Keep what is filled in within this range; either side may be empty (0,). "
+            "The word observed: within that of the observed cells.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    effects: Annotated[
+        Effects,
+        typer.Option(
+            help="Beside the low-rank part: nothing, a mean, column effects, or row and column effects.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = Effects.AUTO,
+    scaling: Annotated[
+        Scaling,
+        typer.Option(help="One scale for all cells, or one for every column.", rich_help_panel=_MODEL),
+    ] = Scaling.AUTO,
+    rule: Annotated[
+        Rule,
+        typer.Option(
+            help="Smallest rank within one standard error of the best held-out error, or the best.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = Rule.ONE_SE,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="K",
+            help="Hold out every cell once, in K folds, instead of a tenth of them: steadier on small "
+            "tables, K times the work.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -141,8 +225,15 @@ def complete(
             report=report,
             save=save,
             cells=cells,
+            interval=interval,
             triplets=triplets,
+            scale=None if scale is None else scale.value,
             log=log,
+            bounds=bounds,
+            effects=effects.value,
+            scaling=scaling.value,
+            rule=rule.value,
+            folds=folds,
             fill="effects" if fill is Fill.EFFECTS else None,
             seed=seed,
             max_rank=max_rank,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,8 +33,15 @@ class Job:
     report: Path | None = None
     save: Path | None = None
     cells: Path | None = None
+    interval: float | None = None
     triplets: bool = False
+    scale: Literal["linear", "log", "log1p"] | None = None
     log: bool = False
+    bounds: str | None = None
+    effects: Literal["auto", "none", "mean", "columns", "both"] = "auto"
+    scaling: Literal["auto", "all", "columns"] = "auto"
+    rule: Literal["one-se", "min"] = "one-se"
+    folds: int | None = None
     fill: Literal["effects"] | None = None
     seed: int = 0
     max_rank: int | None = None
@@ -47,6 +55,8 @@ def run(job: Job) -> Outcome:
     """Do the job; how the completion ended."""
     if job.max_time is not None and not job.max_time > 0:
         raise InputError(f"--max-time must be a positive number of seconds, not {job.max_time:g}.")
+    scale, bounds = _scale(job), _bounds(job.bounds)
+    _check_interval(job)
     check_outputs(
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
     )
@@ -55,7 +65,7 @@ def run(job: Job) -> Outcome:
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
     wanted = None if job.cells is None else read_cells(job.cells, table)
-    problem = Problem.from_triplets(table.rows, table.cols, _entries(table, job.log), table.shape)
+    problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None:
         # the whole table and its like will be needed in the end; better to run out of memory now
         np.empty((3, *table.shape))
@@ -63,6 +73,7 @@ def run(job: Job) -> Outcome:
         # importing this compiles or loads kernels; bad input is reported before
         from ..completion import complete
 
+        _check_values(table, scale)
         result = complete(
             problem,
             seed=job.seed,
@@ -71,10 +82,20 @@ def run(job: Job) -> Outcome:
             n_jobs=job.jobs,
             fill=job.fill,
             callback=callback,
+            scale=scale,
+            bounds=bounds,
+            effects=job.effects,
+            scaling=job.scaling,
+            rule=job.rule,
+            folds=job.folds,
         )
-    settings = {**result.settings, "source": job.source.name, "log": job.log}
+    settings = {**result.settings, "source": job.source.name}
     result = replace(result, settings=settings, row_names=table.row_names, col_names=table.col_names)
-    _write(job, table, wanted, result)
+    interval = None
+    if wanted is not None and job.interval is not None:
+        interval = result.interval(wanted.rows, wanted.cols, job.interval)
+        table = replace(table, notes=(*table.notes, *_unbounded(*interval)))
+    _write(job, table, wanted, result, interval)
     _print(job, table, result)
     return result.outcome
 
@@ -90,30 +111,84 @@ def _check_format(job: Job) -> None:
         )
 
 
-def _entries(table: Table, log: bool) -> np.ndarray:
-    """The observed numbers, or their logarithms."""
-    if not log:
-        return table.entries
-    bad = np.flatnonzero(table.entries <= 0)
-    if bad.size:
+def _scale(job: Job) -> Literal["linear", "log", "log1p"]:
+    """The scale, of which ``--log`` is another spelling."""
+    if job.log and job.scale not in (None, "log"):
+        raise InputError(f"--log is short for --scale log, which contradicts --scale {job.scale}.")
+    return "log" if job.log else job.scale or "linear"
+
+
+def _bounds(text: str | None) -> Literal["observed"] | tuple[float | None, float | None] | None:
+    """What ``--bounds`` asks for; whether low is below high is checked where bounds are read."""
+    if text is None:
+        return None
+    if text.strip() == "observed":
+        return "observed"
+    try:
+        low, high = (float(side) if side.strip() else None for side in text.split(","))
+    except ValueError:
+        low = high = None
+    if all(side is None or isnan(side) for side in (low, high)):
+        raise InputError(
+            f"--bounds takes the word observed, or LOW,HIGH of which one may be empty (0, or ,5), not {text!r}."
+        )
+    if low is not None and high is not None and not low < high:
+        raise InputError(f"--bounds needs a LOW below HIGH, not {text!r}.")
+    return low, high
+
+
+def _check_interval(job: Job) -> None:
+    if job.interval is None:
+        return
+    if not 0 < job.interval < 1:
+        raise InputError(
+            f"--interval takes a coverage between 0 and 1, 0.9 for example, not {job.interval:g}."
+        )
+    if job.cells is None:
+        raise InputError(
+            "--interval needs --cells CELLS, a CSV of the row,column pairs whose intervals OUT is to hold."
+        )
+
+
+def _check_values(table: Table, scale: str) -> None:
+    """Refuse values that the scale cannot take, by the names that the user knows."""
+    from ..completion.scales import check_scale
+
+    bad = check_scale(table.entries, scale)
+    if bad is not None:
         first = bad[0]
         raise InputError(
-            f"--log needs positive numbers, but row {table.row_label(int(table.rows[first]))}, column "
-            f"{table.col_label(int(table.cols[first]))} holds {table.entries[first]:g}."
+            f"--scale {scale} needs {'positive numbers' if scale == 'log' else 'numbers above -1'}, but row "
+            f"{table.row_label(int(table.rows[first]))}, column {table.col_label(int(table.cols[first]))} "
+            f"holds {table.entries[first]:g}."
         )
-    return np.log(table.entries)
 
 
-def _write(job: Job, table: Table, wanted: Cells | None, result: Completion) -> None:
+def _unbounded(lower: np.ndarray, upper: np.ndarray) -> list[str]:
+    """A note if some intervals say nothing."""
+    count = int(np.count_nonzero(np.isinf(lower) | np.isinf(upper)))
+    if not count:
+        return []
+    return [
+        f"{count:,} of {lower.size:,} intervals are unbounded: too few cells were held out for this coverage, "
+        "or nothing is known about the cell."
+    ]
+
+
+def _write(
+    job: Job,
+    table: Table,
+    wanted: Cells | None,
+    result: Completion,
+    interval: tuple[np.ndarray, np.ndarray] | None,
+) -> None:
     """Everything that was asked for, each file whole or not at all."""
     with stdout_or(job.out) as path:
         if wanted is None:
-            values = result.to_dense()
-            write_table(path, table, np.exp(values) if job.log else values)
+            write_table(path, table, result.to_dense())
         else:
             values = result.predict(wanted.rows, wanted.cols)
-            values = np.exp(values) if job.log else values
-            write_cells(path, wanted.row_labels, wanted.col_labels, values)
+            write_cells(path, wanted.row_labels, wanted.col_labels, values, interval)
     if job.save is not None:
         result.save(job.save)
     if job.report is not None:
@@ -133,8 +208,6 @@ def _print(job: Job, table: Table, result: Completion) -> None:
 
     path = path_table(result)
     if path is not None:
-        if job.log:
-            printer.text("Errors are those of the logarithms.")
         printer.table(path, note="chosen")
         printer.text("")
     printer.text(result.summary())
@@ -154,7 +227,9 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "report": None if job.report is None else str(job.report),
         "shape": list(result.shape),
         "observed": problem.n_observed,
-        "log": job.log,
+        "scale": result.scale,
+        "errors": result.settings["errors"],
+        "coverage": job.interval,
         "rank": result.rank,
         "outcome": result.outcome.value,
         "converged": result.outcome.converged,

@@ -20,13 +20,11 @@ def run(result: Path, page: Path) -> None:
 
 def write_report(completion: Completion, page: Path) -> None:
     """Write the page, whole or not at all."""
-    log = bool(completion.settings.get("log"))
-    value = "log value" if log else "value"
+    error = "root mean square error"
     tables = report_tables(
         completion,
         title=str(completion.settings.get("source", "Completed matrix")),
-        value_label=value,
-        error_label=f"root mean square error of the {value}",
+        error_label=error if completion.scale == "linear" else f"{error} of the logarithms",
     )
     with atomic_path(page) as temporary:
         temporary.write_text(render(tables), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -160,12 +161,14 @@ def decimals(cell: str, decimal: str = ".") -> int:
 
 
 def format_filled(value: float, shown: int = 0, decimal: str = ".") -> str:
-    """A computed number: six significant digits, or `shown` decimals if that is more; empty for NaN.
+    """A computed number: six significant digits, or `shown` decimals if that is more; empty for NaN, ``inf`` if infinite.
 
     Zeros beyond the `shown` decimals are left out.
     """
     if value != value:
         return ""
+    if math.isinf(value):
+        return str(value)
     size = abs(value)
     if size and not 1e-5 <= size < 1e15:
         text = f"{value:.5e}"

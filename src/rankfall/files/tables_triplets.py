@@ -165,6 +165,7 @@ def write_cells(
     row_labels: Sequence[str],
     col_labels: Sequence[str],
     values: np.ndarray,
+    interval: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Write single cells as a text table with the columns row, column and value.
 
@@ -175,6 +176,8 @@ def write_cells(
     row_labels, col_labels : sequence of str
     values : array_like of float
         Six significant digits are written; NaN gives an empty cell.
+    interval : (array_like, array_like), optional
+        Two more columns, lower and upper, of the same form; ``inf`` where there is no bound.
 
     Raises
     ------
@@ -182,9 +185,13 @@ def write_cells(
         If the file cannot be written.
     """
     delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
-    lines = [("row", "column", "value")]
-    for row, col, value in zip(row_labels, col_labels, np.asarray(values, dtype=float), strict=True):
-        lines.append((quote(row, delimiter), quote(col, delimiter), format_filled(float(value))))
+    columns = {"value": values}
+    if interval is not None:
+        columns |= {"lower": interval[0], "upper": interval[1]}
+    numbers = zip(*(np.asarray(column, dtype=float).tolist() for column in columns.values()), strict=True)
+    lines = [("row", "column", *columns)]
+    for row, col, line in zip(row_labels, col_labels, numbers, strict=True):
+        lines.append((quote(row, delimiter), quote(col, delimiter), *map(format_filled, line)))
     text = "".join(delimiter.join(line) + "\n" for line in lines)
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))

@@ -29,7 +29,7 @@ def oracle(problem: rf.Problem, truth: np.ndarray, rank: int, hidden: np.ndarray
     observed = np.zeros(problem.shape, bool)
     observed[problem.rows, problem.cols] = True
     X = np.where(observed, problem.to_dense(), 0.0)
-    U, s, Vt = np.linalg.svd(truth, full_matrices=False)
+    _, s, Vt = np.linalg.svd(truth, full_matrices=False)
     start = Vt[:rank].T * np.sqrt(s[:rank])
     noise = float(np.var((problem.to_dense() - truth)[observed]))
     return min(_ridge_fit_error(X, observed, truth, hidden, start, ridge * noise) for ridge in _RIDGES)

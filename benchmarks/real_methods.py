@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -118,7 +117,7 @@ def rankfall(task: Task) -> tuple[Answer, Intervals]:
     answer = Answer(values, result.rank, seconds, seconds, _writable(settings))
     intervals = {
         "rankfall": result.interval(task.rows, task.cols, coverage=real_scores.COVERAGE),
-        "constant": constant_width(task, values, lambda train: complete(train, ratings, task.seed)),
+        "constant": constant_width(task, values, result.model.held_errors),
     }
     return answer, intervals
 
@@ -129,20 +128,13 @@ def warm_up() -> None:
     rf.complete(rng.standard_normal((20, 1)) * np.ones((1, 15)) + 0.1 * rng.standard_normal((20, 15)))
 
 
-def constant_width(
-    task: Task, values: np.ndarray, fit: Callable[[rf.Problem], rf.Completion]
-) -> tuple[np.ndarray, np.ndarray]:
+def constant_width(task: Task, values: np.ndarray, held_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split-conformal intervals of one width for all cells, around the same predictions.
 
-    What they are compared with must not depend on how rankfall makes its own, so a random tenth of the training
-    cells is held out here (the peers' validation cells), the same call is made on the rest, and the quantile of
-    its absolute residuals is the half width. The delivered model saw a tenth more cells than the one that was
-    judged, which makes these intervals slightly too wide, as it does rankfall's own. With bounds both kinds are
-    clipped. The time is not counted.
+    The half width is the quantile, with the finite-sample correction, of the absolute errors at the very cells
+    by which rankfall's own intervals are calibrated. With bounds both kinds are clipped.
     """
-    inner, truth = task.split()
-    held = fit(inner.train).predict(inner.rows, inner.cols)
-    half = real_scores.conformal_quantile(inner.finish(held) - truth)
+    half = real_scores.conformal_quantile(held_errors)
     # no interval where the model has no prediction, as for rankfall's own
     middle = np.where(np.isfinite(values), values, np.nan)
     low, high = middle - half, middle + half

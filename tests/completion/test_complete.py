@@ -405,7 +405,7 @@ def test_max_time_returns_the_best_so_far(noisy):
 
 def test_interrupting_returns_the_best_so_far(noisy):
     def stop(progress):
-        if progress.phase == "falling through the ranks" and progress.validation_rmse is not None:
+        if progress.phase == "refitting the ranks met" and progress.validation_rmse is not None:
             raise KeyboardInterrupt
 
     result = rf.complete(noisy[0], seed=0, callback=stop)

@@ -134,7 +134,7 @@ def evidence_bound(problem, fit):
 
 
 def test_factors_without_support_shrink_to_nothing():
-    problem, truth = noisy((120, 100), rank=3, noise=0.2)
+    problem, _ = noisy((120, 100), rank=3, noise=0.2)
     _, fit = plain(problem, 6)
     U, V = fit.frames()
     s = np.linalg.svd(U @ V.T, compute_uv=False)
@@ -144,7 +144,7 @@ def test_factors_without_support_shrink_to_nothing():
 
 def test_noise_and_uncertainty_are_right_on_data_of_the_model():
     problem, truth = noisy((150, 120), rank=2, observed=0.4, noise=0.5)
-    refitter, fit = plain(problem, 2)
+    _, fit = plain(problem, 2)
     assert np.sqrt(fit.noise) == pytest.approx(0.5 * truth.std(), rel=0.05)
     hidden = np.ones(problem.shape, bool)
     hidden[problem.rows, problem.cols] = False

@@ -288,7 +288,6 @@ def test_pickled_and_mapped_from_disk(fitted: LowRankImputer, tmp_path) -> None:
         np.testing.assert_array_equal(copy.transform(HOLES), expected)
 
 
-@pytest.mark.xfail(reason="Problem has no __reduce__ yet: pickle does not keep NumPy's flags")
 def test_a_pickled_problem_stays_read_only(fitted: LowRankImputer) -> None:
     problem = pickle.loads(pickle.dumps(fitted)).completion_.problem
     assert not any(array.flags.writeable for array in (problem.rows, problem.cols, problem.values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -174,15 +175,14 @@ def _zero_fit(problem: Problem) -> _Fitted:
 
 def _exact_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel:
     posterior = Posterior(U.shape[1], known_side(U), known_side(V), 0.0, by_line=False, converged=True)
-    return FittedModel(
-        posterior, np.zeros(scale.size), scale, np.ones(U.shape[0]), np.ones(V.shape[0]), np.empty(0)
-    )
+    ones, none = (np.ones(U.shape[0]), np.ones(V.shape[0])), np.empty(0)
+    return FittedModel(posterior, np.zeros(scale.size), scale, *ones, none, none)
 
 
 def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
     chosen = choice.chosen()
     whole, fit = finish(choice, draft.restless(), draft.seed)
-    scores = [normalised(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
+    held = [_held_out(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
@@ -193,36 +193,45 @@ def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
         "held_out": choice.n_held,
         "folds": len(choice.judges),
     }
-    return _Fitted(
-        _model(whole, fit, draft, np.concatenate(scores)), settings, fit.early or fit.drift < _STILL
-    )
+    return _Fitted(_model(whole, fit, draft, held), settings, fit.early or fit.drift < _STILL)
 
 
-def normalised(split: Split, fit: Posterior) -> np.ndarray:
-    """Absolute errors at the held-out cells over their local scales."""
-    held = split.held
-    spread = _standardised_model(split, fit, np.empty(0)).spread(held.rows, held.cols)
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Absolute errors at held-out cells, and their local scales."""
+
+    errors: np.ndarray
+    spreads: np.ndarray
+
+
+def _held_out(split: Split, fit: Posterior) -> _HeldOut:
+    """Errors of a fit with rows folded in, as it will be delivered."""
+    held, fit = split.held, split.refitter.fold_rows(fit)
     weights = 1.0 if held.weights is None else np.sqrt(held.weights)
-    return np.abs(split.misfits(fit, held)) * weights / spread
+    spreads = _standardised_model(split, fit, ()).spread(held.rows, held.cols)
+    return _HeldOut(np.abs(split.misfits(fit, held)) * weights, spreads)
 
 
-def _standardised_model(split: Split, fit: Posterior, scores: np.ndarray) -> FittedModel:
+def _standardised_model(split: Split, fit: Posterior, held: Sequence[_HeldOut]) -> FittedModel:
     """The model in the units of the standardised problem."""
     by_row, by_col = shares(fit, split.training)
     center = np.full(by_col.size, split.model.mean)
-    return FittedModel(fit, center, split.model.scale, by_row, by_col, np.sort(scores))
+    errors = np.concatenate([np.empty(0), *(part.errors for part in held)])
+    ratios = np.concatenate([np.empty(0), *(part.errors / part.spreads for part in held)])
+    return FittedModel(fit, center, split.model.scale, by_row, by_col, np.sort(ratios), np.sort(errors))
 
 
-def _model(split: Split, fit: Posterior, draft: Draft, scores: np.ndarray) -> FittedModel:
+def _model(split: Split, fit: Posterior, draft: Draft, held: Sequence[_HeldOut]) -> FittedModel:
     """The model in the units of the data."""
-    model = _standardised_model(split, fit, scores)
+    model = _standardised_model(split, fit, held)
     units = draft.columns * draft.unit
     center, scale = model.center * units, model.scale * units
     if draft.constant.any():
-        held = draft.constant[draft.problem.cols]
-        center[draft.problem.cols[held]] = draft.problem.values[held]
+        still = draft.constant[draft.problem.cols]
+        center[draft.problem.cols[still]] = draft.problem.values[still]
         scale = np.where(draft.constant, 0.0, scale)
-    return replace(model, center=center, scale=scale)
+    errors = model.held_errors * draft.unit  # in units of the columns where these differ
+    return replace(model, center=center, scale=scale, held_errors=errors)
 
 
 def _effects_fit(draft: Draft) -> _Fitted:
@@ -235,7 +244,7 @@ def _effects_fit(draft: Draft) -> _Fitted:
     whole = split_under(effects, "all", problem, nothing)
     fit = whole.refitter.fold_rows(effects_alone(whole))
     settings: dict[str, object] = {"effects": effects, "scaling": "all", "rule": "effects alone"}
-    return _Fitted(_model(whole, fit, draft, np.empty(0)), settings)
+    return _Fitted(_model(whole, fit, draft, ()), settings)
 
 
 def _history(draft: Draft) -> dict[str, np.ndarray]:

@@ -17,6 +17,9 @@ _PILOT_RANK, _PILOT_SWEEPS = 8, 15
 # share of the held-out error by which a more elaborate data model must be better
 _EARNED = 0.005
 _MOST_HELD = 50_000
+# held-out cells without which lines are not given noise shares of their own: in small tables a factor may
+# otherwise make one column its own, as if that had no noise
+_LINES_NEED = 200
 # sweeps between looks at the held-out cells, and the relative rise of their error that ends a fit
 _STRETCH, _RISE = 3, 1e-3
 # relative difference of held-out errors that is not worth a larger rank
@@ -75,10 +78,16 @@ class Split:
         """Root mean square error at the held-out cells."""
         return rms(self.misfits(fit, self.held), self.held.weights)
 
+    @property
+    def may_differ(self) -> bool:
+        """Whether there are cells enough to give lines noise shares of their own."""
+        return self.held.n_observed >= _LINES_NEED
+
     def start_fit(self, V: np.ndarray, noise: float) -> Posterior:
         """A fit of new column factors, rows folded in."""
-        noise = self.fits[0].noise if self.hot and 0 in self.fits else noise
-        return self.refitter.start(np.ascontiguousarray(V), noise, self.by_line)
+        alone = self.fits.get(0)
+        noise = alone.noise if self.hot and alone is not None else noise
+        return self.refitter.start(np.ascontiguousarray(V), noise, self.by_line, alone)
 
     def improve(self, fit: Posterior, sweeps: int, tol: float) -> Posterior:
         """Sweeps until the fit settles, or the held-out error rises: then the best so far."""
@@ -107,8 +116,8 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
-    members : tuple of int
-        Sweeps of the fits that are averaged with that of the chosen rank.
+    members : tuple of Posterior
+        Fits that are averaged with that of the chosen rank.
     """
 
     splits: list[Split]
@@ -117,7 +126,7 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    members: tuple[int, ...] = ()
+    members: tuple[Posterior, ...] = ()
 
     @property
     def first(self) -> Split:
@@ -276,6 +285,8 @@ def _choose_model(
     assert best is not None and plain is not None
     split, fit = best
     session.check()
+    if not split.may_differ:
+        return split, plain[1]
     split.by_line = True
     lines = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
     split.by_line = _earns_its_place(squares(split, fit), squares(split, lines))

@@ -17,7 +17,7 @@ _DEAD = 0.05
 
 
 def combine(refitter: Refitter, members: Sequence[Posterior]) -> Posterior:
-    """The mean of the members' matrices, cut to their rank, as one posterior with rows folded in.
+    """The mean of the members' matrices, cut to the rank of the first, as one posterior with rows folded in.
 
     The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|`` and cut to the rank. Each member's
     column factors are mapped on V by least squares; the covariances of the columns are the members', mapped
@@ -25,17 +25,16 @@ def combine(refitter: Refitter, members: Sequence[Posterior]) -> Posterior:
     """
     first = members[0]
     V, s = _mean_columns(members, first.rank)
-    mean = np.mean([member.cols.mean for member in members], axis=0)
-    mean[:, : first.rank] = V
+    effects = [member.cols.mean[:, member.rank :] for member in members]
+    mean = np.hstack([V, np.mean(effects, axis=0)])
     cov = np.mean([_mapped(member, V) for member in members], axis=0)
     line = np.mean([member.cols.line for member in members], axis=0)
-    prior = np.mean([member.cols.prior for member in members], axis=0)
     noise = float(np.mean([member.noise for member in members]))
-    ridges = np.mean([member.rows.prior for member in members], axis=0)
+    ridges = first.rows.prior.copy()
     ridges[: first.rank] = first.rows.mean.shape[0] / np.maximum(s, 1e-12 * s[0])
     out = replace(
         first,
-        cols=replace(first.cols, mean=mean, cov=cov, line=line, prior=prior),
+        cols=replace(first.cols, mean=mean, cov=cov, line=line),
         rows=replace(first.rows, prior=ridges),
         noise=noise,
         converged=first.converged,
@@ -56,11 +55,13 @@ def _mean_columns(members: Sequence[Posterior], rank: int) -> tuple[np.ndarray, 
 def _mapped(member: Posterior, V: np.ndarray) -> np.ndarray:
     """Packed covariances of a member's columns in the coordinates of V."""
     side, rank = member.cols, member.rank
-    F = side.free.size
-    to = np.eye(F)
-    to[:rank, :rank] = np.linalg.lstsq(side.mean[:, :rank], V, rcond=_DEAD)[0]
+    F, effects = side.free.size, side.free.size - rank
+    to = np.zeros((F, V.shape[1] + effects))
+    to[rank:, V.shape[1] :] = np.eye(effects)
+    to[:rank, : V.shape[1]] = np.linalg.lstsq(side.mean[:, :rank], V, rcond=_DEAD)[0]
     lower = np.tril_indices(F)
     full = np.zeros((side.mean.shape[0], F, F))
     full[:, lower[0], lower[1]] = side.cov
     full[:, lower[1], lower[0]] = side.cov
-    return (to.T @ full @ to)[:, lower[0], lower[1]]
+    kept = np.tril_indices(to.shape[1])
+    return (to.T @ full @ to)[:, kept[0], kept[1]]

@@ -32,6 +32,8 @@ class FittedModel:
     calibration : ndarray, shape (n_held,)
         Absolute errors at the held-out cells, of the fit that had not seen them, over their local scales;
         ascending.
+    held_errors : ndarray, shape (n_held,)
+        These absolute errors themselves, in the data's units, ascending.
     """
 
     posterior: Posterior
@@ -40,6 +42,7 @@ class FittedModel:
     row_share: np.ndarray
     col_share: np.ndarray
     calibration: np.ndarray
+    held_errors: np.ndarray
 
     @property
     def rank(self) -> int:

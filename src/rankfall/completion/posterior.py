@@ -30,7 +30,7 @@ LINE_SHRINKAGE = 10.0
 # share of a factor's second moments, rows times columns, that its means must hold
 _ALIVE = 0.03
 # rounds between a line's factors and its share of the noise when it is folded in
-_FOLD_ROUNDS = 5
+_FOLD_ROUNDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +150,10 @@ class Refitter:
         self.row_effects, self.col_effects, self.units = row_effects, col_effects, units
         self._sides = tuple(compressed(side) for side in (problem, problem.T))
 
-    def start(self, V: np.ndarray, noise: float, by_line: bool) -> Posterior:
-        """Column factors taken as known, rows folded in."""
+    def start(
+        self, V: np.ndarray, noise: float, by_line: bool, effects: Posterior | None = None
+    ) -> Posterior:
+        """Column factors taken as known, column effects those of a fit of rank 0; rows folded in."""
         rank = V.shape[1]
         m, n = self.problem.shape
         K = rank + self.row_effects + self.col_effects
@@ -165,6 +167,8 @@ class Refitter:
         if self.col_effects:
             rows.mean[:, at] = 1.0
             rows, cols = replace(rows, fixed=at), replace(cols, free=np.append(cols.free, at))
+            if effects is not None:
+                cols.mean[:, at] = effects.cols.mean[:, effects.rows.fixed]
         rows, cols = _sized(rows), _sized(cols)
         first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), by_line)
         return self._turn(first, 0)

@@ -253,7 +253,8 @@ class Completion:
                 half[local.free[rows, cols]] = np.inf
             return half
         scores = self.model.calibration
-        place = ceil((scores.size + 1) * coverage)
+        # rounded first: (n + 1) * 0.9 may come out just above a whole number
+        place = ceil(round((scores.size + 1) * coverage, 9))
         if place > scores.size:
             return np.full(rows.size, np.inf)
         return scores[place - 1] * self.model.spread(rows, cols)

@@ -110,6 +110,7 @@ def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
         "row_share": model.row_share,
         "col_share": model.col_share,
         "calibration": model.calibration,
+        "held_errors": model.held_errors,
     }
 
 
@@ -130,7 +131,7 @@ def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
         bool(arrays["by_line"]),
         bool(arrays["converged"]),
     )
-    names = ("center", "scale", "row_share", "col_share", "calibration")
+    names = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
     model = FittedModel(posterior, *(arrays[name] for name in names))
     if model.exact:
         return model

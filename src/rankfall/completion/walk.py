@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,6 @@ from .choose import Choice, Split, effects_alone, rms
 from .descend import Stage, descend, plan
 from .ensemble import combine
 from .factoring import thin_svd
-from .models import fit_model
 from .path import Visit
 from .polish import polish
 from .posterior import Posterior
@@ -21,12 +20,16 @@ from .session import Session
 _CHAINS, _EFFORT = 2, 100
 # relative gain in held-out error for which a larger rank is worth its time
 _WORTHWHILE = 3e-3
-# error, relative to the data, below which refits start from a polish; and the size up to which that is cheap
-_LITTLE_NOISE, _MANY_CELLS = 0.1, 100_000
+# unknowns on the short side up to which a least-squares fit is quick
+_POLISHABLE = 1200
+# share of the variance that is noise when a fit is begun as if there were little
+_QUIET = 0.01
 _SWEEPS, _MOST_SWEEPS, _TOL = 12, 60, 1e-3
 # multiplications up to which a fit may take more than the usual sweeps; that one fit, and all members of an ensemble together, may take
-_CHEAP, _WORK, _ENSEMBLE_WORK = 3e9, 5e11, 8e10
+_CHEAP, _WORK, _ENSEMBLE_WORK = 3e9, 5e11, 3e9
 _MEMBERS = 3
+# fits of other ranks are averaged with the chosen one if their held-out error is larger by less
+_NEAR = 0.05
 # the same for a fit with which noise models and starts are compared
 _VARIANTS_WORK, _RECHECK_WORK = 1e10, 6e10
 # (noise by line, start as if all were noise)
@@ -161,14 +164,34 @@ def _covered(split: Split, rank: int) -> bool:
 def _refit(split: Split, V: np.ndarray, noise: float) -> Posterior:
     """The refit from some column factors, without those that die of it.
 
-    With little noise it starts from a polish too, which alternation cannot match.
+    Where it is cheap it is begun again as if there were little noise, because too much of it can kill living
+    factors at the start, and from a least-squares fit, which alternation cannot match if there is little
+    noise indeed; the held-out cells decide.
     """
-    fit = deflated(split, split.improve(split.start_fit(V, noise), _sweeps(split, V.shape[1]), _TOL))
-    error = rms(fit.at(split.held.rows, split.held.cols) - split.held.values)
-    if fit.rank == 0 or error > _LITTLE_NOISE or split.training.n_observed > _MANY_CELLS:
+    rank = V.shape[1]
+    fit = deflated(split, split.improve(split.start_fit(V, noise), _sweeps(split, rank), _TOL))
+    if _work(split, rank) > _CHEAP:
         return fit
-    again = deflated(split, split.improve(_polished(split, fit), _sweeps(split, fit.rank), _TOL))
-    return min(fit, again, key=split.held_error)
+    quiet = _quiet_start(split, V, _QUIET * split.fits[0].noise)
+    fits = [fit, deflated(split, split.improve(quiet, _sweeps(split, rank), _TOL))]
+    if min(split.training.shape) * rank <= _POLISHABLE:
+        polished = split.improve(_polished(split, V), _sweeps(split, rank), _TOL)
+        fits.append(deflated(split, polished))
+    return min(fits, key=split.held_error)
+
+
+def _polished(split: Split, V: np.ndarray) -> Posterior:
+    """A start from a least-squares fit, effects left as those of rank 0."""
+    rest, unit = _rest(split)
+    U = _quiet_start(split, V, _QUIET * split.fits[0].noise).frames()[0]
+    u, s, vt = thin_svd(U / unit, V)
+    polished = polish(rest, u, s, vt.T)
+    noise = (polished.residual * unit) ** 2
+    return _quiet_start(split, polished.V * np.sqrt(polished.s * unit), noise)
+
+
+def _quiet_start(split: Split, V: np.ndarray, noise: float) -> Posterior:
+    return split.refitter.start(np.ascontiguousarray(V), noise, split.by_line, split.fits[0])
 
 
 def deflated(split: Split, fit: Posterior) -> Posterior:
@@ -182,23 +205,14 @@ def deflated(split: Split, fit: Posterior) -> Posterior:
     return fit
 
 
-def _polished(split: Split, fit: Posterior) -> Posterior:
-    """A start from the least-squares fit of the same rank, effects left as those of rank 0."""
-    rest, unit = _rest(split)
-    U, V = fit.frames()
-    u, s, vt = thin_svd(U / unit, V)
-    polished = polish(rest, u, s, vt.T)
-    return split.start_fit(polished.V * np.sqrt(polished.s * unit), (polished.residual * unit) ** 2)
-
-
 def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterior]:
     """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
 
-    The split that is returned holds the data model, fitted to all cells.
+    The split that is returned holds all cells as training cells.
     """
     rank = choice.chosen().rank
     first = choice.first if rank else choice.plain[0]
-    model = fit_model(problem, first.model.effects, first.model.scaling)
+    model = first.model  # its mean and scales are but constants, and the fits are relative to them
     refitter = model.refitter(problem)
     nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
     whole = Split(model, refitter.problem, nothing, refitter, first.by_line, starts=first.starts)
@@ -208,12 +222,9 @@ def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterio
         return whole, refitter.fold_rows(whole.fits[0])
     before = first.fits[rank]
     # not many: the held-out cells, by which intervals are calibrated, were predicted by a fit like this
-    fit = refitter.improve(refitter.adopt(before), _FEW_SWEEPS if before.early else _SWEEPS // 2, _TOL)
+    fit = refitter.improve(refitter.adopt(before), _FEW_SWEEPS if before.early else _SWEEPS, _TOL)
     if choice.members:
-        others = [
-            refitter.improve(whole.start_fit(V, before.noise), sweeps, _TOL)
-            for V, sweeps in zip(_member_starts(whole, before, seed), choice.members, strict=True)
-        ]
+        others = [refitter.improve(refitter.adopt(member), _FEW_SWEEPS, _TOL) for member in choice.members]
         fit = combine(refitter, [fit, *others])
     return whole, replace(refitter.fold_rows(fit), early=before.early)
 
@@ -253,7 +264,7 @@ def _work(split: Split, rank: int) -> float:
 
 def _sweeps(split: Split, rank: int) -> int:
     """Sweeps that a fit may take: more where they are cheap."""
-    return int(np.clip(_CHEAP * _SWEEPS / _work(split, rank), _SWEEPS, _MOST_SWEEPS))
+    return int(np.clip(_CHEAP * _SWEEPS / max(_work(split, rank), 1.0), _SWEEPS, _MOST_SWEEPS))
 
 
 def _look_between(choice: Choice, session: Session) -> None:
@@ -300,7 +311,7 @@ def _try_variants(
     start = split.starts[best.rank][0] if best.rank in split.starts else fit.frames()[1]
     winner, winning = fit, usual
     for variant in variants:
-        if variant == usual:
+        if variant == usual or (variant[0] and not split.may_differ):
             continue
         session.check()
         split.by_line, split.hot = variant
@@ -347,41 +358,47 @@ def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
 
 
 def _average(choice: Choice, seed: int, session: Session) -> None:
-    """Several fits of the chosen rank averaged, if that lowers the held-out error."""
-    rank = choice.chosen().rank
-    split = choice.first
-    if _MEMBERS * _work(split, rank) > _ENSEMBLE_WORK:
-        return
+    """Several fits averaged and cut to the chosen rank, if that lowers the held-out error.
+
+    The others are those of neighbouring ranks or, where that is cheap, of the same rank from other starts.
+    """
+    visit = choice.chosen()
+    rank, split = visit.rank, choice.first
     session.report("averaging several fits", rank=rank)
-    fit = split.fits[rank]
-    others = _members(split, fit, seed)
-    averaged = combine(split.refitter, [fit, *others])
-    if split.held_error(averaged) > split.held_error(fit) * (1 - _AVERAGED):
+    near = [other for other in choice.visits if other.rank not in (0, rank)]
+    near = [other for other in near if other.validation < (1 + _NEAR) * visit.validation]
+    ranks = [other.rank for other in sorted(near, key=lambda other: other.validation)[: _MEMBERS - 1]]
+    makers: list[Callable[[Split], list[Posterior]]] = []
+    if ranks:
+        makers.append(lambda split: [split.fits[other] for other in ranks])
+    if _work(split, rank) <= _ENSEMBLE_WORK:
+        makers.append(lambda split: _restarts(split, split.fits[rank], seed))
+    groups = [make(split) for make in makers]
+    averages = [combine(split.refitter, [split.fits[rank], *group]) for group in groups]
+    errors = [split.held_error(averaged) for averaged in averages]
+    best = int(np.argmin(errors)) if errors else 0
+    if not errors or errors[best] > split.held_error(split.fits[rank]) * (1 - _AVERAGED):
         return
-    choice.members = tuple(other.sweeps for other in others)
+    choice.members = tuple(groups[best])
     for other in choice.splits[1:]:
-        fit = other.fits[rank]
-        other.fits[rank] = combine(other.refitter, [fit, *_members(other, fit, seed)])
-    _note(choice, rank, averaged)
+        other.fits[rank] = combine(other.refitter, [other.fits[rank], *makers[best](other)])
+    _note(choice, rank, averages[best])
     if choice.pooled:
         choice.pool()
 
 
-def _members(split: Split, fit: Posterior, seed: int) -> list[Posterior]:
-    """Fits of the same rank from other starts."""
-    starts = _member_starts(split, fit, seed)
-    return [split.improve(split.start_fit(V, fit.noise), _sweeps(split, fit.rank), _TOL) for V in starts]
-
-
-def _member_starts(split: Split, fit: Posterior, seed: int) -> list[np.ndarray]:
-    """Column factors to begin with: those of the other chains that met the rank, then random ones."""
+def _restarts(split: Split, fit: Posterior, seed: int) -> list[Posterior]:
+    """Fits of the same rank from the other chain that met it, and from random starts."""
     starts = list(split.starts.get(fit.rank, []))[1:]
     V = fit.frames()[1]
     size = float(np.sqrt(np.mean(V**2)))
     rng = np.random.default_rng([seed, 4])
     while len(starts) < _MEMBERS - 1:
         starts.append(size * rng.standard_normal(V.shape))
-    return starts[: _MEMBERS - 1]
+    return [
+        split.improve(split.start_fit(V, fit.noise), _sweeps(split, fit.rank), _TOL)
+        for V in starts[: _MEMBERS - 1]
+    ]
 
 
 def _report(session: Session, phase: str, visit: Visit, fraction: float | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_infinities
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class Problem:
         InputError
             On infinities, positions outside the shape, disagreeing duplicates, or no observed entry.
         """
-        rows, cols = _positions(rows, "row"), _positions(cols, "column")
-        values = _numbers(values)
+        rows, cols = as_positions(rows, "row"), as_positions(cols, "column")
+        values = as_numbers(values)
         if not rows.shape == cols.shape == values.shape or rows.ndim != 1:
             raise InputError(
                 f"rows, cols and values must be one-dimensional and equally long, not {rows.shape}, "
@@ -92,7 +93,7 @@ class Problem:
             raise InputError(f'duplicates must be "error" or "mean", not {duplicates!r}.')
         if shape is None:
             shape = (int(rows.max(initial=-1)) + 1, int(cols.max(initial=-1)) + 1)
-        n_rows, n_cols = _shape(shape)
+        n_rows, n_cols = as_shape(shape)
         if rows.size and (rows.min() < 0 or rows.max() >= n_rows or cols.min() < 0 or cols.max() >= n_cols):
             bad = np.flatnonzero((rows < 0) | (rows >= n_rows) | (cols < 0) | (cols >= n_cols))[0]
             raise InputError(
@@ -101,10 +102,10 @@ class Problem:
             )
         kept = ~np.isnan(values)
         rows, cols, values = rows[kept], cols[kept], values[kept]
-        _refuse_infinities(rows, cols, values)
+        refuse_infinities(rows, cols, values)
         if not values.size:
             raise InputError("There is no observed entry: nothing to complete the matrix from.")
-        rows, cols, values = _merge(rows, cols, values, duplicates)
+        rows, cols, values = merge_repeats(rows, cols, values, duplicates)
         return cls(rows, cols, values, (n_rows, n_cols))
 
     @classmethod
@@ -118,11 +119,11 @@ class Problem:
         """
         if np.ma.isMaskedArray(X):
             X = np.ma.filled(np.ma.asarray(X).astype(float), np.nan)
-        X = _numbers(X)
+        X = as_numbers(X)
         if X.ndim != 2:
             raise InputError(f"A matrix has two dimensions; this array has {X.ndim}.")
         rows, cols = np.nonzero(~np.isnan(X))
-        return cls.from_triplets(rows, cols, X[rows, cols], _shape(X.shape))
+        return cls.from_triplets(rows, cols, X[rows, cols], as_shape(X.shape))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Problem:
@@ -162,7 +163,7 @@ class Problem:
         coo = X.tocoo()  # type: ignore[union-attr]
         if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
             raise InputError("The sparse matrix stores some entries twice; call its sum_duplicates() first.")
-        return cls.from_triplets(coo.row, coo.col, coo.data, _shape(coo.shape))
+        return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
 
     @classmethod
     def coerce(cls, X: object) -> Problem:
@@ -330,7 +331,7 @@ class Problem:
                 raise InputError(f"The weights have shape {weights.shape}, the matrix {self.shape}.")  # type: ignore[attr-defined]
             array = np.asarray(weights.tocsr()[self.rows, self.cols], dtype=np.float64).ravel()  # type: ignore[attr-defined]
         else:
-            array = _numbers(weights)
+            array = as_numbers(weights)
             if array.shape == self.shape:
                 array = array[self.rows, self.cols]
             elif array.shape != (self.n_observed,):
@@ -348,73 +349,3 @@ class Problem:
     def __repr__(self) -> str:
         m, n = self.shape
         return f"Problem({m} x {n}, {self.n_observed} observed, {self.n_observed / (m * n):.1%})"
-
-
-def _numbers(values: object) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-    except ValueError as error:  # rows of different lengths
-        raise InputError(f"The data are not a regular array ({error}).") from error
-    if array.dtype.kind == "c":
-        raise InputError("Complex numbers cannot be completed; pass real and imaginary parts one by one.")
-    if array.dtype.kind in "mM":
-        raise InputError("Dates and durations are not numbers; convert them first.")
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"The data hold something that is not a number ({error}).") from error
-
-
-def _positions(values: object, what: str) -> np.ndarray:
-    array = np.asarray(values)
-    if array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind == "f" and np.all(np.isfinite(array)) and np.all(array == np.floor(array)):
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise InputError(f"The {what} positions must be whole numbers, not {array.dtype}.")
-    return array.astype(np.int64)
-
-
-def _shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    if len(shape) != 2:
-        raise InputError(f"A matrix has two dimensions; this shape has {len(shape)}.")
-    n_rows, n_cols = int(shape[0]), int(shape[1])
-    if n_rows < 1 or n_cols < 1:
-        raise InputError(f"A {n_rows} x {n_cols} matrix has no cells.")
-    return n_rows, n_cols
-
-
-def _refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> None:
-    bad = np.flatnonzero(np.isinf(values))
-    if bad.size:
-        first = bad[0]
-        more = f" ({bad.size} infinite cells in all)" if bad.size > 1 else ""
-        raise InputError(f"The cell in row {rows[first]}, column {cols[first]} is infinite{more}.")
-
-
-def _merge(
-    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, duplicates: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort by row, then column, and merge repeated cells."""
-    order = np.lexsort((cols, rows))
-    rows, cols, values = rows[order], cols[order], values[order]
-    first = np.ones(rows.size, bool)
-    first[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
-    if first.all():
-        return rows, cols, values
-    group = np.cumsum(first) - 1
-    if duplicates == "error":
-        wrong = np.flatnonzero(values != values[first][group])
-        if wrong.size:
-            at = wrong[0]
-            raise InputError(
-                f"Row {rows[at]}, column {cols[at]} is given twice with different values "
-                f"({values[first][group][at]:g} and {values[at]:g}); "
-                'remove one, or pass duplicates="mean" to average them.'
-            )
-        return rows[first], cols[first], values[first]
-    means = np.bincount(group, weights=values) / np.bincount(group)
-    # a mean of equal numbers may differ from them by rounding: keep them as given
-    equal = np.bincount(group, weights=values != values[first][group]) == 0
-    return rows[first], cols[first], np.where(equal, values[first], means)

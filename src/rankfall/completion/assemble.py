@@ -17,10 +17,10 @@ from .exact import Evidence
 from .model import FittedModel, shares
 from .models import column_units, constant_columns
 from .posterior import Posterior, known_side
+from .refits import finish
 from .result import Completion
 from .scales import Bounds, Scale
 from .session import Session
-from .walk import finish
 
 # relative change of the noise in the last sweep below which a fit has settled
 _STILL = 0.02

@@ -1,0 +1,81 @@
+"""Checks of the entries that a :class:`rankfall.Problem` is made from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import InputError
+
+
+def as_numbers(values: object) -> np.ndarray:
+    """An array of floats, or one clear sentence."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"The data are not a regular array ({error}).") from error
+    if array.dtype.kind == "c":
+        raise InputError("Complex numbers cannot be completed; pass real and imaginary parts one by one.")
+    if array.dtype.kind in "mM":
+        raise InputError("Dates and durations are not numbers; convert them first.")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The data hold something that is not a number ({error}).") from error
+
+
+def as_positions(values: object, what: str) -> np.ndarray:
+    """An array of whole numbers, or one clear sentence."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and np.all(np.isfinite(array)) and np.all(array == np.floor(array)):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise InputError(f"The {what} positions must be whole numbers, not {array.dtype}.")
+    return array.astype(np.int64)
+
+
+def as_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Two sizes of at least 1, or one clear sentence."""
+    if len(shape) != 2:
+        raise InputError(f"A matrix has two dimensions; this shape has {len(shape)}.")
+    n_rows, n_cols = int(shape[0]), int(shape[1])
+    if n_rows < 1 or n_cols < 1:
+        raise InputError(f"A {n_rows} x {n_cols} matrix has no cells.")
+    return n_rows, n_cols
+
+
+def refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> None:
+    """Name the first infinite cell."""
+    bad = np.flatnonzero(np.isinf(values))
+    if bad.size:
+        first = bad[0]
+        more = f" ({bad.size} infinite cells in all)" if bad.size > 1 else ""
+        raise InputError(f"The cell in row {rows[first]}, column {cols[first]} is infinite{more}.")
+
+
+def merge_repeats(
+    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, duplicates: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort by row, then column, and merge repeated cells."""
+    order = np.lexsort((cols, rows))
+    rows, cols, values = rows[order], cols[order], values[order]
+    first = np.ones(rows.size, bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
+    if first.all():
+        return rows, cols, values
+    group = np.cumsum(first) - 1
+    if duplicates == "error":
+        wrong = np.flatnonzero(values != values[first][group])
+        if wrong.size:
+            at = wrong[0]
+            raise InputError(
+                f"Row {rows[at]}, column {cols[at]} is given twice with different values "
+                f"({values[first][group][at]:g} and {values[at]:g}); "
+                'remove one, or pass duplicates="mean" to average them.'
+            )
+        return rows[first], cols[first], values[first]
+    means = np.bincount(group, weights=values) / np.bincount(group)
+    # a mean of equal numbers may differ from them by rounding: keep them as given
+    equal = np.bincount(group, weights=values != values[first][group]) == 0
+    return rows[first], cols[first], np.where(equal, values[first], means)

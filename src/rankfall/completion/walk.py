@@ -12,7 +12,7 @@ from .descend import Stage, descend, plan
 from .ensemble import combine
 from .path import Visit
 from .posterior import Posterior
-from .refits import MEMBERS, grown, refit, rest_of, restarts, sweeps_for, truncated, work
+from .refits import MEMBERS, TOL, grown, refit, rest_of, restarts, sweeps_for, truncated, work
 from .session import Session
 
 _CHAINS, _EFFORT = 2, 100

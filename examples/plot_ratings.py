@@ -71,7 +71,8 @@ train = rf.Problem.from_triplets(people[shown], films[shown], stars[shown], shap
 # Two models
 # ----------
 # Row and column effects are the model to beat: a number for every person, how generous, plus a number for every
-# film, how good. That is all a completion has left when its rank is kept at 0. The other is free to find tastes.
+# film, how good. ``effects="both"`` asks for them, and ``max_rank=0`` for nothing else. The other model is free to
+# find tastes.
 # Stars lie between 1 and 5. Films that nobody rated, and the newcomers' rows, cannot be determined;
 # ``fill="effects"`` asks for effects there.
 
@@ -124,8 +125,8 @@ for n, step in zip(GIVEN, steps, strict=True):
 
 # %%
 # Somebody who has said nothing gets the films' effects from either model, with a warning. After one or two
-# ratings there is little to choose between them: so few ratings tell how generous somebody is, but hardly what
-# somebody likes. With every further rating the patterns know more of the person.
+# ratings there is still little between them: so few ratings say little about what somebody likes. With further
+# ratings the patterns know more of the person, and the gap widens.
 #
 # One person, and sixty newcomers
 # -------------------------------

@@ -6,8 +6,8 @@ Twelve stations in Beijing measure fine particles every hour, and now and then a
 example fills the gaps and says, for every value that it fills in, how far to trust it.
 
 The table has one row per day and one column per station and hour. Stations breathe the same air, and one day
-resembles another, so that a few patterns explain most of the table: that is what *low rank* means, and nobody
-has to know how many patterns there are.
+resembles another, so that far fewer patterns than columns explain most of the table: that is what *low rank*
+means, and nobody has to know how many patterns there are.
 """
 
 import matplotlib.dates as mdates

@@ -40,7 +40,9 @@ def warnings_of(draft: Draft, result: Completion) -> list[str]:
             f"The observed cells fall into {problem.n_components} blocks that share no row or column; "
             f"cells between blocks cannot be determined and are {fate}."
         )
-    out += _wrong_model(draft, rank)
+    out += _wrong_model(draft, rank, outcome)
+    if not rank and result.settings["effects"] == "none" and np.any(problem.values):
+        out.append("Neither a low-rank part nor effects were fitted: every cell that was filled in is zero.")
     if draft.choice is None and outcome is Outcome.EFFECTS_ONLY:
         out.append("Too few observed cells to hold any out: only effects were fitted.")
     if rank:
@@ -58,9 +60,11 @@ def warnings_of(draft: Draft, result: Completion) -> list[str]:
     return out
 
 
-def _wrong_model(draft: Draft, rank: int) -> list[str]:
+def _wrong_model(draft: Draft, rank: int, outcome: Outcome) -> list[str]:
     """Whether a low-rank part predicts hardly better than effects alone."""
-    if draft.choice is None or not draft.searched:
+    if draft.choice is None or outcome not in (Outcome.CHOSEN, Outcome.EFFECTS_ONLY, Outcome.NOT_CONVERGED):
+        return []
+    if len(draft.choice.visits) < 2:
         return []
     alone = draft.choice.visits[0].validation
     chosen = draft.choice.chosen().validation
@@ -68,10 +72,10 @@ def _wrong_model(draft: Draft, rank: int) -> list[str]:
         return []
     return [
         f"Low rank is probably the wrong model for these data: at the held-out cells its error is "
-        f"{chosen * draft.unit:.4g}, that of row and column effects alone {alone * draft.unit:.4g}."
+        f"{chosen * draft.unit:.4g}, that of effects alone {alone * draft.unit:.4g}."
         if rank
         else "Low rank is probably the wrong model for these data: no rank predicted the held-out cells better "
-        "than row and column effects alone."
+        "than effects alone."
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from . import path
 from .advice import warnings_of
 from .choose import MIN_CELLS, Choice, Split, Wishes, effects_alone, split_under
 from .exact import Evidence
-from .model import FittedModel, shares
+from .model import FittedModel, least_norm, shares
 from .models import column_units, constant_columns
 from .posterior import Posterior, known_side
 from .refits import finish
@@ -135,6 +135,8 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
         history=_history(draft),
         settings={
             "seed": draft.seed,
+            "asked": asdict(draft.wishes),
+            "fill": delivery.fill,
             "scale": delivery.scale,
             "bounds": None if delivery.bounds is None else list(delivery.bounds),
             "errors": _errors_in(draft),
@@ -162,7 +164,13 @@ def _errors_in(draft: Draft) -> str:
 def _exact_fit(draft: Draft) -> _Fitted:
     fit = draft.evidence.found
     assert fit is not None
-    model = _exact_model(fit.U * fit.s, fit.V, draft.columns * draft.unit)
+    U = fit.U * fit.s
+    # rows with fewer entries than the rank fit in many ways: the one that transform would give
+    problem, short = draft.standardise(), np.flatnonzero(draft.problem.row_counts < U.shape[1])
+    for row in short:
+        cells = problem.rows == row
+        U[row] = least_norm(fit.V[problem.cols[cells]], problem.values[cells])
+    model = _exact_model(U, fit.V, draft.columns * draft.unit)
     rule = "smallest rank that fits to machine precision"
     return _Fitted(model, {"effects": "none", "scaling": "all", "rule": rule})
 
@@ -181,13 +189,13 @@ def _exact_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel
 
 def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
     chosen = choice.chosen()
-    whole, fit = finish(choice, draft.restless(), draft.seed)
+    whole, fit = finish(choice, draft.restless())
     held = [_held_out(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
         "noise": "a share for every line" if fit.by_line else "the same in all lines",
-        "averaged_fits": 1 + len(choice.members),
+        "averaged_fits": 1 + len(choice.members.get(chosen.rank, ())),
         "refit_ridge": fit.ridge,
         "rule": RULES[choice.wishes.rule],
         "held_out": choice.n_held,
@@ -207,9 +215,8 @@ class _HeldOut:
 def _held_out(split: Split, fit: Posterior) -> _HeldOut:
     """Errors of a fit with rows folded in, as it will be delivered."""
     held, fit = split.held, split.refitter.fold_rows(fit)
-    weights = 1.0 if held.weights is None else np.sqrt(held.weights)
-    spreads = _standardised_model(split, fit, ()).spread(held.rows, held.cols)
-    return _HeldOut(np.abs(split.misfits(fit, held)) * weights, spreads)
+    spreads = _standardised_model(split, fit, ()).spread(held.rows, held.cols, held.weights)
+    return _HeldOut(np.abs(split.misfits(fit, held)), spreads)
 
 
 def _standardised_model(split: Split, fit: Posterior, held: Sequence[_HeldOut]) -> FittedModel:

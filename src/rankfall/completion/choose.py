@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -57,6 +58,8 @@ class Split:
         Rank -> column factors of every chain where the rank was met, each of shape (n, rank).
     ended : dict
         Number of factors that a fit began with -> how many of them lived, where some died.
+    check : callable
+        Called between sweeps; raises when the time is over.
     """
 
     model: DataModel
@@ -69,6 +72,7 @@ class Split:
     fits: dict[int, Posterior] = field(default_factory=dict)
     starts: dict[int, list[np.ndarray]] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)
+    check: Callable[[], None] = lambda: None
 
     def misfits(self, fit: Posterior, cells: Problem) -> np.ndarray:
         """Errors of a fit at some cells, in the units that the model was made for."""
@@ -93,6 +97,7 @@ class Split:
         """Sweeps until the fit settles, or the held-out error rises: then the best so far."""
         best, error = fit, np.inf
         while not fit.converged and fit.sweeps < sweeps:
+            self.check()
             fit = self.refitter.improve(fit, _STRETCH, tol)
             trial = self.held_error(fit)
             if trial < error:
@@ -116,8 +121,8 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
-    members : tuple of Posterior
-        Fits that are averaged with that of the chosen rank.
+    members : dict
+        Rank -> fits that are averaged with that of this rank.
     """
 
     splits: list[Split]
@@ -126,7 +131,7 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    members: tuple[Posterior, ...] = ()
+    members: dict[int, tuple[Posterior, ...]] = field(default_factory=dict)
 
     @property
     def first(self) -> Split:
@@ -233,11 +238,13 @@ def start(
         return None
     session.report("choosing the data model")
     first, plain = _choose_model(*both[0], seed, session, wishes, mixed)
+    first.check = session.check
     choice = Choice([first], [plain], wishes)
     for train, held in both[1:]:
         other = split_under(first.model.effects, first.model.scaling, train, held)
         other.by_line, other.hot, other.pilot_noise = first.by_line, first.hot, first.pilot_noise
         alone = split_under(plain.model.effects, plain.model.scaling, train, held)
+        other.check = session.check
         choice.splits.append(other)
         choice.plain.append(alone)
         for split in (other, alone):

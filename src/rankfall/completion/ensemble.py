@@ -37,7 +37,6 @@ def combine(refitter: Refitter, members: Sequence[Posterior]) -> Posterior:
         cols=replace(first.cols, mean=mean, cov=cov, line=line),
         rows=replace(first.rows, prior=ridges),
         noise=noise,
-        converged=first.converged,
     )
     for _ in range(_ROUNDS):
         out = refitter.refresh_rows(out)

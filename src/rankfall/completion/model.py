@@ -33,7 +33,8 @@ class FittedModel:
         Absolute errors at the held-out cells, of the fit that had not seen them, over their local scales;
         ascending.
     held_errors : ndarray, shape (n_held,)
-        These absolute errors themselves, in the data's units, ascending.
+        These absolute errors themselves, ascending, on the scale of the fit (in columns' units where these
+        differ): what intervals of one width would be calibrated by.
     """
 
     posterior: Posterior
@@ -80,12 +81,16 @@ class FittedModel:
         mean = 0.0 if mean is None else mean
         return {"mean": np.asarray(mean), "rows": by_row, "cols": by_col + (self.center - mean)}
 
-    def spread(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """Local scale of the error at some cells: noise of row and column, and uncertainty of the factors."""
+    def spread(self, rows: np.ndarray, cols: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Local scale of the error at some cells: noise of row and column, and uncertainty of the factors.
+
+        `weights` are those of the cells, 1 by default.
+        """
         out = np.empty(rows.size)
         for a in range(0, rows.size, _CHUNK):
             i, j = rows[a : a + _CHUNK], cols[a : a + _CHUNK]
             noise = self.posterior.noise * self.row_share[i] * self.col_share[j]
+            noise = noise if weights is None else noise / weights[a : a + _CHUNK]
             out[a : a + _CHUNK] = np.sqrt(noise + self.posterior.variance(i, j)) * self.scale[j]
         return np.maximum(out, _LEAST_SPREAD * np.sqrt(self.posterior.noise) * self.scale[cols])
 
@@ -127,7 +132,7 @@ class FittedModel:
         mean = np.zeros((k, other.mean.shape[1]))
         if self.exact:
             for line in range(k):
-                mean[line] = _least_norm(other.mean[known[line]], rest[line, known[line]])
+                mean[line] = least_norm(other.mean[known[line]], rest[line, known[line]])
             return mean @ other.mean.T
         if own.fixed >= 0:
             mean[:, own.fixed] = units
@@ -137,7 +142,8 @@ class FittedModel:
         return folded(cells, other, blank, self.posterior).mean @ other.mean.T
 
 
-def _least_norm(loadings: np.ndarray, target: np.ndarray) -> np.ndarray:
+def least_norm(loadings: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The least-squares solution of least norm."""
     return np.linalg.lstsq(loadings, target, rcond=1e-10)[0] if target.size else np.zeros(loadings.shape[1])
 
 

@@ -209,7 +209,7 @@ class Refitter:
         own = _solve(self._sides[side], other, own, posterior, 1)
         own = replace(own, prior=_prior(own))
         misfit = float(np.sum(own.line[:, 1] / own.line[:, 0]))
-        noise = max(misfit / float(self._sides[side][3].sum()), _LEAST_NOISE)
+        noise = max(misfit / self.problem.n_observed, _LEAST_NOISE)
         return replace(posterior, **{"cols" if side else "rows": own}, noise=noise)
 
 

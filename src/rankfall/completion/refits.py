@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..problem import Problem
-from .choose import Choice, Split, effects_alone, rms
+from .choose import Choice, Split, rms
 from .ensemble import combine
 from .factoring import thin_svd
 from .polish import polish
@@ -79,28 +79,25 @@ def deflated(split: Split, fit: Posterior) -> Posterior:
     return fit
 
 
-def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterior]:
+def finish(choice: Choice, problem: Problem) -> tuple[Split, Posterior]:
     """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
 
-    The split that is returned holds all cells as training cells.
+    The split that is returned holds all cells as training cells, under the data model as it was: its mean and
+    scales are but constants, and the fits are relative to them.
     """
     rank = choice.chosen().rank
-    first = choice.first if rank else choice.plain[0]
-    model = first.model  # its mean and scales are but constants, and the fits are relative to them
-    refitter = model.refitter(problem)
-    nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
-    whole = Split(model, refitter.problem, nothing, refitter, first.by_line, starts=first.starts)
-    whole.hot = first.hot
-    whole.fits[0] = effects_alone(whole)
-    if rank == 0:
-        return whole, refitter.fold_rows(whole.fits[0])
+    first = choice.judges_of(rank)[0]
     before = first.fits[rank]
-    # not many: the held-out cells, by which intervals are calibrated, were predicted by a fit like this
-    fit = refitter.improve(refitter.adopt(before), _FEW_SWEEPS if before.early else _SWEEPS, TOL)
-    if choice.members:
-        others = [refitter.improve(refitter.adopt(member), _FEW_SWEEPS, TOL) for member in choice.members]
-        fit = combine(refitter, [fit, *others])
-    return whole, replace(refitter.fold_rows(fit), early=before.early)
+    refitter = first.model.refitter(problem)
+    nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
+    whole = Split(first.model, refitter.problem, nothing, refitter, before.by_line)
+    # not many sweeps: the held-out cells, by which intervals are calibrated, were predicted by a fit like this
+    sweeps = _FEW_SWEEPS if before.early else _SWEEPS
+    fits = [refitter.improve(refitter.adopt(before), sweeps, TOL)]
+    for member in choice.members.get(rank, ()):
+        fits.append(refitter.improve(refitter.adopt(member), _FEW_SWEEPS, TOL))
+    fit = combine(refitter, fits) if len(fits) > 1 else refitter.fold_rows(fits[0])
+    return whole, replace(fit, early=before.early)
 
 
 def grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:

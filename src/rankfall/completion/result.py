@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Completion:
     """A completed matrix, ``x_ij = mean + rows_i + cols_j + (U diag(s) Vt)_ij``.
 
-    With ``scale="log"`` (or "log1p") the left side is the logarithm; everything that is called a value,
+    Constant columns (twenty equal entries or more) are that constant. With ``scale="log"`` (or "log1p") the left side is the logarithm; everything that is called a value,
     prediction or interval below is in the data's own units all the same.
 
     Attributes
@@ -49,7 +49,7 @@ class Completion:
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),
         train_rmse, validation_rmse.
     settings : dict
-        Everything that was chosen: seed, data model, ridge, tolerances, the rule of choice.
+        What was asked for and what was chosen: seed, data model, noise model, ridge, the rule of choice.
     seconds : float
         Wall-clock time of the run.
     versions : dict
@@ -205,8 +205,10 @@ class Completion:
         ``prediction -+ q spread_ij``: the local scale ``spread_ij`` is the standard deviation that the noise
         of row and column and the uncertainty of the factors give together, and q the
         ``ceil((n + 1) coverage)``-th smallest of the n ratios |error| / spread at cells that were held out
-        when they were computed. Over cells like the held-out ones the coverage is at least `coverage`
-        whatever the errors are distributed like, up to what fitting once more on all cells changes.
+        when they were computed. For missing cells that are like the held-out ones (weight 1) the coverage is
+        close to `coverage` whatever the errors are distributed like. It is not exactly guaranteed: the held-out
+        cells have also chosen the rank and the noise model, lines with few entries give fewer of them, and the
+        delivered fit has seen them.
 
         Parameters
         ----------
@@ -257,7 +259,11 @@ class Completion:
         place = ceil(round((scores.size + 1) * coverage, 9))
         if place > scores.size:
             return np.full(rows.size, np.inf)
-        return scores[place - 1] * self.model.spread(rows, cols)
+        half = scores[place - 1] * self.model.spread(rows, cols)
+        # k equal entries of a constant column say that another one is equal with probability k / (k + 1)
+        counts = self.problem.col_counts[cols]
+        half[(self.model.scale[cols] == 0) & (coverage > counts / (counts + 1))] = np.inf
+        return half
 
     def to_dense(self, observed: Literal["given", "fitted"] = "given") -> np.ndarray:
         """The completed matrix, shape (m, n).
@@ -287,7 +293,8 @@ class Completion:
 
         A row's factors and effect are the ridge regression of its entries on the column factors, with the
         ridges of the fit (each column counting for what is known of it); the rows of the fit are such
-        regressions too, so rows that were fitted are completed as they were then. A row without entries
+        regressions too, so rows that were fitted are completed as they were then (without `weights`, which new
+        rows do not have). A row without entries
         gets mean and column effects only, and a warning. Cells that the row's entries do not determine
         (columns without entries, or in components that the row does not meet) are NaN, or line effects if
         the completion was made with ``fill="effects"``.

@@ -135,6 +135,10 @@ def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcom
             return Outcome.EXACT
         standardised = draft.standardise()
         session.unit = draft.unit
+        if draft.mixed and wishes.effects == "both":
+            raise InputError(
+                'The columns have very different units, and row effects have none: effects="both" means nothing.'
+            )
         with session.share(0.5):
             exact.search(standardised, wishes.max_rank, seed, session, draft.evidence)
             draft.searched = True

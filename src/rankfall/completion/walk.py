@@ -262,9 +262,9 @@ def _average(choice: Choice, seed: int, session: Session) -> None:
     best = int(np.argmin(errors)) if errors else 0
     if not errors or errors[best] > split.held_error(split.fits[rank]) * (1 - _AVERAGED):
         return
-    choice.members = tuple(groups[best])
     for other in choice.splits[1:]:
         other.fits[rank] = combine(other.refitter, [other.fits[rank], *makers[best](other)])
+    choice.members[rank] = tuple(groups[best])
     _note(choice, rank, averages[best])
     choice.pool()
 

@@ -47,7 +47,7 @@ def complete(
     (mean, row and column effects, column scales, noise alike or not in all lines) is chosen on them, chains
     fall again, and every rank met is refitted from the chain's directions by variational inference: each
     factor gets a ridge of its own from the data. The smallest rank whose held-out error is within one
-    standard error of the smallest is fitted once more on all cells; several such fits are averaged where
+    standard error (or 0.2%) of the smallest is fitted once more on all cells; several such fits are averaged where
     that lowers the held-out error and costs little.
 
     Parameters
@@ -85,7 +85,7 @@ def complete(
     scaling : {"auto", "all", "columns"}
         One scale for all cells, or one for every column.
     rule : {"one-se", "min"}
-        Take the smallest rank within one standard error of the best held-out error, or the best.
+        Take the smallest rank within one standard error, or 0.2%, of the best held-out error; or the best.
     folds : int, optional
         Hold out every cell once, in this many folds, instead of a tenth of them: as many times the work,
         steadier choices and intervals for small tables.

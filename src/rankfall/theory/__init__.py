@@ -1,0 +1,10 @@
+"""Theory that runs: the statements of docs/theory.md as functions, in plain NumPy and float64.
+
+A statement is checked by evaluating its inequalities into a :class:`Certificate`.
+"""
+
+from __future__ import annotations
+
+from .certificate import Certificate, Condition
+
+__all__ = ["Certificate", "Condition"]

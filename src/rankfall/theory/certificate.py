@@ -1,0 +1,142 @@
+"""What theory says about one point or one setting: a list of inequalities, each with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isnan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One inequality ``left <= right`` (``left < right`` if `strict`).
+
+    Attributes
+    ----------
+    name : str
+        Short name, as in the text: "(B)", "eta beta <= 1".
+    statement : str
+        The inequality in symbols, left side first.
+    left, right : float
+    source : str
+        Where it stands: "Theorem 1", "Lemma 2", "equation (3.1)".
+    strict : bool
+    """
+
+    name: str
+    statement: str
+    left: float
+    right: float
+    source: str
+    strict: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether it holds in floating point; never if a side is not a number."""
+        return self.left < self.right if self.strict else self.left <= self.right
+
+    @property
+    def margin(self) -> float:
+        """``right - left``."""
+        return self.right - self.left
+
+    @property
+    def relative_margin(self) -> float:
+        """Margin over the larger of both sides in absolute value; 0 where both are 0, -inf for a NaN."""
+        if isnan(self.left) or isnan(self.right):
+            return float("-inf")
+        size = max(abs(self.left), abs(self.right))
+        if size == float("inf"):
+            return 1.0 if self.left < self.right else -1.0 if self.left > self.right else 0.0
+        return self.margin / size if size else 0.0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Which hypotheses of a theorem hold here, and with what to spare.
+
+    ``holds = False`` means "not certified", never "refuted". The inequalities are evaluated in floating
+    point: evidence of what exact arithmetic would say, up to relative errors of about 1e-12.
+
+    Attributes
+    ----------
+    theorem : str
+        "Theorem 1", "Theorem 3", ...
+    claim : str
+        One sentence: what follows if all conditions hold, no more than is proved.
+    conditions : tuple of Condition
+    rank : int or None
+        The certified rank; None if the statement is about every rank, or nothing is certified.
+    p_fail : float or None
+        Bound on the probability that the claim fails; None for a sure statement.
+    assumptions : tuple of str
+        What is taken for granted and not checked here, one sentence each.
+    values : mapping of str to float
+        Constants that a reader may want beside the inequalities, by their names in the text.
+    """
+
+    theorem: str
+    claim: str
+    conditions: tuple[Condition, ...]
+    rank: int | None = None
+    p_fail: float | None = None
+    assumptions: tuple[str, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every condition holds (and there is one)."""
+        return bool(self.conditions) and all(condition.holds for condition in self.conditions)
+
+    @property
+    def tightest(self) -> Condition:
+        """The condition with the smallest relative margin."""
+        return min(self.conditions, key=lambda condition: condition.relative_margin)
+
+    def table(self) -> pd.DataFrame:
+        """One row per condition: name, statement, left, right, margin, holds, source."""
+        import pandas as pd
+
+        names = ("name", "statement", "left", "right", "margin", "holds", "source")
+        return pd.DataFrame({name: [getattr(c, name) for c in self.conditions] for name in names})
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain types, for JSON; :meth:`from_dict` reads them back."""
+        conditions = [
+            {name: getattr(c, name) for name in ("name", "statement", "left", "right", "source", "strict")}
+            for c in self.conditions
+        ]
+        return {
+            "theorem": self.theorem,
+            "claim": self.claim,
+            "conditions": conditions,
+            "rank": self.rank,
+            "p_fail": self.p_fail,
+            "assumptions": list(self.assumptions),
+            "values": dict(self.values),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, object]) -> Certificate:
+        """What :meth:`as_dict` wrote."""
+        known = dict(plain)
+        known["conditions"] = tuple(Condition(**c) for c in known["conditions"])  # type: ignore[union-attr, arg-type]
+        known["assumptions"] = tuple(known["assumptions"])  # type: ignore[arg-type]
+        return cls(**known)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        rows = [("inequality", "left", "right", "margin", "", "source")]
+        rows += [
+            (c.statement, f"{c.left:.6g}", f"{c.right:.6g}", f"{c.margin:.3g}", "holds" if c.holds else "fails",
+             c.source)
+            for c in self.conditions
+        ]  # fmt: skip
+        widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+        verdict = self.claim if self.holds else "Not certified (which refutes nothing)."
+        given = [f"Assumed: {sentence}" for sentence in self.assumptions]
+        return "\n".join([f"{self.theorem}: {verdict}", *lines, *given])

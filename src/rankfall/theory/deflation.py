@@ -1,0 +1,53 @@
+"""Theorem 4: drop the weak directions of the hidden layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import InputError
+from ..network import Compression, Network
+
+
+def deflate(net: Network, rank: int | Sequence[int]) -> Compression:
+    """Keep the `rank` leading directions of every hidden layer, with a bound on the change (Theorem 4).
+
+    ``F_l`` holds the leading left singular vectors of ``Z_l = [W_l | W_{l+1}^T]``, ``Pi_l = I - F_l F_l^T``, and the
+    small network has the weights ``F_l^T W_l F_{l-1}``. Then
+
+        |A - A~|_op <= sum_l |Pi_l W_l| |W_{l+1} Pi_l| prod_{k != l, l+1} |W_k|,
+
+    of second order in the discarded tail, and every step of SGD on the small network is the same step on
+    the large one started from the embedded weights. The one implementation is
+    :meth:`rankfall.Network.compress`.
+
+    Parameters
+    ----------
+    net : Network
+        A single network.
+    rank : int or sequence of int
+        Directions to keep, one number for all hidden layers or one for each; at most their widths.
+
+    Returns
+    -------
+    Compression
+        ``network``, ``frames`` (F_1 .. F_{L-1}), ``bound``, and ``embed()``.
+
+    Raises
+    ------
+    InputError
+        For an ensemble, weights that are not finite, or ranks outside 1 .. width.
+    """
+    if not all(np.isfinite(W).all() for W in net.weights):
+        raise InputError("The network's weights hold NaN or infinity.")
+    given = [rank] if isinstance(rank, (int, np.integer)) else list(rank)
+    hidden = net.widths[1:-1]
+    if len(given) == 1:
+        given = given * len(hidden)
+    if len(given) != len(hidden) or any(
+        int(r) != r or not 1 <= r <= w for r, w in zip(given, hidden, strict=False)
+    ):
+        raise InputError(f"rank must be a whole number from 1 to the width, for hidden widths {hidden}, not {rank}.")
+    double = Network(tuple(np.asarray(W, dtype=np.float64) for W in net.weights))
+    return double.compress([int(r) for r in given])

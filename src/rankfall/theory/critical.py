@@ -18,9 +18,11 @@ Kind = Literal["minimum", "degenerate", "saddle", "not critical"]
 Estimate = Literal["under", "right", "over"]
 
 # Hessian eigenvalues up to this, relative to the largest, count as zero.
-_FLAT = 1e-9
+_FLAT = 1e-11
 # A weight gradient up to this, relative to |x| / N times the largest singular value^(1 - 1/L), counts as zero.
 _CRITICAL = 1e-9
+# |E|_op above 2 ridge by no more than this is rounding: at a soft threshold the two are often equal.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Minimum:
         Smallest eigenvalue of the Riemannian Hessian of F on the set of this rank; infinite at rank 0, where
         the set is a point.
     kind : {"minimum", "degenerate", "saddle", "not critical"}
-        By :attr:`curvature`: positive, zero up to 1e-9 of the largest eigenvalue, or negative. For depth 2 also
+        By :attr:`curvature`: positive, zero up to 1e-11 of the largest eigenvalue, or negative. For depth 2 also
         "saddle" if :attr:`free_gradient` exceeds ``2 ridge``: hidden widths above the rank then leave a
         direction of descent (section 4b(i)).
     free_gradient : float
@@ -207,7 +209,7 @@ def check_fit_tol(fit_tol: float) -> None:
 def _kind(eigenvalues: np.ndarray, critical: bool, depth: int, free_gradient: float, ridge: float) -> Kind:
     if not critical:
         return "not critical"
-    if depth == 2 and free_gradient > 2 * ridge * (1 + _FLAT):
+    if depth == 2 and free_gradient > 2 * ridge * (1 + _ROUNDING):
         return "saddle"
     if not eigenvalues.size:
         return "minimum"

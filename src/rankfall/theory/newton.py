@@ -10,8 +10,10 @@ import numpy as np
 from .fixed_rank import Derivatives, FixedRankLoss, Point
 
 MAX_STEPS = 300
-# The gradient relative to its natural size, |x| / N, at which a point counts as stationary.
-STATIONARY = 1e-11
+# The gradient relative to its natural size, |x| / N, at which a descent ends, and up to which a point at which
+# rounding ended it earlier counts as stationary too.
+_TARGET = 1e-15
+_STATIONARY = 1e-10
 # A relative change of F below this is rounding: steps are then judged by the gradient.
 _ROUNDING = 1e-13
 # A singular value below this, relative to the data, has fallen out of the set (needed for depth 2 only).
@@ -44,24 +46,18 @@ def descend(loss: FixedRankLoss, start: Point) -> Descent:
     inequality as section 4b(iii)).
     """
     point, value = start, loss.value(start)
+    natural = float(np.linalg.norm(loss.problem.values)) / loss.problem.n_observed
     shift = 0.0
     for step in range(MAX_STEPS):
         if has_fallen(loss, point, value):
             return Descent(point, "fell", step)
         at = loss.derivatives(point)
         size = float(np.linalg.norm(at.gradient))
-        if size <= stationary_size(loss):
-            return Descent(point, "stationary", step)
-        found = _one_step(loss, point, value, at, shift)
+        found = None if size <= _TARGET * natural else _one_step(loss, point, value, at, shift)
         if found is None:
-            return Descent(point, "stalled", step)
+            return Descent(point, "stationary" if size <= _STATIONARY * natural else "stalled", step)
         point, value, shift = found
     return Descent(point, "stalled", MAX_STEPS)
-
-
-def stationary_size(loss: FixedRankLoss) -> float:
-    """Gradients up to this norm count as zero."""
-    return STATIONARY * float(np.linalg.norm(loss.problem.values)) / loss.problem.n_observed
 
 
 def has_fallen(loss: FixedRankLoss, point: Point, value: float) -> bool:

@@ -1,0 +1,71 @@
+"""Theorem 4 with training: the bound on trained networks, and both networks under the same samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+from rankfall import theory
+
+DEPTH, SIZE, RANK, RIDGE = 3, 30, 3, 3e-3
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Section 6.8: 30 x 30, rank 3."""
+    return rf.datasets.low_rank((SIZE, SIZE), rank=RANK, oversampling=3.3, seed=0)[0]
+
+
+def trained(problem, lr, tau):
+    """Train in full width until the tail of the hidden spaces above rank 3 is at most tau."""
+    net = rf.Network.gaussian((SIZE,) * (DEPTH + 1), 1.0, 0)
+    for chunk in range(200):
+        net = rf.train(problem, net, rf.SGD(lr, RIDGE, 20 * problem.n_observed), seed=chunk).final(0)
+        if tail(net) <= tau:
+            return net
+    raise AssertionError("the tail did not shrink")
+
+
+def tail(net):
+    return max(np.linalg.svd(Z, compute_uv=False)[RANK] for Z in net.hidden_spaces())
+
+
+def check(problem, lr, tau, epochs=20):
+    net = trained(problem, lr, tau)
+    tau = tail(net)
+    d = theory.deflate(net, rank=RANK)
+    assert d.network.n_parameters == 2 * SIZE * RANK + RANK**2
+    error = np.linalg.norm(net.product() - d.network.product(), 2)
+    assert error <= d.bound
+    entries = np.random.default_rng(1).integers(problem.n_observed, size=epochs * problem.n_observed)
+    sgd = rf.SGD(lr, RIDGE, entries.size, entries=entries)
+    record = rf.Record(every=problem.n_observed, what=("weights",))
+    full, small = (rf.train(problem, start, sgd, record=record) for start in (net, d.network))
+    gaps = [
+        np.abs(full.weights(0, k).product() - small.weights(0, k).product()).max() for k in range(epochs + 1)
+    ]
+    print(f"lr {lr}, tau {tau:.1e}: error {error:.1e}, bound {d.bound:.1e}, gap {max(gaps):.1e} -> {gaps[-1]:.1e}")
+    assert max(gaps) < tau**2
+    return gaps
+
+
+@pytest.mark.parametrize("tau", [3e-2, 1e-3])
+def test_runs_stay_together_and_synchronise(problem, tau):
+    gaps = check(problem, 0.1, tau)
+    assert gaps[-1] < 1e-2 * gaps[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lr", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("tau", [3e-2, 1e-3, 1e-5])
+def test_section_6_8(problem, lr, tau):
+    check(problem, lr, tau)
+
+
+def test_the_small_network_is_the_embedded_one(problem):
+    """(ii): two epochs of the same samples on the compressed and on the embedded weights."""
+    d = theory.deflate(trained(problem, 0.1, 3e-2), rank=RANK)
+    sgd = rf.SGD(0.1, RIDGE, 2 * problem.n_observed)
+    small, large = (rf.train(problem, net, sgd, seed=3).final(0).product() for net in (d.network, d.embed()))
+    assert np.abs(small - large).max() < 1e-12

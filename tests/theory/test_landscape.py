@@ -70,9 +70,7 @@ def test_data_gradient_is_zero_where_nothing_was_observed():
 # -- thresholds
 
 
-@pytest.mark.parametrize(
-    ("depth", "local", "overall"), [(3, 1.754765, 2.0), (4, 1.889882, 2.381102)]
-)
+@pytest.mark.parametrize(("depth", "local", "overall"), [(3, 1.754765, 2.0), (4, 1.889882, 2.381102)])
 def test_thresholds_of_section_6_5(depth, local, overall):
     assert theory.s_loc(RIDGE, 25, depth) == pytest.approx(local, abs=1e-6)
     assert theory.s_glob(RIDGE, 25, depth) == pytest.approx(overall, abs=1e-6)

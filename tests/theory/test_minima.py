@@ -101,7 +101,9 @@ def test_the_smaller_root_is_a_saddle():
 # -- closed forms, rectangular
 
 
-@pytest.mark.parametrize(("shape", "depth", "ridge"), [((8, 5), 3, 3e-3), ((6, 20), 4, 1e-3), ((12, 12), 5, 3e-3)])
+@pytest.mark.parametrize(
+    ("shape", "depth", "ridge"), [((8, 5), 3, 3e-3), ((6, 20), 4, 1e-3), ((12, 12), 5, 3e-3)]
+)
 def test_fully_observed_as_in_closed_form(shape, depth, ridge):
     X, _ = rf.datasets.low_rank(shape, rank=4, observed=1.0, condition=5.0, noise=0.1, seed=3)
     exact = theory.closed_form_minima(X.to_dense(), depth, ridge)
@@ -141,7 +143,9 @@ def test_depth_two_with_holes_reaches_the_nuclear_norm_minimum():
 
 
 @pytest.mark.parametrize("depth", [3, 4])
-@pytest.mark.parametrize(("shape", "ridge"), [((5, 5), 1e-2), ((8, 6), 1e-3), ((15, 12), 3e-3), ((20, 20), 1e-4)])
+@pytest.mark.parametrize(
+    ("shape", "ridge"), [((5, 5), 1e-2), ((8, 6), 1e-3), ((15, 12), 3e-3), ((20, 20), 1e-4)]
+)
 def test_every_reported_minimum_is_critical_balanced_and_large_enough(shape, ridge, depth):
     problem, _ = rf.datasets.low_rank(shape, rank=2, observed=0.7, noise=0.2, seed=6)
     found = theory.minima(problem, depth, ridge, range(5), n_starts=8)

@@ -12,7 +12,15 @@ from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 from .fixed_rank import FixedRankLoss, Point
-from .landscape import barrier, basin_radius, check_matrix, check_problem, check_setting, data_gradient, weight_gradient
+from .landscape import (
+    barrier,
+    basin_radius,
+    check_matrix,
+    check_problem,
+    check_setting,
+    data_gradient,
+    weight_gradient,
+)
 
 Kind = Literal["minimum", "degenerate", "saddle", "not critical"]
 Estimate = Literal["under", "right", "over"]
@@ -109,7 +117,9 @@ class Minimum:
         core = max(self.rank, 1)
         width = core if width is None else int(width)
         if width < core:
-            raise InputError(f"A minimum of rank {self.rank} needs hidden widths of at least {core}, not {width}.")
+            raise InputError(
+                f"A minimum of rank {self.rank} needs hidden widths of at least {core}, not {width}."
+            )
         extra = width - core
         last = self.depth - 1
         padding = [((0, extra * (l < last)), (0, extra * (l > 0))) for l in range(self.depth)]

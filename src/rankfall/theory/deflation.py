@@ -41,13 +41,14 @@ def deflate(net: Network, rank: int | Sequence[int]) -> Compression:
     """
     if not all(np.isfinite(W).all() for W in net.weights):
         raise InputError("The network's weights hold NaN or infinity.")
-    given = [rank] if isinstance(rank, (int, np.integer)) else list(rank)
     hidden = net.widths[1:-1]
-    if len(given) == 1:
-        given = given * len(hidden)
+    given = list(rank) if isinstance(rank, Sequence) else [rank] * len(hidden)
     if len(given) != len(hidden) or any(
-        int(r) != r or not 1 <= r <= w for r, w in zip(given, hidden, strict=False)
+        int(r) != r or not 1 <= r <= w for r, w in zip(given, hidden, strict=True)
     ):
-        raise InputError(f"rank must be a whole number from 1 to the width, for hidden widths {hidden}, not {rank}.")
+        raise InputError(
+            f"rank must be a whole number from 1 to the width, one for all hidden layers or one for each "
+            f"(widths {hidden}), not {rank}."
+        )
     double = Network(tuple(np.asarray(W, dtype=np.float64) for W in net.weights))
     return double.compress([int(r) for r in given])

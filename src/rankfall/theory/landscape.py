@@ -37,7 +37,9 @@ def check_matrix(A: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndar
     if A.ndim != 2 or min(A.shape) < 1:
         raise InputError(f"Expected a matrix, not an array of shape {A.shape}.")
     if shape is not None and A.shape != shape:
-        raise InputError(f"The matrix is {A.shape[0]} x {A.shape[1]}, but the problem {shape[0]} x {shape[1]}.")
+        raise InputError(
+            f"The matrix is {A.shape[0]} x {A.shape[1]}, but the problem {shape[0]} x {shape[1]}."
+        )
     if not np.isfinite(A).all():
         raise InputError("The matrix holds NaN or infinity.")
     return A

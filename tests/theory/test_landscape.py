@@ -161,7 +161,7 @@ def test_closed_forms_are_critical(depth):
     X = five_by_five()
     problem = rf.Problem.from_dense(X)
     found = theory.closed_form_minima(X, depth, RIDGE)
-    assert [point.rank for point in found] == list(range(1 + np.sum(S_STAR > theory.s_loc(RIDGE, 25, depth))))
+    assert [point.rank for point in found] == list(range(1 + np.sum(theory.s_loc(RIDGE, 25, depth) < S_STAR)))
     for point in found:
         seen = theory.critical_point(problem, point.matrix(), point.rank, depth, RIDGE)
         assert seen.kind == "minimum"

@@ -106,7 +106,8 @@ def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
 
     Three entries of ``[[1, e], [?, 1]]`` are observed; the completion of rank one is ``? = 1/e``. For depth
     ``L > 2`` there is a window of `e` in which a local minimum of rank two exists although the one of rank
-    one is cheaper: ``e`` from about 0.4555 to 0.4998 for ``L = 3``, 0.283 to 0.354 for ``L = 4``.
+    one is cheaper: ``e`` from about 0.4551 to 0.5000 for ``L = 3``, 0.2828 to 0.3536 for ``L = 4``, in the
+    limit of a small ridge (``examples/plot_two_by_two.py``).
 
     Parameters
     ----------

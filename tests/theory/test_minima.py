@@ -247,6 +247,45 @@ def test_networks_of_a_minimum():
         found.points[3].network(2)
 
 
+def test_equal_singular_values_give_flat_minima():
+    """The identity: which directions are kept is free, so the minima of rank 1 to 3 are not isolated."""
+    problem = rf.Problem.from_dense(np.eye(4))
+    found = theory.minima(problem, 3, 1e-3)
+    assert [(point.rank, point.kind) for point in found] == [
+        (0, "minimum"),
+        (1, "degenerate"),
+        (2, "degenerate"),
+        (3, "degenerate"),
+        (4, "minimum"),
+    ]
+    kept = float(theory.s_plus(1.0, 1e-3, 16, 3))
+    for point in found:
+        np.testing.assert_allclose(point.s, kept, atol=1e-10)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_data_of_zeros_and_a_ridge_that_is_too_large_leave_rank_zero(depth):
+    data = rf.datasets.low_rank((6, 5), rank=2, observed=0.7, seed=0)[0]
+    for problem, ridge in ((rf.Problem.from_dense(np.zeros((4, 3))), 1e-3), (data, 10.0)):
+        found = theory.minima(problem, depth, ridge)
+        assert [(point.rank, point.kind) for point in found] == [(0, "minimum")]
+        assert all(search.n_stalled == 0 for search in found.searches)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+def test_the_search_knows_no_units(size):
+    """Data times c, ridge times c^(2 - 2/L): the same table, also far from one."""
+    problem, _ = rf.datasets.low_rank((8, 7), rank=2, observed=0.7, seed=1)
+    one = theory.minima(problem, 3, 1e-3, n_starts=5).table()
+    other = theory.minima(
+        problem.with_values(size * problem.values), 3, 1e-3 * size ** (4 / 3), n_starts=5
+    ).table()
+    assert list(one["kind"]) == list(other["kind"])
+    assert list(one["hits"]) == list(other["hits"])
+    np.testing.assert_allclose(other["loss"], size**2 * one["loss"], rtol=1e-9)
+    np.testing.assert_allclose(other["misfit"], one["misfit"], rtol=1e-6)
+
+
 # -- invariances
 
 

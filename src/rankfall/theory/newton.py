@@ -43,7 +43,8 @@ def descend(loss: FixedRankLoss, start: Point) -> Descent:
     bounds ``|dC/dA|_F``. As soon as ``s_k < (2 ridge / g)^(L/(L-2))``, the derivative of F in ``s_k``,
     ``u^T (dC/dA) v + 2 ridge s_k^(2/L - 1)``, is positive, and stays so along the gradient flow, on which F and
     so g fall: the flow from here leaves the set in finite time, and the descent stops (the same
-    inequality as section 4b(iii)).
+    inequality as section 4b(iii)). For depth 2 it reads ``g < 2 ridge``, whatever ``s_k``; where a singular value
+    runs to zero otherwise, it is stopped at 1e-10 of the data.
     """
     point, value = start, loss.value(start)
     natural = float(np.linalg.norm(loss.problem.values)) / loss.problem.n_observed
@@ -67,9 +68,9 @@ def has_fallen(loss: FixedRankLoss, point: Point, value: float) -> bool:
     smallest, depth = point.s[-1], loss.depth
     if smallest <= _GONE * np.linalg.norm(loss.problem.values):
         return True
-    if depth == 2:
-        return False
     g = np.sqrt(2 * value / loss.problem.n_observed)
+    if depth == 2:
+        return bool(g < 2 * loss.ridge)
     return bool(smallest < (2 * loss.ridge / g) ** (depth / (depth - 2)))
 
 

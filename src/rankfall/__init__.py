@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
-    from . import datasets, geometry, measures
+    from . import datasets, geometry, measures, theory
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
@@ -41,7 +41,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("datasets", "geometry", "measures")
+_MODULES = ("datasets", "geometry", "measures", "theory")
 
 __all__ = [
     "GD",
@@ -62,6 +62,7 @@ __all__ = [
     "load",
     "measures",
     "replay",
+    "theory",
     "train",
 ]
 

@@ -6,5 +6,16 @@ A statement is checked by evaluating its inequalities into a :class:`Certificate
 from __future__ import annotations
 
 from .certificate import Certificate, Condition
+from .constants import Constants, batch_constant, check_constants
+from .solve import solve
+from .tail import a_bound
 
-__all__ = ["Certificate", "Condition"]
+__all__ = [
+    "Certificate",
+    "Condition",
+    "Constants",
+    "a_bound",
+    "batch_constant",
+    "check_constants",
+    "solve",
+]

@@ -5,17 +5,32 @@ A statement is checked by evaluating its inequalities into a :class:`Certificate
 
 from __future__ import annotations
 
+from .absorbing import AbsorbingSet
 from .certificate import Certificate, Condition
+from .certify import certify
 from .constants import Constants, batch_constant, check_constants
+from .descent import certify_gd, loss_lower_bound
+from .monitored import check_monitored
+from .reach import Reach, reach_bound
 from .solve import solve
+from .successors import Successors, successors
 from .tail import a_bound
 
 __all__ = [
+    "AbsorbingSet",
     "Certificate",
     "Condition",
     "Constants",
+    "Reach",
+    "Successors",
     "a_bound",
     "batch_constant",
+    "certify",
+    "certify_gd",
     "check_constants",
+    "check_monitored",
+    "loss_lower_bound",
+    "reach_bound",
     "solve",
+    "successors",
 ]

@@ -223,10 +223,16 @@ def constant_conditions(k: Constants) -> tuple[Condition, ...]:
         norm_condition(k),
         Condition("(D)", "eps* <= eps", k.eps_star, k.eps, "Lemma 2"),
         Condition(
-            "(S)", "rho_eff a_L <= 2 ridge delta", _product(k.rho_eff, k.a_L), 2 * k.ridge * k.delta, "Theorem 1"
+            "(S)",
+            "rho_eff a_L <= 2 ridge delta",
+            _product(k.rho_eff, k.a_L),
+            2 * k.ridge * k.delta,
+            "Theorem 1",
         ),
         Condition("kappa C < eps", "kappa C < eps", k.kappa * k.C, k.eps, "Theorem 1, not void", strict=True),
-        Condition("beta C < delta", "beta C < delta", k.beta * k.C, k.delta, "Theorem 1, not void", strict=True),
+        Condition(
+            "beta C < delta", "beta C < delta", k.beta * k.C, k.delta, "Theorem 1, not void", strict=True
+        ),
     )
 
 
@@ -235,7 +241,9 @@ def norm_condition(k: Constants) -> Condition:
     room = 2 * k.q - k.lr * k.nu * k.C ** (k.depth - 1)
     left = (k.q * k.bound) ** 2 / room if room > 0 else inf
     right = 4 * k.ridge * (1 - k.lr * k.ridge) * k.C
-    return Condition("(B)", "q^2 a^2 / (2 q - lr nu C^(L-1)) <= 4 ridge (1 - lr ridge) C", left, right, "Lemma 1")
+    return Condition(
+        "(B)", "q^2 a^2 / (2 q - lr nu C^(L-1)) <= 4 ridge (1 - lr ridge) C", left, right, "Lemma 1"
+    )
 
 
 def _product(rho: float, a_L: float) -> float:

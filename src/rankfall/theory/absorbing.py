@@ -60,11 +60,9 @@ class AbsorbingSet:
         norms = squared_norms(weights)
         imbalances = imbalance(Network(tuple(weights)))
         tail = singular_value(weights[0], self.rank)
-        return {
-            "C": norms,
-            "V": imbalances + k.kappa * norms[..., 1:],
-            "T": tail + k.beta * norms[..., 0],
-        }
+        with np.errstate(invalid="ignore"):  # chi <= 0: kappa and beta are infinite, and norms may be 0
+            V, T = imbalances + k.kappa * norms[..., 1:], tail + k.beta * norms[..., 0]
+        return {"C": norms, "V": V, "T": T}
 
     @property
     def limits(self) -> dict[str, float]:

@@ -28,9 +28,8 @@ def certify(
 
     Theorem 1 gets the bound ``a = max |observed|`` and, at this learning rate, the smallest set B_r that holds
     the network: C is the larger of the least one that satisfies (B) and ``max |W_l|_F^2``, then eps the larger of
-    ``(1 + slack) eps*`` and what (V) needs, then delta the upper end of the interval of thresholds with room
-    for the tail. No other constants would do if these do not, apart from the slack: every inequality gets
-    easier with smaller C and eps.
+    ``(1 + slack) eps*`` and what (V) needs, then delta the upper end of an interval of thresholds with room
+    for the tail. Every inequality gets easier with smaller C and eps, so that no others need be tried.
 
     Batches of all entries, drawn as "distinct" or "epochs", are gradient descent. Then both theorems are
     tried; the certificate is the one that holds, or else the one of Theorem 1''.

@@ -106,10 +106,10 @@ class Feedback:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
         intervals = []
         for first, beyond in edges.reshape(-1, 2):
-            low, high = grid[first], grid[beyond - 1]
-            low = self._end(low, grid[first - 1]) if first > 0 else low
-            high = self._end(high, grid[beyond]) if beyond < grid.size else high
-            intervals.append((float(low), float(high)))
+            low, high = float(grid[first]), float(grid[beyond - 1])
+            low = self._end(low, float(grid[first - 1])) if first > 0 else low
+            high = self._end(high, float(grid[beyond])) if beyond < grid.size else high
+            intervals.append((low, high))
         return tuple(intervals)
 
     def _grid(self) -> np.ndarray:
@@ -137,7 +137,7 @@ class Feedback:
         while True:
             middle = inside * sqrt(outside / inside)
             if not min(inside, outside) < middle < max(inside, outside):
-                return float(inside)
+                return inside
             if self.growth(middle) <= 1:
                 inside = middle
             else:

@@ -42,7 +42,7 @@ def test_table_of_the_largest_certified_learning_rates(depth, ridge, lrs, C, del
                 k.at_lr(1.001 * k.lr)
     k = rf.theory.solve(depth, ridge, 1.0)
     assert k.C == pytest.approx(C, rel=5e-3)
-    assert k.delta_plus == pytest.approx(delta, rel=0.02)
+    assert k.delta_plus == pytest.approx(delta, rel=0.03)
     assert f"{k.eps:.1e}" == f"{eps:.1e}"
 
 

@@ -6,6 +6,7 @@ Only the definition of B_r is the package's; steps are taken here, literally and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from itertools import product as cartesian
 
 import numpy as np
@@ -24,12 +25,17 @@ class Batches:
     target: np.ndarray
 
 
-def single_entries(shape: tuple[int, int], bound: float) -> Batches:
-    """Every cell alone, with A* = -a, 0 and a there."""
-    m, n = shape
-    cells = np.eye(m * n).reshape(-1, m, n)
-    pairs = list(cartesian(cells, (-bound, 0.0, bound)))
-    return Batches(np.stack([E for E, _ in pairs]), np.stack([np.full(shape, value) for _, value in pairs]))
+def blocks(shape: tuple[int, int], bound: float, block: tuple[int, int]) -> Batches:
+    """Every batch that fills a rectangle of this size, with one observed value in it: -a, 0 or a.
+
+    These are the batches of different entries whose residual matrix is as large as ``sqrt(nu S)`` allows.
+    """
+    rows, cols = (list(combinations(range(n), k)) for n, k in zip(shape, block, strict=True))
+    weight = np.zeros((len(rows) * len(cols), *shape))
+    for cells, (i, j) in zip(weight, cartesian(rows, cols), strict=True):
+        cells[np.ix_(i, j)] = 1 / np.prod(block)
+    values = np.repeat([-bound, 0.0, bound], len(weight))
+    return Batches(np.tile(weight, (3, 1, 1)), values[:, None, None] * np.ones(shape))
 
 
 def drawn(
@@ -41,6 +47,11 @@ def drawn(
     for batch in weight:
         np.add.at(batch, rng.choice(m * n, size, replace=sampling == "replacement"), 1 / size)
     return Batches(weight.reshape(-1, m, n), bound * rng.integers(-1, 2, (count, m, n)))
+
+
+def together(one: Batches, other: Batches) -> Batches:
+    """The batches of both."""
+    return Batches(np.concatenate([one.weight, other.weight]), np.concatenate([one.target, other.target]))
 
 
 def step(layers: Layers, lr: float, ridge: float, batches: Batches) -> Layers:
@@ -82,16 +93,30 @@ def onto_boundary(inside: AbsorbingSet, layers: Layers) -> Layers:
     return tuple((t * (1 - 1e-13))[:, None, None] * W for W in layers)
 
 
-def aligned(widths: tuple[int, ...], sizes: np.ndarray) -> Layers:
-    """One network whose layers carry the coordinates k with singular values sizes[l, k]."""
+def aligned(widths: tuple[int, ...], sizes: np.ndarray, block: tuple[int, int]) -> Layers:
+    """One network whose layers carry the coordinates k with singular values sizes[l, k].
+
+    The first coordinate enters and leaves through the constant vectors on the first cells of a block.
+    """
     layers = [np.zeros((1, up, low)) for low, up in zip(widths, widths[1:], strict=False)]
     for W, row in zip(layers, sizes, strict=True):
         for k, size in enumerate(row):
             W[0, k, k] = size
+    layers[0] = layers[0] @ _turn(widths[0], block[1])
+    layers[-1] = _turn(widths[-1], block[0]) @ layers[-1]
     return tuple(layers)
 
 
-def start(inside: AbsorbingSet, widths: tuple[int, ...], goal: str) -> Layers:
+def _turn(width: int, length: int) -> np.ndarray:
+    """The reflection that exchanges the first coordinate and the constant vector on `length` coordinates."""
+    v = np.where(np.arange(width) < length, -1 / np.sqrt(length), 0.0)
+    v[0] += 1
+    return np.eye(width) - 2 * np.outer(v, v) / max(v @ v, 1e-300)
+
+
+def start(
+    inside: AbsorbingSet, widths: tuple[int, ...], goal: str, block: tuple[int, int] = (1, 1)
+) -> Layers:
     """A network near the boundary where the bound on `goal` is most in danger."""
     k, r = inside.constants, inside.rank
     depth, room = k.depth, min(widths)
@@ -107,12 +132,12 @@ def start(inside: AbsorbingSet, widths: tuple[int, ...], goal: str) -> Layers:
         sizes[0, 0] = first
         for layer in range(1, depth):
             square = (sizes[layer - 1, 0] ** 2 + k.eps - k.kappa * r * other**2) / (1 + k.kappa)
-            sizes[layer, 0] = np.sqrt(min(square, k.C - r * other**2))
+            sizes[layer, 0] = np.sqrt(max(min(square, k.C - r * other**2), first**2))
     else:
         sizes = np.full((depth, 1), np.sqrt(k.C))
         if goal == "V":
             sizes[0] = np.sqrt(k.C - (k.eps - k.kappa * k.C))
-    return onto_boundary(inside, aligned(widths, sizes))
+    return onto_boundary(inside, aligned(widths, sizes, block))
 
 
 def proposals(layers: Layers, size: float, count: int, rng: np.random.Generator) -> Layers:

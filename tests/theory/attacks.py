@@ -6,7 +6,7 @@ Only the definition of B_r is the package's; steps are taken here, literally and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from itertools import product as cartesian
 
 import numpy as np
@@ -98,7 +98,7 @@ def aligned(widths: tuple[int, ...], sizes: np.ndarray, block: tuple[int, int]) 
 
     The first coordinate enters and leaves through the constant vectors on the first cells of a block.
     """
-    layers = [np.zeros((1, up, low)) for low, up in zip(widths, widths[1:], strict=False)]
+    layers = [np.zeros((1, up, low)) for low, up in pairwise(widths)]
     for W, row in zip(layers, sizes, strict=True):
         for k, size in enumerate(row):
             W[0, k, k] = size

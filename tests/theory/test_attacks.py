@@ -113,7 +113,7 @@ def test_long_attacks(case, goal, seed):
 
 @pytest.mark.parametrize("case", SINGLE, ids=str)
 def test_a_hundred_times_longer_steps_can_leave(case):
-    """What breaks is (V), and (C) where norms are large; the tail itself was never raised above delta."""
+    """What breaks is (V), and (C) where norms are large, never the tail."""
     inside = case.inside
     k = inside.constants
     lr = min(100 * k.lr, 0.45 / k.ridge)
@@ -127,7 +127,8 @@ def test_a_hundred_times_longer_steps_can_leave(case):
             broken[name] = max(broken.get(name, 0.0), float(ratio.max()))
     assert broken["V"] > 2
     if case.rank > 0:
-        assert broken["C"] > 2
+        assert broken["C"] > 1.2
+    assert broken["T"] < 1
 
 
 @pytest.mark.parametrize("case", [SINGLE[0], SINGLE[4], SINGLE[7]], ids=str)

@@ -143,6 +143,16 @@ def test_a_smaller_learning_rate_is_certified_too():
         assert k.delta_minus < k.delta_plus == k.delta
 
 
+def test_certified_learning_rates_need_not_be_an_interval():
+    """Depth 5, ridge 0.2: certified up to 0.8 and above 1.2, not between; so half the largest is not."""
+    largest = rf.theory.solve(5, 0.2, 1.0)
+    assert largest.lr == 0.25 / 0.2
+    assert largest.delta_plus == largest.omega  # up there (T) asks for nothing, and every tail falls
+    with pytest.raises(rf.InputError, match="certifies nothing at lr = 0.9"):
+        largest.at_lr(0.9)
+    assert rf.theory.check_constants(largest.at_lr(0.4)).holds
+
+
 def test_norm_is_the_least_that_satisfies_B():
     k = rf.theory.solve(3, 0.2, 1.0, lr=0.05)
     names = {c.name: c for c in rf.theory.check_constants(replace(k, C=k.C * (1 - 1e-9))).conditions}

@@ -30,7 +30,9 @@ def data_gradients(weights: list[np.ndarray], R: np.ndarray) -> list[np.ndarray]
 @st.composite
 def steps(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray, float, float]:
     widths = draw(st.lists(st.integers(1, 6), min_size=3, max_size=6))
-    weights = list(rf.Network.gaussian(widths, draw(st.sampled_from([0.3, 1.0])), draw(st.integers(0, 10**6))))
+    weights = list(
+        rf.Network.gaussian(widths, draw(st.sampled_from([0.3, 1.0])), draw(st.integers(0, 10**6)))
+    )
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     R = rng.standard_normal((widths[-1], widths[0]))
     return weights, R, draw(st.sampled_from([1e-3, 0.1, 0.7])), draw(st.sampled_from([1e-3, 0.2]))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from .absorbing import AbsorbingSet
 from .certificate import Certificate, Condition
-from .certify import certify
+from .pointwise import certify
 from .constants import Constants, batch_constant, check_constants
 from .descent import certify_gd, loss_lower_bound
 from .monitored import check_monitored
 from .reach import Reach, reach_bound
-from .solve import solve
-from .successors import Successors, successors
+from .solving import solve
+from .stepping import Successors, successors
 from .tail import a_bound
 
 __all__ = [

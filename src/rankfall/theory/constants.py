@@ -165,7 +165,7 @@ class Constants:
         InputError
             If nothing is certified there.
         """
-        from .solve import solve_at
+        from .solving import solve_at
 
         return solve_at(
             self.depth, self.ridge, lr, self.bound, self.batch_size, self.sampling, self.nu, self.slack
@@ -175,7 +175,7 @@ class Constants:
         """:meth:`at_lr` at half the learning rate.
 
         At the largest certified learning rate the thresholds shrink to a point, an invariant set that
-        attracts nothing; at half of it they are an interval.
+        attracts nothing; at half of it they are an interval, if it is certified (see :func:`solve`).
         """
         return self.at_lr(self.lr / 2)
 

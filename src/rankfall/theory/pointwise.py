@@ -11,7 +11,7 @@ from .certificate import Certificate
 from .constants import Constants, batch_constant
 from .descent import certify_gd
 from .requirements import largest_entry, matching_weights, require_step, require_whole
-from .solve import least_norm, with_imbalance
+from .solving import least_norm, with_imbalance
 
 
 def certify(

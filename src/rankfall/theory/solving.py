@@ -39,8 +39,9 @@ def solve(
     lr : float, optional
         By default the largest certified one, but at most ``1 / (4 ridge)``. It is searched for from there
         downwards on a ladder of ratio 1.25 and then by bisection: always certified, and the largest unless a
-        certified stretch shorter than a rung was passed on the way. (For depth 3 and small ridge it is about
-        ``175.7 ridge^5 / (nu^2 a^8)``.)
+        certified stretch shorter than a rung was passed on the way. For depth 3 and small ridge it is about
+        ``175.7 ridge^5 / (nu^2 a^8)``. Smaller ones are mostly certified too, but not always: the certified
+        learning rates of depth 5, ridge 0.2, single entries and a = 1 are two separate stretches.
     slack : float
         0 or more.
     n_observed : int, optional

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,14 +11,14 @@ from hypothesis import strategies as st
 
 import rankfall as rf
 from rankfall.theory import AbsorbingSet
-from theory.attacks import onto_boundary
+from theory.attacks import blocks, onto_boundary, ratios, start, step
 
 K = rf.theory.solve(3, 0.2, 1.0).halved()
 WIDTHS = (5, 4, 4, 6)
 
 
 def zero(*widths: int) -> rf.Network:
-    return rf.Network(tuple(np.zeros((up, low)) for low, up in zip(widths[:-1], widths[1:], strict=True)))
+    return rf.Network(tuple(np.zeros((up, low)) for low, up in pairwise(widths)))
 
 
 def near(rank: int, noise: float, seed: int) -> rf.Network:
@@ -48,7 +50,7 @@ def test_membership_and_nesting(rank, noise, seed):
     assert inside == [literally_inside(net, r) for r in range(6)]
     assert inside == sorted(inside)  # B_r lies in B_{r+1}
     margins = [AbsorbingSet(r, K).margins(net)["T"] for r in range(6)]
-    assert all(later >= earlier for earlier, later in zip(margins, margins[1:], strict=False))
+    assert all(later >= earlier for earlier, later in pairwise(margins))
 
 
 def test_nesting_at_the_boundary():
@@ -79,6 +81,21 @@ def test_the_set_bounds_the_tail_of_the_product():
         B = AbsorbingSet(2, K)
         net = rf.Network(onto_boundary(B, tuple(W[None] for W in near(4, 0.01, seed))))
         assert net.singular_values()[0, 2] <= B.product_tail
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_tails_settle_at_the_lower_end_of_the_interval(rank):
+    """From the threshold of the basin, and whatever a greedy adversary picks, the tail ends below delta_minus."""
+    k = rf.theory.solve(3, 0.3, 1.0).halved()
+    upper, lower = (AbsorbingSet(rank, k.at_delta(d)) for d in (k.delta_plus, 1.01 * k.delta_minus))
+    assert lower.constants.delta < 0.2 * k.delta
+    layers, entries = start(upper, (3, 3, 3, 3), "T"), blocks((3, 3), 1.0, (1, 1))
+    assert not lower.contains(rf.Network(layers)).all()
+    for _ in range(150):
+        after = step(layers, k.lr, k.ridge, entries)
+        worst = int(ratios(upper, after)["T"].argmax())
+        layers = tuple(W[worst : worst + 1] for W in after)
+    assert lower.contains(rf.Network(layers)).all()
 
 
 def test_ensembles():

@@ -27,7 +27,7 @@ def arrived(k: Constants, steps: int, side: str) -> bool:
     tail = (
         k.q**steps * k.omega if side == "columns" else math.sqrt(k.q ** (2 * steps) * k.C + (k.depth - 1) * V)
     )
-    return V <= k.eps and tail <= k.delta - k.beta * k.C
+    return k.eps >= V and tail <= k.delta - k.beta * k.C
 
 
 @pytest.mark.parametrize("side", ["columns", "rows"])
@@ -116,7 +116,7 @@ def test_refusals():
         reach_bound(problem, solve(3, 0.3, 1.0), rank=1, side="rows")
     with pytest.raises(rf.InputError, match="batches of one entry"):
         reach_bound(problem, solve(3, 0.3, 1.0, 4, "epochs", n_observed=8), rank=1)
-    with pytest.raises(rf.InputError, match="up to 0.4, but one is 0.5"):
+    with pytest.raises(rf.InputError, match=r"up to 0\.4, but one is 0\.5"):
         reach_bound(problem, solve(3, 0.3, 0.4), rank=1)
     with pytest.raises(rf.InputError, match="positive slack"):
         reach_bound(problem, solve(3, 0.3, 1.0, slack=0.0), rank=1)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from .absorbing import AbsorbingSet
 from .certificate import Certificate, Condition
-from .pointwise import certify
 from .constants import Constants, batch_constant, check_constants
 from .descent import certify_gd, loss_lower_bound
 from .monitored import check_monitored
+from .pointwise import certify
 from .reach import Reach, reach_bound
 from .solving import solve
 from .stepping import Successors, successors

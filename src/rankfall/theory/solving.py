@@ -41,7 +41,7 @@ def solve(
         downwards on a ladder of ratio 1.25 and then by bisection: always certified, and the largest unless a
         certified stretch shorter than a rung was passed on the way. For depth 3 and small ridge it is about
         ``175.7 ridge^5 / (nu^2 a^8)``. Smaller ones are mostly certified too, but not always: the certified
-        learning rates of depth 5, ridge 0.2, single entries and a = 1 are two separate stretches.
+        learning rates of depth 5, ridge 0.2, single entries and a = 1 end at 0.56 and begin again at 1.01.
     slack : float
         0 or more.
     n_observed : int, optional

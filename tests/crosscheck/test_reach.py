@@ -65,9 +65,7 @@ def test_the_path_ends_in_the_set(case):
         end = trace.final(0)
         assert inside.contains(end), {name: margin.min() for name, margin in inside.margins(end).items()}
         # and it stays, whatever is drawn afterwards
-        later = rf.train(
-            problem, end, rf.SGD(k.lr, ridge, 300, batch_size, sampling if batch_size == 1 else "distinct")
-        )
+        later = rf.train(problem, end, rf.SGD(k.lr, ridge, 300, batch_size, sampling))
         assert inside.contains(later.final(0))
 
 

@@ -249,6 +249,8 @@ def test_lemma_6_where_the_fit_is_perfect():
         ({"lr": math.nan}, "positive lr"),
         ({"lr": 5.0}, "2 lr ridge < 1"),
         ({"rank": -1}, "rank must be"),
+        ({"rank": math.nan}, "rank must be"),
+        ({"slack": math.nan}, "slack must be"),
         ({"batch_size": 1000, "sampling": "distinct"}, "cannot be drawn"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"net": rf.Network.gaussian((4, 3, 4), 0.1)}, "but the problem is"),

@@ -18,6 +18,12 @@ def require_positive(**numbers: float) -> None:
             raise InputError(f"The statement needs a positive {name}, not {number}.")
 
 
+def require_slack(slack: float) -> None:
+    """Refuse a negative slack."""
+    if not (isfinite(slack) and slack >= 0):
+        raise InputError(f"slack must be a number, 0 or more, not {slack}.")
+
+
 def require_step(ridge: float, lr: float) -> None:
     """Refuse steps that are not ``lr, ridge > 0`` and ``2 lr ridge < 1``."""
     require_positive(ridge=ridge, lr=lr)
@@ -28,7 +34,7 @@ def require_step(ridge: float, lr: float) -> None:
 def require_whole(least: int, **numbers: int) -> None:
     """Refuse what is not a whole number of at least `least`."""
     for name, number in numbers.items():
-        if isinstance(number, bool) or int(number) != number or number < least:
+        if isinstance(number, bool) or not isfinite(number) or int(number) != number or number < least:
             raise InputError(f"{name} must be a whole number, {least} or more, not {number}.")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
+from math import sqrt
 
 from ..errors import InputError
 from .constants import Constants, batch_constant, check_constants, norm_condition
-from .requirements import require_positive, require_step, require_whole
+from .requirements import require_positive, require_slack, require_step, require_whole
 from .tail import Feedback
 
 CAP = 0.25  # the largest lr ridge that is tried
@@ -60,8 +60,7 @@ def solve(
     """
     require_whole(2, depth=depth)
     require_positive(ridge=ridge, bound=bound)
-    if not (isfinite(slack) and slack >= 0):
-        raise InputError(f"slack must be a number, 0 or more, not {slack}.")
+    require_slack(slack)
     nu = batch_constant(batch_size, sampling, n_observed)
     if lr is None:
         lr = largest_lr(depth, ridge, bound, nu, slack)

@@ -1,14 +1,18 @@
 """Theory that runs: the statements of docs/theory.md as functions, in plain NumPy and float64.
 
-A statement is checked by evaluating its inequalities into a :class:`Certificate`. Where the minima of each rank
-are, :func:`minima` finds out; a fully observed matrix has them in closed form (:func:`closed_form_minima`).
+A statement is checked by evaluating its inequalities into a :class:`Certificate`. Sets that the rank does not leave
+again are :class:`AbsorbingSet` with constants from :func:`solve`; :func:`lock` and :class:`Monitor` certify a rank
+at a point and along a run; where the minima of each rank are, :func:`minima` finds out.
 """
 
 from __future__ import annotations
 
+from .absorbing import AbsorbingSet
 from .certificate import Certificate, Condition
+from .constants import Constants, batch_constant, check_constants
 from .critical import Minimum, critical_point
 from .deflation import deflate
+from .descent import certify_gd, loss_lower_bound
 from .landscape import (
     ClosedForm,
     barrier,
@@ -22,24 +26,44 @@ from .landscape import (
     weight_gradient,
 )
 from .minima import Minima, Search, minima
+from .monitored import check_monitored
+from .pointwise import certify
+from .reach import Reach, reach_bound
+from .solving import solve
+from .stepping import Successors, successors
+from .transmission import a_bound
 
 __all__ = [
+    "AbsorbingSet",
     "Certificate",
     "ClosedForm",
     "Condition",
+    "Constants",
     "Minima",
     "Minimum",
+    "Reach",
     "Search",
+    "Successors",
+    "a_bound",
     "barrier",
     "basin_radius",
+    "batch_constant",
+    "certify",
+    "certify_gd",
+    "check_constants",
+    "check_monitored",
     "closed_form_minima",
     "critical_point",
     "deflate",
     "effective_loss",
+    "loss_lower_bound",
     "minima",
+    "reach_bound",
     "s_glob",
     "s_loc",
     "s_plus",
     "schatten_cost",
+    "solve",
+    "successors",
     "weight_gradient",
 ]

@@ -1,0 +1,85 @@
+"""What the statements do not cover, refused in one sentence."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+
+from ..errors import InputError
+from ..network import Network
+from ..problem import Problem
+
+
+def require_positive(**numbers: float) -> None:
+    """Refuse numbers that are not positive and finite; the keyword is the name in the sentence."""
+    for name, number in numbers.items():
+        if not (isfinite(number) and number > 0):
+            raise InputError(f"The statement needs a positive {name}, not {number}.")
+
+
+def require_slack(slack: float) -> None:
+    """Refuse a negative slack."""
+    if not (isfinite(slack) and slack >= 0):
+        raise InputError(f"slack must be a number, 0 or more, not {slack}.")
+
+
+def require_step(ridge: float, lr: float) -> None:
+    """Refuse steps that are not ``lr, ridge > 0`` and ``2 lr ridge < 1``."""
+    require_positive(ridge=ridge, lr=lr)
+    if 2 * lr * ridge >= 1:
+        raise InputError(f"The statement needs 2 lr ridge < 1; here it is {2 * lr * ridge:.6g}.")
+
+
+def require_whole(least: int, **numbers: int) -> None:
+    """Refuse what is not a whole number of at least `least`."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isfinite(number) or int(number) != number or number < least:
+            raise InputError(f"{name} must be a whole number, {least} or more, not {number}.")
+
+
+def require_alike(problem: Problem) -> None:
+    """Refuse weighted problems: the loss of the text, and the SGD that lowers it, know no weights."""
+    if problem.weights is not None:
+        raise InputError("The statement is about entries that all count alike, and this problem has weights.")
+
+
+def single_weights(net: Network) -> list[np.ndarray]:
+    """The weights of one network in float64; ensembles are refused."""
+    if net.n_chains is not None:
+        raise InputError("The statement is about one network; take chain(k) of the ensemble first.")
+    return finite_weights(net)
+
+
+def finite_weights(net: Network) -> list[np.ndarray]:
+    """The weights in float64; networks that have diverged are refused."""
+    weights = [W.astype(np.float64, copy=False) for W in net.weights]
+    if not all(np.isfinite(W).all() for W in weights):
+        raise InputError("The network holds weights that are not finite: it has diverged.")
+    return weights
+
+
+def matching_weights(problem: Problem, net: Network) -> list[np.ndarray]:
+    """The weights of one network that makes matrices of the problem's shape."""
+    require_alike(problem)
+    if net.shape != problem.shape:
+        raise InputError(
+            f"The network makes {net.shape[0]} x {net.shape[1]} matrices, but the problem is "
+            f"{problem.n_rows} x {problem.n_cols}."
+        )
+    return single_weights(net)
+
+
+def largest_entry(problem: Problem) -> float:
+    """``a = max |observed|``, refused where it is 0."""
+    require_alike(problem)
+    bound = float(np.abs(problem.values).max())
+    if bound == 0:
+        raise InputError("All observed entries are zero, and the statement needs max |observed| > 0.")
+    return bound
+
+
+def require_depth(net: Network, depth: int) -> None:
+    """Refuse networks of another depth than the constants were made for."""
+    if net.depth != depth:
+        raise InputError(f"The constants are for depth {depth}, but the network has depth {net.depth}.")

@@ -6,5 +6,26 @@ A statement is checked by evaluating its inequalities into a :class:`Certificate
 from __future__ import annotations
 
 from .certificate import Certificate, Condition
+from .growth import growth_bound, mean_steps, robust_factors, sufficient_factors
+from .locking import lock
+from .monitor import Firing, Monitor, MonitorLog
+from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
 
-__all__ = ["Certificate", "Condition"]
+__all__ = [
+    "Certificate",
+    "Condition",
+    "Firing",
+    "Monitor",
+    "MonitorLog",
+    "TailFactors",
+    "TailTable",
+    "growth_bound",
+    "lock",
+    "mean_steps",
+    "phi_threshold",
+    "rank_upper_bound",
+    "robust_factors",
+    "sufficient_factors",
+    "tail_factors",
+    "tail_table",
+]

@@ -38,7 +38,9 @@ class MeanStep:
         return float(max(np.linalg.norm(self.lower, 2), np.linalg.norm(self.upper, 2)))
 
 
-def mean_steps(problem: Problem, net: Network, batch_size: int = 1, sampling: str = "replacement") -> list[MeanStep]:
+def mean_steps(
+    problem: Problem, net: Network, batch_size: int = 1, sampling: str = "replacement"
+) -> list[MeanStep]:
     """``Bbar_l`` and the second moments for l = 1..L-1, in O(sum w^3 + N w).
 
     For single entries ``E B_l^T B_l = Q_l diag_j(mean of rho^2 |p_i|^2) Q_l^T``; for batches the formula of

@@ -338,9 +338,7 @@ def check_point(problem: Problem, net: Network) -> None:
     if net.n_chains is not None:
         raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
     if net.shape != problem.shape:
-        raise InputError(
-            f"The network makes a matrix of shape {net.shape}, the problem has {problem.shape}."
-        )
+        raise InputError(f"The network makes a matrix of shape {net.shape}, the problem has {problem.shape}.")
     if not all(np.isfinite(W).all() for W in net.weights):
         raise InputError("The network holds weights that are not finite.")
 
@@ -363,7 +361,9 @@ def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampl
         if not 0 <= value < float("inf"):
             raise InputError(f"{name} must be 0 or more, not {value}.")
     if 2 * lr * ridge >= 1:
-        raise InputError("2 lr ridge must stay below 1; otherwise one step would decay the weights past zero.")
+        raise InputError(
+            "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
+        )
 
 
 # -- helpers -----------------------------------------------------------------------------------------------

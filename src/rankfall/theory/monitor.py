@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf, log, nan
 from typing import TYPE_CHECKING
 
@@ -304,7 +305,7 @@ class Monitor:
 
     def _interval(self) -> int:
         steps = [int(visit[0]) for visit in self._visits]  # type: ignore[call-overload]
-        return max((b - a for a, b in zip(steps, steps[1:], strict=False)), default=0)
+        return max((b - a for a, b in pairwise(steps)), default=0)
 
 
 def _log(x: np.ndarray) -> np.ndarray:

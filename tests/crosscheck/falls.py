@@ -137,9 +137,7 @@ def enumerate_steps(
     """``Phi_l'`` after a step with each single entry, made by the literal twin, shape (N, L - 1)."""
     q, out = 1 - 2 * lr * ridge, np.zeros((problem.n_observed, net.depth - 1))
     for e in range(problem.n_observed):
-        G = reference.gradients(
-            list(net.weights), problem.rows[[e]], problem.cols[[e]], problem.values[[e]]
-        )
+        G = reference.gradients(list(net.weights), problem.rows[[e]], problem.cols[[e]], problem.values[[e]])
         moved = rf.Network(tuple(q * W - lr * g for W, g in zip(net.weights, G, strict=True)))
         for l, Z in enumerate(moved.hidden_spaces()):
             out[e, l] = np.sum(np.linalg.svd(Z, compute_uv=False)[rank:] ** 2)

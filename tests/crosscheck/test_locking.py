@@ -40,9 +40,7 @@ def test_the_ledger_bounds_every_tail_along_the_path(depth, batch):
     record = rf.Record(25, ("weights", "ledger"))
     trace = rf.train(problem, net, rf.SGD(0.05, 0.05, 500, batch), record=record)
     for k in range(1, trace.steps.size):
-        pairs = zip(
-            trace.weights(0, k - 1).hidden_spaces(), trace.weights(0, k).hidden_spaces(), strict=True
-        )
+        pairs = zip(trace.weights(0, k - 1).hidden_spaces(), trace.weights(0, k).hidden_spaces(), strict=True)
         for l, (before, after) in enumerate(pairs):
             total, peak = trace.ledger[0, k, :, l]
             s, t = (np.linalg.svd(Z, compute_uv=False) for Z in (before, after))

@@ -47,7 +47,9 @@ def critical(
     for _ in range(500):
         s = target[:kept] - 2 * ridge * d * d * s ** (2 / depth - 1)
     A = (U[:, :kept] * s) @ V[:, :kept].T
-    small = rf.Network.lift(A, depth, kept).weights  # lifted with all d, rounding would leave a tail of 1e-16^(1/L)
+    small = rf.Network.lift(
+        A, depth, kept
+    ).weights  # lifted with all d, rounding would leave a tail of 1e-16^(1/L)
     padded = [np.pad(W, [(0, d - size) for size in W.shape]) for W in small]
     return problem, rotated(rf.Network(tuple(padded)), seed)
 

@@ -101,7 +101,7 @@ def test_the_ledger_says_whether_the_steps_in_between_are_proved(critical_point)
     assert log.proved.tolist() == [False, True, False, False]
     s = [float(np.linalg.svd(Z, compute_uv=False)[2]) for Z in small.hidden_spaces()]
     half = 0.5 * np.log(monitor.phi_threshold)
-    np.testing.assert_allclose(log.ledger[1], np.log(s) + [0.5, 0.0] - half, rtol=1e-6)
+    np.testing.assert_allclose(log.ledger[1], np.log(s) + np.array([0.5, 0.0]) - half, rtol=1e-6)
     assert monitor.certificate().values["proved_by_ledger"] == 1
 
 

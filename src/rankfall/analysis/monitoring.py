@@ -98,7 +98,9 @@ def monitor(
         raise InputError("The monitor watches SGD; gradient descent has theorems of its own.")
     if optimiser.entries is not None:
         raise InputError("Theorem 3(b) needs entries drawn at random, not prescribed ones.")
-    lr, ridge = (_constant(schedule, name) for schedule, name in ((optimiser.lr, "lr"), (optimiser.ridge, "ridge")))
+    lr, ridge = (
+        _constant(schedule, name) for schedule, name in ((optimiser.lr, "lr"), (optimiser.ridge, "ridge"))
+    )
     settings = {"ridge": ridge, "lr": lr, "batch_size": optimiser.batch_size, "sampling": optimiser.sampling}
     # one monitor before the run, so that settings it refuses cost no time
     Monitor(problem, net.depth, **settings, p_fail=p_fail, budget=budget)
@@ -107,7 +109,14 @@ def monitor(
     what = ("singular_values", "train_loss", "rank", "weights", "ledger")
     record = Record(every=every, what=what)
     trace = train(
-        problem, net, optimiser, chains=chains, seed=seed, record=record, n_threads=n_threads, callback=callback
+        problem,
+        net,
+        optimiser,
+        chains=chains,
+        seed=seed,
+        record=record,
+        n_threads=n_threads,
+        callback=callback,
     )
     logs, certificates = [], []
     for chain in range(trace.n_chains):
@@ -123,5 +132,7 @@ def monitor(
 
 def _constant(schedule: object, name: str) -> float:
     if not isinstance(schedule, Constant):
-        raise InputError(f"The monitor needs a constant {name}: Theorem 3 speaks about steps that are all alike.")
+        raise InputError(
+            f"The monitor needs a constant {name}: Theorem 3 speaks about steps that are all alike."
+        )
     return float(schedule.value)

@@ -210,7 +210,9 @@ class _Run:
         state = State.start(starts, numbers, dtype, residual_limits(starts, problem))
         if "ledger" in record.what:
             if isinstance(optimiser, GD):
-                raise InputError("The ledger is kept by SGD only; gradient descent does not see single entries.")
+                raise InputError(
+                    "The ledger is kept by SGD only; gradient descent does not see single entries."
+                )
             state.ledgers = ledger.blank(state.n_chains, net.depth - 1)
         return cls(Engine(problem, optimiser, state, int(seed), deflate), starts, net, numbers, dtype)
 

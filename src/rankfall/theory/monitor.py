@@ -199,7 +199,7 @@ class Monitor:
         numerical = table.numerical_rank(self.phi_threshold)
         share = self.p_fail / 2 ** (len(self._firings) + 1)
         found = rule(table, self.phi_threshold, share / self.budget)
-        if found == numerical and (self.rank is None or found < self.rank):
+        if found is not None and found == numerical and (self.rank is None or found < self.rank):
             conditions = rule_conditions(table, found, self.phi_threshold, share / self.budget)
             self._firings.append(Firing(step, found, share, conditions))
             log_factors = _log(table.mean_factor[:, found])

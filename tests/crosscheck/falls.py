@@ -159,6 +159,6 @@ LARGE = (
     Setting(30, 4, 3, 1e-3, 3e-2, noise=0.5, epochs=400),
     Setting(50, 3, 4, 3e-3, 3e-2, epochs=150, points=4),
     Setting(50, 4, 4, 3e-3, 2e-2, epochs=150, points=4),
-    Setting(100, 3, 5, 1e-3, 3e-2, epochs=120, observed=0.4, points=2),
-    Setting(100, 4, 5, 1e-3, 2e-2, epochs=150, observed=0.4, points=2),
+    Setting(100, 3, 5, 1e-3, 3e-2, epochs=120, observed=0.4, points=1),
+    Setting(100, 4, 5, 1e-3, 2e-2, epochs=150, observed=0.4, points=1),
 )

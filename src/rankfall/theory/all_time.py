@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log, sqrt
+from math import inf, isinf, log, sqrt
 
 import numpy as np
 
@@ -161,7 +161,7 @@ def _norm_bound(problem: Problem, depth: int, ridge: float, lr: float, nu: float
     C = 0.0
     for _ in range(200):
         C = needed(C) / decay
-        if not C < inf:
+        if isinf(C):
             C = a**2 / (8 * ridge)
             break
     C = max(C * (1 + 1e-9), start)

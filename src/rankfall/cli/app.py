@@ -272,6 +272,24 @@ def demo(
 
 
 @app.command()
+def certify(
+    result: Annotated[
+        Path,
+        typer.Argument(metavar="RESULT", help="What rankfall complete --save wrote.", show_default=False),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say why the rank of a saved result is believed to stay: every inequality, and what is assumed.
+
+    Exit codes: 0 the certificate holds, 3 it does not or there is none (which refutes nothing), 2 bad input.
+    """
+    with one_sentence():
+        from .certify import run
+
+        raise typer.Exit(run(result, as_json))
+
+
+@app.command()
 def report(
     result: Annotated[
         Path,

@@ -239,6 +239,7 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "train_rmse": result.train_rmse,
         "validation_rmse": result.validation_rmse,
         "seconds": result.seconds,
+        "certificate": None if result.certificate is None else result.certificate.as_dict(),
         "path": [_visit(row) for row in result.path.to_dict("records")],
         "identifiability": {
             "oversampling": problem.oversampling(result.rank),

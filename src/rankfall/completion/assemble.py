@@ -10,8 +10,10 @@ import numpy as np
 
 from ..errors import Outcome
 from ..problem import Problem
+from ..theory import Certificate
 from . import path
 from .advice import warnings_of
+from .certifying import certificate_of
 from .choose import MIN_CELLS, Choice, Split, Wishes, effects_alone, split_under
 from .exact import Evidence
 from .model import FittedModel, least_norm, shares
@@ -20,7 +22,7 @@ from .posterior import Posterior, known_side
 from .refits import finish
 from .result import Completion
 from .scales import Bounds, Scale
-from .session import Session
+from .session import OutOfTime, Session
 
 # relative change of the noise in the last sweep below which a fit has settled
 _STILL = 0.02
@@ -153,7 +155,20 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
         row_names=delivery.names[0],
         col_names=delivery.names[1],
     )
-    return replace(result, warnings=tuple(warnings_of(draft, result)), seconds=session.seconds)
+    return replace(
+        result,
+        warnings=tuple(warnings_of(draft, result)),
+        certificate=_certificate(result, session, draft.seed),
+        seconds=session.seconds,
+    )
+
+
+def _certificate(result: Completion, session: Session, seed: int) -> Certificate | None:
+    """Why the rank is believed to stay; None if nothing can be said, or there is no time left to find out."""
+    try:
+        return certificate_of(result.rank, result.outcome, session, seed)
+    except OutOfTime:
+        return None
 
 
 def _errors_in(draft: Draft) -> str:

@@ -12,6 +12,7 @@ from ..dynamics import SGD, Record, train
 from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
+from .certifying import Anchors
 from .session import Session
 
 DEPTH = 3
@@ -120,6 +121,7 @@ def descend(
     m, n = problem.shape
     net = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)
     lr, step = plan.lr, 0
+    session.anchors[phase] = anchors = Anchors()
     for index, ridge in enumerate(plan.ridges):
         session.check()
         lr = min(lr, 1.0 / _typical_kernel(problem, net, seed))
@@ -161,6 +163,7 @@ def descend(
                 "train_rmse": np.sqrt(2 * trace.train_loss[0, 1:]),
             },
         )
+        anchors.note(problem, net, stage)
         session.report(
             phase,
             fraction=(index + 1) / len(plan.ridges),

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..problem import Problem
 from ..report import HeatMaps, History, RankErrors, ReportTables, TextTable
+from .certifying import sentence
 from .result import Completion
 
 # A heat map has at most this many pixels a side, a line chart this many points a line.
@@ -59,6 +60,8 @@ def report_tables(
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
         path=path_table(completion),
         comparison=comparison,
+        certificate=certificate_table(completion),
+        certified=sentence(completion.certificate) or "",
         identifiability=_identifiability(completion),
         settings=tuple(
             (name.replace("_", " "), _short(value)) for name, value in completion.settings.items()
@@ -153,6 +156,25 @@ def path_table(completion: Completion) -> TextTable | None:
         tuple(zip(*cells, strict=True)),
         int(marked[0]) if marked.size else None,
     )
+
+
+def certificate_table(completion: Completion) -> TextTable | None:
+    """The inequalities of the certificate, ready to print; None if there is no certificate."""
+    certificate = completion.certificate
+    if certificate is None:
+        return None
+    rows = tuple(
+        (
+            c.statement,
+            f"{c.left:.4g}",
+            f"{c.right:.4g}",
+            f"{c.margin:.3g}",
+            "holds" if c.holds else "fails",
+            c.source,
+        )
+        for c in certificate.conditions
+    )
+    return TextTable(("inequality", "left side", "right side", "margin", "", "source"), rows)
 
 
 def _number(value: float, style: str) -> str:

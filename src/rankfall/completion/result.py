@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError, Outcome
 from ..problem import Problem
+from .certifying import sentence
 from .factoring import thin_svd
 from .fold import PLAIN_DAMPING, fold_in_columns, fold_in_rows
 from .model import FittedModel
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..geometry import Identifiability
+    from ..theory import Certificate
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,11 @@ class Completion:
         The scale of the fit.
     bounds : (float, float) or None
         Predictions and intervals are kept within.
-    certificate : None
-        Why the rank is believed to stay; not computed by this version.
+    certificate : Certificate or None
+        Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it went on for a
+        while. A conditional statement about that run (its assumptions say of what), not about the refit or
+        polish that was delivered. ``holds`` is False if the monitor did not certify this rank; None if no chain
+        met it, or there was no time.
     """
 
     problem: Problem
@@ -79,7 +84,7 @@ class Completion:
     fill: Literal["effects"] | None = None
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
-    certificate: None = None
+    certificate: Certificate | None = None
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -360,6 +365,8 @@ class Completion:
             + ("" if self.scale == "linear" else " (of the logarithms)")
             + f"; {self.seconds:.1f} s.",
         ]
+        certified = sentence(self.certificate)
+        lines += [certified] if certified else []
         lines += [f"Warning: {text}" for text in self.warnings]
         return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from math import inf
 from numbers import Real
 
 from ..errors import InputError
+from .certifying import Anchors
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Session:
     started: float = field(default_factory=time.perf_counter)
     sgd_steps: int = 0
     unit: float = 1.0  # what errors reported by the search are multiples of
+    anchors: dict[str, Anchors] = field(
+        default_factory=dict
+    )  # phase -> the chains a certificate can be about
     _phase: tuple[str, float] = ("", 0.0)
     _deadline: float = inf
 

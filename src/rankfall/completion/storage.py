@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError, Outcome
 from ..files import load_archive, save_archive
 from ..problem import Problem
+from ..theory import Certificate
 from .model import FittedModel
 from .posterior import Posterior, Side, compressed, folded
 from .result import Completion
@@ -42,6 +43,7 @@ def save(result: Completion, path: object) -> None:
         "fill": result.fill,
         "row_names": result.row_names,
         "col_names": result.col_names,
+        "certificate": None if result.certificate is None else result.certificate.as_dict(),
     }
     save_archive(path, arrays, meta, KIND)  # type: ignore[arg-type]
 
@@ -83,9 +85,14 @@ def load(path: object) -> Completion:
             fill=meta["fill"],
             row_names=None if meta["row_names"] is None else tuple(meta["row_names"]),
             col_names=None if meta["col_names"] is None else tuple(meta["col_names"]),
+            certificate=_certificate(meta.get("certificate")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a complete rankfall result ({error}).") from error
+
+
+def _certificate(plain: dict[str, object] | None) -> Certificate | None:
+    return None if plain is None else Certificate.from_dict(plain)
 
 
 _SIDE = ("mean", "free", "fixed", "prior", "line")

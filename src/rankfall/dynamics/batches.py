@@ -18,6 +18,7 @@ from .kernels import (
     layers_of,
     n_stored,
 )
+from .ledger import charge_batch
 from .passes import (
     FASTMATH,
     OPTIONS,
@@ -58,7 +59,7 @@ def choose(picked, table, order, entries, step, index, n_entries, key, chain, sa
 @njit(**OPTIONS)
 def run_batches(
     flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
-    chain, sampling, batch_size,
+    chain, sampling, ledger, batch_size,
 ):  # fmt: skip
     """Advance one chain by steps of `batch_size` entries; returns the decay scalar and the steps made."""
     depth = widths.size - 1
@@ -99,6 +100,8 @@ def run_batches(
         lr_now = lr[step] if lr.size > 1 else lr[0]
         ridge_now = ridge[step] if ridge.size > 1 else ridge[0]
         q = 1.0 - 2.0 * lr_now * ridge_now
+        if ledger.shape[1] > 0:
+            charge_batch(ledger, widths, F, B, gaps, count, lr_now * power, q)
         coef = lr_now * power / (q * count)
         for layer in range(2, depth):
             subtract_products(hidden[layer - 1], flat.dtype.type(coef), B[layer], F[layer - 1], count)
@@ -166,14 +169,14 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
 def advance_batches(
     buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
-    n_steps, key, chains, sampling, batch_size,
+    n_steps, key, chains, sampling, ledgers, batch_size,
 ):  # fmt: skip
     """Advance every running chain by `n_steps` batches; a chain that diverges stops running."""
     for c in prange(chains.size):
         if running[c]:
             scale, done = run_batches(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
-                lr, ridge, clock[c], n_steps, key, chains[c], sampling, batch_size,
+                lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c], batch_size,
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done

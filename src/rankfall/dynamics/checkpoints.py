@@ -17,7 +17,7 @@ KIND = "rankfall checkpoint"
 # seconds between two writings; the last state is always written
 INTERVAL = 10.0
 
-_STATE = ("scales", "clock", "running", "widths", "bounds", "deflated")
+_STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers")
 
 
 class Checkpoint:

@@ -109,7 +109,7 @@ class Engine:
             entries = np.array(optimiser.entries[start:stop])
         arguments = (
             *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
-            state.chains, self.sampling,
+            state.chains, self.sampling, state.ledgers,
         )  # fmt: skip
         if optimiser.batch_size == 1:
             kernels.advance_single(*arguments)

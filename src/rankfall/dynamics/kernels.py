@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from .ledger import charge
 from .passes import (
     FASTMATH,
     OPTIONS,
@@ -64,7 +65,7 @@ def n_stored(widths):
 @njit(**OPTIONS)
 def run_chain(
     flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
-    chain, sampling,
+    chain, sampling, ledger,
 ):  # fmt: skip
     """Advance one chain by single-entry steps.
 
@@ -140,6 +141,8 @@ def run_chain(
         if not (abs(rho) < limit):
             return scale, step
         q = 1.0 - 2.0 * lr_now * ridge_now
+        if ledger.shape[1] > 0:
+            charge(ledger, widths, F[now], B[now], lr_now * abs(rho) * power, q)
         coef = flat.dtype.type(lr_now * rho * power / q)
         subtract(last[row], coef, F[now, depth - 1], top)
         subtract(first[col], coef, B[now, 1], bottom)
@@ -152,14 +155,14 @@ def run_chain(
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
 def advance_single(
     buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
-    n_steps, key, chains, sampling,
+    n_steps, key, chains, sampling, ledgers,
 ):  # fmt: skip
     """Advance every running chain by `n_steps` steps of one entry; a chain that diverges stops running."""
     for c in prange(chains.size):
         if running[c]:
             scale, done = run_chain(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
-                lr, ridge, clock[c], n_steps, key, chains[c], sampling,
+                lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c],
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 
-OBSERVABLES = ("singular_values", "train_loss", "rank", "imbalance", "weights")
+OBSERVABLES = ("singular_values", "train_loss", "rank", "imbalance", "weights", "ledger")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Record:
     what : tuple of str
         Any of "singular_values" (of A), "train_loss" (``1/(2N) sum (A_ij - x_ij)^2``, without the
         ridge), "rank" (numerical rank of A), "imbalance" (the largest operator norm of
-        ``W_l^T W_l - W_{l-1} W_{l-1}^T``) and "weights" (snapshots, from which `replay` can start).
+        ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "weights" (snapshots, from which `replay` can start) and "ledger"
+        (for SGD: sum and highest partial sum, over the steps since the record before, of
+        ``log(q + lr |B_l|)``, which bounds how far the hidden layers can have been stretched; Theorem 3(c)).
     extra : mapping of str to function
         Further observables: each function is called with the :class:`Network` of one chain and returns
         a number or an array whose shape does not change.
@@ -61,7 +63,7 @@ class Record:
 
 
 def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.ndarray]:
-    """Observables of an ensemble, each with a leading axis of chains ("weights" is kept elsewhere)."""
+    """Observables of an ensemble, each with a leading axis of chains ("weights" and "ledger" are kept elsewhere)."""
     out: dict[str, np.ndarray] = {}
     if "singular_values" in record.what or "rank" in record.what:
         s = network.singular_values().astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..problem import Problem
+from . import ledger
 from .record import Record, measure
 from .state import State
 from .trace import Snapshots
@@ -47,6 +48,11 @@ class Recorder:
                     # a deflated chain has fewer: the others are zero
                     column[members, index] = 0.0
                 column[where] = values
+        if "ledger" in self.record.what:
+            running = np.flatnonzero(state.running)
+            values = ledger.read(state.ledgers)
+            self._column("ledger", values)[running, index] = values[running]
+            state.ledgers[:] = ledger.blank(*state.ledgers.shape[::2])
         if "_buffers" in self.columns:
             self.columns["_buffers"][index] = state.buffer
             self.columns["_scales"][index] = state.scales

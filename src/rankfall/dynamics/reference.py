@@ -99,13 +99,44 @@ def train(problem: Problem, net: Network, optimiser: SGD | GD, chain: int = 0, s
         The weights after ``optimiser.n_steps`` steps.
     """
     weights = [W.astype(np.float64) for W in net.weights]
-    every = np.arange(problem.n_observed)
     for step in range(optimiser.n_steps):
-        lr = float(optimiser.lr.values(step, step + 1)[0])
-        ridge = float(optimiser.ridge.values(step, step + 1)[0])
-        picked = (
-            every if isinstance(optimiser, GD) else batch(optimiser, problem.n_observed, seed, chain, step)
-        )
-        G = gradients(weights, problem.rows[picked], problem.cols[picked], problem.values[picked])
-        weights = [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
+        weights = _step(problem, weights, optimiser, chain, seed, step)
     return Network(tuple(weights))
+
+
+def ledger(problem: Problem, net: Network, optimiser: SGD, chain: int = 0, seed: int = 0) -> np.ndarray:
+    """``log(q + lr |B_l|)`` of every step and hidden layer (Theorem 3(c)), shape (n_steps, L - 1).
+
+    ``|B_l|`` is the mean over the batch of ``|rho_ij| |P_{l+1}^T e_i| |Q_l e_j|``.
+    """
+    weights = [W.astype(np.float64) for W in net.weights]
+    out = np.zeros((optimiser.n_steps, net.depth - 1))
+    for step in range(optimiser.n_steps):
+        lr, ridge = _settings(optimiser, step)
+        picked = batch(optimiser, problem.n_observed, seed, chain, step)
+        rows, cols = problem.rows[picked], problem.cols[picked]
+        A = reduce(lambda right, W: W @ right, weights)
+        rho = A[rows, cols] - problem.values[picked]
+        for l in range(1, net.depth):
+            P = reduce(lambda right, W: W @ right, weights[l + 1 :], np.eye(weights[l].shape[0]))
+            Q = reduce(lambda right, W: W @ right, weights[: l - 1], np.eye(weights[0].shape[1]))
+            norms = np.abs(rho) * np.linalg.norm(P[rows], axis=1) * np.linalg.norm(Q[:, cols], axis=0)
+            out[step, l - 1] = np.log(1 - 2 * lr * ridge + lr * norms.mean())
+        weights = _step(problem, weights, optimiser, chain, seed, step)
+    return out
+
+
+def _step(
+    problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
+) -> list[np.ndarray]:
+    lr, ridge = _settings(optimiser, step)
+    if isinstance(optimiser, GD):
+        picked = list(range(problem.n_observed))
+    else:
+        picked = batch(optimiser, problem.n_observed, seed, chain, step)
+    G = gradients(weights, problem.rows[picked], problem.cols[picked], problem.values[picked])
+    return [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
+
+
+def _settings(optimiser: SGD | GD, step: int) -> tuple[float, float]:
+    return float(optimiser.lr.values(step, step + 1)[0]), float(optimiser.ridge.values(step, step + 1)[0])

@@ -36,6 +36,8 @@ class State:
         The last step at which the chains were deflated.
     orders : ndarray of int32, shape (n_chains, n_entries or 0)
         The shuffled entries of the running epoch.
+    ledgers : ndarray of float64, shape (n_chains, 4, depth - 1 or 0)
+        See :mod:`.ledger`; no columns if none is kept.
     """
 
     buffer: np.ndarray
@@ -48,6 +50,7 @@ class State:
     bounds: np.ndarray
     deflated: np.ndarray
     orders: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    ledgers: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 0)))
 
     @classmethod
     def start(cls, networks: list[Network], chains: np.ndarray, dtype: np.dtype, limits: np.ndarray) -> State:
@@ -64,6 +67,7 @@ class State:
             limits=np.asarray(limits, np.float64),
             bounds=np.zeros(n_chains),
             deflated=np.zeros(1, np.int64),
+            ledgers=np.zeros((n_chains, 4, 0)),
         )
         for k, network in enumerate(networks):
             state.put(k, network)

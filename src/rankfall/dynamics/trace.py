@@ -117,6 +117,14 @@ class Trace:
         """``max_l |W_l^T W_l - W_{l-1} W_{l-1}^T|``, shape (n_chains, n_records)."""
         return self._recorded("imbalance")
 
+    @property
+    def ledger(self) -> np.ndarray:
+        """Sum and highest partial sum of ``log(q + lr |B_l|)`` since the record before.
+
+        Shape (n_chains, n_records, 2, depth - 1); see Theorem 3(c).
+        """
+        return self._recorded("ledger")
+
     def final(self, chain: int = 0) -> Network:
         """The last weights of one chain."""
         return self.networks[chain]

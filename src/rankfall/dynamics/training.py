@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from . import ledger
 from .archive import fingerprint
 from .checkpoints import Checkpoint
 from .engine import Engine, threads
@@ -207,6 +208,12 @@ class _Run:
             raise InputError("The network holds weights that are not finite.")
         optimiser.check(problem.n_observed)
         state = State.start(starts, numbers, dtype, residual_limits(starts, problem))
+        if "ledger" in record.what:
+            if isinstance(optimiser, GD):
+                raise InputError(
+                    "The ledger is kept by SGD only; gradient descent does not see single entries."
+                )
+            state.ledgers = ledger.blank(state.n_chains, net.depth - 1)
         return cls(Engine(problem, optimiser, state, int(seed), deflate), starts, net, numbers, dtype)
 
     def go(

@@ -119,6 +119,10 @@ class ReportTables:
         The ranks visited.
     comparison : TextTable, optional
         Other methods on the same cells.
+    certificate : TextTable, optional
+        Inequalities, both sides and the source of each.
+    certified : str
+        What they say, in one sentence.
     identifiability, settings, versions : tuple of (str, str)
         Facts, as (label, value).
     """
@@ -134,6 +138,8 @@ class ReportTables:
     heat_maps: HeatMaps | None = None
     path: TextTable | None = None
     comparison: TextTable | None = None
+    certificate: TextTable | None = None
+    certified: str = ""
     identifiability: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()

@@ -8,11 +8,13 @@ at a point and along a run; where the minima of each rank are, :func:`minima` fi
 from __future__ import annotations
 
 from .absorbing import AbsorbingSet
+from .all_time import LemmaB, lemma_b, lock_all_time
 from .certificate import Certificate, Condition
 from .constants import Constants, batch_constant, check_constants
 from .critical import Minimum, critical_point
 from .deflation import deflate
 from .descent import certify_gd, loss_lower_bound
+from .growth import growth_bound, mean_steps, robust_factors, sufficient_factors
 from .landscape import (
     ClosedForm,
     barrier,
@@ -25,12 +27,15 @@ from .landscape import (
     schatten_cost,
     weight_gradient,
 )
+from .locking import lock
 from .minima import Minima, Search, minima
+from .monitor import Firing, Monitor, MonitorLog
 from .monitored import check_monitored
 from .pointwise import certify
 from .reach import Reach, reach_bound
 from .solving import solve
 from .stepping import Successors, successors
+from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
 from .transmission import a_bound
 
 __all__ = [
@@ -39,11 +44,17 @@ __all__ = [
     "ClosedForm",
     "Condition",
     "Constants",
+    "Firing",
+    "LemmaB",
     "Minima",
     "Minimum",
+    "Monitor",
+    "MonitorLog",
     "Reach",
     "Search",
     "Successors",
+    "TailFactors",
+    "TailTable",
     "a_bound",
     "barrier",
     "basin_radius",
@@ -56,14 +67,25 @@ __all__ = [
     "critical_point",
     "deflate",
     "effective_loss",
+    "growth_bound",
+    "lemma_b",
+    "lock",
+    "lock_all_time",
     "loss_lower_bound",
+    "mean_steps",
     "minima",
+    "phi_threshold",
+    "rank_upper_bound",
     "reach_bound",
+    "robust_factors",
     "s_glob",
     "s_loc",
     "s_plus",
     "schatten_cost",
     "solve",
     "successors",
+    "sufficient_factors",
+    "tail_factors",
+    "tail_table",
     "weight_gradient",
 ]

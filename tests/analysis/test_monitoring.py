@@ -1,0 +1,64 @@
+"""Watched runs of SGD."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+from dynamics.problems import holed, same_bits
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[rf.Problem, rf.Network]:
+    problem, _ = rf.datasets.low_rank((14, 13), rank=2, observed=0.7, seed=1)
+    return problem, rf.Network.gaussian((13, 12, 11, 14), 1.0, 0)
+
+
+def test_a_watched_run_is_the_run_and_its_rank_is_certified(small):
+    problem, net = small
+    optimiser = rf.SGD(0.05, 1e-2, 100 * problem.n_observed)
+    seen = rf.analysis.monitor(problem, net, optimiser, seed=3, chains=2)
+    plain = rf.train(problem, net, optimiser, seed=3, chains=2)
+    assert all(same_bits(seen.trace.final(k), plain.final(k)) for k in range(2))
+    assert seen.every == problem.n_observed and len(seen.logs) == 2
+    for log, found in zip(seen.logs, seen.certificates, strict=True):
+        assert log.steps.size == 101
+        assert found.holds and found.rank == log.certified[-1] == log.numerical_rank[-1]
+        after = log.steps > log.firings[-1].step
+        assert np.all(log.numerical_rank[after] <= found.rank)
+        assert found.values["proved_by_ledger"] > 0.5 * np.count_nonzero(after)
+        assert sum(firing.share for firing in log.firings) <= 1e-3
+    assert seen.certificate is seen.certificates[0] and seen.log is seen.logs[0]
+
+
+def test_batches_and_other_intervals(small):
+    problem, net = small
+    optimiser = rf.SGD(0.1, 1e-2, 6000, 4, "distinct")
+    seen = rf.analysis.monitor(problem, net, optimiser, every=500)
+    assert seen.log.steps.tolist() == list(range(0, 6001, 500))
+    assert seen.certificate.rank is not None
+    assert rf.analysis.monitor(problem, net, optimiser).every == -(-problem.n_observed // 4)
+
+
+def test_a_chain_that_diverges_is_watched_until_then(small):
+    problem, net = small
+    seen = rf.analysis.monitor(problem, net, rf.SGD(5.0, 1e-3, 2000))
+    assert seen.trace.diverged.all() and seen.log.steps.size < seen.trace.steps.size
+    assert not seen.certificate.holds
+
+
+def test_refusals_are_one_sentence(small):
+    problem, net = small
+    for match, optimiser in (
+        ("watches SGD", rf.GD(0.1, 0.01, 10)),
+        ("not prescribed", rf.SGD(0.1, 0.01, 3, entries=np.zeros(3, int))),
+        ("not covered", rf.SGD(0.1, 0.01, 10, sampling="epochs")),
+        ("constant lr", rf.SGD(np.linspace(0.1, 0.2, 10), 0.01, 10)),
+        ("constant ridge", rf.SGD(0.1, np.linspace(0.1, 0.2, 10), 10)),
+        ("ridge must be positive", rf.SGD(0.1, 0.0, 10)),
+    ):
+        with pytest.raises(rf.InputError, match=match):
+            rf.analysis.monitor(problem, net, optimiser)
+    with pytest.raises(rf.InputError, match="depth 3 and more"):
+        rf.analysis.monitor(holed((4, 5)), rf.Network.gaussian((5, 3, 4), 1.0, 0), rf.SGD(0.1, 0.01, 10))

@@ -1,0 +1,52 @@
+"""``rankfall certify``: a table when the certificate holds, one sentence otherwise."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import rankfall as rf
+from rankfall.theory import Certificate, Condition
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
+    path = tmp_path_factory.mktemp("certify") / "result.npz"
+    rf.complete(problem, seed=0).save(path)
+    return path
+
+
+def test_the_inequalities_are_printed(rankfall, saved):
+    ran = rankfall("certify", saved)
+    assert ran.code == 0 and not ran.err
+    assert "at least 0.999" in ran.out and "more than 2 singular values" in ran.out
+    for word in ("inequality", "left side", "right side", "margin", "source", "Lambda_1 < 1", "Theorem 3(b)"):
+        assert word in ran.out
+    assert "Assumed: This is about SGD" in ran.out
+
+
+def test_json(rankfall, saved):
+    ran = rankfall("certify", saved, "--json")
+    facts = json.loads(ran.out)
+    assert ran.code == 0 and facts["holds"] and facts["certificate"]["rank"] == 2
+    assert facts["sentence"] == rf.load(saved).summary().splitlines()[3]
+
+
+def test_one_sentence_otherwise(rankfall, saved, tmp_path):
+    failing = Certificate("Theorem 3", "no", (Condition("x", "2 <= 1", 2.0, 1.0, "nowhere"),))
+    for certificate, word in ((None, "no certificate"), (failing, "2 <= 1 fails")):
+        path = tmp_path / "other.npz"
+        replace(rf.load(saved), certificate=certificate).save(path)
+        ran = rankfall("certify", path)
+        assert ran.code == 3 and word in ran.out and len(ran.out.splitlines()) == 1
+        facts = json.loads(rankfall("certify", path, "--json").out)
+        assert facts["holds"] is False
+
+
+def test_bad_input(rankfall, tmp_path):
+    ran = rankfall("certify", tmp_path / "nothing.npz")
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1

@@ -1,0 +1,94 @@
+"""The ledger of Theorem 3(c) against its literal twin; it changes no bit and does not depend on how it is read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+from dynamics.problems import holed, same_bits
+from rankfall.dynamics import reference
+
+WIDTHS = {2: (9, 5, 8), 3: (9, 5, 6, 8), 4: (9, 7, 5, 6, 8), 5: (9, 3, 4, 6, 5, 8)}
+WHAT = ("train_loss", "ledger")
+
+
+def optimisers(n_steps: int) -> dict[str, rf.SGD]:
+    lr = np.linspace(0.01, 0.06, n_steps)
+    return {
+        "single": rf.SGD(lr, 0.05, n_steps),
+        "batch": rf.SGD(lr, 0.05, n_steps, 4, "replacement"),
+        "short batches": rf.SGD(lr, 0.05, n_steps, 9, "epochs"),
+    }
+
+
+@pytest.mark.parametrize("depth", WIDTHS)
+@pytest.mark.parametrize("name", ["single", "batch", "short batches"])
+def test_kernel_keeps_the_ledger_of_its_twin(name, depth):
+    problem = holed((8, 9), seed=2)
+    net = rf.Network.gaussian(WIDTHS[depth], 0.9, 1)
+    optimiser = optimisers(60)[name]
+    charges = reference.ledger(problem, net, optimiser, 0, 3)
+    trace = rf.train(problem, net, optimiser, seed=3, record=rf.Record(20, WHAT))
+    assert trace.ledger.shape == (1, 4, 2, depth - 1)
+    np.testing.assert_array_equal(trace.ledger[0, 0], 0)
+    for part in range(3):
+        sums = np.cumsum(charges[20 * part : 20 * (part + 1)], axis=0)
+        np.testing.assert_allclose(trace.ledger[0, part + 1, 0], sums[-1], rtol=1e-10, atol=1e-12)
+        highest = np.maximum(sums.max(axis=0), 0)
+        np.testing.assert_allclose(trace.ledger[0, part + 1, 1], highest, rtol=1e-10, atol=1e-12)
+
+
+def test_products_beyond_the_range_of_numbers_are_folded():
+    """Enough decay for 1e-600, on the way over the grid on which weights are folded."""
+    problem = holed((8, 9), seed=2)
+    net = rf.Network.gaussian(WIDTHS[3], 0.5, 1)
+    trace = rf.train(problem, net, rf.SGD(0.02, 5.0, 6500), record=rf.Record(6500, WHAT))
+    assert np.all(trace.ledger[0, -1, 0] < np.log(1e-300) * 2)
+    assert np.all(trace.ledger[0, -1, 0] >= 6500 * np.log(0.8) - 1e-9)
+
+
+@pytest.mark.parametrize("name", ["single", "batch", "short batches"])
+def test_keeping_a_ledger_changes_no_bit(name):
+    problem = holed((12, 17), seed=1)
+    net = rf.Network.gaussian((17, 13, 11, 12), 1.0, 0)
+    optimiser = optimisers(5000)[name]
+    plain = rf.train(problem, net, optimiser, chains=3)
+    kept = rf.train(problem, net, optimiser, chains=3, record=rf.Record(777, WHAT))
+    assert all(same_bits(kept.final(k), plain.final(k)) for k in range(3))
+    twice = rf.train(problem, net, optimiser, chains=3, record=rf.Record(777, WHAT), n_threads=1)
+    np.testing.assert_array_equal(kept.ledger, twice.ledger)
+
+
+def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
+    problem = holed((8, 9), seed=2)
+    net = rf.Network.gaussian(WIDTHS[3], 0.9, 1)
+    optimiser, record = optimisers(3000)["single"], rf.Record(2000, WHAT)
+    straight = rf.train(problem, net, optimiser, record=record)
+    path = tmp_path / "run.npz"
+    calls = []
+
+    def stop(progress):
+        calls.append(progress.step)
+        return True
+
+    rf.train(problem, net, optimiser, record=record, checkpoint=path, callback=stop)
+    assert calls[0] < 2000
+    resumed = rf.train(problem, net, optimiser, record=record, checkpoint=path)
+    np.testing.assert_array_equal(resumed.ledger, straight.ledger)
+    straight.save(tmp_path / "trace.npz")
+    np.testing.assert_array_equal(rf.Trace.load(tmp_path / "trace.npz").ledger, straight.ledger)
+
+
+def test_gradient_descent_keeps_none():
+    problem = holed((8, 9))
+    net = rf.Network.gaussian(WIDTHS[3], 0.9, 1)
+    with pytest.raises(rf.InputError, match="by SGD only"):
+        rf.train(problem, net, rf.GD(0.01, 0.1, 10), record=rf.Record(5, WHAT))
+
+
+def test_not_recorded_is_said():
+    problem = holed((8, 9))
+    trace = rf.train(problem, rf.Network.gaussian(WIDTHS[3], 0.9, 1), rf.SGD(0.01, 0.1, 10))
+    with pytest.raises(rf.InputError, match="'ledger' was not recorded"):
+        _ = trace.ledger

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..problem import Problem
+from .factoring import rms
 from .models import DataModel, candidates, fit_model
 from .path import Visit
 from .posterior import Posterior, Refitter
@@ -21,8 +22,10 @@ _MOST_HELD = 50_000
 # held-out cells without which lines are not given noise shares of their own: in small tables a factor may
 # otherwise make one column its own, as if that had no noise
 _LINES_NEED = 200
-# sweeps between looks at the held-out cells, and the relative rise of their error that ends a fit
-_STRETCH, _RISE = 3, 1e-3
+# noise models: cells by which a line's own share of the noise is drawn towards 1 (infinite: alike in all lines)
+NOISES = (np.inf, 200.0, 20.0)
+# what a visit knows of the chain of SGD that led there
+_FACTS = ("ridge", "steps", "sgd_train", "sgd_validation")
 # relative difference of held-out errors that is not worth a larger rank
 _AS_GOOD = 0.002
 
@@ -46,18 +49,16 @@ class Split:
     ----------
     training, held : Problem
         Standardised values.
-    by_line : bool
-        Whether lines have noise shares of their own in new fits.
-    hot : bool
-        Whether new fits begin as if all were noise, which lets weak directions die before they fit any.
+    line_cells : float
+        Noise model of new fits: one of :data:`NOISES`.
     pilot_noise : float
         Noise variance that a first small fit found.
     fits : dict
         Rank -> refit on the training cells; rank 0 is the effects alone.
     starts : dict
-        Rank -> column factors of every chain where the rank was met, each of shape (n, rank).
-    ended : dict
-        Number of factors that a fit began with -> how many of them lived, where some died.
+        Rank -> column factors of the chain where the rank was met, shape (n, rank).
+    begun : set
+        Numbers of factors with which fits were begun under the present noise model; some may have died.
     check : callable
         Called between sweeps; raises when the time is over.
     """
@@ -66,12 +67,11 @@ class Split:
     training: Problem
     held: Problem
     refitter: Refitter
-    by_line: bool = False
-    hot: bool = False
+    line_cells: float = np.inf
     pilot_noise: float = 1.0
     fits: dict[int, Posterior] = field(default_factory=dict)
-    starts: dict[int, list[np.ndarray]] = field(default_factory=dict)
-    ended: dict[int, int] = field(default_factory=dict)
+    starts: dict[int, np.ndarray] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=lambda: {0})
     check: Callable[[], None] = lambda: None
 
     def misfits(self, fit: Posterior, cells: Problem) -> np.ndarray:
@@ -89,22 +89,7 @@ class Split:
 
     def start_fit(self, V: np.ndarray, noise: float) -> Posterior:
         """A fit of new column factors, rows folded in."""
-        alone = self.fits.get(0)
-        noise = alone.noise if self.hot and alone is not None else noise
-        return self.refitter.start(np.ascontiguousarray(V), noise, self.by_line, alone)
-
-    def improve(self, fit: Posterior, sweeps: int, tol: float) -> Posterior:
-        """Sweeps until the fit settles, or the held-out error rises: then the best so far."""
-        best, error = fit, np.inf
-        while not fit.converged and fit.sweeps < sweeps:
-            self.check()
-            fit = self.refitter.improve(fit, _STRETCH, tol)
-            trial = self.held_error(fit)
-            if trial < error:
-                best, error = fit, trial
-            elif trial > error * (1 + _RISE):
-                break
-        return replace(best, early=not best.converged and best is not fit)
+        return self.refitter.start(np.ascontiguousarray(V), noise, self.line_cells, self.fits.get(0))
 
 
 @dataclass
@@ -121,8 +106,6 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
-    members : dict
-        Rank -> fits that are averaged with that of this rank.
     """
 
     splits: list[Split]
@@ -131,7 +114,6 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    members: dict[int, tuple[Posterior, ...]] = field(default_factory=dict)
 
     @property
     def first(self) -> Split:
@@ -147,13 +129,25 @@ class Choice:
         return self.judges if rank else self.plain[: len(self.judges)]
 
     def enter(self, fit: Posterior, **facts: float) -> Visit:
-        """Note a fit on the first split; it replaces an earlier one of its rank."""
+        """Note a fit on the first split; the better one of a rank is kept, and what is known of the rank."""
         first, rank = self.first, fit.rank
+        known = first.fits.get(rank)
+        if known is not None and known.line_cells == fit.line_cells:
+            fit = min(known, fit, key=first.held_error)
         first.fits[rank] = fit
+        for earlier in self.visits:
+            if earlier.rank == rank:
+                facts = {name: getattr(earlier, name) for name in _FACTS} | facts
         train = rms(first.misfits(fit, first.training), first.training.weights)
         visit = Visit(rank, train, first.held_error(fit), refit_ridge=fit.ridge, **facts)
         self.visits = [other for other in self.visits if other.rank != rank] + [visit]
         return visit
+
+    def forget_above(self, rank: int) -> None:
+        """Drop the fits of larger ranks."""
+        self.visits = [visit for visit in self.visits if visit.rank <= rank]
+        self.first.begun = {other for other in self.first.begun if other <= rank}
+        self.first.fits = {other: fit for other, fit in self.first.fits.items() if other <= rank}
 
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""
@@ -162,18 +156,19 @@ class Choice:
     def chosen(self) -> Visit:
         """The rank with the smallest held-out error, or the smallest that is as good.
 
-        As good: within one standard error, or a five-hundredth. The comparison is paired: the standard error
-        is that of the mean difference of squared errors, cell by cell, between a rank and the best one; it
-        is next to nothing between fits of which the larger only has dead factors more.
+        As good: in squared as in absolute errors within one standard error, or a five-hundredth. (A few bad
+        cells make the standard error of squared errors so large that it excuses much.) The comparison is
+        paired: the standard error is that of the mean difference, cell by cell, between a rank and the best.
         """
         best = self.best()
         if self.wishes.rule == "min":
             return best
         reference = self.squares(best.rank)
         for visit in sorted(self.visits, key=lambda visit: visit.rank):
-            worse = self.squares(visit.rank) - reference
-            least = max(worse.std() / np.sqrt(worse.size), 2 * _AS_GOOD * reference.mean())
-            if worse.mean() <= least:
+            squares = self.squares(visit.rank)
+            if _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(
+                np.sqrt(squares), np.sqrt(reference), _AS_GOOD
+            ):
                 return visit
         return best
 
@@ -198,6 +193,12 @@ def squares(split: Split, fit: Posterior) -> np.ndarray:
     """Squared errors at the held-out cells, times their weights."""
     errors = split.misfits(fit, split.held) ** 2
     return errors if split.held.weights is None else errors * split.held.weights
+
+
+def _as_good(errors: np.ndarray, reference: np.ndarray, share: float) -> bool:
+    """Whether errors are no larger on average, up to a standard error or this share of the mean."""
+    worse = errors - reference
+    return bool(worse.mean() <= max(worse.std() / np.sqrt(worse.size), share * reference.mean()))
 
 
 def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
@@ -242,7 +243,7 @@ def start(
     choice = Choice([first], [plain], wishes)
     for train, held in both[1:]:
         other = split_under(first.model.effects, first.model.scaling, train, held)
-        other.by_line, other.hot, other.pilot_noise = first.by_line, first.hot, first.pilot_noise
+        other.line_cells, other.pilot_noise = first.line_cells, first.pilot_noise
         alone = split_under(plain.model.effects, plain.model.scaling, train, held)
         other.check = session.check
         choice.splits.append(other)
@@ -287,26 +288,25 @@ def _choose_model(
         fit = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
         split.pilot_noise = fit.noise
         fit = min(fit, split.fits[0], key=split.held_error)
-        if best is None or _earns_its_place(squares(*best), squares(split, fit)):
+        if best is None or earns_its_place(squares(*best), squares(split, fit)):
             best = (split, fit)
     assert best is not None and plain is not None
     split, fit = best
     session.check()
     if not split.may_differ:
         return split, plain[1]
-    split.by_line = True
-    lines = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
-    split.by_line = _earns_its_place(squares(split, fit), squares(split, lines))
+    settled = split.line_cells
+    for cells in NOISES[1:]:
+        split.line_cells = cells
+        lines = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
+        if earns_its_place(squares(split, fit), squares(split, lines)):
+            fit, settled = lines, cells
+    split.line_cells = settled
     return split, plain[1]
 
 
-def _earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
+def earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
     """Whether squared errors of a more elaborate model are smaller, noticeably and by a standard error."""
     gain = simple - elaborate
     least = max(2 * _EARNED * simple.mean(), gain.std() / np.sqrt(gain.size))
     return bool(gain.mean() > least)
-
-
-def rms(misfit: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Root (weighted) mean square."""
-    return float(np.sqrt(np.average(misfit**2, weights=weights)))

@@ -12,7 +12,7 @@ from scipy import stats
 import rankfall as rf
 from rankfall.completion import posterior_kernels, reference, sampling_kernels
 from rankfall.completion.posterior import Refitter
-from rankfall.completion.sampling import Average, Sampler, draw_prior
+from rankfall.completion.sampling import _SPREAD, Average, Sampler, draw_prior
 
 
 def noisy(shape=(60, 50), rank=3, observed=0.5, noise=0.3, seed=0):
@@ -80,7 +80,7 @@ def test_prior_draws_have_the_moments_of_the_normal_wishart_posterior():
     centers, precisions = map(np.array, zip(*(draw_prior(lines, rng) for _ in range(4000)), strict=True))
     k, F = lines.shape
     rest = lines - lines.mean(axis=0)
-    spread = rest.T @ rest + k / (k + 1) * np.outer(lines.mean(axis=0), lines.mean(axis=0)) + 0.1 * np.eye(F)
+    spread = rest.T @ rest + k / (k + 1) * np.outer(lines.mean(axis=0), lines.mean(axis=0)) + _SPREAD * np.eye(F)
     oracle = stats.wishart(k + F + 1, np.linalg.inv(spread))
     error = np.sqrt(oracle.var() / 4000)
     assert np.all(np.abs(precisions.mean(axis=0) - oracle.mean()) < 5 * error)

@@ -27,7 +27,7 @@ from .posterior_kernels import cell_products
 
 # normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
 # the covariance (a multiple of the identity; values have root mean square about 1)
-_MEAN_WEIGHT, _SPREAD = 1.0, 0.1
+_MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many

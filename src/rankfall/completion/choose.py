@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..problem import Problem
-from .factoring import rms
+from .factoring import both_errors, rms
 from .models import DataModel, candidates, fit_model
-from .path import Visit
+from .path import Visit, combined
 from .posterior import Posterior, Refitter
 from .session import Session
 
@@ -24,7 +24,8 @@ _MOST_HELD = 50_000
 _LINES_NEED = 200
 # noise models: cells by which a line's own share of the noise is drawn towards 1 (infinite: alike in all lines)
 NOISES = (np.inf, 200.0, 20.0)
-# what a visit knows of the chain of SGD that led there
+# errors of a visit at the held-out cells, and what it knows of the chain of SGD that led there
+_HELD = ("validation", "validation_mae")
 _FACTS = ("ridge", "steps", "sgd_train", "sgd_validation")
 # relative difference of held-out errors that is not worth a larger rank
 _AS_GOOD = 0.002
@@ -78,9 +79,13 @@ class Split:
         """Errors of a fit at some cells, in the units that the model was made for."""
         return (fit.at(cells.rows, cells.cols) - cells.values) * self.model.scale[cells.cols]
 
+    def held_errors(self, fit: Posterior) -> tuple[float, float]:
+        """Root mean square and mean absolute error at the held-out cells."""
+        return both_errors(self.misfits(fit, self.held), self.held.weights)
+
     def held_error(self, fit: Posterior) -> float:
-        """Root mean square error at the held-out cells."""
-        return rms(self.misfits(fit, self.held), self.held.weights)
+        """What fits are compared by: both errors at the held-out cells combined."""
+        return combined(*self.held_errors(fit))
 
     @property
     def may_differ(self) -> bool:
@@ -131,6 +136,8 @@ class Choice:
     def enter(self, fit: Posterior, **facts: float) -> Visit:
         """Note a fit on the first split; the better one of a rank is kept, and what is known of the rank."""
         first, rank = self.first, fit.rank
+        if rank == 0:  # all factors died: these are the effects alone
+            return self.visits[0]
         known = first.fits.get(rank)
         if known is not None and known.line_cells == fit.line_cells:
             fit = min(known, fit, key=first.held_error)
@@ -139,7 +146,7 @@ class Choice:
             if earlier.rank == rank:
                 facts = {name: getattr(earlier, name) for name in _FACTS} | facts
         train = rms(first.misfits(fit, first.training), first.training.weights)
-        visit = Visit(rank, train, first.held_error(fit), refit_ridge=fit.ridge, **facts)
+        visit = Visit(rank, train, *first.held_errors(fit), refit_ridge=fit.ridge, **facts)
         self.visits = [other for other in self.visits if other.rank != rank] + [visit]
         return visit
 
@@ -151,7 +158,7 @@ class Choice:
 
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""
-        return min(self.visits, key=lambda visit: (visit.validation, visit.rank))
+        return min(self.visits, key=lambda visit: (visit.merit, visit.rank))
 
     def chosen(self) -> Visit:
         """The rank with the smallest held-out error, or the smallest that is as good.
@@ -176,11 +183,16 @@ class Choice:
         """Squared errors at all held-out cells, times their weights."""
         return np.concatenate([squares(split, split.fits[rank]) for split in self.judges_of(rank)])
 
+    def held_errors(self, rank: int) -> tuple[float, float]:
+        """Root mean square and mean absolute error at all held-out cells."""
+        squares = self.squares(rank)
+        return float(np.sqrt(squares.mean())), float(np.sqrt(squares).mean())
+
     def pool(self) -> None:
         """Held-out errors over all folds from now on."""
         self.pooled = True
         self.visits = [
-            replace(visit, validation=float(np.sqrt(self.squares(visit.rank).mean())))
+            replace(visit, **dict(zip(_HELD, self.held_errors(visit.rank), strict=True)))
             for visit in self.visits
         ]
 
@@ -251,7 +263,7 @@ def start(
         for split in (other, alone):
             split.fits[0] = effects_alone(split)
     misfit = plain.misfits(plain.fits[0], plain.training)
-    choice.visits.append(Visit(0, rms(misfit, plain.training.weights), plain.held_error(plain.fits[0])))
+    choice.visits.append(Visit(0, rms(misfit, plain.training.weights), *plain.held_errors(plain.fits[0])))
     return choice
 
 

@@ -16,3 +16,8 @@ def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 def rms(misfit: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Root (weighted) mean square."""
     return float(np.sqrt(np.average(misfit**2, weights=weights)))
+
+
+def both_errors(misfit: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
+    """Root (weighted) mean square, and (weighted) mean absolute value."""
+    return rms(misfit, weights), float(np.average(np.abs(misfit), weights=weights))

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..problem import Problem
 from .choose import Choice, Split
-from .factoring import rms, thin_svd
+from .factoring import both_errors, rms, thin_svd
+from .path import combined
 from .polish import polish
 from .posterior import Posterior
 from .sampling import Average, Sampler
@@ -81,13 +82,12 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
         average.add(pairs, sampler)
         kept = sampler.sweeps - _BURN
         if kept % _LOOK == 0:
-            error = rms(average.at_cells - split.held.values, split.held.weights)
+            error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
             if kept >= _LEAST and abs(error - before) <= _SETTLED * before:
                 break
             before = error
-    errors = average.errors()
-    cut = int(np.argmax(errors <= (1 + _DEAD) * errors[-1]))
-    return average.deliver(split.refitter, start, sampler.sweeps, max(cut, 1))
+    living = average.living(_DEAD)
+    return average.deliver(split.refitter, start, sampler.sweeps, living) if living else split.fits[0]
 
 
 def _most_sweeps(split: Split, rank: int) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..problem import Problem
 from . import sampling_kernels as kernels
-from .factoring import rms, thin_svd
+from .factoring import both_errors, thin_svd
 from .posterior import Posterior, Refitter, Side
 from .posterior_kernels import cell_products
 
@@ -189,18 +189,23 @@ class Average:
         """The mean at the cells that are watched."""
         return self._at_cells / self.count
 
-    def errors(self) -> np.ndarray:
-        """Root mean square errors at the watched cells of the mean cut to the ranks 0, 1, ..., `rank`."""
+    def living(self, share: float) -> int:
+        """The smallest rank to which the mean can be cut without loss at the watched cells.
+
+        Without loss: neither the root mean square nor the mean absolute error is larger by more than `share`
+        than that of all factors. (The first alone may hang on a few bad cells.)
+        """
         U, s, Vt = self._compressed(self.rank)
-        rows, cols = self.cells.rows, self.cells.cols
+        rows, cols, weights = self.cells.rows, self.cells.cols, self.cells.weights
         left, right = U * (s / self.count), np.ascontiguousarray(Vt.T)
-        rest = self.at_cells - self.cells.values - cell_products(rows, cols, left, right)
         # what compression has dropped stays in the rest, in every cut alike
-        errors = [rms(rest, self.cells.weights)]
+        rest = self.at_cells - self.cells.values - cell_products(rows, cols, left, right)
+        errors = [both_errors(rest, weights)]
         for k in range(s.size):
             rest = rest + left[rows, k] * right[cols, k]
-            errors.append(rms(rest, self.cells.weights))
-        return np.array(errors)
+            errors.append(both_errors(rest, weights))
+        fine = np.array(errors) <= (1 + share) * np.array(errors[-1])
+        return int(np.argmax(fine.all(axis=1)))
 
     def deliver(self, refitter: Refitter, start: Posterior, sweeps: int, rank: int) -> Posterior:
         """The mean, cut to a rank, as one posterior whose rows are folded in.

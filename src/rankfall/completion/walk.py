@@ -97,15 +97,15 @@ def _climb(choice: Choice, met: list[_Met], seed: int, session: Session) -> None
         last = refit(split, starts, last.noise if last.rank else split.pilot_noise, seed)
         visit = choice.enter(last, **(fall.facts if last.rank == fall.rank else {}))
         _report(session, "refitting the ranks met", visit, (place + 1) / len(met))
-        idle = 0 if visit.validation < (1 - _WORTHWHILE) * best else idle + 1
+        idle = 0 if visit.merit < (1 - _WORTHWHILE) * best else idle + 1
         idle += visit.rank < fall.rank
-        best = min(best, visit.validation)
+        best = min(best, visit.merit)
         if idle >= _PATIENCE:
             break
         if compare_at and fall.rank >= compare_at[0]:
             compare_at = [rank for rank in compare_at if rank > fall.rank]
             _try_other_noise(choice, seed, session)
-            best, last = choice.best().validation, split.fits[choice.best().rank]
+            best, last = choice.best().merit, split.fits[choice.best().rank]
 
 
 def _covered(split: Split, rank: int) -> bool:
@@ -118,14 +118,14 @@ def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> Non
     split = choice.first
     idle, wider = 0, 0
     while True:
-        rank, before = choice.best().rank, choice.best().validation
+        rank, before = choice.best().rank, choice.best().merit
         wider = min(2 * max(rank, wider, 1), widest)
         if wider <= max(split.begun) or not affordable(split, wider):
             return
         starts = [grown(split, split.fits[known], wider, seed) for known in sorted({rank, 0}, reverse=True)]
         visit = choice.enter(refit(split, starts, split.fits[rank].noise, seed))
         _report(session, "looking above", visit)
-        idle = 0 if visit.validation < before * (1 - _WORTHWHILE) else idle + 1
+        idle = 0 if visit.merit < before * (1 - _WORTHWHILE) else idle + 1
         if idle > cheap(split, wider):
             return
 

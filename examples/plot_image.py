@@ -41,8 +41,7 @@ print(result.summary())
 # %%
 # A photograph is not of low rank; it only is near to matrices of low rank. The error at each rank shows how
 # the choice was made: more patterns describe the known pixels ever better, but beyond some rank the held-out ones
-# hardly gain, as there are too few pixels to estimate so many patterns. Ranks that may be the best are fitted
-# with more care, so that their errors need not be in line with the others.
+# hardly gain, as there are too few pixels to estimate so many patterns.
 
 print(result.path[["rank", "train", "validation", "chosen"]].round(2).to_string(index=False))
 

@@ -197,26 +197,26 @@ def _zero_fit(problem: Problem) -> _Fitted:
 
 
 def _exact_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel:
-    posterior = Posterior(U.shape[1], known_side(U), known_side(V), 0.0, by_line=False, converged=True)
+    posterior = Posterior(U.shape[1], known_side(U), known_side(V), 0.0, line_cells=np.inf, converged=True)
     ones, none = (np.ones(U.shape[0]), np.ones(V.shape[0])), np.empty(0)
     return FittedModel(posterior, np.zeros(scale.size), scale, *ones, none, none)
 
 
 def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
     chosen = choice.chosen()
-    whole, fit = finish(choice, draft.restless())
+    whole, fit = finish(choice, draft.restless(), draft.seed)
     held = [_held_out(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
-        "noise": "a share for every line" if fit.by_line else "the same in all lines",
-        "averaged_fits": 1 + len(choice.members.get(chosen.rank, ())),
+        "noise": "a share for every line" if fit.line_cells < np.inf else "the same in all lines",
+        "sweeps": fit.sweeps,
         "refit_ridge": fit.ridge,
         "rule": RULES[choice.wishes.rule],
         "held_out": choice.n_held,
         "folds": len(choice.judges),
     }
-    return _Fitted(_model(whole, fit, draft, held), settings, fit.early or fit.drift < _STILL)
+    return _Fitted(_model(whole, fit, draft, held), settings, fit.drift < _STILL)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..problem import Problem
+from .factoring import both_errors, rms
 from .models import DataModel, candidates, fit_model
-from .path import Visit
+from .path import Visit, combined
 from .posterior import Posterior, Refitter
 from .session import Session
 
@@ -21,8 +22,11 @@ _MOST_HELD = 50_000
 # held-out cells without which lines are not given noise shares of their own: in small tables a factor may
 # otherwise make one column its own, as if that had no noise
 _LINES_NEED = 200
-# sweeps between looks at the held-out cells, and the relative rise of their error that ends a fit
-_STRETCH, _RISE = 3, 1e-3
+# noise models: cells by which a line's own share of the noise is drawn towards 1 (infinite: alike in all lines)
+NOISES = (np.inf, 200.0, 20.0)
+# errors of a visit at the held-out cells, and what it knows of the chain of SGD that led there
+_HELD = ("validation", "validation_mae")
+_FACTS = ("ridge", "steps", "sgd_train", "sgd_validation")
 # relative difference of held-out errors that is not worth a larger rank
 _AS_GOOD = 0.002
 
@@ -46,18 +50,16 @@ class Split:
     ----------
     training, held : Problem
         Standardised values.
-    by_line : bool
-        Whether lines have noise shares of their own in new fits.
-    hot : bool
-        Whether new fits begin as if all were noise, which lets weak directions die before they fit any.
+    line_cells : float
+        Noise model of new fits: one of :data:`NOISES`.
     pilot_noise : float
         Noise variance that a first small fit found.
     fits : dict
         Rank -> refit on the training cells; rank 0 is the effects alone.
     starts : dict
-        Rank -> column factors of every chain where the rank was met, each of shape (n, rank).
-    ended : dict
-        Number of factors that a fit began with -> how many of them lived, where some died.
+        Rank -> column factors of the chain where the rank was met, shape (n, rank).
+    begun : set
+        Numbers of factors with which fits were begun under the present noise model; some may have died.
     check : callable
         Called between sweeps; raises when the time is over.
     """
@@ -66,21 +68,24 @@ class Split:
     training: Problem
     held: Problem
     refitter: Refitter
-    by_line: bool = False
-    hot: bool = False
+    line_cells: float = np.inf
     pilot_noise: float = 1.0
     fits: dict[int, Posterior] = field(default_factory=dict)
-    starts: dict[int, list[np.ndarray]] = field(default_factory=dict)
-    ended: dict[int, int] = field(default_factory=dict)
+    starts: dict[int, np.ndarray] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=lambda: {0})
     check: Callable[[], None] = lambda: None
 
     def misfits(self, fit: Posterior, cells: Problem) -> np.ndarray:
         """Errors of a fit at some cells, in the units that the model was made for."""
         return (fit.at(cells.rows, cells.cols) - cells.values) * self.model.scale[cells.cols]
 
+    def held_errors(self, fit: Posterior) -> tuple[float, float]:
+        """Root mean square and mean absolute error at the held-out cells."""
+        return both_errors(self.misfits(fit, self.held), self.held.weights)
+
     def held_error(self, fit: Posterior) -> float:
-        """Root mean square error at the held-out cells."""
-        return rms(self.misfits(fit, self.held), self.held.weights)
+        """What fits are compared by: both errors at the held-out cells combined."""
+        return combined(*self.held_errors(fit))
 
     @property
     def may_differ(self) -> bool:
@@ -89,22 +94,7 @@ class Split:
 
     def start_fit(self, V: np.ndarray, noise: float) -> Posterior:
         """A fit of new column factors, rows folded in."""
-        alone = self.fits.get(0)
-        noise = alone.noise if self.hot and alone is not None else noise
-        return self.refitter.start(np.ascontiguousarray(V), noise, self.by_line, alone)
-
-    def improve(self, fit: Posterior, sweeps: int, tol: float) -> Posterior:
-        """Sweeps until the fit settles, or the held-out error rises: then the best so far."""
-        best, error = fit, np.inf
-        while not fit.converged and fit.sweeps < sweeps:
-            self.check()
-            fit = self.refitter.improve(fit, _STRETCH, tol)
-            trial = self.held_error(fit)
-            if trial < error:
-                best, error = fit, trial
-            elif trial > error * (1 + _RISE):
-                break
-        return replace(best, early=not best.converged and best is not fit)
+        return self.refitter.start(np.ascontiguousarray(V), noise, self.line_cells, self.fits.get(0))
 
 
 @dataclass
@@ -121,8 +111,6 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
-    members : dict
-        Rank -> fits that are averaged with that of this rank.
     """
 
     splits: list[Split]
@@ -131,7 +119,6 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    members: dict[int, tuple[Posterior, ...]] = field(default_factory=dict)
 
     @property
     def first(self) -> Split:
@@ -147,33 +134,48 @@ class Choice:
         return self.judges if rank else self.plain[: len(self.judges)]
 
     def enter(self, fit: Posterior, **facts: float) -> Visit:
-        """Note a fit on the first split; it replaces an earlier one of its rank."""
+        """Note a fit on the first split; the better one of a rank is kept, and what is known of the rank."""
         first, rank = self.first, fit.rank
+        if rank == 0:  # all factors died: these are the effects alone
+            return self.visits[0]
+        known = first.fits.get(rank)
+        if known is not None and known.line_cells == fit.line_cells:
+            fit = min(known, fit, key=first.held_error)
         first.fits[rank] = fit
+        for earlier in self.visits:
+            if earlier.rank == rank:
+                facts = {name: getattr(earlier, name) for name in _FACTS} | facts
         train = rms(first.misfits(fit, first.training), first.training.weights)
-        visit = Visit(rank, train, first.held_error(fit), refit_ridge=fit.ridge, **facts)
+        visit = Visit(rank, train, *first.held_errors(fit), refit_ridge=fit.ridge, **facts)
         self.visits = [other for other in self.visits if other.rank != rank] + [visit]
         return visit
 
+    def forget_above(self, rank: int) -> None:
+        """Drop the fits of larger ranks."""
+        self.visits = [visit for visit in self.visits if visit.rank <= rank]
+        self.first.begun = {other for other in self.first.begun if other <= rank}
+        self.first.fits = {other: fit for other, fit in self.first.fits.items() if other <= rank}
+
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""
-        return min(self.visits, key=lambda visit: (visit.validation, visit.rank))
+        return min(self.visits, key=lambda visit: (visit.merit, visit.rank))
 
     def chosen(self) -> Visit:
         """The rank with the smallest held-out error, or the smallest that is as good.
 
-        As good: within one standard error, or a five-hundredth. The comparison is paired: the standard error
-        is that of the mean difference of squared errors, cell by cell, between a rank and the best one; it
-        is next to nothing between fits of which the larger only has dead factors more.
+        As good: in squared as in absolute errors within one standard error, or a five-hundredth. (A few bad
+        cells make the standard error of squared errors so large that it excuses much.) The comparison is
+        paired: the standard error is that of the mean difference, cell by cell, between a rank and the best.
         """
         best = self.best()
         if self.wishes.rule == "min":
             return best
         reference = self.squares(best.rank)
         for visit in sorted(self.visits, key=lambda visit: visit.rank):
-            worse = self.squares(visit.rank) - reference
-            least = max(worse.std() / np.sqrt(worse.size), 2 * _AS_GOOD * reference.mean())
-            if worse.mean() <= least:
+            squares = self.squares(visit.rank)
+            if _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(
+                np.sqrt(squares), np.sqrt(reference), _AS_GOOD
+            ):
                 return visit
         return best
 
@@ -181,11 +183,16 @@ class Choice:
         """Squared errors at all held-out cells, times their weights."""
         return np.concatenate([squares(split, split.fits[rank]) for split in self.judges_of(rank)])
 
+    def held_errors(self, rank: int) -> tuple[float, float]:
+        """Root mean square and mean absolute error at all held-out cells."""
+        squares = self.squares(rank)
+        return float(np.sqrt(squares.mean())), float(np.sqrt(squares).mean())
+
     def pool(self) -> None:
         """Held-out errors over all folds from now on."""
         self.pooled = True
         self.visits = [
-            replace(visit, validation=float(np.sqrt(self.squares(visit.rank).mean())))
+            replace(visit, **dict(zip(_HELD, self.held_errors(visit.rank), strict=True)))
             for visit in self.visits
         ]
 
@@ -198,6 +205,12 @@ def squares(split: Split, fit: Posterior) -> np.ndarray:
     """Squared errors at the held-out cells, times their weights."""
     errors = split.misfits(fit, split.held) ** 2
     return errors if split.held.weights is None else errors * split.held.weights
+
+
+def _as_good(errors: np.ndarray, reference: np.ndarray, share: float) -> bool:
+    """Whether errors are no larger on average, up to a standard error or this share of the mean."""
+    worse = errors - reference
+    return bool(worse.mean() <= max(worse.std() / np.sqrt(worse.size), share * reference.mean()))
 
 
 def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
@@ -242,7 +255,7 @@ def start(
     choice = Choice([first], [plain], wishes)
     for train, held in both[1:]:
         other = split_under(first.model.effects, first.model.scaling, train, held)
-        other.by_line, other.hot, other.pilot_noise = first.by_line, first.hot, first.pilot_noise
+        other.line_cells, other.pilot_noise = first.line_cells, first.pilot_noise
         alone = split_under(plain.model.effects, plain.model.scaling, train, held)
         other.check = session.check
         choice.splits.append(other)
@@ -250,7 +263,7 @@ def start(
         for split in (other, alone):
             split.fits[0] = effects_alone(split)
     misfit = plain.misfits(plain.fits[0], plain.training)
-    choice.visits.append(Visit(0, rms(misfit, plain.training.weights), plain.held_error(plain.fits[0])))
+    choice.visits.append(Visit(0, rms(misfit, plain.training.weights), *plain.held_errors(plain.fits[0])))
     return choice
 
 
@@ -287,26 +300,25 @@ def _choose_model(
         fit = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
         split.pilot_noise = fit.noise
         fit = min(fit, split.fits[0], key=split.held_error)
-        if best is None or _earns_its_place(squares(*best), squares(split, fit)):
+        if best is None or earns_its_place(squares(*best), squares(split, fit)):
             best = (split, fit)
     assert best is not None and plain is not None
     split, fit = best
     session.check()
     if not split.may_differ:
         return split, plain[1]
-    split.by_line = True
-    lines = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
-    split.by_line = _earns_its_place(squares(split, fit), squares(split, lines))
+    settled = split.line_cells
+    for cells in NOISES[1:]:
+        split.line_cells = cells
+        lines = split.refitter.improve(split.start_fit(V, 1.0), _PILOT_SWEEPS)
+        if earns_its_place(squares(split, fit), squares(split, lines)):
+            fit, settled = lines, cells
+    split.line_cells = settled
     return split, plain[1]
 
 
-def _earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
+def earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
     """Whether squared errors of a more elaborate model are smaller, noticeably and by a standard error."""
     gain = simple - elaborate
     least = max(2 * _EARNED * simple.mean(), gain.std() / np.sqrt(gain.size))
     return bool(gain.mean() > least)
-
-
-def rms(misfit: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Root (weighted) mean square."""
-    return float(np.sqrt(np.average(misfit**2, weights=weights)))

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..problem import Problem
-from .posterior import LINE_SHRINKAGE, Posterior, Side, compressed, folded
+from .posterior import Posterior, Side, compressed, folded
 
 _CHUNK = 500_000
 # a local scale never falls below this share of the typical one
 _LEAST_SPREAD = 1e-3
 _SHARE_ROUNDS = 5
+# cells by which a line's share of the noise is drawn towards 1 for intervals, which are calibrated afterwards
+_SHARE_CELLS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,4 +166,4 @@ def shares(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np.ndarr
 
 
 def _share(lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return (np.bincount(lines, squares, counts.size) + LINE_SHRINKAGE) / (counts + LINE_SHRINKAGE)
+    return (np.bincount(lines, squares, counts.size) + _SHARE_CELLS) / (counts + _SHARE_CELLS)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..problem import Problem
 
-_ERRORS = ("sgd_train", "sgd_validation", "train", "validation")
+_ERRORS = ("sgd_train", "sgd_validation", "train", "validation", "validation_mae")
 _COLUMNS = ("rank", "oversampling", "ridge", *_ERRORS, "refit_ridge", "steps", "chosen")
 
 
@@ -25,6 +25,8 @@ class Visit:
     rank : int
     train, validation : float
         After the refit or polish.
+    validation_mae : float
+        Mean absolute error at the held-out cells.
     sgd_train, sgd_validation : float
         Of the SGD network alone, cut to this rank.
     ridge : float
@@ -38,6 +40,7 @@ class Visit:
     rank: int
     train: float
     validation: float = nan
+    validation_mae: float = nan
     sgd_train: float = nan
     sgd_validation: float = nan
     ridge: float = nan
@@ -46,8 +49,16 @@ class Visit:
 
     @property
     def merit(self) -> float:
-        """What visits of one rank are compared by: the held-out error, if there is one."""
-        return self.train if isnan(self.validation) else self.validation
+        """What visits are compared by: the held-out error (see :func:`combined`), if there is one."""
+        return self.train if isnan(self.validation) else combined(self.validation, self.validation_mae)
+
+
+def combined(rmse: float, mae: float) -> float:
+    """Geometric mean of root mean square and mean absolute error.
+
+    Where errors have heavy tails the first alone would hang on a few cells.
+    """
+    return (rmse * mae) ** 0.5
 
 
 def table(visits: Sequence[Visit], problem: Problem, unit: float, chosen: int) -> pd.DataFrame:

@@ -25,12 +25,8 @@ from . import posterior_kernels as kernels
 
 # relative variance that the noise never falls below: the expected misfit is a difference of large numbers
 _LEAST_NOISE = 1e-12
-# prior cells by which a line's own share of the noise is drawn towards 1
-LINE_SHRINKAGE = 10.0
-# share of a factor's second moments, rows times columns, that its means must hold
-_ALIVE = 0.03
 # rounds between a line's factors and its share of the noise when it is folded in
-_FOLD_ROUNDS = 8
+_FOLD_ROUNDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +68,11 @@ class Posterior:
     ----------
     noise : float
         Noise variance of a cell of weight 1 in lines of share 1.
-    by_line : bool
-        Whether lines have shares of the noise of their own.
+    line_cells : float
+        Cells of share 1 by which a line's own share of the noise is drawn towards 1; infinite where the noise is
+        alike in all lines.
     converged : bool
         Whether the noise had stopped changing.
-    early : bool
-        Whether fitting was stopped before that, where held-out cells fared best.
     sweeps : int
         Sweeps that led here from the start.
     drift : float
@@ -88,19 +83,14 @@ class Posterior:
     rows: Side
     cols: Side
     noise: float
-    by_line: bool
+    line_cells: float
     converged: bool = False
-    early: bool = False
     sweeps: int = 0
     drift: float = 0.0
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
-        out = np.empty(rows.size)
-        for a in range(0, rows.size, 500_000):
-            part = slice(a, a + 500_000)
-            out[part] = np.einsum("ij,ij->i", self.rows.mean[rows[part]], self.cols.mean[cols[part]])
-        return out
+        return kernels.cell_products(rows, cols, self.rows.mean, self.cols.mean)
 
     def variance(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Variance of the fitted values that the uncertainty of the factors makes."""
@@ -114,19 +104,6 @@ class Posterior:
             return float("nan")
         priors = self.rows.prior[: self.rank] * self.cols.prior[: self.rank]
         return float(self.noise * np.exp(0.5 * np.mean(np.log(priors))))
-
-    def alive(self) -> np.ndarray:
-        """Which factors stand out of their own uncertainty, a mask of shape (rank,).
-
-        Of the second moments of a factor's coordinates the posterior means hold a share; for a factor that
-        the data do not support both that of the rows and that of the columns go to zero.
-        """
-        share = np.ones(self.rank)
-        for side in (self.rows, self.cols):
-            means = np.sum(side.mean[:, : self.rank] ** 2, axis=0)
-            spread = side.cov[:, _diagonal(side.free.size)[: self.rank]].sum(axis=0)
-            share *= means / np.maximum(means + spread, 1e-300)
-        return share > _ALIVE
 
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and column factors without effects, (m, rank) and (n, rank)."""
@@ -148,10 +125,10 @@ class Refitter:
     def __init__(self, problem: Problem, row_effects: bool, col_effects: bool, units: np.ndarray) -> None:
         self.problem = problem
         self.row_effects, self.col_effects, self.units = row_effects, col_effects, units
-        self._sides = tuple(compressed(side) for side in (problem, problem.T))
+        self.sides = tuple(compressed(side) for side in (problem, problem.T))
 
     def start(
-        self, V: np.ndarray, noise: float, by_line: bool, effects: Posterior | None = None
+        self, V: np.ndarray, noise: float, line_cells: float, effects: Posterior | None = None
     ) -> Posterior:
         """Column factors taken as known, column effects those of a fit of rank 0; rows folded in."""
         rank = V.shape[1]
@@ -170,7 +147,7 @@ class Refitter:
             if effects is not None:
                 cols.mean[:, at] = effects.cols.mean[:, effects.rows.fixed]
         rows, cols = _sized(rows), _sized(cols)
-        first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), by_line)
+        first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), line_cells)
         return self._turn(first, 0)
 
     def adopt(self, posterior: Posterior) -> Posterior:
@@ -180,7 +157,7 @@ class Refitter:
             mean = cols.mean.copy()
             mean[:, cols.fixed] = self.units
             cols = replace(cols, mean=mean)
-        return self.fold_rows(replace(posterior, cols=cols, converged=False, early=False, sweeps=0))
+        return self.fold_rows(replace(posterior, cols=cols, converged=False, sweeps=0))
 
     def improve(self, posterior: Posterior, sweeps: int, tol: float = 1e-3) -> Posterior:
         """Columns and rows in turn until the noise changes by less than `tol` a sweep."""
@@ -196,17 +173,18 @@ class Refitter:
 
     def fold_rows(self, posterior: Posterior) -> Posterior:
         """Rows from the columns alone, each by itself: what delivered and new rows are."""
-        return replace(posterior, rows=folded(self._sides[0], posterior.cols, posterior.rows, posterior))
+        return replace(posterior, rows=folded(self.sides[0], posterior.cols, posterior.rows, posterior))
 
-    def refresh_rows(self, posterior: Posterior) -> Posterior:
-        """Rows folded in, then their priors."""
-        rows = self.fold_rows(posterior).rows
-        return replace(posterior, rows=replace(rows, prior=_prior(rows)))
+    def with_column_covariances(self, posterior: Posterior) -> Posterior:
+        """The columns' covariances given the rows; their means and shares of the noise stay."""
+        cols = posterior.cols
+        solved = _solve(self.sides[1], posterior.rows, cols, posterior, 1)
+        return replace(posterior, cols=replace(cols, cov=solved.cov))
 
     def _turn(self, posterior: Posterior, side: int) -> Posterior:
         """New factors of rows (side 0) or columns (1), then their priors and the noise."""
         own, other = (posterior.rows, posterior.cols) if side == 0 else (posterior.cols, posterior.rows)
-        own = _solve(self._sides[side], other, own, posterior, 1)
+        own = _solve(self.sides[side], other, own, posterior, 1)
         own = replace(own, prior=_prior(own))
         misfit = float(np.sum(own.line[:, 1] / own.line[:, 0]))
         noise = max(misfit / self.problem.n_observed, _LEAST_NOISE)
@@ -243,8 +221,7 @@ def _sized(side: Side) -> Side:
 def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, rounds: int) -> Side:
     indptr, indices, values, weights = cells
     mean, cov, line = own.mean.copy(), np.empty_like(own.cov), own.line.copy()
-    weights = weights / other.line[indices, 0] if posterior.by_line else weights
-    shrinkage = LINE_SHRINKAGE if posterior.by_line else inf
+    weights = weights / other.line[indices, 0] if posterior.line_cells < inf else weights
     kernels.fold_lines(
         indptr,
         indices,
@@ -256,7 +233,7 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
         own.fixed,
         own.prior,
         posterior.noise,
-        shrinkage,
+        posterior.line_cells,
         rounds,
         mean,
         cov,
@@ -268,7 +245,7 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
 def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> Side:
     """Lines folded in: from the crossing lines alone, whatever `own` was but for its prior."""
     blank = replace(own, line=np.ones_like(own.line))
-    return _solve(cells, other, blank, posterior, _FOLD_ROUNDS if posterior.by_line else 1)
+    return _solve(cells, other, blank, posterior, _FOLD_ROUNDS if posterior.line_cells < inf else 1)
 
 
 def _diagonal(size: int) -> np.ndarray:

@@ -199,6 +199,19 @@ def fold_lines(
 
 
 @njit(parallel=True, cache=True, fastmath=_FAST)
+def cell_products(rows, cols, left, right):  # pragma: no cover (compiled)
+    """``u_i . v_j`` at some cells."""
+    out = np.empty(rows.size)
+    for x in prange(rows.size):
+        i, j = rows[x], cols[x]
+        total = 0.0
+        for a in range(left.shape[1]):
+            total += left[i, a] * right[j, a]
+        out[x] = total
+    return out
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
 def cell_variances(rows, cols, left, left_second, right, right_second):  # pragma: no cover (compiled)
     """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells."""
     out = np.empty(rows.size)

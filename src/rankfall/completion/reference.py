@@ -1,4 +1,4 @@
-"""Literal NumPy twins of :mod:`.kernels`: slow, plain, and under the same tests."""
+"""Literal NumPy twins of the compiled kernels of this package: slow, plain, and under the same tests."""
 
 from __future__ import annotations
 
@@ -89,6 +89,11 @@ def fold_lines(
         cov[i] = S[np.tril_indices(free.size)]
 
 
+def cell_products(rows: np.ndarray, cols: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """``u_i . v_j`` at some cells."""
+    return np.array([left[i] @ right[j] for i, j in zip(rows, cols, strict=True)])
+
+
 def cell_variances(
     rows: np.ndarray,
     cols: np.ndarray,
@@ -106,3 +111,29 @@ def cell_variances(
             for i, j in pairs
         ]
     )
+
+
+def draw_lines(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    crossing: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    noise: np.ndarray,
+    center: np.ndarray,
+    precision: np.ndarray,
+    normals: np.ndarray,
+    mean: np.ndarray,
+    draw: np.ndarray,
+) -> None:
+    """Draws of every line's factors, and their means, into `draw` and `mean` (see the compiled one)."""
+    for i, (a, b) in enumerate(pairwise(indptr)):
+        V, w, x = crossing[indices[a:b]], weights[a:b] / noise[i], values[a:b]
+        if fixed >= 0:
+            x = x - mean[i, fixed] * V[:, fixed]
+        V = V[:, free]
+        H = precision + V.T @ (w[:, None] * V)
+        mean[i, free] = np.linalg.solve(H, precision @ center + V.T @ (w * x))
+        draw[i, free] = mean[i, free] + np.linalg.solve(np.linalg.cholesky(H).T, normals[i])

@@ -1,30 +1,33 @@
-"""Refits of one rank: how they are begun, deflated, grown, truncated, and made once more on all cells."""
+"""Fits of one rank: how they are begun, sampled, grown, truncated, and made once more on all cells."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..problem import Problem
-from .choose import Choice, Split, rms
-from .ensemble import combine
-from .factoring import thin_svd
+from .choose import Choice, Split
+from .factoring import both_errors, rms, thin_svd
+from .path import combined
 from .polish import polish
 from .posterior import Posterior
+from .sampling import Average, Sampler
 
-# sweeps of an ordinary and of a cheap fit, and the relative change of the noise at which one ends
-_SWEEPS, _MOST_SWEEPS, TOL = 12, 60, 1e-3
-# multiplications up to which a fit is cheap
-_CHEAP = 3e9
-# sweeps on all cells from a fit that was stopped early
-_FEW_SWEEPS = 2
+# variational sweeps of a start where they are cheap, and multiplications up to which they are
+_START_SWEEPS, _CHEAP = 8, 3e8
 # unknowns on the short side up to which a least-squares fit is quick
 _POLISHABLE = 1200
 # share of the variance that is noise when a fit is begun as if there were little
 _QUIET = 0.01
-# fits that are averaged
-MEMBERS = 3
+# sweeps of the sampler that are thrown away, and that are averaged: at least, at most, and between two looks
+_BURN, _LEAST, _MOST, _LOOK = 8, 24, 96, 8
+# multiplications of all sweeps of one fit
+_WORK = 2e12
+# factors without which the held-out error is larger by no more than this share are dead, and dropped
+_DEAD = 1e-3
+# relative change of the held-out error between two looks below which the average has settled
+_SETTLED = 1e-3
 
 
 def rest_of(split: Split) -> tuple[Problem, float]:
@@ -35,69 +38,109 @@ def rest_of(split: Split) -> tuple[Problem, float]:
     return training.with_values(rest / (unit or 1.0)), unit
 
 
-def refit(split: Split, V: np.ndarray, noise: float) -> Posterior:
-    """The refit from some column factors, without those that die of it.
+def work(split: Split, rank: int) -> float:
+    """Multiplications of one sweep, roughly."""
+    cells, lines = split.training.n_observed, sum(split.training.shape)
+    return 2.0 * cells * rank**2 + lines * rank**3
 
-    Where it is cheap it is begun again as if there were little noise, because too much of it can kill living
-    factors at the start, and from a least-squares fit, which alternation cannot match if there is little
-    noise indeed; the held-out cells decide.
+
+def affordable(split: Split, rank: int) -> bool:
+    """Whether there is time for the least number of sweeps at this rank."""
+    return (_BURN + _LEAST) * work(split, rank) <= _WORK
+
+
+def cheap(split: Split, rank: int) -> bool:
+    """Whether several chains at this rank take hardly any time."""
+    return work(split, rank) <= _CHEAP
+
+
+def refit(split: Split, starts: Sequence[np.ndarray], noise: float, seed: int) -> Posterior:
+    """The average over the posterior of a rank, sampled from some column factors, cut to the rank that lives.
+
+    Where sweeps are cheap every start is tried, and the held-out cells decide: a chain may stay long in a
+    region that is not the best one if there is little noise.
+    """
+    rank = starts[0].shape[1]
+    split.begun.add(rank)
+    if not cheap(split, rank):
+        starts = starts[:1]
+    fits = [_sampled(split, V, noise, (seed, 4, rank, number)) for number, V in enumerate(starts)]
+    return min(fits, key=split.held_error)
+
+
+def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> Posterior:
+    """A chain that runs until the held-out error of its running mean has settled; dead factors are dropped."""
+    rank = V.shape[1]
+    start = _start(split, V, noise)
+    sampler, average = Sampler(split.refitter, start, seed), Average(rank, split.held)
+    most, before = _most_sweeps(split, rank), np.inf
+    while sampler.sweeps < most:
+        split.check()
+        pairs = sampler.sweep()
+        if sampler.sweeps <= _BURN:
+            continue
+        average.add(pairs, sampler)
+        kept = sampler.sweeps - _BURN
+        if kept % _LOOK == 0:
+            error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
+            if kept >= _LEAST and abs(error - before) <= _SETTLED * before:
+                break
+            before = error
+    living = average.living(_DEAD)
+    return average.deliver(split.refitter, start, sampler.sweeps, living) if living else split.fits[0]
+
+
+def _most_sweeps(split: Split, rank: int) -> int:
+    return int(np.clip(_WORK / work(split, rank), _BURN + _LEAST, _BURN + _MOST))
+
+
+def _start(split: Split, V: np.ndarray, noise: float) -> Posterior:
+    """Rows folded in; improved by variational sweeps where that is cheap.
+
+    Small tables are also begun from a least-squares fit, which drawing rows and columns in turn reaches only
+    slowly if there is little noise; the held-out cells decide.
     """
     rank = V.shape[1]
-    fit = deflated(split, split.improve(split.start_fit(V, noise), sweeps_for(split, rank), TOL))
-    if work(split, rank) > _CHEAP:
-        return fit
-    quiet = _quiet_start(split, V, _QUIET * split.fits[0].noise)
-    fits = [fit, deflated(split, split.improve(quiet, sweeps_for(split, rank), TOL))]
+    start = split.start_fit(V, noise)
+    if not cheap(split, rank):
+        return start
+    starts = [split.refitter.improve(start, _START_SWEEPS)]
     if min(split.training.shape) * rank <= _POLISHABLE:
-        polished = split.improve(_polished(split, V), sweeps_for(split, rank), TOL)
-        fits.append(deflated(split, polished))
-    return min(fits, key=split.held_error)
+        starts.append(split.refitter.improve(_polished(split, V), _START_SWEEPS))
+    return min(starts, key=split.held_error)
 
 
 def _polished(split: Split, V: np.ndarray) -> Posterior:
     """A start from a least-squares fit, effects left as those of rank 0."""
     rest, unit = rest_of(split)
-    U = _quiet_start(split, V, _QUIET * split.fits[0].noise).frames()[0]
+    U = split.start_fit(V, _QUIET * split.fits[0].noise).frames()[0]
     u, s, vt = thin_svd(U / unit, V)
     polished = polish(rest, u, s, vt.T)
-    noise = (polished.residual * unit) ** 2
-    return _quiet_start(split, polished.V * np.sqrt(polished.s * unit), noise)
+    return split.start_fit(polished.V * np.sqrt(polished.s * unit), (polished.residual * unit) ** 2)
 
 
-def _quiet_start(split: Split, V: np.ndarray, noise: float) -> Posterior:
-    return split.refitter.start(np.ascontiguousarray(V), noise, split.by_line, split.fits[0])
-
-
-def deflated(split: Split, fit: Posterior) -> Posterior:
-    """Drop dead factors and fit again, until all that are left live."""
-    while fit.rank:
-        alive = fit.alive()
-        if alive.all():
-            return fit
-        fit = split.start_fit(fit.frames()[1][:, alive], fit.noise)
-        fit = split.improve(fit, sweeps_for(split, fit.rank), TOL)
-    return fit
-
-
-def finish(choice: Choice, problem: Problem) -> tuple[Split, Posterior]:
+def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterior]:
     """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
 
     The split that is returned holds all cells as training cells, under the data model as it was: its mean and
-    scales are but constants, and the fits are relative to them.
+    scales are but constants, and the fits are relative to them. There are as many sweeps as there, because
+    the held-out cells, by which intervals are calibrated, were predicted by such a fit.
     """
     rank = choice.chosen().rank
     first = choice.judges_of(rank)[0]
     before = first.fits[rank]
     refitter = first.model.refitter(problem)
     nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
-    whole = Split(first.model, refitter.problem, nothing, refitter, before.by_line)
-    # not many sweeps: the held-out cells, by which intervals are calibrated, were predicted by a fit like this
-    sweeps = _FEW_SWEEPS if before.early else _SWEEPS
-    fits = [refitter.improve(refitter.adopt(before), sweeps, TOL)]
-    for member in choice.members.get(rank, ()):
-        fits.append(refitter.improve(refitter.adopt(member), _FEW_SWEEPS, TOL))
-    fit = combine(refitter, fits) if len(fits) > 1 else refitter.fold_rows(fits[0])
-    return whole, replace(fit, early=before.early)
+    whole = Split(first.model, refitter.problem, nothing, refitter, before.line_cells, check=first.check)
+    start = refitter.adopt(before)
+    if rank == 0:
+        return whole, refitter.fold_rows(refitter.improve(start, before.sweeps))
+    sampler, average = Sampler(refitter, start, (seed, 5, rank)), Average(rank, nothing)
+    for _ in range(before.sweeps):
+        pairs = sampler.sweep()
+        if sampler.sweeps > _BURN:
+            average.add(pairs, sampler)
+    return whole, average.deliver(refitter, start, sampler.sweeps, rank)
 
 
 def grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:
@@ -112,32 +155,7 @@ def grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:
     return np.hstack([V, Vt.T * np.sqrt(s)])
 
 
-def work(split: Split, rank: int) -> float:
-    """Multiplications of one fit, roughly."""
-    cells, lines = split.training.n_observed, sum(split.training.shape)
-    return _SWEEPS * (cells * rank**2 + lines * rank**3)
-
-
-def sweeps_for(split: Split, rank: int) -> int:
-    """Sweeps that a fit may take: more where they are cheap."""
-    return int(np.clip(_CHEAP * _SWEEPS / max(work(split, rank), 1.0), _SWEEPS, _MOST_SWEEPS))
-
-
 def truncated(fit: Posterior, rank: int) -> np.ndarray:
     """Column factors of the leading part of a fit."""
     _, s, Vt = thin_svd(*fit.frames())
     return Vt[:rank].T * np.sqrt(s[:rank])
-
-
-def restarts(split: Split, fit: Posterior, seed: int) -> list[Posterior]:
-    """Fits of the same rank from the other chain that met it, and from random starts."""
-    starts = list(split.starts.get(fit.rank, []))[1:]
-    V = fit.frames()[1]
-    size = float(np.sqrt(np.mean(V**2)))
-    rng = np.random.default_rng([seed, 4])
-    while len(starts) < MEMBERS - 1:
-        starts.append(size * rng.standard_normal(V.shape))
-    return [
-        split.improve(split.start_fit(V, fit.noise), sweeps_for(split, fit.rank), TOL)
-        for V in starts[: MEMBERS - 1]
-    ]

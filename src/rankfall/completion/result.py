@@ -45,7 +45,7 @@ class Completion:
     path : DataFrame
         One row per rank visited, by rank: rank, oversampling, ridge (of the SGD stage), sgd_train and
         sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or
-        polish), refit_ridge (geometric mean over the factors), steps, chosen. Errors are on the scale of
+        polish), validation_mae (mean absolute error there), refit_ridge (geometric mean over the factors), steps, chosen. Errors are on the scale of
         the fit; validation errors are NaN when no cell was held out (exact data).
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),

@@ -45,10 +45,10 @@ def complete(
     lies above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank
     is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model
     (mean, row and column effects, column scales, noise alike or not in all lines) is chosen on them, chains
-    fall again, and every rank met is refitted from the chain's directions by variational inference: each
-    factor gets a ridge of its own from the data. The smallest rank whose held-out error is within one
-    standard error (or 0.2%) of the smallest is fitted once more on all cells; several such fits are averaged where
-    that lowers the held-out error and costs little.
+    fall again, and every rank met is refitted from the chain's directions: by the mean of draws from the
+    posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank. The smallest rank whose
+    held-out error is within one standard error (or 0.2%) of the smallest, in squared and in absolute errors, is
+    fitted once more on all cells.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def complete(
     References
     ----------
     Z. Wang and A. Jacot, "Implicit bias of SGD in L2-regularized linear DNNs: One-way jumps from high to
-    low rank", ICLR 2024.
+    low rank", ICLR 2024. R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix factorization using
+    Markov chain Monte Carlo", ICML 2008.
     """
     given = Problem.coerce(X)
     wishes = Wishes(max_rank, effects, scaling, rule, folds)

@@ -110,7 +110,7 @@ def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
         "cols_cov": posterior.cols.cov,
         "rank": np.asarray(posterior.rank),
         "noise": np.asarray(posterior.noise),
-        "by_line": np.asarray(posterior.by_line),
+        "line_cells": np.asarray(posterior.line_cells),
         "converged": np.asarray(posterior.converged),
         "center": model.center,
         "scale": model.scale,
@@ -135,7 +135,7 @@ def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
         rows,
         side("cols", arrays["cols_cov"]),
         float(arrays["noise"]),
-        bool(arrays["by_line"]),
+        float(arrays["line_cells"]),
         bool(arrays["converged"]),
     )
     names = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")

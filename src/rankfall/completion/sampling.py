@@ -1,0 +1,245 @@
+"""Fits of one rank as averages over the posterior: a Gibbs sampler, and its draws made one delivered fit.
+
+The model is that of :mod:`.posterior` with fuller priors: the free coordinates of the rows are
+``N(center, precision^-1)`` with a normal-Wishart prior on center and precision, those of the columns likewise;
+a cell's noise variance is ``noise row_share_i col_share_j / weight_ij``. Everything is drawn in turn from its
+conditional distribution. The mean of all draws predicts better than any single fit, and does not grow worse
+when the rank is larger than it need be.
+
+References
+----------
+R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix factorization using Markov chain Monte Carlo",
+ICML 2008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..problem import Problem
+from . import sampling_kernels as kernels
+from .factoring import both_errors, thin_svd
+from .posterior import Posterior, Refitter, Side
+from .posterior_kernels import cell_products
+
+# normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
+# the covariance (a multiple of the identity; values have root mean square about 1)
+_MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
+# misfit that is added so that data without noise do not divide by zero
+_LEAST_MISFIT = 1e-12
+# columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
+_BUFFER, _KEPT = 6, 2
+
+
+class Sampler:
+    """A chain of draws from the posterior of one rank.
+
+    Parameters
+    ----------
+    refitter : Refitter
+        The problem and its effects.
+    start : Posterior
+        Where the chain begins.
+    seed : sequence of int
+        The draws depend on it and on the start only, not on the number of threads.
+    """
+
+    def __init__(self, refitter: Refitter, start: Posterior, seed: Sequence[int]) -> None:
+        self.refitter, self.start = refitter, start
+        self.rows, self.cols = start.rows.mean.copy(), start.cols.mean.copy()
+        self.row_share, self.col_share = start.rows.line[:, 0].copy(), start.cols.line[:, 0].copy()
+        self.noise, self.sweeps = start.noise, 0
+        self._rng = np.random.default_rng(list(seed))
+
+    def sweep(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """New columns, rows and noise.
+
+        Returns
+        -------
+        two pairs of row and column factors
+            Of each, one side is drawn and the other its conditional mean; their products have the
+            expectation of a draw's, and less variance.
+        """
+        old = self.rows
+        self.cols, col_mean = self._draw(1)
+        self.rows, row_mean = self._draw(0)
+        self._draw_noise()
+        self.sweeps += 1
+        return (old, col_mean), (row_mean, self.cols)
+
+    def _draw(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """A draw of the rows (side 0) or columns (1), and its mean."""
+        own, other = (self.rows, self.cols) if side == 0 else (self.cols, self.rows)
+        own_share, other_share = self.row_share, self.col_share
+        template = self.start.rows
+        if side == 1:
+            own_share, other_share = other_share, own_share
+            template = self.start.cols
+        center, precision = draw_prior(own[:, template.free], self._rng)
+        indptr, indices, values, weights = self.refitter.sides[side]
+        mean, draw = own.copy(), own.copy()
+        kernels.draw_lines(
+            indptr,
+            indices,
+            values,
+            weights / other_share[indices],
+            other,
+            template.free,
+            template.fixed,
+            self.noise * own_share,
+            center,
+            precision,
+            self._rng.standard_normal((own.shape[0], template.free.size)),
+            mean,
+            draw,
+        )
+        return draw, mean
+
+    def _draw_noise(self) -> None:
+        problem = self.refitter.problem
+        misfit = cell_products(problem.rows, problem.cols, self.rows, self.cols) - problem.values
+        squares = misfit**2 if problem.weights is None else misfit**2 * problem.weights
+        shared = squares / (self.row_share[problem.rows] * self.col_share[problem.cols])
+        total = float(np.sum(shared)) + _LEAST_MISFIT
+        self.noise = float(0.5 * total / self._rng.gamma(0.5 * problem.n_observed))
+        if self.start.line_cells < np.inf:
+            by_cols = squares / (self.noise * self.col_share[problem.cols])
+            self.row_share = self._draw_share(problem.rows, by_cols, problem.row_counts)
+            by_rows = squares / (self.noise * self.row_share[problem.rows])
+            self.col_share = self._draw_share(problem.cols, by_rows, problem.col_counts)
+
+    def _draw_share(self, lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Shares of the noise of every line, inverse gamma with `line_cells` prior cells of share 1."""
+        prior = self.start.line_cells
+        sums = np.bincount(lines, squares, counts.size)
+        return 0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts))
+
+
+def draw_prior(lines: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and precision of a side's prior, drawn from their normal-Wishart posterior given its lines.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (k, F)
+
+    Returns
+    -------
+    center, precision : ndarray, shapes (F,), (F, F)
+    """
+    k, F = lines.shape
+    if not F:
+        return np.zeros(0), np.zeros((0, 0))
+    average = lines.mean(axis=0)
+    rest = lines - average
+    spread = rest.T @ rest + k * _MEAN_WEIGHT / (k + _MEAN_WEIGHT) * np.outer(average, average)
+    spread[np.diag_indices(F)] += _SPREAD
+    # Bartlett: with spread = C C^T, precision = C^-T T T^T C^-1 is Wishart of k + F + 1 degrees of freedom
+    T = np.tril(rng.standard_normal((F, F)), -1)
+    T[np.diag_indices(F)] = np.sqrt(rng.chisquare(k + F + 1 - np.arange(F)))
+    half = np.linalg.solve(np.linalg.cholesky(spread).T, T)
+    precision = half @ half.T
+    noise = np.linalg.solve(np.linalg.cholesky(precision).T, rng.standard_normal(F))
+    return k * average / (k + _MEAN_WEIGHT) + noise / np.sqrt(k + _MEAN_WEIGHT), precision
+
+
+@dataclass
+class Average:
+    """The running mean of a chain's matrices, and of its noise.
+
+    The low-rank parts are summed as factors and compressed from time to time, so that no full matrix is
+    formed; their sum is kept to twice the rank. Predictions at `cells` are summed beside.
+    """
+
+    rank: int
+    cells: Problem
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self._left: list[np.ndarray] = []
+        self._right: list[np.ndarray] = []
+        self._effects: list[np.ndarray] = [np.zeros(1), np.zeros(1)]
+        self._logs: list[np.ndarray] = [np.zeros(1)] * 3
+        self._at_cells = np.zeros(self.cells.n_observed)
+
+    def add(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]], sampler: Sampler) -> None:
+        """Take the two estimates of a sweep in."""
+        for rows, cols in pairs:
+            self._left.append(rows[:, : self.rank])
+            self._right.append(cols[:, : self.rank])
+            self._effects = [
+                total + side[:, self.rank :] for total, side in zip(self._effects, (rows, cols), strict=True)
+            ]
+            self._at_cells += cell_products(self.cells.rows, self.cells.cols, rows, cols)
+            self.count += 1
+        parts = (sampler.noise, sampler.row_share, sampler.col_share)
+        self._logs = [total + np.log(part) for total, part in zip(self._logs, parts, strict=True)]
+        if len(self._left) > _BUFFER:
+            U, s, Vt = self._compressed(_KEPT * self.rank)
+            self._left, self._right = [U * s], [Vt.T]
+
+    def _compressed(self, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        U, s, Vt = thin_svd(np.hstack(self._left), np.hstack(self._right))
+        return U[:, :rank], s[:rank], Vt[:rank]
+
+    @property
+    def at_cells(self) -> np.ndarray:
+        """The mean at the cells that are watched."""
+        return self._at_cells / self.count
+
+    def living(self, share: float) -> int:
+        """The smallest rank to which the mean can be cut without loss at the watched cells.
+
+        Without loss: neither the root mean square nor the mean absolute error is larger by more than `share`
+        than that of all factors. (The first alone may hang on a few bad cells.)
+        """
+        U, s, Vt = self._compressed(self.rank)
+        rows, cols, weights = self.cells.rows, self.cells.cols, self.cells.weights
+        left, right = U * (s / self.count), np.ascontiguousarray(Vt.T)
+        # what compression has dropped stays in the rest, in every cut alike
+        rest = self.at_cells - self.cells.values - cell_products(rows, cols, left, right)
+        errors = [both_errors(rest, weights)]
+        for k in range(s.size):
+            rest = rest + left[rows, k] * right[cols, k]
+            errors.append(both_errors(rest, weights))
+        fine = np.array(errors) <= (1 + share) * np.array(errors[-1])
+        return int(np.argmax(fine.all(axis=1)))
+
+    def deliver(self, refitter: Refitter, start: Posterior, sweeps: int, rank: int) -> Posterior:
+        """The mean, cut to a rank, as one posterior whose rows are folded in.
+
+        The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|``. The columns keep these means
+        and get the covariances of a variational step; priors are the inverse mean squares of the
+        coordinates.
+        """
+        U, s, Vt = self._compressed(rank)
+        root = np.sqrt(s / self.count)
+        noise, row_share, col_share = (np.exp(2 * total / self.count) for total in self._logs)
+        fit = replace(
+            start,
+            rank=rank,
+            rows=self._side(start.rows, U * root, self._effects[0], row_share),
+            cols=self._side(start.cols, Vt.T * root, self._effects[1], col_share),
+            noise=float(noise[0]),
+            sweeps=sweeps,
+            converged=True,
+            drift=0.0,
+        )
+        return refitter.fold_rows(refitter.with_column_covariances(fit))
+
+    def _side(self, template: Side, factors: np.ndarray, effects: np.ndarray, share: np.ndarray) -> Side:
+        """A side of the delivered fit; effects move up where factors were cut off."""
+        dropped = self.rank - factors.shape[1]
+        free = np.append(np.arange(factors.shape[1]), template.free[template.free >= self.rank] - dropped)
+        mean = np.hstack([factors, effects / self.count])
+        squares = np.mean(mean[:, free] ** 2, axis=0)
+        return Side(
+            mean=mean,
+            cov=np.zeros((mean.shape[0], free.size * (free.size + 1) // 2)),
+            free=free,
+            fixed=template.fixed if template.fixed < 0 else template.fixed - dropped,
+            prior=1 / np.maximum(squares, 1e-300),
+            line=np.column_stack([share, np.zeros_like(share)]),
+        )

@@ -80,7 +80,9 @@ def test_prior_draws_have_the_moments_of_the_normal_wishart_posterior():
     centers, precisions = map(np.array, zip(*(draw_prior(lines, rng) for _ in range(4000)), strict=True))
     k, F = lines.shape
     rest = lines - lines.mean(axis=0)
-    spread = rest.T @ rest + k / (k + 1) * np.outer(lines.mean(axis=0), lines.mean(axis=0)) + _SPREAD * np.eye(F)
+    spread = (
+        rest.T @ rest + k / (k + 1) * np.outer(lines.mean(axis=0), lines.mean(axis=0)) + _SPREAD * np.eye(F)
+    )
     oracle = stats.wishart(k + F + 1, np.linalg.inv(spread))
     error = np.sqrt(oracle.var() / 4000)
     assert np.all(np.abs(precisions.mean(axis=0) - oracle.mean()) < 5 * error)

@@ -162,6 +162,8 @@ def minima(
     InputError
         If an argument is out of range, a start does not fit, or the problem has weights.
     """
+    from threadpoolctl import threadpool_limits
+
     check_problem(problem)
     check_setting(depth, ridge)
     check_fit_tol(fit_tol)
@@ -176,19 +178,35 @@ def minima(
     given = [observed, *(check_matrix(A, problem.shape) for A in starts)]
 
     loss = FixedRankLoss(problem, int(depth), float(ridge))
+    # many small matrices: BLAS threads would only wait for each other
+    with threadpool_limits(limits=1, user_api="blas"):
+        points, searches = _searched(loss, problem, chosen, given, int(n_starts), seed, fit_tol)
+    judged = tuple(_judge(point, points, fit_tol) for point in points)
+    return Minima(judged, searches, int(depth), float(ridge), float(fit_tol))
+
+
+def _searched(
+    loss: FixedRankLoss,
+    problem: Problem,
+    ranks: list[int],
+    given: list[np.ndarray],
+    n_starts: int,
+    seed: int,
+    fit_tol: float,
+) -> tuple[list[Minimum], tuple[Search, ...]]:
+    """Stationary points by rank, large ranks first, and what the starts came to."""
     searches: list[Search] = []
     points: list[Minimum] = []
     higher: list[np.ndarray] = []
-    for rank in sorted({int(rank) for rank in chosen}, reverse=True):
-        begins = _random_starts(problem, rank, int(n_starts), seed) if rank else []
+    for rank in sorted({int(rank) for rank in ranks}, reverse=True):
+        begins = _random_starts(problem, rank, n_starts, seed) if rank else []
         begins += [Point.truncated(A, rank) for A in given + higher]
         ends = [descend(loss, begin) for begin in begins if _has_full_rank(begin)]
         found = _distinct(loss, ends, fit_tol)
         higher = [point.matrix() for point in found]
         points = found + points
         searches.insert(0, _count(rank, ends))
-    judged = tuple(_judge(point, points, fit_tol) for point in points)
-    return Minima(judged, tuple(searches), int(depth), float(ridge), float(fit_tol))
+    return points, tuple(searches)
 
 
 def _random_starts(problem: Problem, rank: int, n_starts: int, seed: int) -> list[Point]:

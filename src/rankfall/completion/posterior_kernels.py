@@ -34,13 +34,13 @@ def second_moments(mean, cov, free):  # pragma: no cover (compiled)
 
 
 @njit(cache=True, fastmath=_FAST)
-def _invert(H):  # pragma: no cover (compiled)
-    """Inverse of a positive definite matrix by Cholesky, in place.
+def factor(H):  # pragma: no cover (compiled)
+    """Cholesky factor of a positive definite matrix, in place of its lower triangle.
 
-    Written out because compiling NumPy's ``inv`` takes ten seconds.
+    Written out because compiling NumPy's takes seconds.
     """
-    r = H.shape[0]
-    for a in range(r):
+    size = H.shape[0]
+    for a in range(size):
         for b in range(a):
             total = H[a, b]
             for c in range(b):
@@ -50,6 +50,13 @@ def _invert(H):  # pragma: no cover (compiled)
         for c in range(a):
             pivot -= H[a, c] * H[a, c]
         H[a, a] = np.sqrt(pivot)
+
+
+@njit(cache=True, fastmath=_FAST)
+def _invert(H):  # pragma: no cover (compiled)
+    """Inverse of a positive definite matrix by Cholesky, in place."""
+    factor(H)
+    r = H.shape[0]
     # the inverse of the factor, transposed so that the inner loops run along rows
     T = np.zeros((r, r))
     for b in range(r):

@@ -5,24 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from .posterior_kernels import factor
+
 # no "nnan"/"ninf": a NaN must stay visible
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-
-
-@njit(cache=True, fastmath=_FAST)
-def _factor(H):  # pragma: no cover (compiled)
-    """Cholesky factor of a positive definite matrix, in place of its lower triangle."""
-    size = H.shape[0]
-    for a in range(size):
-        for b in range(a):
-            total = H[a, b]
-            for c in range(b):
-                total -= H[a, c] * H[b, c]
-            H[a, b] = total / H[b, b]
-        pivot = H[a, a]
-        for c in range(a):
-            pivot -= H[a, c] * H[a, c]
-        H[a, a] = np.sqrt(pivot)
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -81,7 +67,7 @@ def draw_lines(
         for a in range(F):
             for b in range(a + 1):
                 L[a, b] += precision[a, b]
-        _factor(L)
+        factor(L)
         for a in range(F):
             total = y[a]
             for b in range(a):

@@ -209,7 +209,7 @@ def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
-        "noise": "a share for every line" if fit.line_cells < np.inf else "the same in all lines",
+        "noise": _noise_model(fit, choice),
         "sweeps": fit.sweeps,
         "refit_ridge": fit.ridge,
         "rule": RULES[choice.wishes.rule],
@@ -217,6 +217,12 @@ def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
         "folds": len(choice.judges),
     }
     return _Fitted(_model(whole, fit, draft, held), settings, fit.drift < _STILL)
+
+
+def _noise_model(fit: Posterior, choice: Choice) -> str:
+    if fit.rank in choice.mixtures:
+        return "averaged over noise models"
+    return "a share for every line" if fit.line_cells < np.inf else "the same in all lines"
 
 
 @dataclass(frozen=True, eq=False)

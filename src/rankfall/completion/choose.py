@@ -111,6 +111,8 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
+    mixtures : dict
+        Rank -> noise models over whose chains its fit is the mean, where that is more than one.
     """
 
     splits: list[Split]
@@ -119,6 +121,7 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
+    mixtures: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def first(self) -> Split:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..problem import Problem
-from .choose import Choice, Split
+from .choose import Choice, Split, effects_alone
 from .factoring import both_errors, rms, thin_svd
 from .path import combined
 from .polish import polish
@@ -119,6 +120,32 @@ def _polished(split: Split, V: np.ndarray) -> Posterior:
     return split.start_fit(polished.V * np.sqrt(polished.s * unit), (polished.residual * unit) ** 2)
 
 
+def mixed(split: Split, fit: Posterior, noises: Sequence[float], seed: int) -> Posterior:
+    """A fit of the same rank whose mean is over chains of several noise models, of as many sweeps each."""
+    return _mean_of_chains(split, fit, noises, (seed, 6, fit.rank))
+
+
+def _mean_of_chains(split: Split, fit: Posterior, noises: Sequence[float], seed: Sequence[int]) -> Posterior:
+    """Chains under each of some noise models, averaged and cut to the rank of a fit.
+
+    That of the fit's own noise model goes on from it; the others begin from the misfit of the effects, since
+    they might never leave the region where the fit is.
+    """
+    average = Average(fit.rank, split.held)
+    for number, line_cells in enumerate(noises):
+        start = fit
+        if line_cells != fit.line_cells:
+            alone = split.fits[0]
+            start = split.start_fit(grown(split, alone, fit.rank, seed[0]), alone.noise)
+        sampler = Sampler(split.refitter, replace(start, line_cells=line_cells), (*seed, number))
+        for _ in range(fit.sweeps):
+            split.check()
+            pairs = sampler.sweep()
+            if sampler.sweeps > _BURN:
+                average.add(pairs, sampler)
+    return average.deliver(split.refitter, fit, fit.sweeps, fit.rank)
+
+
 def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterior]:
     """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
 
@@ -131,16 +158,14 @@ def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterio
     before = first.fits[rank]
     refitter = first.model.refitter(problem)
     nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
-    whole = Split(first.model, refitter.problem, nothing, refitter, before.line_cells, check=first.check)
-    start = refitter.adopt(before)
+    whole = Split(first.model, refitter.problem, nothing, refitter, before.line_cells)
+    start = replace(refitter.adopt(before), sweeps=before.sweeps)
     if rank == 0:
-        return whole, refitter.fold_rows(refitter.improve(start, before.sweeps))
-    sampler, average = Sampler(refitter, start, (seed, 5, rank)), Average(rank, nothing)
-    for _ in range(before.sweeps):
-        pairs = sampler.sweep()
-        if sampler.sweeps > _BURN:
-            average.add(pairs, sampler)
-    return whole, average.deliver(refitter, start, sampler.sweeps, rank)
+        return whole, refitter.fold_rows(refitter.improve(replace(start, sweeps=0), before.sweeps))
+    noises = choice.mixtures.get(rank, (before.line_cells,))
+    if len(noises) > 1:
+        whole.fits[0] = effects_alone(whole)
+    return whole, _mean_of_chains(whole, start, noises, (seed, 5, rank))
 
 
 def grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:

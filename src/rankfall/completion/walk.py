@@ -11,12 +11,14 @@ from .descend import Stage, descend, plan
 from .factoring import rms
 from .path import Visit
 from .posterior_kernels import cell_products
-from .refits import affordable, cheap, grown, refit, rest_of, truncated
+from .refits import affordable, cheap, grown, mixed, refit, rest_of, truncated, work
 from .session import Session
 
 _CHAINS, _EFFORT = 2, 100
 # relative gain in held-out error for which a larger rank is worth its time
 _WORTHWHILE = 3e-3
+# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which that is tried
+_BETTER, _MIXABLE = 5e-3, 3e9
 # so many ranks without such a gain end the climb
 _PATIENCE = 3
 # ranks above ten are visited in steps of this share
@@ -58,6 +60,7 @@ def walk(choice: Choice, seed: int, session: Session) -> None:
     for number, split in enumerate(choice.splits[1:]):
         _follow(choice, split, seed + number + 1, session)
     choice.pool()
+    _mix(choice, seed, session)
 
 
 def _fall(choice: Choice, widest: int, seed: int, session: Session) -> list[_Met]:
@@ -208,6 +211,23 @@ def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
             extra = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
             V = np.hstack([V, 0.1 * np.sqrt(np.mean(V**2)) * extra])
         split.fits[rank] = refit(split, [V], choice.first.fits[rank].noise, seed)
+
+
+def _mix(choice: Choice, seed: int, session: Session) -> None:
+    """Average the chosen fit over all noise models, if that lowers the held-out error noticeably."""
+    rank, split = choice.chosen().rank, choice.first
+    if rank == 0 or not split.may_differ or work(split, rank) > _MIXABLE:
+        return
+    session.report("averaging over noise models", rank=rank)
+    fit = split.fits[rank]
+    other = mixed(split, fit, NOISES, seed)
+    if split.held_error(other) > (1 - _BETTER) * split.held_error(fit):
+        return
+    choice.mixtures[rank] = NOISES
+    choice.enter(other)
+    for number, fold in enumerate(choice.splits[1:]):
+        fold.fits[rank] = mixed(fold, fold.fits[rank], NOISES, seed + number + 1)
+    choice.pool()
 
 
 def _report(session: Session, phase: str, visit: Visit, fraction: float | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
@@ -202,3 +204,19 @@ def test_known_effect_units_are_never_drawn():
     sampler, _ = sampled(refitter, start, sweeps=5, burn=1)
     np.testing.assert_array_equal(sampler.cols[:, start.cols.fixed], 1.0)
     np.testing.assert_array_equal(sampler.rows[:, start.rows.fixed], 1.0)
+
+
+def test_a_chain_with_the_same_noise_in_all_lines_forgets_the_shares_of_its_start():
+    problem, _ = noisy()
+    refitter, start = begun(problem, 2, line_cells=20.0)
+    start = refitter.improve(start, 5)
+    assert np.ptp(start.rows.line[:, 0]) > 0
+    sampler = Sampler(refitter, replace(start, line_cells=np.inf), (0,))
+    sampler.sweep()
+    assert np.all(sampler.row_share == 1) and np.all(sampler.col_share == 1)
+
+
+def test_dead_factors_are_counted_out():
+    problem, _ = noisy((80, 60), rank=2, noise=0.2)
+    refitter, start = begun(problem, 8)
+    assert sampled(refitter, start)[1].living(0.02) == 2

@@ -24,7 +24,7 @@ from .result import Completion
 from .scales import Bounds, Scale
 from .session import OutOfTime, Session
 
-# relative change of the noise in the last sweep below which a fit has settled
+# relative change, of the noise in the last sweep or of the held-out error, below which a fit has settled
 _STILL = 0.02
 RULES = {
     "one-se": "smallest rank within one standard error (paired), or 0.2%, of the smallest error at held-out cells",
@@ -122,7 +122,7 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
     elif not np.any(problem.values):
         fitted = _zero_fit(problem)
     elif draft.choice is not None:
-        fitted = _chosen_fit(draft, draft.choice)
+        fitted = _chosen_fit(draft, draft.choice, outcome in (Outcome.TIME_LIMIT, Outcome.INTERRUPTED))
         if outcome is Outcome.CHOSEN and not fitted.converged:
             outcome = Outcome.NOT_CONVERGED
     else:
@@ -167,8 +167,8 @@ def _certificate(result: Completion, session: Session, seed: int) -> Certificate
     """Why the rank is believed to stay; None if nothing can be said, or there is no time left to find out."""
     try:
         return certificate_of(result.rank, result.outcome, session, seed)
-    except OutOfTime:
-        return None
+    except (OutOfTime, KeyboardInterrupt):
+        return None  # the completion itself is done
 
 
 def _errors_in(draft: Draft) -> str:
@@ -202,9 +202,9 @@ def _exact_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel
     return FittedModel(posterior, np.zeros(scale.size), scale, *ones, none, none)
 
 
-def _chosen_fit(draft: Draft, choice: Choice) -> _Fitted:
+def _chosen_fit(draft: Draft, choice: Choice, hurry: bool) -> _Fitted:
     chosen = choice.chosen()
-    whole, fit = finish(choice, draft.restless(), draft.seed)
+    whole, fit = finish(choice, draft.restless(), draft.seed, hurry)
     held = [_held_out(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
     settings: dict[str, object] = {
         "effects": whole.model.effects,

@@ -24,9 +24,8 @@ _MOST_HELD = 50_000
 _LINES_NEED = 200
 # noise models: cells by which a line's own share of the noise is drawn towards 1 (infinite: alike in all lines)
 NOISES = (np.inf, 200.0, 20.0)
-# errors of a visit at the held-out cells, and what it knows of the chain of SGD that led there
+# errors of a visit at the held-out cells
 _HELD = ("validation", "validation_mae")
-_FACTS = ("ridge", "steps", "sgd_train", "sgd_validation")
 # relative difference of held-out errors that is not worth a larger rank
 _AS_GOOD = 0.002
 
@@ -111,6 +110,8 @@ class Choice:
         Whether all splits have been fitted with all ranks; until then the first one judges alone.
     visits : list of Visit
         Every rank visited; the first is rank 0, the effects alone.
+    facts : dict
+        Rank -> what is known of the chain of SGD that led there.
     mixtures : dict
         Rank -> noise models over whose chains its fit is the mean, where that is more than one.
     """
@@ -121,6 +122,7 @@ class Choice:
     pooled: bool = False
     visits: list[Visit] = field(default_factory=list)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
+    facts: dict[int, dict[str, float]] = field(default_factory=dict)
     mixtures: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     @property
@@ -145,19 +147,17 @@ class Choice:
         if known is not None and known.line_cells == fit.line_cells:
             fit = min(known, fit, key=first.held_error)
         first.fits[rank] = fit
-        for earlier in self.visits:
-            if earlier.rank == rank:
-                facts = {name: getattr(earlier, name) for name in _FACTS} | facts
+        facts = self.facts.setdefault(rank, {}) | facts
+        self.facts[rank] = facts
         train = rms(first.misfits(fit, first.training), first.training.weights)
         visit = Visit(rank, train, *first.held_errors(fit), refit_ridge=fit.ridge, **facts)
         self.visits = [other for other in self.visits if other.rank != rank] + [visit]
         return visit
 
-    def forget_above(self, rank: int) -> None:
-        """Drop the fits of larger ranks."""
-        self.visits = [visit for visit in self.visits if visit.rank <= rank]
-        self.first.begun = {other for other in self.first.begun if other <= rank}
-        self.first.fits = {other: fit for other, fit in self.first.fits.items() if other <= rank}
+    def forget(self) -> None:
+        """Drop the fits of all ranks but 0: they were made under another noise model."""
+        self.visits = self.visits[:1]
+        self.first.fits = {0: self.first.fits[0]}
 
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""
@@ -188,8 +188,10 @@ class Choice:
 
     def held_errors(self, rank: int) -> tuple[float, float]:
         """Root mean square and mean absolute error at all held-out cells."""
-        squares = self.squares(rank)
-        return float(np.sqrt(squares.mean())), float(np.sqrt(squares).mean())
+        judges = self.judges_of(rank)
+        misfit = np.concatenate([split.misfits(split.fits[rank], split.held) for split in judges])
+        given = [split.held.weights for split in judges if split.held.weights is not None]
+        return both_errors(misfit, np.concatenate(given) if given else None)
 
     def pool(self) -> None:
         """Held-out errors over all folds from now on."""

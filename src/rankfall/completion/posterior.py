@@ -1,4 +1,6 @@
-"""Variational refits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
+"""Variational fits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
+
+They begin the chains of :mod:`.sampling`, and fold lines into what these deliver.
 
 The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(0, 1 / prior_k)`` on
 every free coordinate. The posterior is approximated by independent Gaussians, one for every row and one for
@@ -72,11 +74,11 @@ class Posterior:
         Cells of share 1 by which a line's own share of the noise is drawn towards 1; infinite where the noise is
         alike in all lines.
     converged : bool
-        Whether the noise had stopped changing.
+        Whether the noise had stopped changing; true of the mean of a chain.
     sweeps : int
         Sweeps that led here from the start.
     drift : float
-        Relative change of the noise in the last of them.
+        Relative change of the noise in the last of them; of a mean, of the held-out error while the chain last ran.
     """
 
     rank: int

@@ -74,7 +74,7 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
     rank = V.shape[1]
     start = _start(split, V, noise)
     sampler, average = Sampler(split.refitter, start, seed), Average(rank, split.held)
-    most, before = _most_sweeps(split, rank), np.inf
+    most, before, drift = _most_sweeps(split, rank), np.inf, np.inf
     while sampler.sweeps < most:
         split.check()
         pairs = sampler.sweep()
@@ -84,11 +84,13 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
         kept = sampler.sweeps - _BURN
         if kept % _LOOK == 0:
             error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
-            if kept >= _LEAST and abs(error - before) <= _SETTLED * before:
+            before, drift = error, abs(error - before) / max(before, 1e-300)
+            if kept >= _LEAST and drift <= _SETTLED:
                 break
-            before = error
     living = average.living(_DEAD)
-    return average.deliver(split.refitter, start, sampler.sweeps, living) if living else split.fits[0]
+    if not living:
+        return split.fits[0]
+    return average.deliver(split.refitter, start, sampler.sweeps, living, drift)
 
 
 def _most_sweeps(split: Split, rank: int) -> int:
@@ -132,26 +134,27 @@ def _mean_of_chains(split: Split, fit: Posterior, noises: Sequence[float], seed:
     they might never leave the region where the fit is.
     """
     average = Average(fit.rank, split.held)
+    sweeps = max(fit.sweeps, _BURN + 1)
     for number, line_cells in enumerate(noises):
         start = fit
         if line_cells != fit.line_cells:
             alone = split.fits[0]
             start = split.start_fit(grown(split, alone, fit.rank, seed[0]), alone.noise)
         sampler = Sampler(split.refitter, replace(start, line_cells=line_cells), (*seed, number))
-        for _ in range(fit.sweeps):
+        for _ in range(sweeps):
             split.check()
             pairs = sampler.sweep()
             if sampler.sweeps > _BURN:
                 average.add(pairs, sampler)
-    return average.deliver(split.refitter, fit, fit.sweeps, fit.rank)
+    return average.deliver(split.refitter, fit, sweeps, fit.rank, fit.drift)
 
 
-def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterior]:
+def finish(choice: Choice, problem: Problem, seed: int, hurry: bool) -> tuple[Split, Posterior]:
     """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
 
     The split that is returned holds all cells as training cells, under the data model as it was: its mean and
     scales are but constants, and the fits are relative to them. There are as many sweeps as there, because
-    the held-out cells, by which intervals are calibrated, were predicted by such a fit.
+    the held-out cells, by which intervals are calibrated, were predicted by such a fit; in a `hurry` few.
     """
     rank = choice.chosen().rank
     first = choice.judges_of(rank)[0]
@@ -159,10 +162,11 @@ def finish(choice: Choice, problem: Problem, seed: int) -> tuple[Split, Posterio
     refitter = first.model.refitter(problem)
     nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
     whole = Split(first.model, refitter.problem, nothing, refitter, before.line_cells)
-    start = replace(refitter.adopt(before), sweeps=before.sweeps)
+    sweeps = min(before.sweeps, _BURN + _LOOK) if hurry else before.sweeps
+    start = replace(refitter.adopt(before), sweeps=sweeps, drift=before.drift)
     if rank == 0:
         return whole, refitter.fold_rows(refitter.improve(replace(start, sweeps=0), before.sweeps))
-    noises = choice.mixtures.get(rank, (before.line_cells,))
+    noises = (before.line_cells,) if hurry else choice.mixtures.get(rank, (before.line_cells,))
     if len(noises) > 1:
         whole.fits[0] = effects_alone(whole)
     return whole, _mean_of_chains(whole, start, noises, (seed, 5, rank))

@@ -62,7 +62,7 @@ def complete(
     max_time : float, optional
         Seconds after which the best completion so far is returned (outcome "time limit"). At most half
         of it goes to the exact question. The search stops between two pieces of work and then fits what
-        it has, so it may overrun by some seconds on large tables.
+        it has, in fewer sweeps; on large tables of large rank that may take a minute.
     n_jobs : int, optional
         Threads; all by default. Does not change the result.
     fill : {None, "effects"}

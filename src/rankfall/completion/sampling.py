@@ -51,6 +51,8 @@ class Sampler:
         self.refitter, self.start = refitter, start
         self.rows, self.cols = start.rows.mean.copy(), start.cols.mean.copy()
         self.row_share, self.col_share = start.rows.line[:, 0].copy(), start.cols.line[:, 0].copy()
+        if start.line_cells == np.inf:  # the start may have been fitted under another noise model
+            self.row_share, self.col_share = np.ones_like(self.row_share), np.ones_like(self.col_share)
         self.noise, self.sweeps = start.noise, 0
         self._rng = np.random.default_rng(list(seed))
 
@@ -150,7 +152,7 @@ class Average:
     """The running mean of a chain's matrices, and of its noise.
 
     The low-rank parts are summed as factors and compressed from time to time, so that no full matrix is
-    formed; their sum is kept to twice the rank. Predictions at `cells` are summed beside.
+    formed; the sum is kept to twice the rank meanwhile. Predictions at `cells` are summed beside.
     """
 
     rank: int
@@ -207,8 +209,12 @@ class Average:
         fine = np.array(errors) <= (1 + share) * np.array(errors[-1])
         return int(np.argmax(fine.all(axis=1)))
 
-    def deliver(self, refitter: Refitter, start: Posterior, sweeps: int, rank: int) -> Posterior:
+    def deliver(
+        self, refitter: Refitter, start: Posterior, sweeps: int, rank: int, drift: float = 0.0
+    ) -> Posterior:
         """The mean, cut to a rank, as one posterior whose rows are folded in.
+
+        `drift` is the relative change of the held-out error while the chain last ran.
 
         The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|``. The columns keep these means
         and get the covariances of a variational step; priors are the inverse mean squares of the
@@ -225,7 +231,7 @@ class Average:
             noise=float(noise[0]),
             sweeps=sweeps,
             converged=True,
-            drift=0.0,
+            drift=drift,
         )
         return refitter.fold_rows(refitter.with_column_covariances(fit))
 

@@ -9,7 +9,7 @@ import numpy as np
 from .choose import NOISES, Choice, Split, earns_its_place, squares
 from .descend import Stage, descend, plan
 from .factoring import rms
-from .path import Visit
+from .path import Visit, combined
 from .posterior_kernels import cell_products
 from .refits import affordable, cheap, grown, mixed, refit, rest_of, truncated, work
 from .session import Session
@@ -163,7 +163,7 @@ def _look_between(choice: Choice, seed: int, session: Session) -> None:
 def _try_other_noise(choice: Choice, seed: int, session: Session) -> bool:
     """Fit all ranks under another noise model if the best rank so far is fitted better with it; whether it was.
 
-    Ranks above the best one are forgotten: under another noise model larger ranks may be better.
+    Larger ranks are forgotten: under another noise model they may be better.
     """
     split, best = choice.first, choice.best()
     if best.rank == 0 or not split.may_differ:
@@ -178,17 +178,20 @@ def _try_other_noise(choice: Choice, seed: int, session: Session) -> bool:
     for cells in NOISES[1:]:
         if earns_its_place(squares(split, fits[winning]), squares(split, fits[cells])):
             winning = cells
-    for fold in choice.splits:
-        fold.line_cells = winning
+    split.line_cells = winning
     if winning == usual:
         return False
-    choice.forget_above(best.rank)
-    choice.enter(fits[winning])
+    again = [fits[winning]]
     for rank in sorted(split.fits):  # all ranks must be judged alike
-        if rank not in (0, best.rank):
-            fit = split.fits[rank]
-            visit = choice.enter(refit(split, [fit.frames()[1]], fit.noise, seed))
-            _report(session, "refitting with another noise model", visit)
+        if 0 < rank < best.rank:
+            session.report("refitting with another noise model", rank=rank)
+            again.append(refit(split, [split.fits[rank].frames()[1]], split.fits[rank].noise, seed))
+    split.begun = {0, best.rank, *(rank for rank in split.fits if rank < best.rank)}
+    choice.forget()
+    for fold in choice.splits:
+        fold.line_cells = winning
+    for new in again:
+        choice.enter(new)
     return True
 
 
@@ -219,14 +222,17 @@ def _mix(choice: Choice, seed: int, session: Session) -> None:
     if rank == 0 or not split.may_differ or work(split, rank) > _MIXABLE:
         return
     session.report("averaging over noise models", rank=rank)
-    fit = split.fits[rank]
-    other = mixed(split, fit, NOISES, seed)
-    if split.held_error(other) > (1 - _BETTER) * split.held_error(fit):
+    folds = list(enumerate(choice.splits))
+    before = combined(*choice.held_errors(rank)), [fold.fits[rank] for fold in choice.splits]
+    others = [mixed(fold, fold.fits[rank], NOISES, seed + number) for number, fold in folds]
+    for number, fold in folds:
+        fold.fits[rank] = others[number]
+    if combined(*choice.held_errors(rank)) > (1 - _BETTER) * before[0]:
+        for number, fold in folds:
+            fold.fits[rank] = before[1][number]
         return
     choice.mixtures[rank] = NOISES
-    choice.enter(other)
-    for number, fold in enumerate(choice.splits[1:]):
-        fold.fits[rank] = mixed(fold, fold.fits[rank], NOISES, seed + number + 1)
+    choice.enter(others[0])
     choice.pool()
 
 

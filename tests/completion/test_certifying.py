@@ -42,6 +42,14 @@ def test_a_noisy_completion_is_certified_by_the_chain_that_met_its_rank():
     assert result.certificate is not None and result.certificate.rank == 3 and result.certificate.holds
 
 
+def test_weights_are_not_used_and_the_certificate_says_so():
+    problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, problem.n_observed)
+    found = rf.complete(problem.with_weights(weights), seed=0).certificate
+    assert found is not None and found.holds and found.rank == 2
+    assert "weights of the cells are not used" in found.assumptions[1]
+
+
 def test_without_a_chain_at_the_rank_there_is_none():
     assert rf.complete(np.zeros((5, 6)), seed=0).certificate is None
     rng = np.random.default_rng(0)

@@ -44,12 +44,14 @@ class Anchor:
     Attributes
     ----------
     problem : Problem
-        The standardised cells it was trained on.
+        The standardised cells it was trained on, without weights: SGD does not use them.
     network : Network
     ridge, lr : float
         Of the stage.
     width : int
         Of the hidden layers before they were cut.
+    weighted : bool
+        Whether the cells had weights.
     """
 
     problem: Problem
@@ -57,6 +59,7 @@ class Anchor:
     ridge: float
     lr: float
     width: int
+    weighted: bool = False
 
 
 @dataclass
@@ -97,7 +100,8 @@ class Anchors:
 
 
 def _anchor(problem: Problem, network: Network, stage: Stage, rank: int) -> Anchor:
-    return Anchor(problem, network.compress(rank + _TAIL).network, stage.ridge, stage.lr, network.widths[1])
+    small, alike = network.compress(rank + _TAIL).network, replace(problem, weights=None)
+    return Anchor(alike, small, stage.ridge, stage.lr, network.widths[1], problem.weights is not None)
 
 
 def certificate_of(rank: int, outcome: Outcome, session: Session, seed: int) -> Certificate | None:
@@ -172,11 +176,14 @@ def _refused(condition: Condition) -> Certificate:
 
 
 def _about(anchor: Anchor) -> tuple[str, ...]:
-    return (
+    about = (
         f"This is about SGD (lr {anchor.lr:.3g}, ridge {anchor.ridge:.3g}, one entry a step) that goes on from the chain "
         f"which met this rank, on the standardised cells, hidden layers cut from {anchor.width} to "
         f"{anchor.network.widths[1]} directions; it is not about the refit or polish that was delivered.",
     )
+    if anchor.weighted:
+        about += ("The weights of the cells are not used: in this run all observed cells count alike.",)
+    return about
 
 
 def sentence(certificate: Certificate | None) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from .requirements import require_alike
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,8 +49,9 @@ def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
     Raises
     ------
     InputError
-        For depth 2 or a ridge that is not positive.
+        For depth 2, a ridge that is not positive, or a weighted problem.
     """
+    require_alike(problem)
     check_depth_and_ridge(depth, ridge)
     size = float(np.linalg.norm(problem.values))
     if size == 0:
@@ -73,8 +75,9 @@ def rank_upper_bound(problem: Problem, depth: int, ridge: float) -> int:
     Raises
     ------
     InputError
-        For depth 2 or a ridge that is not positive.
+        For depth 2, a ridge that is not positive, or a weighted problem.
     """
+    require_alike(problem)
     check_depth_and_ridge(depth, ridge)
     size, n = float(np.linalg.norm(problem.values)), problem.n_observed
     bound = size**2 / (8 * ridge * n) * (size / (2 * ridge * n)) ** (2 / (depth - 2))
@@ -172,7 +175,7 @@ def tail_factors(
     Raises
     ------
     InputError
-        If the network does not fit the problem or an argument is out of range; for ``sampling="epochs"``, whose
+        If the problem has weights, the network does not fit it, or an argument is out of range; for ``sampling="epochs"``, whose
         steps are not uniform given the past.
     """
     if int(rank) != rank or rank < 0:
@@ -334,7 +337,8 @@ def check_depth_and_ridge(depth: int, ridge: float) -> None:
 
 
 def check_point(problem: Problem, net: Network) -> None:
-    """Refuse ensembles, other shapes and weights that are not finite."""
+    """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
+    require_alike(problem)
     if net.n_chains is not None:
         raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
     if net.shape != problem.shape:

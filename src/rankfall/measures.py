@@ -49,7 +49,7 @@ def numerical_rank(
 def soft_rank(singular_values: np.ndarray, alpha: float) -> np.ndarray:
     """``sum_i f(s_i)`` with ``f(x) = 1 - (1 - x^2 / alpha^2)_+^2``, shape (...).
 
-    Counts a singular value above `alpha` as one, and smaller ones by a smooth fraction (docs/theory.md, section 0).
+    Counts a singular value above `alpha` as one, smaller ones by a smooth fraction: docs/theory.md, section 0.
     """
     if not alpha > 0:
         raise InputError(f"alpha must be positive, not {alpha}.")

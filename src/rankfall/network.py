@@ -187,7 +187,7 @@ class Network:
     # -- other networks with (nearly) the same product --------------------------------------------
 
     def balance(self) -> Network:
-        """The balanced network of smallest norm with the same product and widths, docs/theory.md, section 4a."""
+        """The balanced network of smallest norm with the same product and widths: docs/theory.md, 4a."""
         if self.n_chains is not None:
             return Network.stack([self.chain(k).balance() for k in range(self.n_chains)])
         U, s, Vt = self.svd()

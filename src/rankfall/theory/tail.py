@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .requirements import require_alike
+from .requirements import is_positive, require_alike, require_whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -178,8 +178,7 @@ def tail_factors(
         If the problem has weights, the network does not fit it, or an argument is out of range; for ``sampling="epochs"``, whose
         steps are not uniform given the past.
     """
-    if int(rank) != rank or rank < 0:
-        raise InputError(f"rank must be a whole number, 0 or more, not {rank!r}.")
+    require_whole(0, rank=rank)
     signals = layer_signals(problem, net, ridge, lr, batch_size, sampling)
     rank = int(rank)
     phi = np.array([float(np.sum(layer.sigma[rank:] ** 2)) for layer in signals])
@@ -328,11 +327,12 @@ def sparse(problem: Problem, values: np.ndarray) -> csr_array:
 
 def check_depth_and_ridge(depth: int, ridge: float) -> None:
     """Refuse what Theorem 3 says nothing about."""
+    require_whole(1, depth=depth)
     if depth < 3:
         raise InputError(
             f"Theorem 3 is about depth 3 and more, not {depth}: with two layers singular values near zero may grow again."
         )
-    if not 0 < ridge < float("inf"):
+    if not is_positive(ridge):
         raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")
 
 
@@ -355,8 +355,7 @@ def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampl
         )
     if sampling not in ("replacement", "distinct"):
         raise InputError(f'sampling must be "replacement" or "distinct", not {sampling!r}.')
-    if int(batch_size) != batch_size or batch_size < 1:
-        raise InputError(f"batch_size must be a positive whole number, not {batch_size}.")
+    require_whole(1, batch_size=batch_size)
     if sampling == "distinct" and batch_size > problem.n_observed:
         raise InputError(
             f"{batch_size} different entries cannot be drawn from {problem.n_observed} observed ones."

@@ -186,7 +186,7 @@ def test_embedding_keeps_the_product_and_the_frames_are_orthonormal(widths, seed
 
 
 def sgd_step(net, i, j, value, lr, ridge):
-    """One step on one entry, by the formula of THEORY section 0."""
+    """One step on one entry, by the formula of docs/theory.md, section 0."""
     left = [np.eye(net.shape[0])]
     for W in net.weights[:0:-1]:
         left.append(left[-1] @ W)

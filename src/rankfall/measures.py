@@ -47,9 +47,9 @@ def numerical_rank(
 
 
 def soft_rank(singular_values: np.ndarray, alpha: float) -> np.ndarray:
-    """``sum_i f(s_i)`` with ``f(x) = 1 - (1 - x^2 / alpha^2)_+^2`` (THEORY 0), shape (...).
+    """``sum_i f(s_i)`` with ``f(x) = 1 - (1 - x^2 / alpha^2)_+^2``, shape (...).
 
-    Counts a singular value above `alpha` as one, and smaller ones by a smooth fraction.
+    Counts a singular value above `alpha` as one, smaller ones by a smooth fraction: docs/theory.md, section 0.
     """
     if not alpha > 0:
         raise InputError(f"alpha must be positive, not {alpha}.")
@@ -64,7 +64,9 @@ def stable_rank(singular_values: np.ndarray) -> np.ndarray:
 
 
 def schatten_cost(singular_values: np.ndarray, depth: int) -> np.ndarray:
-    """``L sum_i s_i^(2/L)``: the least squared norm of weights of depth L with this product (THEORY 4a).
+    """``L sum_i s_i^(2/L)``: the least squared norm of weights of depth L with this product.
+
+    See docs/theory.md, section 4a.
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ def squared_norm(network: Network) -> np.ndarray:
 def imbalance(network: Network) -> np.ndarray:
     """Operator norms of ``D_l = W_l^T W_l - W_{l-1} W_{l-1}^T`` for l = 2..L.
 
-    Zero exactly at balanced weights, as all critical points of the regularised loss are (THEORY 4b).
+    Zero exactly at balanced weights, as all critical points of the regularised loss are: docs/theory.md, 4b.
 
     Returns
     -------

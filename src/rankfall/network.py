@@ -84,7 +84,7 @@ class Network:
         """The balanced network of smallest norm with product `A`.
 
         ``W_1 = S^(1/L) V^T``, ``W_l = S^(1/L)``, ``W_L = U S^(1/L)`` for ``A = U S V^T``; its squared
-        norm is ``L sum_i s_i^(2/L)`` (THEORY 4a).
+        norm is ``L sum_i s_i^(2/L)`` (docs/theory.md, section 4a).
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class Network:
     # -- other networks with (nearly) the same product --------------------------------------------
 
     def balance(self) -> Network:
-        """The balanced network of smallest norm with the same product and widths (THEORY 4a)."""
+        """The balanced network of smallest norm with the same product and widths: docs/theory.md, 4a."""
         if self.n_chains is not None:
             return Network.stack([self.chain(k).balance() for k in range(self.n_chains)])
         U, s, Vt = self.svd()

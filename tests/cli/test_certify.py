@@ -1,4 +1,4 @@
-"""``rankfall certify``: a table when the certificate holds, one sentence otherwise."""
+"""``rankfall certify``: one sentence and the inequalities, whether they hold or not."""
 
 from __future__ import annotations
 
@@ -33,16 +33,19 @@ def test_json(rankfall, saved):
     ran = rankfall("certify", saved, "--json")
     facts = json.loads(ran.out)
     assert ran.code == 0 and facts["holds"] and facts["certificate"]["rank"] == 2
+    assert facts["certificate"]["holds"] is True
     assert facts["sentence"] == rf.load(saved).summary().splitlines()[3]
 
 
-def test_one_sentence_otherwise(rankfall, saved, tmp_path):
+def test_what_does_not_hold_is_shown(rankfall, saved, tmp_path):
     failing = Certificate("Theorem 3", "no", (Condition("x", "2 <= 1", 2.0, 1.0, "nowhere"),))
-    for certificate, word in ((None, "no certificate"), (failing, "2 <= 1 fails")):
+    for certificate, word, n_lines in ((None, "no certificate", 1), (failing, "2 <= 1 fails", None)):
         path = tmp_path / "other.npz"
         replace(rf.load(saved), certificate=certificate).save(path)
         ran = rankfall("certify", path)
-        assert ran.code == 3 and word in ran.out and len(ran.out.splitlines()) == 1
+        assert ran.code == 3 and word in ran.out.splitlines()[0]
+        assert n_lines is None or len(ran.out.splitlines()) == n_lines
+        assert n_lines or all(name in ran.out for name in ("inequality", "margin", "2 <= 1", "nowhere"))
         facts = json.loads(rankfall("certify", path, "--json").out)
         assert facts["holds"] is False
 

@@ -23,7 +23,9 @@ def test_an_exact_completion_is_certified_at_its_rank(exact):
     assert found.theorem == "Theorem 3, monitored" and found.p_fail == 1e-3
     assert "not about the refit or polish" in found.assumptions[0]
     assert found.values["visits"] >= 1 and found.values["violations"] == 0
-    assert sum("Certificate: rank 2 is not exceeded" in line for line in exact.summary().splitlines()) == 1
+    assert (
+        sum("its hidden layers do not exceed rank 2 (" in line for line in exact.summary().splitlines()) == 1
+    )
 
 
 def test_the_certificate_survives_the_disk_and_is_reported(tmp_path, exact):
@@ -42,6 +44,14 @@ def test_a_noisy_completion_is_certified_by_the_chain_that_met_its_rank():
     assert result.certificate is not None and result.certificate.rank == 3 and result.certificate.holds
 
 
+def test_weights_are_not_used_and_the_certificate_says_so():
+    problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, problem.n_observed)
+    found = rf.complete(problem.with_weights(weights), seed=0).certificate
+    assert found is not None and found.holds and found.rank == 2
+    assert "weights of the cells are not used" in found.assumptions[1]
+
+
 def test_without_a_chain_at_the_rank_there_is_none():
     assert rf.complete(np.zeros((5, 6)), seed=0).certificate is None
     rng = np.random.default_rng(0)
@@ -56,7 +66,7 @@ def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
     result = rf.complete(problem, seed=0)
     assert result.certificate is not None and not result.certificate.holds
-    assert "Rank not certified (which refutes nothing): SGD steps needed" in result.summary()
+    assert "Rank not certified (which refutes nothing): the SGD run would need" in result.summary()
 
 
 def test_a_run_that_falls_further_does_not_certify_the_delivered_rank(monkeypatch):

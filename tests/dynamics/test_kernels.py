@@ -1,4 +1,4 @@
-"""The kernels against their literal twin, the gradients against differences, THEORY's identities."""
+"""The kernels against their literal twin, the gradients against differences, identities of docs/theory.md."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def test_gradients_agree_with_differences(depth):
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_identities_of_balance_and_of_the_hidden_spaces(batch):
-    """(I1) D_l' = q^2 D_l + lr^2 (G_l^T G_l - G_{l-1} G_{l-1}^T) and (I2) Z_l' = Z_l K_l, THEORY 0."""
+    """docs/theory.md, section 0: (I1) D_l' = q^2 D_l + lr^2 (G_l^T G_l - G_{l-1} G_{l-1}^T) and
+    (I2) Z_l' = Z_l K_l."""
     problem = holed((6, 7), rank=3)
     net = rf.Network.gaussian((7, 5, 4, 5, 6), 1.0, 2)
     lr, ridge, n_steps = 0.05, 0.02, 60

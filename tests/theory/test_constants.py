@@ -213,3 +213,30 @@ def test_constants_must_be_positive():
     for name in ("C", "eps", "delta", "nu", "bound"):
         with pytest.raises(rf.InputError, match=f"positive {name}"):
             replace(k, **{name: math.nan})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sampling": "replacement"}, "nu must be at least 1 "),
+        ({"sampling": "with"}, "sampling must be"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"batch_size": 1}, "nu must be at least 1 "),
+        ({"batch_size": 48}, "nu must be at least 0.0208333 "),
+        ({"batch_size": 48, "sampling": "epochs"}, "nu must be at least"),
+        ({"nu": 1 / 49 - 1e-9}, "nu must be at least"),
+    ],
+)
+def test_the_batch_constant_goes_with_the_batches(changes, message):
+    k = rf.theory.solve(3, 0.1, 1.0, 49, "distinct")
+    with pytest.raises(rf.InputError, match=message):
+        replace(k, **changes)
+    replace(k, sampling="epochs"), replace(k, nu=1.0, sampling="replacement")  # allowed
+    assert replace(k, nu=1 / 49 - 1e-16).batch_size == 49
+
+
+def test_what_is_assumed_names_the_setting():
+    k = rf.theory.solve(3, 0.1, 1.0, 4, "distinct")
+    said = " ".join(rf.theory.check_constants(k).assumptions)
+    for words in (f"lr {k.lr:.6g}", "ridge 0.1", 'batches of 4 (sampling="distinct")', "0.25 times"):
+        assert words in said

@@ -202,7 +202,7 @@ def test_refusals_are_one_sentence():
     refused("one network", problem, rf.Network.gaussian((6, 4, 4, 5), 1.0, 0, chains=2), 1)
     refused("not finite", problem, rf.Network(tuple(W * np.nan for W in net.weights)), 1)
     refused("cannot be drawn", sampling="distinct", batch_size=1000)
-    refused("positive whole number", batch_size=0)
+    refused("whole number, 1 or more", batch_size=0)
     refused("below 1", lr=10.0)
     refused("lr must be", lr=-1.0)
     with pytest.raises(rf.InputError, match="depth 3"):

@@ -25,12 +25,12 @@ def run(result: Path, as_json: bool) -> int:
         plain = None if certificate is None else certificate.as_dict()
         printer.json({"input": str(result), "holds": holds, "sentence": words, "certificate": plain})
         return code
-    if certificate is None or not holds:
+    if certificate is None:
         printer.text(words)
         return code
     table = certificate_table(completion)
     assert table is not None
-    printer.text(certificate.claim)
+    printer.text(certificate.claim if holds else words)
     printer.text("")
     printer.table(table)
     printer.text("")

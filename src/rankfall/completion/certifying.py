@@ -33,6 +33,8 @@ _SHARE, _ALWAYS, _PER_LINE, _FIXED_WIDTH = 0.1, 400_000, 500, 28
 # exact data are met at a ridge at which a tail takes forever to shrink: then the ridge at which the weakest kept
 # singular value loses about this share
 _SHRINKAGE = 0.2
+# name of the condition that refuses a run before it is made
+_COST = "cost"
 # phases of the search (see `descend`) whose chains a certificate is about
 EXACT_PHASE, FALL_PHASE = "looking for an exact fit", "falling through the ranks"
 
@@ -44,12 +46,14 @@ class Anchor:
     Attributes
     ----------
     problem : Problem
-        The standardised cells it was trained on.
+        The standardised cells it was trained on, without weights: SGD does not use them.
     network : Network
     ridge, lr : float
         Of the stage.
     width : int
         Of the hidden layers before they were cut.
+    weighted : bool
+        Whether the cells had weights.
     """
 
     problem: Problem
@@ -57,6 +61,7 @@ class Anchor:
     ridge: float
     lr: float
     width: int
+    weighted: bool = False
 
 
 @dataclass
@@ -97,7 +102,8 @@ class Anchors:
 
 
 def _anchor(problem: Problem, network: Network, stage: Stage, rank: int) -> Anchor:
-    return Anchor(problem, network.compress(rank + _TAIL).network, stage.ridge, stage.lr, network.widths[1])
+    small, alike = network.compress(rank + _TAIL).network, replace(problem, weights=None)
+    return Anchor(alike, small, stage.ridge, stage.lr, network.widths[1], problem.weights is not None)
 
 
 def certificate_of(rank: int, outcome: Outcome, session: Session, seed: int) -> Certificate | None:
@@ -118,9 +124,7 @@ def certificate_of(rank: int, outcome: Outcome, session: Session, seed: int) -> 
     share = _SHARE * _step_work(anchor.width) / _step_work(anchor.network.widths[1])
     allowed = max(int(share * session.sgd_steps), _ALWAYS + _PER_LINE * sum(anchor.problem.shape))
     if n_steps > allowed:
-        return _refused(
-            Condition("cost", "SGD steps needed <= steps allowed", n_steps, allowed, "completion")
-        )
+        return _refused(Condition(_COST, "SGD steps needed <= steps allowed", n_steps, allowed, "completion"))
     session.report("certifying the rank", rank=rank, ridge=anchor.ridge)
     watched = monitor(
         anchor.problem,
@@ -172,11 +176,14 @@ def _refused(condition: Condition) -> Certificate:
 
 
 def _about(anchor: Anchor) -> tuple[str, ...]:
-    return (
+    about = (
         f"This is about SGD (lr {anchor.lr:.3g}, ridge {anchor.ridge:.3g}, one entry a step) that goes on from the chain "
         f"which met this rank, on the standardised cells, hidden layers cut from {anchor.width} to "
         f"{anchor.network.widths[1]} directions; it is not about the refit or polish that was delivered.",
     )
+    if anchor.weighted:
+        about += ("The weights of the cells are not used: in this run all observed cells count alike.",)
+    return about
 
 
 def sentence(certificate: Certificate | None) -> str | None:
@@ -184,13 +191,18 @@ def sentence(certificate: Certificate | None) -> str | None:
     if certificate is None:
         return None
     if not certificate.holds:
-        tightest = certificate.tightest
-        return (
-            f"Rank not certified (which refutes nothing): {tightest.statement} fails in the watched SGD run."
-        )
+        worst, opening = certificate.tightest, "Rank not certified (which refutes nothing):"
+        if worst.name == _COST:
+            return (
+                f"{opening} the SGD run would need {worst.left:.0f} steps, and {worst.right:.0f} are allowed."
+            )
+        return f"{opening} {worst.statement} fails in the watched SGD run."
     values = certificate.values
+    looks = f"every {values['every']:.0f} steps" if "every" in values else "now and then"
     return (
-        f"Certificate: rank {certificate.rank} is not exceeded again by the SGD chain that met it, with probability at "
-        f"least {1 - (certificate.p_fail or 0):g} while its monitor holds (Theorem 3; from step {values['step']:.0f} of "
-        f"a watched run, {values['violations']:.0f} of {values['visits']:.0f} later checks violated)."
+        f"Certificate: from step {values['step']:.0f} of a watched run of the SGD chain that met the rank, with "
+        f"probability at least {1 - (certificate.p_fail or 0):g} its hidden layers do not exceed rank {certificate.rank} "
+        "(singular values of Z_l at or above sqrt(Phi_thr)) before the monitor's first violation (Theorem 3). Lambda "
+        f"was looked at {looks}; {values['violations']:.0f} of {values['visits']:.0f} later "
+        "looks violated."
     )

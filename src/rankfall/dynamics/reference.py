@@ -78,7 +78,10 @@ def _permutation(key: int, chain: int, epoch: int, size: int) -> list[int]:
 def gradients(
     weights: list[np.ndarray], rows: np.ndarray, cols: np.ndarray, values: np.ndarray
 ) -> list[np.ndarray]:
-    """``G_l = P_l^T R Q_l^T`` with ``R = (1/b) sum_k rho_k e_ik e_jk^T`` over some entries (THEORY 0)."""
+    """``G_l = P_l^T R Q_l^T`` with ``R = (1/b) sum_k rho_k e_ik e_jk^T`` over some entries.
+
+    See docs/theory.md, section 0.
+    """
     A = reduce(lambda right, W: W @ right, weights)
     R = np.zeros_like(A)
     np.add.at(R, (rows, cols), (A[rows, cols] - values) / len(values))

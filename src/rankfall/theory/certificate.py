@@ -113,6 +113,7 @@ class Certificate:
         return {
             "theorem": self.theorem,
             "claim": self.claim,
+            "holds": self.holds,
             "conditions": conditions,
             "rank": self.rank,
             "p_fail": self.p_fail,
@@ -122,8 +123,8 @@ class Certificate:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, object]) -> Certificate:
-        """What :meth:`as_dict` wrote."""
-        known = dict(plain)
+        """What :meth:`as_dict` wrote; whether it holds is told by the conditions, not by "holds"."""
+        known = {name: value for name, value in plain.items() if name != "holds"}
         known["conditions"] = tuple(Condition(**c) for c in known["conditions"])  # type: ignore[union-attr, arg-type]
         known["assumptions"] = tuple(known["assumptions"])  # type: ignore[arg-type]
         return cls(**known)  # type: ignore[arg-type]

@@ -11,6 +11,8 @@ from .certificate import Certificate, Condition
 from .requirements import require_positive, require_step, require_whole
 from .transmission import Feedback, a_bound
 
+# relative error that a batch constant may have
+_ROUNDING = 1e-12
 SAMPLINGS = ("replacement", "distinct", "epochs")
 
 
@@ -26,9 +28,7 @@ def batch_constant(batch_size: int, sampling: str, n_observed: int | None = None
     n_observed : int, optional
         Number of observed entries.
     """
-    require_whole(1, batch_size=batch_size)
-    if sampling not in SAMPLINGS:
-        raise InputError(f'sampling must be "replacement", "distinct" or "epochs", not {sampling!r}.')
+    _require_batches(batch_size, sampling)
     if n_observed is not None:
         require_whole(1, n_observed=n_observed)
         if sampling != "replacement" and batch_size > n_observed:
@@ -45,6 +45,12 @@ def batch_constant(batch_size: int, sampling: str, n_observed: int | None = None
     return 1 / (n_observed % batch_size or batch_size)
 
 
+def _require_batches(batch_size: int, sampling: str) -> None:
+    require_whole(1, batch_size=batch_size)
+    if sampling not in SAMPLINGS:
+        raise InputError(f'sampling must be "replacement", "distinct" or "epochs", not {sampling!r}.')
+
+
 @dataclass(frozen=True)
 class Constants:
     """Everything that Theorem 1 needs to know about a setting, whatever the widths, the data and the rank.
@@ -59,7 +65,7 @@ class Constants:
     bound : float
         ``a``, largest absolute value of an observed entry.
     batch_size, sampling, nu : int, str, float
-        ``nu`` is the batch constant, see :func:`batch_constant`.
+        ``nu`` is the batch constant, see :func:`batch_constant`: at least 1 with replacement, else at least 1/b.
     C : float
         Bound on all ``|W_l|_F^2``.
     eps : float
@@ -83,6 +89,13 @@ class Constants:
         require_whole(2, depth=self.depth)
         require_step(self.ridge, self.lr)
         require_positive(bound=self.bound, nu=self.nu, C=self.C, eps=self.eps, delta=self.delta)
+        _require_batches(self.batch_size, self.sampling)
+        least = 1.0 if self.sampling == "replacement" else 1 / self.batch_size
+        if self.nu < least * (1 - _ROUNDING):
+            raise InputError(
+                f'nu must be at least {least:.6g} for sampling="{self.sampling}" and batches of {self.batch_size}, '
+                f"not {self.nu:.6g}."
+            )
 
     @property
     def q(self) -> float:
@@ -210,7 +223,11 @@ def check_constants(constants: Constants) -> Certificate:
         theorem="Theorem 1",
         claim="Every step of SGD, whatever the batch, keeps a network in each set B_r in which it is.",
         conditions=constant_conditions(constants),
-        assumptions=(f"Every observed entry is at most {constants.bound:.6g} in absolute value.",),
+        assumptions=(
+            f"Every observed entry is at most {constants.bound:.6g} in absolute value.",
+            f"SGD with lr {constants.lr:.6g}, ridge {constants.ridge:.6g} and batches of {constants.batch_size} "
+            f'(sampling="{constants.sampling}"), for all of which |R|^2 <= {constants.nu:.6g} times the mean of rho^2.',
+        ),
         values=constants.as_values(),
     )
 

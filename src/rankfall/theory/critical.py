@@ -16,11 +16,10 @@ from .landscape import (
     barrier,
     basin_radius,
     check_matrix,
-    check_problem,
-    check_setting,
     data_gradient,
     weight_gradient,
 )
+from .requirements import is_whole, require_alike, require_positive, require_whole
 
 Kind = Literal["minimum", "degenerate", "saddle", "not critical"]
 Estimate = Literal["under", "right", "over"]
@@ -152,8 +151,9 @@ def critical_point(
     InputError
         If an argument is out of range, or the rank of `A` is below `rank`.
     """
-    check_problem(problem)
-    check_setting(depth, ridge)
+    require_alike(problem)
+    require_whole(2, depth=depth)
+    require_positive(ridge=ridge)
     check_rank(problem, rank)
     check_fit_tol(fit_tol)
     point = Point.truncated(check_matrix(A, problem.shape), int(rank))
@@ -206,7 +206,7 @@ def describe(loss: FixedRankLoss, point: Point, fit_tol: float, hits: int = 1) -
 
 def check_rank(problem: Problem, rank: int) -> None:
     """Raise InputError unless matrices of the problem's shape can have this rank."""
-    if int(rank) != rank or not 0 <= rank <= min(problem.shape):
+    if not is_whole(rank, 0, min(problem.shape)):
         raise InputError(f"rank must be a whole number from 0 to {min(problem.shape)}, not {rank}.")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..network import Network
 from ..problem import Problem
+from .requirements import require_whole
 from .tail import check_depth_and_ridge, check_point, check_step, side_products, sparse, spread_share
 
 
@@ -86,6 +87,8 @@ def robust_factors(
     ndarray, shape (L - 1,)
     """
     check_step(problem, ridge, lr, batch_size, sampling)
+    require_whole(0, rank=rank)
+    rank = int(rank)
     q = 1 - 2 * lr * ridge
     out = []
     for Z, step in zip(net.hidden_spaces(), mean_steps(problem, net, batch_size, sampling), strict=True):
@@ -151,6 +154,8 @@ def sufficient_factors(
     """
     check_depth_and_ridge(net.depth, ridge)
     check_step(problem, ridge, lr, batch_size, sampling)
+    require_whole(0, rank=rank)
+    rank = int(rank)
     q = 1 - 2 * lr * ridge
     out = []
     for Z, step in zip(net.hidden_spaces(), mean_steps(problem, net, batch_size, sampling), strict=True):

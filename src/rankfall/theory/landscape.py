@@ -10,25 +10,12 @@ from .. import measures
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from .requirements import require_alike, require_positive, require_whole
 
 # Singular values of the data closer than this, relative to the larger, leave their directions undetermined.
 _TIE = 1e-10
 # Steps of Newton's method that find a root to rounding when started on the convex side.
 _MAX_ROOT_STEPS = 100
-
-
-def check_setting(depth: int, ridge: float) -> None:
-    """Raise InputError unless depth is a whole number of at least 2 and the ridge positive and finite."""
-    if int(depth) != depth or depth < 2:
-        raise InputError(f"depth must be a whole number, at least 2, not {depth}.")
-    if not (ridge > 0 and np.isfinite(ridge)):
-        raise InputError(f"ridge must be positive and finite for a statement about minima, not {ridge}.")
-
-
-def check_problem(problem: Problem) -> None:
-    """Raise InputError for a problem with weights: the theory is about the plain mean of squares."""
-    if problem.weights is not None:
-        raise InputError("The theory is about entries that all count alike; this problem has weights.")
 
 
 def check_matrix(A: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
@@ -66,7 +53,7 @@ def schatten_cost(A: np.ndarray, depth: int) -> float:
     --------
     rankfall.measures.schatten_cost : the same of singular values.
     """
-    check_setting(depth, 1.0)
+    require_whole(2, depth=depth)
     return float(measures.schatten_cost(np.linalg.svd(check_matrix(A), compute_uv=False), depth))
 
 
@@ -80,8 +67,9 @@ def effective_loss(problem: Problem, A: np.ndarray, depth: int, ridge: float) ->
     InputError
         If `A` does not fit the problem or is not finite, depth is below 2, or the ridge is not positive.
     """
-    check_problem(problem)
-    check_setting(depth, ridge)
+    require_alike(problem)
+    require_whole(2, depth=depth)
+    require_positive(ridge=ridge)
     A = check_matrix(A, problem.shape)
     residual = A[problem.rows, problem.cols] - problem.values
     return float(0.5 * np.mean(residual**2) + ridge * schatten_cost(A, depth))
@@ -263,10 +251,11 @@ def closed_form_minima(
         If a cell is not finite, two kept singular values coincide, depth is below 2, or the ridge is not
         positive.
     """
-    check_setting(depth, ridge)
+    require_whole(2, depth=depth)
+    require_positive(ridge=ridge)
     X = check_matrix(X)
-    if width is not None and (int(width) != width or width < 1):
-        raise InputError(f"width must be a positive whole number, not {width}.")
+    if width is not None:
+        require_whole(1, width=width)
     U, s_star, Vt = np.linalg.svd(X, full_matrices=False)
     kept = s_plus(s_star, ridge, X.size, depth)
     k_max = int(np.count_nonzero(kept))
@@ -284,6 +273,6 @@ def closed_form_minima(
 
 
 def _check_counts(ridge: float, n_observed: int, depth: int) -> None:
-    check_setting(depth, ridge)
-    if int(n_observed) != n_observed or n_observed < 1:
-        raise InputError(f"n_observed must be a positive whole number, not {n_observed}.")
+    require_whole(2, depth=depth)
+    require_positive(ridge=ridge)
+    require_whole(1, n_observed=n_observed)

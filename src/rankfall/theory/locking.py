@@ -52,8 +52,8 @@ def lock(
     Raises
     ------
     InputError
-        For depth 2, a ridge that is not positive, ``sampling="epochs"`` (Theorem 3(b) does not cover it), or another
-        argument out of range.
+        For depth 2, a ridge that is not positive, ``sampling="epochs"`` (Theorem 3(b) does not cover it), a
+        weighted problem, or another argument out of range.
     """
     check_depth_and_ridge(net.depth, ridge)
     check_point(problem, net)

@@ -12,8 +12,9 @@ from ..errors import InputError
 from ..problem import Problem
 from .critical import Minimum, check_fit_tol, check_rank, describe
 from .fixed_rank import FixedRankLoss, Point
-from .landscape import check_matrix, check_problem, check_setting
+from .landscape import check_matrix
 from .newton import Descent, descend
+from .requirements import require_alike, require_positive, require_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,11 +165,11 @@ def minima(
     """
     from threadpoolctl import threadpool_limits
 
-    check_problem(problem)
-    check_setting(depth, ridge)
+    require_alike(problem)
+    require_whole(2, depth=depth)
+    require_positive(ridge=ridge)
     check_fit_tol(fit_tol)
-    if int(n_starts) != n_starts or n_starts < 1:
-        raise InputError(f"n_starts must be a positive whole number, not {n_starts}.")
+    require_whole(1, n_starts=n_starts)
     if ranks is None:
         ranks = range(min(_DEFAULT_MAX_RANK, *problem.shape) + 1)
     chosen = list(ranks)

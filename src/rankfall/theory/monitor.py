@@ -297,6 +297,7 @@ class Monitor:
                 "Phi_thr": self.phi_threshold,
                 "step": firing.step,
                 "last_step": self._step,
+                "every": self._interval(),
                 "visits": int(np.count_nonzero(later)),
                 "violations": int(np.count_nonzero(log_.violated & later)),
                 "proved_by_ledger": int(np.count_nonzero(log_.proved & later)),

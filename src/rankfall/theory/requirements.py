@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
+from numbers import Real
 
 import numpy as np
 
@@ -11,10 +12,15 @@ from ..network import Network
 from ..problem import Problem
 
 
+def is_positive(number: object) -> bool:
+    """Whether this is a positive, finite number."""
+    return isinstance(number, Real) and 0 < float(number) < inf
+
+
 def require_positive(**numbers: float) -> None:
     """Refuse numbers that are not positive and finite; the keyword is the name in the sentence."""
     for name, number in numbers.items():
-        if not (isfinite(number) and number > 0):
+        if not is_positive(number):
             raise InputError(f"The statement needs a positive {name}, not {number}.")
 
 
@@ -31,10 +37,17 @@ def require_step(ridge: float, lr: float) -> None:
         raise InputError(f"The statement needs 2 lr ridge < 1; here it is {2 * lr * ridge:.6g}.")
 
 
+def is_whole(number: object, least: int, most: float = inf) -> bool:
+    """Whether this is a whole number from `least` to `most`, of any type but bool."""
+    if isinstance(number, bool) or not isinstance(number, Real):
+        return False
+    return float(number).is_integer() and least <= float(number) <= most
+
+
 def require_whole(least: int, **numbers: int) -> None:
     """Refuse what is not a whole number of at least `least`."""
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isfinite(number) or int(number) != number or number < least:
+        if not is_whole(number, least):
             raise InputError(f"{name} must be a whole number, {least} or more, not {number}.")
 
 

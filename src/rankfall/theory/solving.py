@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import ceil, sqrt
 
 from ..errors import InputError
 from .constants import Constants, batch_constant, check_constants, norm_condition
@@ -108,7 +108,7 @@ def least_norm(depth: int, ridge: float, lr: float, bound: float, nu: float) -> 
     high = (2 * q / (depth * lr * nu)) ** (1 / (depth - 1))
 
     def trial(C: float) -> Constants:
-        return Constants(depth, ridge, lr, bound, 1, "replacement", nu, C, eps=C, delta=C)
+        return _trial(depth, ridge, lr, bound, nu, C)
 
     if low >= high or not norm_condition(trial(high)).holds:
         return None
@@ -142,6 +142,11 @@ def _certified(depth: int, ridge: float, lr: float, bound: float, nu: float, sla
     C = least_norm(depth, ridge, lr, bound, nu)
     if C is None:
         return False
-    k = Constants(depth, ridge, lr, bound, 1, "replacement", nu, C, eps=C, delta=sqrt(C))
+    k = _trial(depth, ridge, lr, bound, nu, C)
     eps = (1 + slack) * k.eps_star
     return Feedback(depth, ridge, k.rho_eff, eps, k.omega).best()[1] <= 1
+
+
+def _trial(depth: int, ridge: float, lr: float, bound: float, nu: float, C: float) -> Constants:
+    """Constants whose eps, delta and batches do not matter."""
+    return Constants(depth, ridge, lr, bound, ceil(1 / nu), "distinct", nu, C, eps=C, delta=C)

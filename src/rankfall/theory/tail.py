@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from .requirements import is_positive, require_alike, require_whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,8 +49,9 @@ def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
     Raises
     ------
     InputError
-        For depth 2 or a ridge that is not positive.
+        For depth 2, a ridge that is not positive, or a weighted problem.
     """
+    require_alike(problem)
     check_depth_and_ridge(depth, ridge)
     size = float(np.linalg.norm(problem.values))
     if size == 0:
@@ -73,8 +75,9 @@ def rank_upper_bound(problem: Problem, depth: int, ridge: float) -> int:
     Raises
     ------
     InputError
-        For depth 2 or a ridge that is not positive.
+        For depth 2, a ridge that is not positive, or a weighted problem.
     """
+    require_alike(problem)
     check_depth_and_ridge(depth, ridge)
     size, n = float(np.linalg.norm(problem.values)), problem.n_observed
     bound = size**2 / (8 * ridge * n) * (size / (2 * ridge * n)) ** (2 / (depth - 2))
@@ -172,11 +175,10 @@ def tail_factors(
     Raises
     ------
     InputError
-        If the network does not fit the problem or an argument is out of range; for ``sampling="epochs"``, whose
+        If the problem has weights, the network does not fit it, or an argument is out of range; for ``sampling="epochs"``, whose
         steps are not uniform given the past.
     """
-    if int(rank) != rank or rank < 0:
-        raise InputError(f"rank must be a whole number, 0 or more, not {rank!r}.")
+    require_whole(0, rank=rank)
     signals = layer_signals(problem, net, ridge, lr, batch_size, sampling)
     rank = int(rank)
     phi = np.array([float(np.sum(layer.sigma[rank:] ** 2)) for layer in signals])
@@ -325,16 +327,18 @@ def sparse(problem: Problem, values: np.ndarray) -> csr_array:
 
 def check_depth_and_ridge(depth: int, ridge: float) -> None:
     """Refuse what Theorem 3 says nothing about."""
+    require_whole(1, depth=depth)
     if depth < 3:
         raise InputError(
             f"Theorem 3 is about depth 3 and more, not {depth}: with two layers singular values near zero may grow again."
         )
-    if not 0 < ridge < float("inf"):
+    if not is_positive(ridge):
         raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")
 
 
 def check_point(problem: Problem, net: Network) -> None:
-    """Refuse ensembles, other shapes and weights that are not finite."""
+    """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
+    require_alike(problem)
     if net.n_chains is not None:
         raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
     if net.shape != problem.shape:
@@ -351,8 +355,7 @@ def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampl
         )
     if sampling not in ("replacement", "distinct"):
         raise InputError(f'sampling must be "replacement" or "distinct", not {sampling!r}.')
-    if int(batch_size) != batch_size or batch_size < 1:
-        raise InputError(f"batch_size must be a positive whole number, not {batch_size}.")
+    require_whole(1, batch_size=batch_size)
     if sampling == "distinct" and batch_size > problem.n_observed:
         raise InputError(
             f"{batch_size} different entries cannot be drawn from {problem.n_observed} observed ones."

@@ -13,6 +13,9 @@ from math import sqrt
 
 import numpy as np
 
+from ..errors import InputError
+from .requirements import require_whole
+
 GRID = 2000  # points of a scan over log delta
 ZOOMS = 4  # each divides the distance between the points around an extremum by ZOOM_GRID / 2
 ZOOM_GRID = 200
@@ -43,6 +46,10 @@ def a_bound(depth: int, delta: float | np.ndarray, eps: float, omega: float) -> 
     -------
     ndarray, of the shape of `delta`
     """
+    require_whole(1, depth=depth)
+    for name, number in (("eps", eps), ("omega", omega)):
+        if not number >= 0:
+            raise InputError(f"{name} must be 0 or more, not {number}.")
     square = np.square(delta)
     a2 = np.ones_like(square)
     f, h = np.full_like(square, eps), np.full_like(square, eps)

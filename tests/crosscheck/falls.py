@@ -1,7 +1,8 @@
-"""Runs of SGD that fall to their final rank, watched by `lock`: the experiment of THEORY 6.6."""
+"""Runs of SGD that fall to their final rank, watched by `lock`: the experiment of docs/theory.md, section 3.6."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class Fall:
     final : int
         Numerical rank at the end, the largest over the hidden layers, at sqrt(Phi_thr).
     fall : int
-        First epoch after which the numerical rank is the final one.
+        First epoch at which the numerical rank is the final one.
     fires : int
         First epoch at which `lock` certifies this rank.
     certified : int
@@ -55,7 +56,10 @@ class Fall:
     violated, checks : int
         Visits after firing with ``Lambda_l >= 1`` in some layer, and all.
     enumerated : float
-        Largest ``E[Phi_l'] / (Lambda_l Phi_l)`` over the enumerated visits.
+        Largest ``E[Phi_l'] / (Lambda_l Phi_l)`` over the enumerated visits (`points` of the setting, spread from the
+        fall to the last of the further epochs).
+    exceeded : int
+        Epochs at which the numerical rank of a Z_l, or of A, was above one certified at most `FURTHER` before.
     """
 
     final: int
@@ -68,6 +72,7 @@ class Fall:
     violated: int
     checks: int
     enumerated: float
+    exceeded: int
 
 
 def watch(setting: Setting, seed: int = 0) -> Fall:
@@ -81,18 +86,15 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
     net = rf.Network.gaussian([d] * (setting.depth + 1), 1.0, seed)
     n = problem.n_observed
     optimiser = rf.SGD(setting.lr, setting.ridge, setting.epochs * n)
-    record = rf.Record(n, ("weights", "train_loss", "singular_values"))
+    record = rf.Record(n, ("weights", "train_loss", "singular_values", "rank"))
     trace = rf.train(problem, net, optimiser, seed=seed, record=record)
     assert not trace.diverged.any()
     tables = [tail_table(problem, trace.weights(0, k), **steps) for k in range(setting.epochs + 1)]
     numerical = np.array([table.numerical_rank(threshold) for table in tables])
     final = int(numerical[-1])
-    fall = int(np.flatnonzero(numerical != final)[-1]) + 1 if np.any(numerical != final) else 0
-    fires = next(
-        k
-        for k in range(fall, setting.epochs + 1)
-        if rf.theory.lock(problem, trace.weights(0, k), **steps).rank == final
-    )
+    fall = int(np.flatnonzero(numerical == final)[0])
+    locks = [rf.theory.lock(problem, trace.weights(0, k), **steps).rank for k in range(setting.epochs + 1)]
+    fires = locks.index(final)
     after = slice(fires, fires + FURTHER + 1)
     factors = np.array([table.mean_factor[:, final] for table in tables[after]])
     product = [
@@ -115,6 +117,16 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
         int(np.count_nonzero((factors >= 1).any(axis=1))),
         len(factors),
         float(max(ratios)),
+        exceedances(numerical, locks) + exceedances(trace.rank[0], locks),
+    )
+
+
+def exceedances(ranks: Sequence[int], certified: Sequence[int | None]) -> int:
+    """How often a rank was above the one certified at any of the epochs up to `FURTHER` before."""
+    return sum(
+        int(np.count_nonzero(np.asarray(ranks[k : k + FURTHER + 1]) > rank))
+        for k, rank in enumerate(certified)
+        if rank is not None
     )
 
 
@@ -145,7 +157,7 @@ def enumerate_steps(
 
 
 SMALL = (
-    Setting(30, 3, 3, 3e-3, 3e-2, epochs=160, points=2),
+    Setting(30, 3, 3, 3e-3, 3e-2, epochs=160, points=8),
     Setting(30, 4, 3, 3e-3, 3e-2, epochs=140, points=2),
     Setting(30, 3, 3, 1e-2, 3e-2, epochs=120, points=2),
 )

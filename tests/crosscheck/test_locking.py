@@ -1,4 +1,4 @@
-"""Theory against dynamics: THEORY 6.6, `lock` in real runs of SGD, and the ledger along a path."""
+"""Theory against dynamics: docs/theory.md, section 3.6, `lock` in real runs of SGD, and the ledger along a path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from crosscheck.falls import FURTHER, LARGE, SMALL, watch
+from crosscheck.falls import FURTHER, LARGE, SMALL, exceedances, watch
 from dynamics.problems import holed
 
 
@@ -27,8 +27,16 @@ def check(setting):
     assert seen.fires <= 5 * max(seen.fall, 1)
     assert seen.checks == FURTHER + 1
     assert seen.later_hidden <= seen.certified and seen.later_product <= seen.certified
+    # whatever rank was certified at any epoch, that of every Z_l and that of A stayed within it for 50 more
+    assert seen.exceeded == 0
     # E[Phi'] <= Lambda Phi; a tail near the end of float64 is known to fewer digits
     assert seen.enumerated <= 1 + 1e-9
+
+
+def test_a_rank_that_rises_after_it_was_certified_is_seen():
+    assert exceedances([5, 3, 3, 3], [None, 3, 3, 3]) == 0
+    assert exceedances([5, 3, 4, 3], [None, 3, 3, 3]) == 2
+    assert exceedances([3] + FURTHER * [3] + [4], [3] + (FURTHER + 1) * [None]) == 0
 
 
 @pytest.mark.parametrize("batch", [1, 4])

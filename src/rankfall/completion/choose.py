@@ -154,10 +154,10 @@ class Choice:
         self.visits = [other for other in self.visits if other.rank != rank] + [visit]
         return visit
 
-    def forget(self) -> None:
-        """Drop the fits of all ranks but 0: they were made under another noise model."""
-        self.visits = self.visits[:1]
-        self.first.fits = {0: self.first.fits[0]}
+    def forget(self, but: set[int]) -> None:
+        """Drop the fits of all ranks except 0 and some: they were made under another noise model."""
+        self.visits = [visit for visit in self.visits if visit.rank in but | {0}]
+        self.first.fits = {rank: fit for rank, fit in self.first.fits.items() if rank in but | {0}}
 
     def best(self) -> Visit:
         """The visit with the smallest held-out error; the smaller rank among equals."""

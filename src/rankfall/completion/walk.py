@@ -21,10 +21,14 @@ _WORTHWHILE = 3e-3
 _BETTER, _MIXABLE = 5e-3, 3e9
 # so many ranks without such a gain end the climb
 _PATIENCE = 3
+# share of a wider fit's factors that must live for a still wider one to be tried
+_ALIVE = 0.75
 # ranks above ten are visited in steps of this share
 _STEP = 1 / 3
 # ranks from which on the noise models are compared during the climb; they are compared once more at the end
 _COMPARED = (5, 25)
+# ranks whose error is larger than the best by this factor are not fitted again under another noise model
+_HOPELESS = 1.1
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,10 @@ def _covered(split: Split, rank: int) -> bool:
 
 
 def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> None:
-    """Larger ranks, twice the best one each time, until that has not helped (twice, where it is cheap)."""
+    """Larger ranks, twice the best one each time, until that has not helped (twice, where it is cheap).
+
+    A fit whose factors die says that there is nothing more to be found: it is wide enough.
+    """
     split = choice.first
     idle, wider = 0, 0
     while True:
@@ -129,7 +136,7 @@ def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> Non
         visit = choice.enter(refit(split, starts, split.fits[rank].noise, seed))
         _report(session, "looking above", visit)
         idle = 0 if visit.merit < before * (1 - _WORTHWHILE) else idle + 1
-        if idle > cheap(split, wider):
+        if idle > cheap(split, wider) or (visit.rank < _ALIVE * wider and not cheap(split, wider)):
             return
 
 
@@ -161,9 +168,10 @@ def _look_between(choice: Choice, seed: int, session: Session) -> None:
 
 
 def _try_other_noise(choice: Choice, seed: int, session: Session) -> bool:
-    """Fit all ranks under another noise model if the best rank so far is fitted better with it; whether it was.
+    """Fit the ranks under another noise model if the best one so far is fitted better with it; whether it was.
 
-    Larger ranks are forgotten: under another noise model they may be better.
+    Larger ranks are forgotten: under another noise model they may be better. Ranks that are far worse than
+    the best keep their fits: another noise model changes an error by a few percent.
     """
     split, best = choice.first, choice.best()
     if best.rank == 0 or not split.may_differ:
@@ -182,12 +190,13 @@ def _try_other_noise(choice: Choice, seed: int, session: Session) -> bool:
     if winning == usual:
         return False
     again = [fits[winning]]
-    for rank in sorted(split.fits):  # all ranks must be judged alike
-        if 0 < rank < best.rank:
-            session.report("refitting with another noise model", rank=rank)
-            again.append(refit(split, [split.fits[rank].frames()[1]], split.fits[rank].noise, seed))
-    split.begun = {0, best.rank, *(rank for rank in split.fits if rank < best.rank)}
-    choice.forget()
+    smaller = [visit for visit in choice.visits if 0 < visit.rank < best.rank]
+    hopeless = {visit.rank for visit in smaller if visit.merit > _HOPELESS * best.merit}
+    for rank in sorted({visit.rank for visit in smaller} - hopeless):  # they must be judged alike
+        session.report("refitting with another noise model", rank=rank)
+        again.append(refit(split, [split.fits[rank].frames()[1]], split.fits[rank].noise, seed))
+    split.begun = {0, best.rank, *(visit.rank for visit in smaller)}
+    choice.forget(hopeless)
     for fold in choice.splits:
         fold.line_cells = winning
     for new in again:

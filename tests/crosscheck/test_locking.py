@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from crosscheck.falls import FURTHER, LARGE, NONE, SMALL, TINY, Fall, Ranks, enumerate_steps, watch
+from crosscheck.falls import (
+    FURTHER,
+    LARGE,
+    NONE,
+    SMALL,
+    TINY,
+    Fall,
+    Ranks,
+    enumerate_steps,
+    projected_steps,
+    watch,
+)
 from dynamics.problems import holed
 from rankfall.dynamics import reference
 
@@ -31,12 +42,14 @@ def check(seen):
         f"rank {ranks.final} fall {ranks.fall} fires {ranks.fires} "
         f"epochs with a certificate {np.count_nonzero(ranks.certified != NONE)} "
         f"worst {seen.worst:.4f} violated {seen.violated}/{seen.checks} "
-        f"enumerated {seen.enumerated - 1:.2e} at {seen.visits} visits"
+        f"enumerated {seen.enumerated - 1:.2e} at {seen.visits} visits, projected {seen.projected - 1:.2e}"
     )
     assert ranks.fires <= 5 * max(ranks.fall, 1)
     assert seen.checks == FURTHER + 1
     # E[Phi'] <= Lambda Phi; a tail near the end of float64 is known to fewer digits
     assert seen.enumerated <= 1 + 1e-9
+    # at every epoch, through an upper bound of Phi'
+    assert seen.projected <= 1 + 1e-9
 
 
 def doctored():
@@ -45,7 +58,7 @@ def doctored():
     hidden[:10] = 5
     certified = np.full(101, NONE)
     certified[20:] = 3
-    return Fall(Ranks(hidden, hidden[:, 0].copy(), certified), -1.0, 0, FURTHER + 1, 0.99, 1)
+    return Fall(Ranks(hidden, hidden[:, 0].copy(), certified), -1.0, 0, FURTHER + 1, 0.99, 1, 0.99)
 
 
 def test_the_check_accepts_a_run_without_fault():
@@ -87,6 +100,18 @@ def test_enumeration_is_that_of_the_literal_twin():
         moved = reference.train(problem, net, rf.SGD(lr, ridge, 1, entries=entry))
         tails = [np.sum(np.linalg.svd(Z, compute_uv=False)[1:] ** 2) for Z in moved.hidden_spaces()]
         np.testing.assert_allclose(found[e], tails, rtol=1e-10)
+
+
+def test_projection_bounds_the_tail_and_is_that_of_the_literal_twin():
+    problem = holed((5, 6), seed=1)
+    net, ridge, lr = rf.Network.gaussian((6, 4, 3, 7, 5), 0.9, 2), 0.02, 0.1
+    found = projected_steps(problem, net, 1, ridge=ridge, lr=lr)
+    assert np.all(enumerate_steps(problem, net, 1, ridge=ridge, lr=lr) <= found * (1 + 1e-12))
+    outside = [np.linalg.svd(Z)[0][:, 1:] for Z in net.hidden_spaces()]
+    for e in range(problem.n_observed):
+        moved = reference.train(problem, net, rf.SGD(lr, ridge, 1, entries=np.array([[e]])))
+        left = [np.sum((T.T @ Z) ** 2) for T, Z in zip(outside, moved.hidden_spaces(), strict=True)]
+        np.testing.assert_allclose(found[e], left, rtol=1e-10)
 
 
 @pytest.mark.parametrize("batch", [1, 4])

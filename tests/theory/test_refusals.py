@@ -50,6 +50,7 @@ def test_section_3_refuses_weighted_problems(use):
 X = np.diag([3.0, 2.0, 1.0])
 FACTORS = (theory.tail_factors, theory.robust_factors, theory.sufficient_factors)
 WRONG = (inf, nan, -1, 1.5, "1")
+NEGATIVE = (inf, nan, -1, "1")
 CASES = [
     *((lambda bad, f=f: f(PROBLEM, NET, bad, **STEP), WRONG) for f in FACTORS),
     *((lambda bad, f=f: f(PROBLEM, NET, 1, **STEP, batch_size=bad), WRONG) for f in FACTORS),
@@ -76,6 +77,18 @@ CASES = [
     (lambda bad: theory.a_bound(bad, 0.1, 0.1, 1.0), (0, *WRONG)),
     (lambda bad: theory.a_bound(3, 0.1, bad, 1.0), (-0.1, nan)),
     (lambda bad: theory.solve(bad, 0.1, 1.0), WRONG),
+    (lambda bad: mean_steps(PROBLEM, NET, bad), (0, *WRONG)),
+    (lambda bad: mean_steps(PROBLEM, NET, 1, bad), ("epochs", "other")),
+    (lambda bad: theory.lemma_b(bad, 0.1, 1.0, 1.0), (2, *WRONG)),
+    *(
+        (lambda bad, n=n: theory.lemma_b(3, 0.1, **({"omega": 1.0, "rho": 1.0} | {n: bad})), NEGATIVE)
+        for n in ("omega", "rho")
+    ),
+    (lambda bad: theory.growth_bound(bad, np.ones(2), np.ones(2), 1, 0.1), NEGATIVE),
+    (lambda bad: theory.growth_bound(1.0, np.ones(2), np.ones(2), bad, 0.1), WRONG),
+    *((lambda bad, f=f: f(bad, 3, 0.1), NEGATIVE) for f in (theory.basin_radius, theory.barrier)),
+    *((lambda bad, f=f: f(1.0, bad, 0.1), (1, *WRONG)) for f in (theory.basin_radius, theory.barrier)),
+    *((lambda bad, f=f: f(1.0, 3, bad), (0, inf, nan, "1")) for f in (theory.basin_radius, theory.barrier)),
 ]
 
 

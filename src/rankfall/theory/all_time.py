@@ -13,6 +13,7 @@ from ..network import Network
 from ..problem import Problem
 from .certificate import Certificate, Condition
 from .locking import EXACT, UNIFORM, check_probability
+from .requirements import require_bounds
 from .tail import check_depth_and_ridge, check_point, check_step
 
 _SOURCE = "Theorem 3+"
@@ -45,9 +46,15 @@ def lemma_b(depth: int, ridge: float, omega: float, rho: float) -> LemmaB:
     depth : int
         L, at least 3.
     ridge, omega, rho : float
-        Positive; see :class:`LemmaB`.
+        See :class:`LemmaB`; omega and rho may be 0.
+
+    Raises
+    ------
+    InputError
+        If the depth is not a whole number of at least 3, or a number is negative or not finite.
     """
     check_depth_and_ridge(depth, ridge)
+    require_bounds(omega=omega, rho=rho)
     small = rho * omega ** (depth - 3)
     if small == 0:
         return LemmaB(inf, inf)

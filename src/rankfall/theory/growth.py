@@ -13,8 +13,16 @@ import numpy as np
 
 from ..network import Network
 from ..problem import Problem
-from .requirements import require_whole
-from .tail import check_depth_and_ridge, check_point, check_step, side_products, sparse, spread_share
+from .requirements import require_bounds, require_positive, require_whole
+from .tail import (
+    check_batch,
+    check_depth_and_ridge,
+    check_point,
+    check_step,
+    side_products,
+    sparse,
+    spread_share,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +56,7 @@ def mean_steps(
     :func:`rankfall.theory.tail.spread_share`.
     """
     check_point(problem, net)
+    check_batch(problem, batch_size, sampling)
     residual = net.predict(problem.rows, problem.cols).astype(np.float64) - problem.values
     R = sparse(problem, residual / problem.n_observed)
     R2 = sparse(problem, residual**2 / problem.n_observed)
@@ -120,7 +129,16 @@ def growth_bound(slope: float, sigma: np.ndarray, sigma_b: np.ndarray, rank: int
     rank : int
         r.
     ridge : float
+        Positive.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
     """
+    require_positive(ridge=ridge)
+    require_bounds(slope=slope)
+    require_whole(0, rank=rank)
     padded = np.append(sigma_b, np.zeros(max(rank + 1 - sigma_b.size, 1)))
     best = float(padded[0])
     for k in range(1, min(rank, sigma.size) + 1):

@@ -10,7 +10,7 @@ from .. import measures
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .requirements import require_alike, require_positive, require_whole
+from .requirements import require_alike, require_bounds, require_positive, require_whole
 
 # Singular values of the data closer than this, relative to the larger, leave their directions undetermined.
 _TIE = 1e-10
@@ -112,8 +112,18 @@ def basin_radius(slope: float, depth: int, ridge: float) -> float:
     Parameters
     ----------
     slope : float
-        ``g >= |dC/dA|_op`` at the truncated matrices.
+        ``g >= |dC/dA|_op`` at the truncated matrices, 0 or more.
+    depth : int
+        At least 2.
+    ridge : float
+        Positive.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
     """
+    _check_slope(slope, depth, ridge)
     if slope == 0:
         return float("inf")
     if depth == 2:
@@ -124,8 +134,10 @@ def basin_radius(slope: float, depth: int, ridge: float) -> float:
 def barrier(slope: float, depth: int, ridge: float) -> float:
     """``max_s (ridge L s^(2/L) - g s) = ridge (L-2) (2 ridge / g)^(2/(L-2))``: what one more pair must climb.
 
-    Section 4b(ii). For depth 2 it is infinite if ``g < 2 ridge``, else 0.
+    Section 4b(ii). For depth 2 it is infinite if ``g < 2 ridge``, else 0. Parameters and errors are those
+    of :func:`basin_radius`.
     """
+    _check_slope(slope, depth, ridge)
     if slope == 0:
         return float("inf")
     if depth == 2:
@@ -270,6 +282,12 @@ def closed_form_minima(
         loss = misfit / (2 * X.size) + ridge * float(measures.schatten_cost(kept[:k], depth))
         minima.append(ClosedForm(k, U[:, :k], kept[:k], Vt[:k], float(loss)))
     return tuple(minima)
+
+
+def _check_slope(slope: float, depth: int, ridge: float) -> None:
+    require_whole(2, depth=depth)
+    require_positive(ridge=ridge)
+    require_bounds(slope=slope)
 
 
 def _check_counts(ridge: float, n_observed: int, depth: int) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
-from ..errors import InputError
 from .certificate import Certificate, Condition
-from .requirements import require_positive, require_whole
+from .requirements import require_bounds, require_positive, require_whole
 from .transmission import a_bound
 
 
@@ -51,9 +48,7 @@ def check_monitored(
     """
     require_whole(2, depth=depth)
     require_positive(ridge=ridge, lr=lr, eps=eps, delta=delta, omega=omega)
-    for name, number in (("rho", rho), ("g", g)):
-        if not (isfinite(number) and number >= 0):
-            raise InputError(f"The statement needs a {name} of 0 or more, not {number}.")
+    require_bounds(rho=rho, g=g)
     a_L = float(a_bound(depth, delta, eps, omega))
     decay = 4 * ridge * (1 - lr * ridge)
     return Certificate(

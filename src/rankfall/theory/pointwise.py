@@ -10,7 +10,7 @@ from .absorbing import AbsorbingSet, squared_norms
 from .certificate import Certificate
 from .constants import Constants, batch_constant
 from .descent import certify_gd
-from .requirements import largest_entry, matching_weights, require_slack, require_step, require_whole
+from .requirements import largest_entry, matching_weights, require_bounds, require_step, require_whole
 from .solving import least_norm, with_imbalance
 
 
@@ -40,7 +40,8 @@ def certify(
     net : Network
         One network.
     rank : int
-        r, 0 or more: is it certain that the rank will not exceed r?
+        r, 0 or more: is it certain that the rank will not exceed r? (From the smallest width on it cannot, and
+        only the norms and imbalances are in question.)
     ridge, lr : float
     batch_size, sampling : int, {"replacement", "distinct", "epochs"}
     slack : float
@@ -61,7 +62,7 @@ def certify(
     weights = matching_weights(problem, net)
     require_step(ridge, lr)
     require_whole(0, rank=rank)
-    require_slack(slack)
+    require_bounds(slack=slack)
     bound = largest_entry(problem)
     nu = batch_constant(batch_size, sampling, problem.n_observed)
     net = Network(tuple(weights))

@@ -24,10 +24,11 @@ def require_positive(**numbers: float) -> None:
             raise InputError(f"The statement needs a positive {name}, not {number}.")
 
 
-def require_slack(slack: float) -> None:
-    """Refuse a negative slack."""
-    if not (isfinite(slack) and slack >= 0):
-        raise InputError(f"slack must be a number, 0 or more, not {slack}.")
+def require_bounds(**numbers: float) -> None:
+    """Refuse numbers that are not finite and 0 or more; the keyword is the name in the sentence."""
+    for name, number in numbers.items():
+        if not (isinstance(number, Real) and isfinite(float(number)) and float(number) >= 0):
+            raise InputError(f"{name} must be a number, 0 or more, not {number}.")
 
 
 def require_step(ridge: float, lr: float) -> None:

@@ -6,7 +6,7 @@ from math import ceil, sqrt
 
 from ..errors import InputError
 from .constants import Constants, batch_constant, check_constants, norm_condition
-from .requirements import require_positive, require_slack, require_step, require_whole
+from .requirements import require_bounds, require_positive, require_step, require_whole
 from .transmission import Feedback
 
 CAP = 0.25  # the largest lr ridge that is tried
@@ -60,7 +60,7 @@ def solve(
     """
     require_whole(2, depth=depth)
     require_positive(ridge=ridge, bound=bound)
-    require_slack(slack)
+    require_bounds(slack=slack)
     nu = batch_constant(batch_size, sampling, n_observed)
     if lr is None:
         lr = largest_lr(depth, ridge, bound, nu, slack)

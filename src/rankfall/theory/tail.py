@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .requirements import is_positive, require_alike, require_whole
+from .requirements import is_positive, require_alike, require_bounds, require_whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -349,6 +349,16 @@ def check_point(problem: Problem, net: Network) -> None:
 
 def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampling: str) -> None:
     """Refuse settings of SGD that are out of range or not covered by Theorem 3(b)."""
+    check_batch(problem, batch_size, sampling)
+    require_bounds(ridge=ridge, lr=lr)
+    if 2 * lr * ridge >= 1:
+        raise InputError(
+            "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
+        )
+
+
+def check_batch(problem: Problem, batch_size: int, sampling: str) -> None:
+    """Refuse batches that cannot be drawn, or that are not covered by Theorem 3(b)."""
     if sampling == "epochs":
         raise InputError(
             'Theorem 3(b) needs entries that are uniform given the past: sampling="epochs" is not covered.'
@@ -359,13 +369,6 @@ def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampl
     if sampling == "distinct" and batch_size > problem.n_observed:
         raise InputError(
             f"{batch_size} different entries cannot be drawn from {problem.n_observed} observed ones."
-        )
-    for name, value in (("ridge", ridge), ("lr", lr)):
-        if not 0 <= value < float("inf"):
-            raise InputError(f"{name} must be 0 or more, not {value}.")
-    if 2 * lr * ridge >= 1:
-        raise InputError(
-            "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
         )
 
 

@@ -46,7 +46,8 @@ def complete(
     is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model
     (mean, row and column effects, column scales, noise alike or not in all lines) is chosen on them, chains
     fall again, and every rank met is refitted from the chain's directions: by the mean of draws from the
-    posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank. The smallest rank whose
+    posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank, and averaged over models of
+    the noise (alike everywhere, or different between lines) where that predicts better. The smallest rank whose
     held-out error is within one standard error (or 0.2%) of the smallest, in squared and in absolute errors, is
     fitted once more on all cells.
 

@@ -483,3 +483,14 @@ def test_foreign_files_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.ones(3))
     with pytest.raises(rf.InputError):
         rf.load(tmp_path / "x.npz")
+
+
+def test_new_rows_that_cannot_be_read(exact):
+    """Cells stored twice, and dates, which pandas would turn into numbers, are refused."""
+    twice = sparse.coo_array(([1.0, 2.0], ([0, 0], [1, 1])), shape=(1, exact.shape[1]))
+    with pytest.raises(rf.InputError, match="twice"):
+        exact.transform(twice)
+    dates = pd.DataFrame(np.ones((1, exact.shape[1])))
+    dates[0] = pd.Timestamp("2020-01-01")
+    with pytest.raises(rf.InputError, match="dates"):
+        exact.transform(dates)

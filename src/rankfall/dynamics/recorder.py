@@ -99,7 +99,9 @@ def within_range(state: State) -> np.ndarray:
     """
     most = 0.5 * np.log(np.finfo(state.buffer.dtype).max)
     # no array of absolute values: it would be as large as the ensemble
-    largest = np.maximum(state.buffer.max(axis=1), -state.buffer.min(axis=1)).astype(np.float64) * state.scales
+    largest = (
+        np.maximum(state.buffer.max(axis=1), -state.buffer.min(axis=1)).astype(np.float64) * state.scales
+    )
     depth = state.widths.shape[1] - 1
     with np.errstate(divide="ignore"):
         # |W_1| ... |W_L| with |W| <= largest entry times widest layer

@@ -57,7 +57,9 @@ def _shares(ax: Axes, steps: np.ndarray, ranks: np.ndarray) -> None:
     levels = [int(rank) for rank in np.unique(ranks) if rank >= 0]
     shares = [np.mean(ranks == level, axis=0) for level in levels]
     shades = colormaps["viridis"](np.linspace(0.15, 0.95, len(levels)))
-    ax.stackplot(steps, shares, colors=list(shades), labels=[f"rank {level}" for level in levels], step="post")
+    ax.stackplot(
+        steps, shares, colors=list(shades), labels=[f"rank {level}" for level in levels], step="post"
+    )
     gone = np.mean(ranks < 0, axis=0)
     if gone.any():
         ax.fill_between(steps, 1 - gone, 1, color=FALLEN, step="post", label="diverged")

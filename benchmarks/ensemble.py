@@ -66,8 +66,9 @@ def speed(chains: int, steps: int, alone: int, turns: int, cores: int) -> tuple[
     cases = {
         "one chain, 1 thread": (1, alone, 1),
         f"{chains} chains, 1 thread": (chains, steps, 1),
-        f"{chains} chains, {cores} threads": (chains, steps, cores),
     }
+    if cores > 1:
+        cases[f"{chains} chains, {cores} threads"] = (chains, steps, cores)
     times: dict[str, list[np.ndarray]] = {name: [] for name in cases}
     for case in cases.values():
         microseconds(case[0], 10, case[2])  # compiles, and starts the threads

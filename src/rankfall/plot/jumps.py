@@ -29,6 +29,8 @@ def rank_over_time(ax: Axes, steps: np.ndarray, ranks: np.ndarray, jumps: DataFr
     jumps : DataFrame, optional
         Columns chain, step, rank_to and kind, as in ``find_jumps(...).table``: marked, if chains are drawn as lines.
     """
+    from matplotlib.ticker import MaxNLocator
+
     ranks = np.asarray(ranks)
     if len(ranks) > _LINES:
         _shares(ax, steps, ranks)
@@ -44,7 +46,7 @@ def rank_over_time(ax: Axes, steps: np.ndarray, ranks: np.ndarray, jumps: DataFr
                 height = rows["rank_to"].to_numpy() + shifts[rows["chain"].to_numpy()]
                 ax.plot(rows["step"], height, marker, color=colour, ms=5, label=f"{kind}s: {len(rows)}")
         ax.set_ylabel("rank")
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         if ax.get_legend_handles_labels()[0]:
             ax.legend(loc="upper right")
     ax.set_xlabel("SGD steps")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..lab.reading import read_study
-from ..lab.sweep import Sweep, run_sweep, sweep_status
+from ..lab.results import sweep_status
+from ..lab.sweep import Sweep, run_sweep
 from .failures import INTERRUPTED, NOT_CONVERGED
 from .progress import duration
 from .show import Printer, plural

@@ -7,7 +7,6 @@ import faulthandler
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import connection, get_context, parent_process
@@ -152,8 +151,10 @@ def _follow_parent() -> None:
 
 
 def _ready() -> None:
-    # slow enough that every process of the pool is started for a probe of its own
-    time.sleep(0.05)
+    # what every cell needs, so that the first one's time is its own
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+    import threadpoolctl  # noqa: F401
 
 
 def _compute_or_die(cell: Cell, folder: Path | None) -> Result:

@@ -30,7 +30,7 @@ def test_sweep_and_status(rankfall, tmp_path: Path) -> None:
     ran = rankfall("sweep", study, "--out", out, "--jobs", 1)
     assert ran.code == 0
     assert "toy: 2 of 2 cells done" in ran.out
-    assert ran.err.startswith("toy: 0 of 2 cells\n")
+    assert ran.err.startswith("toy: 0 of 2 cells, after 0 s\n")
     ran = rankfall("sweep", study, "--out", out)
     assert (ran.code, ran.err) == (0, "")
     assert "2 of 2 cells done, 2 of them before" in ran.out
@@ -164,10 +164,10 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     for seconds, done, failed in ((0, 0, 0), (1, 1, 0), (31, 2, 0), (32, 2, 1), (70, 3, 1)):
         lines.update(SweepProgress(4, 0, done, failed, seconds, "no room" if failed else ""))
     assert capsys.readouterr().out.splitlines() == [
-        "s: 0 of 4 cells",
-        "s: 2 of 4 cells, about 31 s left",
+        "s: 0 of 4 cells, after 0 s",
+        "s: 2 of 4 cells, about 31 s left, after 31 s",
         "s: failed: no room",
-        "s: 3 of 4 cells, 1 failed",
+        "s: 3 of 4 cells, 1 failed, after 1 min 10 s",
     ]
     assert told(SweepProgress(1, 1, 1, 0, 5.0)) == "1 of 1 cell"
 

@@ -154,3 +154,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="it is not text in UTF-8"):
         read_study(tmp_path / "s.toml")
+
+
+def test_the_example() -> None:
+    example = Path(__file__).parents[2] / "examples" / "sweep.toml"
+    assert len(read_study(example).cells) == 24
+    quick = read_study(example, quick=True)
+    assert len(quick.cells) == 6
+    assert len({cell.seed("noise") for cell in quick.cells}) == 1

@@ -6,7 +6,8 @@ import errno
 import json
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,3 +233,37 @@ def test_a_folder_without_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text(json.dumps({"data": {}, "quick": False}))
     with pytest.raises(InputError, match=r"\[study\] is missing"):
         sweep_status(tmp_path)
+
+
+class Elsewhere(Executor):
+    """A cluster on which every cell ends in the same way."""
+
+    def __init__(self, end: Callable[[Future], object]) -> None:
+        self.end = end
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        future: Future = Future()
+        self.end(future)
+        return future
+
+
+def test_what_a_cluster_says_of_a_lost_cell_is_a_failure(tmp_path: Path, study: Study) -> None:
+    lost = Elsewhere(lambda future: future.set_exception(RuntimeError("all my workers\ndied")))
+    sweep = run_sweep(study, tmp_path / "out", lost)
+    assert {sentence for _, sentence in sweep.failures} == {"RuntimeError: all my workers died"}
+    assert sweep.failed == 6
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        (lambda future: future.cancel() and future.set_running_or_notify_cancel(), "took back a cell"),
+        (lambda future: future.set_exception(BrokenExecutor()), "executor is broken"),
+    ],
+)
+def test_a_cluster_that_is_gone(
+    tmp_path: Path, study: Study, end: Callable[[Future], object], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=f"{sentence}.* the cells finished so far are kept"):
+        run_sweep(study, tmp_path / "out", Elsewhere(end))
+    assert in_threads(study, tmp_path / "out").found == 0

@@ -31,8 +31,6 @@ class Pool(Protocol):
 
     room: int
     """How many cells may be under way at once."""
-    renewable: bool
-    """Whether the pool can go on after it broke."""
 
     def submit(self, cell: Cell) -> Future[Result]:
         """Begin a cell."""
@@ -52,8 +50,6 @@ class Processes:
 
     They end when the process that made them does, however that happens.
     """
-
-    renewable = True
 
     def __init__(self, n_workers: int, folder: Path | None) -> None:
         self.room = n_workers
@@ -107,8 +103,6 @@ class Processes:
 
 class Borrowed:
     """An executor that belongs to the caller; it is not shut down here."""
-
-    renewable = False
 
     def __init__(self, executor: Executor, room: int | None, folder: Path | None) -> None:
         self.room = room or getattr(executor, "_max_workers", None) or os.cpu_count() or 1

@@ -196,7 +196,7 @@ class _Run:
                 if self.running:
                     ended, _ = wait(self.running, timeout=1.0, return_when=FIRST_COMPLETED)
                     for future in ended:
-                        broken |= not self._take(future, pool)
+                        broken |= not self._take(future)
                 if broken:
                     self._mend(pool)
                 self.tell()
@@ -206,7 +206,7 @@ class _Run:
     def _fill(self, pool: Pool) -> bool:
         """Put cells under way; False if the pool turns out to be broken."""
         while len(self.running) < pool.room and (self.waiting or self.suspects):
-            alone = pool.renewable and (bool(self.suspects) or any(t.lost for t in self.running.values()))
+            alone = bool(self.suspects) or any(task.lost for task in self.running.values())
             if alone and self.running:
                 return True
             task = (self.suspects or self.waiting).popleft()
@@ -222,21 +222,22 @@ class _Run:
                 return False
         return True
 
-    def _take(self, future: Future[Result], pool: Pool) -> bool:
+    def _take(self, future: Future[Result]) -> bool:
         """Note how a cell ended; False if its worker did and the pool is broken."""
         task = self.running.pop(future)
         try:
             result = future.result()
         except BrokenExecutor:
-            self._lose(task, pool)
+            self._lose(task)
             return False
         except CancelledError as error:
             raise InputError(
                 "The cluster took back a cell (is the scheduler gone?); the cells finished so far are kept."
             ) from error
         except Exception as error:
-            # a cluster tells of a worker's death in its own words
-            self._lose(task, pool, f"; {type(error).__name__}: {error}")
+            # a cluster's own last word, after tries of its own: its workers died, or it cannot send the cell
+            sentence = " ".join(f"{type(error).__name__}: {error}".split())
+            self._keep(task.cell, Result(task.cell.key, None, sentence))
             return True
         self._keep(task.cell, result)
         return True
@@ -246,19 +247,18 @@ class _Run:
         while self.running:
             ended, _ = wait(self.running, return_when=FIRST_COMPLETED)
             for future in ended:
-                self._take(future, pool)
+                self._take(future)
         pool.renew()
 
-    def _lose(self, task: _Task, pool: Pool, why: str = "") -> None:
+    def _lose(self, task: _Task) -> None:
         task.lost += 1
         limit, seconds = task.cell.time_limit, time.perf_counter() - task.began
-        if pool.renewable and limit is not None and seconds >= limit + grace(limit):
+        if limit is not None and seconds >= limit + grace(limit):
             self._keep(task.cell, Result(task.cell.key, None, limit_sentence(task.cell), seconds=seconds))
         elif task.lost >= _TRIES:
-            sentence = " ".join((_LOST + why).split())
-            self._keep(task.cell, Result(task.cell.key, None, sentence, seconds=seconds))
+            self._keep(task.cell, Result(task.cell.key, None, _LOST, seconds=seconds))
         else:
-            (self.suspects if pool.renewable else self.waiting).append(task)
+            self.suspects.append(task)
 
     def _keep(self, cell: Cell, result: Result) -> None:
         self.store.keep(cell, result)

@@ -56,7 +56,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "optimiser": ("method", "lr", "ridge", "n_steps", "batch_size", "sampling"),
     "record": ("every", "rank_tol", "leading"),
 }
-_SINGLE = ("chains", "deflate", "dtype")
+_SINGLE = ("chains", "repeat", "deflate", "dtype")
 _FROM_FILE = ("path", "triplets", "sha256")
 _SCHEDULES = ("linear", "geometric", "piecewise")
 _LEADING = 5

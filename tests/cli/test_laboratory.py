@@ -71,6 +71,7 @@ def test_failures_are_told(rankfall, tmp_path: Path) -> None:
         ),
         (("status", "."), ". is not the folder of a sweep: it has no study.json."),
         (("study", "nonsense"), "There is no study 'nonsense'; the studies are: "),
+        (("sweep", "toy.toml", "--out", "o", "--scheduler", "x", "--jobs", "2"), "--jobs is about processes"),
         (("study",), "Name a study, or say all; the studies are: "),
         (
             ("sweep", "toy.toml", "--out", "o", "--scheduler", "nonsense://x"),

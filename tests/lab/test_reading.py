@@ -71,6 +71,7 @@ def test_quick(tmp_path: Path) -> None:
     assert {cell.get("optimiser.n_steps") for cell in study.cells} == {100}
     assert {cell.get("problem.rank") for cell in study.cells} == {1}
     assert study.quick
+    assert read(tmp_path, GOOD.replace("optimiser.n_steps =", '"optimiser.n_steps" ='), quick=True) == study
 
 
 def test_plain_types_and_back(tmp_path: Path) -> None:
@@ -125,6 +126,7 @@ def test_one_cell(tmp_path: Path) -> None:
         ("lr = 0.1\nridge = 0.01", 'method = "Adam"\nlr = 0.1\nridge = 0.01', 'must be "SGD" or "GD", not \'Adam\''),
         ("lr = 0.1\nridge = 0.01", 'method = "GD"\nbatch_size = 2\nlr = 0.1\nridge = 0.01', "has no batch_size"),
         ("depth = 3\n", "depth = 3\nwidths = [6, 4, 8]\n", "either widths"),
+        ("chains = 4", '"network.width" = 4', r"\[settings\]: 'network.width' has a dot in it"),
         ("optimiser.ridge = 0.02", "", None),
         ("[settings]", "settings = 3\n[a]", "unknown name 'a'"),
         ("[grid]", "grid = ", "is not a TOML file: .*line"),

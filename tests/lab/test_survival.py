@@ -117,7 +117,7 @@ def test_bad_cells_harm_no_other(tmp_path: Path) -> None:
     modes = ["good", "die", "raise", "slow", "stuck", "no frame", "objects", "axis"]
     study = make_study(
         {
-            "study": {"name": "bad", "runner": "lab.toys:misbehave", "time_limit": 1.0},
+            "study": {"name": "bad", "runner": "lab.toys:misbehave", "time_limit": 2.0},
             "settings": {"mode": "good", "repeat": 0},
             "grid": {"mode": modes},
         },
@@ -128,7 +128,7 @@ def test_bad_cells_harm_no_other(tmp_path: Path) -> None:
     sentences = {axes["mode"]: sentence for axes, sentence in sweep.failures}
     assert "worker died (3 times)" in sentences["die"]
     assert sentences["raise"] == "RuntimeError: the first line and the second"
-    assert sentences["slow"].startswith("time limit: the cell had not ended after 1 s")
+    assert sentences["slow"].startswith("time limit: the cell had not ended after 2 s")
     assert sentences["stuck"] == sentences["slow"]
     assert "must return a data frame, not list" in sentences["no frame"]
     assert "neither numbers nor texts" in sentences["objects"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import rankfall as rf
 from rankfall.errors import InputError
 from rankfall.lab import Cell, read_study
 from rankfall.lab.training import is_setting, run
+from rankfall.lab.work import compute
 
 SETTINGS = {
     "chains": 2,
@@ -102,3 +104,21 @@ def test_a_data_file_is_part_of_the_cell(tmp_path: Path) -> None:
     (moved / "s.toml").write_text(text + "problem.rank = 1\n")
     with pytest.raises(InputError, match=r"problem\.rank has no meaning beside problem\.path"):
         read_study(moved / "s.toml")
+
+
+@pytest.mark.parametrize("n_threads", [0, 1])
+def test_a_time_limit_ends_training(n_threads: int) -> None:
+    """In the main thread by a signal, elsewhere by an asynchronous exception; both between two kernel calls."""
+    run(CELL)  # compiled before, if this test runs alone
+    endless = {**SETTINGS["optimiser"], "n_steps": 10**11}
+    cell = replace(changed(optimiser=endless, record={"every": 10**10}), time_limit=0.3)
+    if n_threads:
+        with ThreadPoolExecutor(1) as executor:
+            result = executor.submit(compute, cell).result()
+            # the thread is as good as new
+            assert executor.submit(compute, CELL).result().payload is not None
+    else:
+        result = compute(cell)
+    assert result.payload is None
+    assert result.failure == "time limit: the cell had not ended after 0.3 s"
+    assert 0.3 <= result.seconds < 30

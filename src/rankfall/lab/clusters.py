@@ -12,8 +12,6 @@ from .. import __version__
 from ..errors import InputError
 from .work import versions
 
-# Cells that the scheduler knows at once: enough for any cluster, also for one that grows.
-ROOM = 1000
 _PATIENCE = 30
 
 

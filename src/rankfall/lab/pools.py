@@ -18,6 +18,8 @@ from .cell import Cell
 from .work import Result, compute
 
 _STARTS = 5
+# Cells that a cluster knows at once: enough for any, also for one that grows.
+_ROOM = 1000
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -105,7 +107,7 @@ class Borrowed:
     """An executor that belongs to the caller; it is not shut down here."""
 
     def __init__(self, executor: Executor, room: int | None, folder: Path | None) -> None:
-        self.room = room or getattr(executor, "_max_workers", None) or os.cpu_count() or 1
+        self.room = room or getattr(executor, "_max_workers", None) or _ROOM
         self._executor = executor
         self._folder = folder
         self._futures: set[Future[Result]] = set()

@@ -104,7 +104,8 @@ def run_sweep(
     executor : concurrent.futures.Executor, optional
         Runs the cells; it is not shut down. By default processes of our own (spawned, single-threaded).
     n_workers : int, optional
-        Number of processes, by default one for each processor; with an `executor`, cells under way at once.
+        Number of processes, by default one for each processor; with an `executor`, cells under way at
+        once (by default as many as it has workers, or 1000 where it does not say).
     progress : function, optional
         Called with a :class:`SweepProgress` after every cell, and about once a second.
 

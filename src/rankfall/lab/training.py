@@ -2,6 +2,7 @@
 
 [settings]
 chains = 8                      # independent chains
+repeat = 0                      # changes nothing but the seeds, if the study's seed_axes name it
 [settings.problem]              # arguments of rankfall.datasets.low_rank, or
 path = "ratings.csv"            # a table, relative to the study's file (triplets = true for triplets)
 [settings.network]

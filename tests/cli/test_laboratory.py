@@ -99,15 +99,14 @@ def test_one_sentence(rankfall, tmp_path: Path, monkeypatch, args: tuple[str, ..
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_no_room_left(tmp_path: Path) -> None:
     """The kernel refuses to let a cell's file grow beyond 1 kB."""
-    import resource
-
     study, out = write_study(tmp_path / "toy.toml", repeats=1), tmp_path / "out"
+    script = (
+        "import resource, sys\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from rankfall.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    args = ("sweep", str(study), "--out", str(out), "--jobs", "1", "-q")
     ran = subprocess.run(
-        command("sweep", study, "--out", out, "--jobs", 1, "-q"),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        [sys.executable, "-c", script, *args], env=ENVIRONMENT, capture_output=True, text=True
     )
     assert ran.returncode == 2
     assert ran.stderr.startswith(f"rankfall: Cannot write {out}/cells/")

@@ -17,7 +17,7 @@ from ..errors import InputError
 from .cell import Cell
 from .work import Result, compute
 
-_STARTS = 5
+_STARTS = 3
 # Cells that a cluster knows at once: enough for any, also for one that grows.
 _ROOM = 1000
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -19,6 +19,7 @@ from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
     from . import analysis, datasets, geometry, measures, theory
+    from .analysis import Splitting, first_passage, splitting
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
@@ -39,6 +40,9 @@ _HOMES = {
     "Completion": ".completion",
     "complete": ".completion",
     "load": ".completion",
+    "Splitting": ".analysis",
+    "first_passage": ".analysis",
+    "splitting": ".analysis",
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
@@ -56,14 +60,17 @@ __all__ = [
     "Problem",
     "RankfallError",
     "Record",
+    "Splitting",
     "Trace",
     "analysis",
     "complete",
     "datasets",
+    "first_passage",
     "geometry",
     "load",
     "measures",
     "replay",
+    "splitting",
     "theory",
     "train",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysis.chains import FiniteChain, ladder
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rankfall as rf
+from analysis.chains import FiniteChain, ladder
 from rankfall.analysis.ams import Replica, Segment, split
 from rankfall.analysis.splitting import spread_interval
 

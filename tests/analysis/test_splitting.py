@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysis.chains import enumerated
-from dynamics.problems import holed, same_bits
 
 import rankfall as rf
+from analysis.chains import enumerated
+from dynamics.problems import holed, same_bits
 from rankfall.analysis.splitting import looking, spread_interval
 from rankfall.measures import numerical_rank
 from rankfall.theory import tail_factors
@@ -79,7 +79,7 @@ def test_intervals_cover_the_enumerated_probability(short: tuple[float, float, n
     # 200 runs of 20 repeats, intervals of 95%; with that coverage a share outside 91%..98% has probability 2%.
     # One call: repeats do not depend on their neighbours (see below), so 4000 of them are 200 independent runs
     exact, tol, _ = short
-    rows = short_run(tol, 50, 4000, 17).repeats.reshape(200, 20)
+    rows = short_run(tol, 30, 4000, 17).repeats.reshape(200, 20)
     held = [low <= exact <= high for low, high in map(spread_interval, rows)]
     assert 0.91 <= np.mean(held) <= 0.98
 
@@ -114,7 +114,7 @@ def test_a_rise_of_the_rank() -> None:
 
 
 def test_paths_replay_to_the_event(short: tuple[float, float, np.ndarray]) -> None:
-    exact, tol, lowest = short
+    _, tol, lowest = short
     result = short_run(tol, 40, 10, 5)
     assert len(result.paths) > 20
     assert any(len(path.segments) > 1 for path in result.paths)

@@ -76,10 +76,10 @@ def test_other_ways_of_sampling_agree_with_direct_runs(settings: dict) -> None:
 @pytest.mark.stat
 @pytest.mark.slow
 def test_intervals_cover_the_enumerated_probability(short: tuple[float, float, np.ndarray]) -> None:
-    # 200 runs of 20 repeats, intervals of 95%; with that coverage a share outside 91%..98% has probability 2%.
-    # One call: repeats do not depend on their neighbours (see below), so 4000 of them are 200 independent runs
+    # 200 runs of 10 repeats, intervals of 95%; with that coverage a share outside 91%..98% has probability 2%.
+    # One call: repeats do not depend on their neighbours (see below), so 2000 of them are 200 independent runs
     exact, tol, _ = short
-    rows = short_run(tol, 40, 4000, 17).repeats.reshape(200, 20)
+    rows = short_run(tol, 50, 2000, 17).repeats.reshape(200, 10)
     held = [low <= exact <= high for low, high in map(spread_interval, rows)]
     print(f"exact {exact:.5f}, splitting {rows.mean():.5f}, {sum(held)} of 200")
     assert 0.91 <= np.mean(held) <= 0.98

@@ -94,7 +94,11 @@ class Splitting:
         return self.standard_error / self.estimate if self.estimate > 0 else float("nan")
 
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
-        """Interval for the probability, from the spread of the independent repeats; see :func:`spread_interval`."""
+        """Interval for the probability, from the spread of the independent repeats; see :func:`spread_interval`.
+
+        It needs repeats that are not too unlike: where their standard deviation, ``relative_error * sqrt(n)``, is
+        above about one and a half times their mean, fewer intervals hold the truth than they should. More replicas help.
+        """
         return spread_interval(self.repeats, coverage)
 
     def entries(self, path: Path) -> np.ndarray:

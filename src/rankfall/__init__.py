@@ -4,8 +4,8 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
 :class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
 data are in :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
-:mod:`rankfall.analysis`; results are read back with :func:`load`. For scikit-learn there are
-:class:`LowRankImputer` and :class:`LowRankRegressor`.
+:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; results are read back with :func:`load`. For
+scikit-learn there are :class:`LowRankImputer` and :class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, measures, theory
+    from . import analysis, datasets, geometry, lab, measures, theory
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
@@ -42,7 +42,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "measures", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "theory")
 
 __all__ = [
     "GD",
@@ -61,6 +61,7 @@ __all__ = [
     "complete",
     "datasets",
     "geometry",
+    "lab",
     "load",
     "measures",
     "replay",

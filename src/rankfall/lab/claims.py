@@ -101,8 +101,8 @@ def claims_markdown(claims: Sequence[Claim]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_claims(claims: Sequence[Claim], folder: str | PathLike[str]) -> None:
-    """Write ``claims.csv`` and ``claims.md`` into a folder, each whole.
+def write_claims(claims: Sequence[Claim], folder: str | PathLike[str], heading: str = "") -> None:
+    """Write ``claims.csv`` and ``claims.md`` (below a line of `heading`) into a folder, each whole.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def write_claims(claims: Sequence[Claim], folder: str | PathLike[str]) -> None:
     with atomic_path(Path(folder) / "claims.csv") as temporary:
         claims_table(claims).to_csv(temporary, index=False, lineterminator="\n")
     with atomic_path(Path(folder) / "claims.md") as temporary:
-        temporary.write_text(claims_markdown(claims), encoding="utf-8")
+        text = f"{heading}\n\n" if heading else ""
+        temporary.write_text(text + claims_markdown(claims), encoding="utf-8")
 
 
 def _number(value: float) -> str:

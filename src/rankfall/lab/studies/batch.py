@@ -1,7 +1,7 @@
 """Study `batch`: how often the rank falls, against the number of entries per step, and against a rank bound.
 
 Every chain starts at the minimum that gradient descent has found and is followed until its rank first falls (a
-numerical rank of A at tolerance 1e-2 of the largest singular value, lower for `dwell` records). Batches hold different
+numerical rank of A at tolerance 1e-2 of the largest singular value, lower for at least `dwell` steps). Batches hold different
 entries, so that a batch of all N is gradient descent.
 
 The bound is that of Galanti, Siegel, Gupte and Poggio (arXiv 2206.05794): with weight decay a layer remembers only its
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...network import Network
 from ..cell import Cell
 from ..claims import Claim, verdict
 from ..intervals import none_seen, poisson_rate, rate_ratio
-from ..levels import changes
 from ..noisy import settled, unit_problem
 
 if TYPE_CHECKING:
@@ -97,10 +97,11 @@ def run(cell: Cell) -> pd.DataFrame:
         n_threads=1,
     )
     bound = galanti_bound(eps, lr, ridge, batch_size)
+    jumps = find_jumps(trace, dwell=get("dwell")).table
     rows = []
     for chain in range(trace.n_chains):
-        jumps = changes(trace.rank[chain], get("dwell"), level=start_rank)
-        falls = [jump for jump in jumps if jump.rank_to < jump.rank_from]
+        kinds = jumps[jumps["chain"] == chain]
+        falls = kinds.loc[kinds["kind"] == "fall", "step"].to_numpy()
         followed = int(trace.n_steps[chain])
         end = trace.final(chain)
         rows.append(
@@ -112,10 +113,10 @@ def run(cell: Cell) -> pd.DataFrame:
                 "batch_size": batch_size,
                 "chain": chain,
                 "start_rank": start_rank,
-                "fell": int(bool(falls)),
-                "at_risk": int(trace.steps[falls[0].record]) if falls else followed,
-                "falls": len(falls),
-                "rises": len(jumps) - len(falls),
+                "fell": int(falls.size > 0),
+                "at_risk": int(falls[0]) if falls.size else followed,
+                "falls": falls.size,
+                "rises": len(kinds) - falls.size,
                 "steps": followed,
                 "end_rank": int(max(trace.rank[chain, -1], 0)),
                 "diverged": int(trace.diverged[chain]),

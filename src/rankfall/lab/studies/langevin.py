@@ -5,7 +5,7 @@ fallen from full, its hidden tails are at rounding); "fallen", one rank below: t
 dropped from every layer and settled again, so that ``rank Z_l`` is exactly one less.
 
 Two ranks are followed: that of A (tolerance 1e-2 of its largest singular value) and the largest of the hidden spaces
-``Z_l = [W_l | W_{l+1}^T]`` (the same tolerance of their own largest). A change counts when it lasts `dwell` records.
+``Z_l = [W_l | W_{l+1}^T]`` (the same tolerance of their own largest). A change counts when it lasts `dwell` steps.
 
 What theory says: SGD multiplies ``Z_l`` from the right (I2), and so does a Gaussian residual matrix, so ``rank Z_l``
 cannot rise under the joint noise. The same holds for noise that is independent between the layers but has the right
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...errors import InputError
 from ...measures import RANK_TOL, numerical_rank
@@ -29,7 +30,6 @@ from ...problem import Problem
 from ..cell import Cell
 from ..claims import Claim, verdict
 from ..intervals import Interval, none_seen, poisson_rate, rate_ratio
-from ..levels import changes
 from ..noises import NoisyDescent
 from ..noisy import settled, unit_problem
 
@@ -205,19 +205,18 @@ def looked_at(problem: Problem, weights: list[np.ndarray], tail_rank: int) -> np
 
 def _events(ranks: np.ndarray, steps: np.ndarray, dwell: int, start: str, name: str) -> dict[str, int]:
     """First fall, and first rise after a fall (or after the start, where the rank had fallen before)."""
-    jumps = changes(ranks, dwell)
+    jumps = find_jumps(ranks, steps=steps, dwell=dwell).table
     gone = np.flatnonzero(ranks < 0)
     end = int(steps[gone[0] if gone.size else -1])
-    falls = [jump.record for jump in jumps if jump.rank_to < jump.rank_from]
-    fallen = 0 if start != "full" else falls[0] if falls else None
-    rises = [jump.record for jump in jumps if jump.rank_to > jump.rank_from]
-    rises = [] if fallen is None else [record for record in rises if record > fallen]
-    watched = 0 if fallen is None else int(steps[rises[0]] if rises else end) - int(steps[fallen])
+    falls = jumps.loc[jumps["kind"] == "fall", "step"].tolist()
+    rises = jumps.loc[jumps["kind"] == "rise", "step"].tolist()
+    fallen = 0 if start != "full" else falls[0] if falls else end
+    rises = [step for step in rises if step > fallen]
     return {
         f"fell_{name}": int(bool(falls)),
-        f"until_fall_{name}": int(steps[falls[0]]) if falls else end,
+        f"until_fall_{name}": falls[0] if falls else end,
         f"rose_{name}": int(bool(rises)),
-        f"until_rise_{name}": max(watched, 0),
+        f"until_rise_{name}": (rises[0] if rises else end) - fallen,
     }
 
 

@@ -46,7 +46,10 @@ def parts(problem: Problem, weights: list[np.ndarray]) -> Parts:
     below = [np.broadcast_to(np.eye(problem.n_cols), (chains, problem.n_cols, problem.n_cols)), weights[0]]
     for W in weights[1:-1]:
         below.append(W @ below[-1])
-    above = [np.broadcast_to(np.eye(problem.n_rows), (chains, problem.n_rows, problem.n_rows)), _T(weights[-1])]
+    above = [
+        np.broadcast_to(np.eye(problem.n_rows), (chains, problem.n_rows, problem.n_rows)),
+        _T(weights[-1]),
+    ]
     for W in weights[-2:0:-1]:
         above.append(_T(W) @ above[-1])
     above.reverse()

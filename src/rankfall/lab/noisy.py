@@ -31,7 +31,9 @@ def settled(problem: Problem, net: Network, lr: float, ridge: float, n_steps: in
     InputError
         If it diverged.
     """
-    trace = train(problem, net, GD(lr, ridge, n_steps), record=Record(every=max(n_steps, 1), what=()), n_threads=1)
+    trace = train(
+        problem, net, GD(lr, ridge, n_steps), record=Record(every=max(n_steps, 1), what=()), n_threads=1
+    )
     if trace.diverged[0]:
         raise InputError(f"Gradient descent diverged at lr = {lr:g}; choose a smaller one.")
     end = trace.final(0)

@@ -50,6 +50,9 @@ def ranks_along(ax: Axes, run: pd.DataFrame, title: str) -> None:
     attack = run["phase"].to_numpy() == "attack"
     if attack.any():
         ax.axvspan(step[attack].min(), step[attack].max(), color=FALLEN, alpha=0.3, lw=0)
+        ax.text(
+            0.97, 0.93, "shaded: one batch repeated", transform=ax.transAxes, ha="right", va="top", fontsize=8
+        )
     if not run["certified_lr"].any():
         ax.text(0.97, 0.93, "no constants", transform=ax.transAxes, ha="right", va="top", fontsize=8)
     lines = (

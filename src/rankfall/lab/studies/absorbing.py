@@ -321,7 +321,7 @@ def _holds(results: pd.DataFrame) -> Claim:
         chains += 1
         # a rank once certified bounds all later ones, also after the monitor has lapsed
         bound = np.minimum.accumulate(np.where(certified == NONE, 10**9, certified))[found[0] : -1]
-        later = np.maximum(chain["hidden_rank"], chain["rank"]).to_numpy()[found[0] + 1 :]
+        later = chain[["hidden_rank", "rank"]].to_numpy().max(axis=1)[found[0] + 1 :]
         broken += int(np.any(later > bound))
         looks += later.size
         proved += int(chain["proved"].to_numpy()[found[0] + 1 :].sum())

@@ -13,6 +13,7 @@ singular values exceed ``eps`` times its norm (where that norm is stationary). I
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +22,10 @@ from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...network import Network
 from ..cell import Cell
-from ..claims import Claim, verdict
+from ..claims import Claim, Verdict, verdict
 from ..intervals import none_seen, poisson_rate, rate_ratio
 from ..noisy import settled, unit_problem
+from ..rows import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,8 +196,10 @@ def _full_batch(table: pd.DataFrame) -> Claim:
     fell, steps = int(full["fell"].sum()), int(full["at_risk"].sum())
     rate = poisson_rate(fell, steps)
     below = []
-    for row in full.itertuples():
-        single = table[(table["problem"] == row.problem) & (table["lr"] == row.lr) & (table["batch_size"] == 1)]
+    for row in rows_of(full):
+        single = table[
+            (table["problem"] == row.problem) & (table["lr"] == row.lr) & (table["batch_size"] == 1)
+        ]
         single = single[single["ridge"] == row.ridge]
         if len(single):
             below.append(poisson_rate(0, row.at_risk).high < float(single["low"].iloc[0]))
@@ -217,8 +221,8 @@ def _steeper(table: pd.DataFrame) -> Claim:
     pairs = []
     for _, group in table.groupby(["problem", "ridge", "lr"]):
         group = group.sort_values("batch_size")
-        rows = list(group.itertuples())
-        pairs += [(a, b) for a, b in zip(rows, rows[1:], strict=False) if a.fell >= FEWEST]
+        rows = rows_of(group)
+        pairs += [(a, b) for a, b in pairwise(rows) if a.fell >= FEWEST]
     best, answer = _worst(
         [
             (a.fell, a.at_risk, b.fell, b.at_risk, b.batch_size / a.batch_size,
@@ -239,7 +243,7 @@ def _steeper(table: pd.DataFrame) -> Claim:
 def _temperature(table: pd.DataFrame) -> Claim:
     pairs = []
     for _, group in table.groupby(["problem", "ridge"]):
-        rows = sorted(group.itertuples(), key=lambda row: row.batch_size)
+        rows = sorted(rows_of(group), key=lambda row: row.batch_size)
         for i, a in enumerate(rows):
             for b in rows[i + 1 :]:
                 if b.batch_size < b.n_observed and math.isclose(a.lr / a.batch_size, b.lr / b.batch_size):
@@ -264,7 +268,7 @@ def _temperature(table: pd.DataFrame) -> Claim:
 
 def _worst(
     comparisons: list[tuple[int, float, int, float, float, str]], above: float, below: float = math.inf
-) -> tuple[tuple[float, float, float, str], str]:
+) -> tuple[tuple[float, float, float, str], Verdict]:
     """The interval farthest from the claim, and the joint verdict, from (count, exposure, twice, unit, name)."""
     if not comparisons:
         return (math.nan, 0.0, math.inf, ""), "undecided"

@@ -153,9 +153,7 @@ def embedded(net: Network, width: int, seed: int) -> Network:
     return Network(tuple(layers))
 
 
-def _records(
-    cell: Cell, problem: Problem, net: Network, tail_rank: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def _records(cell: Cell, problem: Problem, net: Network, tail_rank: int) -> Iterator[tuple[int, np.ndarray]]:
     """(step, (rank of A, largest rank of Z_l, largest tail) of every chain); -1 where a chain diverged."""
     get = cell.get
     lr, ridge, batch_size = (get(f"optimiser.{name}") for name in ("lr", "ridge", "batch_size"))
@@ -287,7 +285,9 @@ def _raises_product(results: pd.DataFrame, fed: Interval) -> Claim:
 
 
 def _exact(results: pd.DataFrame, form: str) -> Claim:
-    chains = results[(results["kind"] == "chain") & (results["noise"] == form) & (results["begin"] == "fallen")]
+    chains = results[
+        (results["kind"] == "chain") & (results["noise"] == form) & (results["begin"] == "fallen")
+    ]
     worst = float(chains["tail"].max()) if len(chains) else float("nan")
     return Claim(
         f"Under {NAMES[form]} the exact rank of Z_l does not rise: a lost direction stays at rounding.",
@@ -365,4 +365,11 @@ def draw(results: pd.DataFrame) -> Figure:
 def _rate_row(noise: str, what: str, count: int, steps: float) -> dict[str, object]:
     rate = poisson_rate(count, steps)
     high = rate.high if count else none_seen(steps)
-    return {"noise": noise, "what": what, "count": count, "rate": rate.estimate, "low": rate.low, "high": high}
+    return {
+        "noise": noise,
+        "what": what,
+        "count": count,
+        "rate": rate.estimate,
+        "low": rate.low,
+        "high": high,
+    }

@@ -90,4 +90,5 @@ def tails(ax: Axes, paths: pd.DataFrame) -> None:
         title="From rank k exactly",
     )
     ax.grid(visible=True, axis="y")
-    ax.legend(fontsize=8, loc="center right")
+    if noises:
+        ax.legend(fontsize=8, loc="center right")

@@ -5,7 +5,8 @@ fallen from full, its hidden tails are at rounding); "fallen", one rank below: t
 dropped from every layer and settled again, so that ``rank Z_l`` is exactly one less.
 
 Two ranks are followed: that of A (tolerance 1e-2 of its largest singular value) and the largest of the hidden spaces
-``Z_l = [W_l | W_{l+1}^T]`` (the same tolerance of their own largest). A change counts when it lasts `dwell` steps.
+``Z_l = [W_l | W_{l+1}^T]`` (the same tolerance of their own largest; 0 for a network whose A has died). A change counts
+when it lasts `dwell` steps.
 
 What theory says: SGD multiplies ``Z_l`` from the right (I2), and so does a Gaussian residual matrix, so ``rank Z_l``
 cannot rise under the joint noise. The same holds for noise that is independent between the layers but has the right
@@ -191,12 +192,14 @@ def looked_at(problem: Problem, weights: list[np.ndarray], tail_rank: int) -> np
     good = np.all([np.isfinite(W).all(axis=(1, 2)) for W in weights], axis=0)
     net = Network(tuple(np.where(good[:, None, None], W, 0.0) for W in weights))
     rank = numerical_rank(net.singular_values(), problem)
+    # a network that died has no rank: ratios of its remnants, down at rounding, mean nothing
+    alive = rank > 0
     ranks, tails = [], []
     for Z in net.hidden_spaces():
         s = np.linalg.svd(Z, compute_uv=False)
-        top = s[:, :1]
-        ranks.append(np.count_nonzero((s > RANK_TOL * top) & (top > 0), axis=1))
-        tails.append(np.divide(s[:, tail_rank], top[:, 0], out=np.zeros(len(s)), where=top[:, 0] > 0))
+        top = np.where(alive, s[:, 0], np.inf)
+        ranks.append(np.count_nonzero(s > RANK_TOL * top[:, None], axis=1))
+        tails.append(s[:, tail_rank] / top)
     out = np.array([rank, np.max(ranks, axis=0), np.max(tails, axis=0)], dtype=float)
     return np.where(good, out, np.array([[-1.0], [-1.0], [np.nan]]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,7 +104,7 @@ def test_galanti_bound_holds_along_a_run():
     n = 8
     trace = rf.train(problem, net, rf.SGD(lr, ridge, 24), record=rf.Record(every=n, what=("weights",)))
     nets = [trace.weights(0, k) for k in range(4)]
-    for before, after in zip(nets, nets[1:], strict=False):
+    for before, after in pairwise(nets):
         for V, W in zip(before, after, strict=True):
             assert np.linalg.svd(W, compute_uv=False)[n] <= (1 - 2 * lr * ridge) ** n * np.linalg.norm(
                 V, 2

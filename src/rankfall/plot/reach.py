@@ -58,6 +58,8 @@ def falls(ax: Axes, table: pd.DataFrame) -> None:
         ylabel="P(rank falls within the horizon)",
         title="Falls from the rank-two minimum",
     )
+    ridges = table["ridge"].to_numpy(float)
+    ax.set_xticks(ridges, [f"{ridge:g}" for ridge in ridges])
     ax.grid(visible=True, axis="y")
     ax.legend(loc="lower right", fontsize=9)
 

@@ -9,8 +9,12 @@ import numpy as np
 from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
+from .claims import Claim
+from .intervals import poisson_rate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..analysis import Jumps
 
 
@@ -42,11 +46,11 @@ def passages(jumps: Jumps) -> dict[str, np.ndarray]:
     ends = jumps.begin + jumps.exposure
     first = ends.astype(np.int64).copy()
     fell, falls, rises, later = (np.zeros(n, np.int64) for _ in range(4))
-    for row in jumps.table.itertuples():
-        k = int(row.chain)  # pyright: ignore[reportArgumentType]
-        if row.kind == "fall":
+    for row in jumps.table.to_dict("records"):
+        k = int(row["chain"])
+        if row["kind"] == "fall":
             if not fell[k]:
-                fell[k], first[k] = 1, row.step
+                fell[k], first[k] = 1, int(row["step"])
             falls[k] += 1
         else:
             rises[k] += 1
@@ -59,3 +63,33 @@ def passages(jumps: Jumps) -> dict[str, np.ndarray]:
         "rises": rises,
         "rises_after": later,
     }
+
+
+def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
+    """The claim that the rank never rises again after its first fall.
+
+    Parameters
+    ----------
+    chains : DataFrame
+        One row per chain: the columns of :func:`passages`, and diverged.
+    rule : str
+        Must say: supported if no lasting rise was seen and the high end of its rate lies below the low end of the rate of
+        first falls, not supported if one was seen, undecided otherwise.
+    error : float
+        One minus the coverage of the intervals.
+    """
+    fallen = chains[chains["fell"] == 1]
+    after = int((fallen["observed"] - fallen["first_step"]).clip(lower=0).sum())
+    rises = int(fallen["rises_after"].sum())
+    rate = poisson_rate(rises, after, error)
+    falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), error)
+    if rises:
+        outcome = "not supported"
+    else:
+        outcome = "supported" if rate.high < falls.low else "undecided"
+    risen = fallen[fallen["rises_after"] > 0]
+    note = (
+        f"{rises} lasting rises (in {len(risen)} of {len(fallen)} fallen chains, {int(risen['diverged'].sum())} of which "
+        f"diverged later) in {after:,} steps after the first fall."
+    )
+    return Claim("The rank never rises again after a fall.", rule, *rate, outcome, note)

@@ -44,7 +44,9 @@ def rates(ax: Axes, counts: pd.DataFrame) -> None:
         seen = counts[f"{kind}s"].to_numpy() > 0
         spread = np.abs(np.stack([rate - low, high - rate]))[:, seen]
         at = y + shift
-        ax.errorbar(rate[seen], at[seen], xerr=spread, fmt=mark, ms=4, color=colour, capsize=2, label=f"{kind}s")
+        ax.errorbar(
+            rate[seen], at[seen], xerr=spread, fmt=mark, ms=4, color=colour, capsize=2, label=f"{kind}s"
+        )
         ax.plot(high[~seen], at[~seen], "<", mfc="none", color=colour, ms=5, label=f"no {kind}: 97.5% bound")
     labels = [f"{setting}: {name}" for setting, name in zip(counts["setting"], counts["object"], strict=True)]
     ax.set_yticks(y, labels, fontsize=8)
@@ -77,7 +79,16 @@ def end_ranks(ax: Axes, counts: pd.DataFrame, ranks: pd.DataFrame) -> None:
         for rank, chains in zip(part["last_rank"], part["chains"], strict=True):
             colour = palette[rank] if rank < len(palette) else shades[rank]
             label = None if rank in named else f"{rank}"
-            ax.barh(len(settings) - 1 - k, chains / total, 0.6, left, color=colour, edgecolor="white", lw=0.5, label=label)
+            ax.barh(
+                len(settings) - 1 - k,
+                chains / total,
+                0.6,
+                left,
+                color=colour,
+                edgecolor="white",
+                lw=0.5,
+                label=label,
+            )
             named.add(rank)
             left += chains / total
     ax.set_yticks(range(len(settings)), [s.replace(", ", ",\n") for s in settings[::-1]], fontsize=8)

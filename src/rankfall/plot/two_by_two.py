@@ -54,7 +54,9 @@ def rates_against_lr(ax: Axes, table: pd.DataFrame) -> None:
         seen = part["fell"].to_numpy() > 0
         colour, spread = COLOURS[k % len(COLOURS)], np.abs(np.stack([rate - low, high - rate])[:, seen])
         label = f"{share:g}"
-        ax.errorbar(x[seen], rate[seen], yerr=spread, fmt="o", color=colour, ms=4, lw=1, capsize=2, label=label)
+        ax.errorbar(
+            x[seen], rate[seen], yerr=spread, fmt="o", color=colour, ms=4, lw=1, capsize=2, label=label
+        )
         ax.plot(x[~seen], high[~seen], "v", mfc="none", color=colour, ms=5)
     ax.set_yscale("log")
     _name_places(ax, places)
@@ -98,4 +100,6 @@ def _legends(figure: Figure, axes: np.ndarray) -> None:
         [*handles, hollow], [*labels, "none fell:\n97.5% bound"], title="ridge / last ridge", fontsize=8,
         title_fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5),
     )  # fmt: skip
-    axes[1, -1].legend(title="end", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    axes[1, -1].legend(
+        title="end", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5)
+    )

@@ -19,7 +19,7 @@ from ...network import Network
 from ...problem import Problem
 from ..cell import Cell
 from ..claims import Claim, verdict
-from ..intervals import binomial_share, paired_signs
+from ..intervals import Interval, binomial_share, paired_signs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 ERROR = 0.05
 ANNEALED = "annealed"
-CONSTANT = ("large lr, large ridge", "small lr, small ridge", "large lr, small ridge", "small lr, large ridge")
+CONSTANT = (
+    "large lr, large ridge",
+    "small lr, small ridge",
+    "large lr, small ridge",
+    "small lr, large ridge",
+)
 
 RULES = {
     "finds": (
@@ -74,9 +79,12 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
     )
     net = Network.gaussian([size] * (depth + 1), get("network.scale"), cell.seed(f"start {index}"))
     half, n_steps = get("optimiser.n_steps") // 2, get("optimiser.n_steps")
-    large, small = (get("optimiser.large_lr"), get("optimiser.large_ridge")), (
-        get("optimiser.small_lr"),
-        get("optimiser.small_ridge"),
+    large, small = (
+        (get("optimiser.large_lr"), get("optimiser.large_ridge")),
+        (
+            get("optimiser.small_lr"),
+            get("optimiser.small_ridge"),
+        ),
     )
     schedules = {
         ANNEALED: (Piecewise((0, half), (large[0], small[0])), Piecewise((0, half), (large[1], small[1]))),
@@ -107,7 +115,9 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
             "rank": int(rank[-1]),
             "diverged": int(trace.diverged[0]),
         }
-        rows.append(row | _errors(problem, truth, trace.final(0), bool(trace.diverged[0]), get("problem.rank")))
+        rows.append(
+            row | _errors(problem, truth, trace.final(0), bool(trace.diverged[0]), get("problem.rank"))
+        )
     return rows
 
 
@@ -157,14 +167,18 @@ def _shrinkage(annealed: pd.DataFrame, large: pd.DataFrame) -> Claim:
     medians = (annealed["shrinkage"].median(), large["shrinkage"].median())
     note = f"Median shrinkage {medians[0]:.2g} annealed, {medians[1]:.2g} with the large settings throughout."
     outcome = verdict(share.low, share.high, above=0.5)
-    return Claim("Small settings afterwards take the shrinkage away.", RULES["shrinkage"], *share, outcome, note)
+    return Claim(
+        "Small settings afterwards take the shrinkage away.", RULES["shrinkage"], *share, outcome, note
+    )
 
 
 def _error(annealed: pd.DataFrame, constant: dict[str, pd.DataFrame]) -> Claim:
-    shares = {}
+    shares: dict[str, Interval] = {}
     for name, runs in constant.items():
         better = int((annealed["error"] < runs["error"]).sum())
-        shares[name] = paired_signs(better, int((annealed["error"] > runs["error"]).sum()), ERROR / len(constant))
+        shares[name] = paired_signs(
+            better, int((annealed["error"] > runs["error"]).sum()), ERROR / len(constant)
+        )
     verdicts = [verdict(share.low, share.high, above=0.5) for share in shares.values()]
     if "not supported" in verdicts:
         outcome = "not supported"

@@ -17,7 +17,7 @@ from ...dynamics import SGD, Record, train
 from ...problem import Problem
 from ...theory import Minimum, minima
 from ..cell import Cell
-from ..chains import disturbed, fastest, passages
+from ..chains import disturbed, fastest, never_back, passages
 from ..claims import Claim, verdict
 from ..intervals import binomial_share, paired_signs, poisson_rate
 
@@ -105,7 +105,11 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
         jumps = find_jumps(trace, dwell=get("dwell"))
         rows = pd.DataFrame(passages(jumps))
         rows["end_rank"], rows["diverged"] = jumps.last_rank, trace.diverged.astype(int)
-        tables.append(rows.assign(table="chains", rank=point.rank, place=place, relative_lr=relative, lr=relative / kernel))
+        tables.append(
+            rows.assign(
+                table="chains", rank=point.rank, place=place, relative_lr=relative, lr=relative / kernel
+            )
+        )
     return tables
 
 
@@ -113,7 +117,7 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
     """Ranks that have minima, and falls from the highest of them, by depth."""
     counts = ranks_with_minima(results)
     chains = results[(results["table"] == "chains") & (results["depth"] >= 3)]
-    return (*_ranks(counts), _falls(chains), _slower(chains), _never_back(chains))
+    return (*_ranks(counts), _falls(chains), _slower(chains), never_back(chains, RULES["back"], ERROR))
 
 
 def ranks_with_minima(results: pd.DataFrame) -> pd.DataFrame:
@@ -131,13 +135,15 @@ def _ranks(counts: pd.DataFrame) -> list[Claim]:
         note = f"Ranks with minima at depth 2: {', '.join(f'{n:g}' for n in counts[2])}."
         outcome = verdict(share.low, share.high, above=0.5)
         claims.append(Claim("Depth 2 has minima at one rank only.", RULES["one rank"], *share, outcome, note))
-    deep = counts[[depth for depth in counts if depth >= 3]]
+    deep = counts.loc[:, counts.columns >= 3]
     many = int((deep >= 3).all(axis=1).sum())
     share = binomial_share(many, len(deep), ERROR)
     means = ", ".join(f"{depth}: {deep[depth].mean():.2g}" for depth in deep)
     outcome = verdict(share.low, share.high, above=0.5)
     note = f"Mean number of ranks with minima by depth: {means}."
-    claims.append(Claim("From depth 3 on there are minima of many ranks.", RULES["many ranks"], *share, outcome, note))
+    claims.append(
+        Claim("From depth 3 on there are minima of many ranks.", RULES["many ranks"], *share, outcome, note)
+    )
     low, high = deep.columns.min(), deep.columns.max()
     fewer, more = int((deep[high] < deep[low]).sum()), int((deep[high] > deep[low]).sum())
     share = paired_signs(fewer, more, ERROR)
@@ -150,9 +156,14 @@ def _ranks(counts: pd.DataFrame) -> list[Claim]:
 def _falls(chains: pd.DataFrame) -> Claim:
     fell, at_risk = int(chains["fell"].sum()), int(chains["first_step"].sum())
     rate = poisson_rate(fell, at_risk, ERROR)
-    note = f"{fell} of {len(chains)} chains fell, in {at_risk:,} steps at risk; {int(chains['diverged'].sum())} diverged."
+    lost = int(((chains["fell"] == 1) & (chains["diverged"] == 1)).sum())
+    note = f"{fell} of {len(chains)} chains fell, in {at_risk:,} steps at risk; {int(chains['diverged'].sum())} diverged, {lost} of them after a fall."
     return Claim(
-        "SGD falls from minima of too high a rank.", RULES["falls"], *rate, "supported" if fell else "undecided", note
+        "SGD falls from minima of too high a rank.",
+        RULES["falls"],
+        *rate,
+        "supported" if fell else "undecided",
+        note,
     )
 
 
@@ -164,7 +175,7 @@ def _slower(chains: pd.DataFrame) -> Claim:
     if share.empty or low == high:
         return Claim(statement, RULES["slower"], np.nan, 0.0, 1.0, "undecided", "No pairs of depths.")
     pairs = share[[low, high]].dropna()
-    balance = np.sign(pairs[low] - pairs[high]).groupby("problem").sum()
+    balance = (pairs[low] - pairs[high]).apply(np.sign).groupby("problem").sum()
     rarer, oftener = int((balance > 0).sum()), int((balance < 0).sum())
     result = paired_signs(rarer, oftener, ERROR)
     outcome = verdict(result.low, result.high, above=0.5) if rarer + oftener else "undecided"
@@ -174,20 +185,6 @@ def _slower(chains: pd.DataFrame) -> Claim:
         f"{int((pairs[low] < pairs[high]).sum())}."
     )
     return Claim(statement, RULES["slower"], *result, outcome, note)
-
-
-def _never_back(chains: pd.DataFrame) -> Claim:
-    fallen = chains[chains["fell"] == 1]
-    after = int((fallen["observed"] - fallen["first_step"]).clip(lower=0).sum())
-    rises = int(fallen["rises_after"].sum())
-    rate = poisson_rate(rises, after, ERROR)
-    falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), ERROR)
-    if rises:
-        outcome = "not supported"
-    else:
-        outcome = "supported" if rate.high < falls.low else "undecided"
-    note = f"{rises} lasting rises (in {int((fallen['rises_after'] > 0).sum())} chains) in {after:,} steps after {len(fallen)} first falls."
-    return Claim("The rank never rises again after a fall.", RULES["back"], *rate, outcome, note)
 
 
 def rates_table(results: pd.DataFrame) -> pd.DataFrame:

@@ -74,7 +74,13 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float]]:
     )
     net = Network.gaussian([size] * (depth + 1), get("network.scale"), cell.seed(f"start {index}"))
     descent, gradient, gd_lr, gd_steps = descend(
-        problem, net, ridge, get("descent.lrs"), get("descent.n_steps"), get("descent.rounds"), get("descent.gradient")
+        problem,
+        net,
+        ridge,
+        get("descent.lrs"),
+        get("descent.n_steps"),
+        get("descent.rounds"),
+        get("descent.gradient"),
     )
     setting = {
         "repeat": index,

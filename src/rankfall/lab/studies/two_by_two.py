@@ -7,6 +7,7 @@ the numerical rank (tolerance 1e-2 of the largest singular value) counts when it
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from ...network import Network
 from ...problem import Problem
 from ...theory import minima, weight_gradient
 from ..cell import Cell
-from ..chains import disturbed, passages
+from ..chains import disturbed, never_back, passages
 from ..claims import Claim, verdict
 from ..intervals import binomial_share, poisson_rate, rate_ratio
 
@@ -135,9 +136,11 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
         _leaves(rates),
         _small(rates),
         *(_ends_at_one(depth, group) for depth, group in chains.groupby("depth")),
-        _faster(rates, ["depth", "ridge_share"], "lr", "A larger learning rate shortens the stay", RULES["lr"]),
+        _faster(
+            rates, ["depth", "ridge_share"], "lr", "A larger learning rate shortens the stay", RULES["lr"]
+        ),
         _faster(rates, ["depth", "lr"], "ridge_share", "A larger ridge shortens the stay", RULES["ridge"]),
-        _never_back(chains),
+        never_back(chains, RULES["back"], ERROR),
     )
 
 
@@ -182,7 +185,7 @@ def _stays(descents: pd.DataFrame) -> Claim:
 
 
 def _leaves(rates: pd.DataFrame) -> Claim:
-    most = rates.loc[(rates["fell"] / rates["chains"]).idxmax()]
+    most = rates.iloc[int(np.argmax(rates["fell"] / rates["chains"]))]
     share = binomial_share(int(most["fell"]), int(most["chains"]), ERROR / len(rates))
     n_settings = int((rates["fell"] > 0).sum())
     return Claim(
@@ -211,7 +214,7 @@ def _ends_at_one(depth: object, chains: pd.DataFrame) -> Claim:
     fallen = chains[(chains["fell"] == 1) & (chains["diverged"] == 0)]
     ends = [int((fallen["end_rank"] == k).sum()) for k in (0, 1, 2)]
     share = binomial_share(ends[1], len(fallen), ERROR)
-    gone = int(((chains["diverged"] == 1)).sum())
+    gone = int((chains["diverged"] == 1).sum())
     return Claim(
         f"Depth {depth}: SGD falls from rank two to rank one.",
         RULES["one"],
@@ -225,7 +228,7 @@ def _faster(rates: pd.DataFrame, fixed: list[str], varied: str, statement: str, 
     pairs = []
     for _, group in rates.groupby(fixed):
         ordered = group.sort_values(varied).to_dict("records")
-        pairs += [(a, b) for a, b in zip(ordered, ordered[1:], strict=False) if a["fell"] >= FEWEST]
+        pairs += [(a, b) for a, b in pairwise(ordered) if a["fell"] >= FEWEST]
     statement += ": the rate of first falls grows."
     if not pairs:
         note = f"No pair of settings whose smaller one saw {FEWEST} falls."
@@ -245,26 +248,6 @@ def _faster(rates: pd.DataFrame, fixed: list[str], varied: str, statement: str, 
         f"lr {a['lr']:.3g} to {b['lr']:.3g}."
     )
     return Claim(statement, rule, *ratios[worst], outcome, note)
-
-
-def _never_back(chains: pd.DataFrame) -> Claim:
-    fallen = chains[chains["fell"] == 1]
-    after = int((fallen["observed"] - fallen["first_step"]).clip(lower=0).sum())
-    seen = int(fallen["rises_after"].sum())
-    rate = poisson_rate(seen, after, ERROR)
-    falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), ERROR)
-    if seen:
-        outcome = "not supported"
-    else:
-        outcome = "supported" if rate.high < falls.low else "undecided"
-    hit = int((fallen["rises_after"] > 0).sum())
-    return Claim(
-        "The rank never rises again after a fall.",
-        RULES["back"],
-        *rate,
-        outcome,
-        f"{seen} lasting rises (in {hit} of {len(fallen)} fallen chains) in {after:,} steps after the first fall.",
-    )
 
 
 def draw(results: pd.DataFrame) -> Figure:

@@ -135,8 +135,8 @@ def _ranks(counts: pd.DataFrame) -> list[Claim]:
         note = f"Ranks with minima at depth 2: {', '.join(f'{n:g}' for n in counts[2])}."
         outcome = verdict(share.low, share.high, above=0.5)
         claims.append(Claim("Depth 2 has minima at one rank only.", RULES["one rank"], *share, outcome, note))
-    deep = counts.loc[:, counts.columns >= 3]
-    many = int((deep >= 3).all(axis=1).sum())
+    deep = counts.drop(columns=2, errors="ignore")
+    many = int((deep >= 3).all(axis="columns").sum())
     share = binomial_share(many, len(deep), ERROR)
     means = ", ".join(f"{depth}: {deep[depth].mean():.2g}" for depth in deep)
     outcome = verdict(share.low, share.high, above=0.5)

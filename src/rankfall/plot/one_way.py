@@ -38,19 +38,29 @@ def one_way_figure(counts: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
 
 def rates(ax: Axes, counts: pd.DataFrame) -> None:
     """Falls as dots and rises as squares, with intervals; a hollow triangle is the upper bound where none was seen."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     y = np.arange(len(counts))[::-1]
+    names = {"fall": "falls (burn-in included)", "rise": "rises after it"}
     for kind, mark, colour, shift in (("fall", "o", KEPT, 0.14), ("rise", "s", VALIDATION, -0.14)):
         rate, low, high = (counts[f"{kind}_{name}"].to_numpy(float) for name in ("rate", "low", "high"))
         seen = counts[f"{kind}s"].to_numpy() > 0
         spread = np.abs(np.stack([rate - low, high - rate]))[:, seen]
         at = y + shift
-        ax.errorbar(
-            rate[seen], at[seen], xerr=spread, fmt=mark, ms=4, color=colour, capsize=2, label=f"{kind}s"
-        )
-        ax.plot(high[~seen], at[~seen], "<", mfc="none", color=colour, ms=5, label=f"no {kind}: 97.5% bound")
+        if seen.any():
+            ax.errorbar(
+                rate[seen], at[seen], xerr=spread, fmt=mark, ms=4, color=colour, capsize=2, label=names[kind]
+            )
+        if not seen.all():
+            label = f"no {kind}: 97.5% bound"
+            ax.plot(high[~seen], at[~seen], "<", mfc="none", color=colour, ms=5, label=label)
     labels = [f"{setting}: {name}" for setting, name in zip(counts["setting"], counts["object"], strict=True)]
     ax.set_yticks(y, labels, fontsize=8)
     ax.set_xscale("log")
+    low, high = (f(ax.get_xlim()) for f in (min, max))
+    ax.set_xlim(10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(high)))
+    ax.xaxis.set_major_locator(LogLocator(numticks=12))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="lasting changes of the numerical rank per step", title="Falls and rises")
     ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")

@@ -216,7 +216,7 @@ def counts_table(results: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for (regime, setting, name), group in results.groupby(["regime", "setting", "object"]):
+    for (regime, setting, name), group in results.groupby(["regime", "setting", "object"], sort=False):
         observed, steps = int(group["observed"].sum()), int(group["steps"].sum())
         up = poisson_rate(int(group["rises"].sum()), observed, ERROR)
         down = poisson_rate(int(group["all_falls"].sum()), steps, ERROR)

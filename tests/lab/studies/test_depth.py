@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from rankfall.lab.studies.depth import firm_ranks
 
 from .tiny import check_study, tiny_cell, verdict_of
 
@@ -28,7 +31,10 @@ def chains(depth: int, fell: int, n: int = 10, problems: int = 8, **changes) -> 
         for p in range(problems)
         for k in range(n)
     ]  # fmt: skip
-    return pd.DataFrame(rows).assign(**changes)
+    table = pd.DataFrame(rows)
+    for name in ("fell", "first_step", "rises_after"):
+        table[f"firm_{name}"] = table[name]
+    return table.assign(**changes)
 
 
 def verdict(part: str, *tables: pd.DataFrame) -> str:
@@ -44,19 +50,36 @@ def test_usual_verdicts() -> None:
     assert verdict("fewer ranks", *USUAL) == "supported"
     assert verdict("SGD falls", *USUAL) == "supported"
     assert verdict("rarer", *USUAL) == "supported"
-    assert verdict("rises again", *USUAL) == "supported"
+    assert verdict("rises again after a fall", *USUAL) == "supported"
 
 
 def test_opposite_verdicts() -> None:
     tables = (minima(2, 3), minima(3, 2), minima(6, 4), chains(3, 1), chains(6, 5, rises_after=1))
-    for part in ("one rank only", "many ranks", "fewer ranks", "rarer", "rises again"):
+    for part in ("one rank only", "many ranks", "fewer ranks", "rarer", "rises again after a fall"):
         assert verdict(part, *tables) == "not supported", part
+
+
+def test_ranks_on_a_fixed_scale() -> None:
+    # the second chain dies as a whole, the third diverges
+    s = np.array([[[9.0, 1.0], [9.0, 0.008]], [[9.0, 1.0], [8e-3, 8e-3]], [[9.0, 1.0], [np.nan, np.nan]]])
+    assert firm_ranks(s).tolist() == [[2, 1], [2, 0], [2, -1]]
+    tables = (*USUAL[:4], chains(6, 5, firm_rises_after=1))
+    assert verdict("start's scale", *USUAL) == "supported"
+    assert verdict("start's scale", *tables) == "not supported"
+    assert verdict("rises again after a fall", *tables) == "supported"
 
 
 def test_undecided_verdicts() -> None:
     few = [minima(2, 1, 5), minima(3, 5, 5), minima(6, 5, 5), chains(3, 0, 1, 5), chains(6, 0, 1, 5)]
     # five of five problems: Clopper-Pearson from 0.48
-    for part in ("one rank only", "many ranks", "fewer ranks", "SGD falls", "rarer", "rises again"):
+    for part in (
+        "one rank only",
+        "many ranks",
+        "fewer ranks",
+        "SGD falls",
+        "rarer",
+        "rises again after a fall",
+    ):
         assert verdict(part, *few) == "undecided", part
 
 

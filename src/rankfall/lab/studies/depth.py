@@ -7,6 +7,7 @@ given relative to the fastest entry: ``lr max K`` with the diagonal K of the neu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ERROR = 0.05
+FIRM = 1e-3
 
 RULES = {
     "one rank": (
@@ -53,6 +55,10 @@ RULES = {
     "back": (
         "Lasting rises of the rank after the first fall, per step after it, depth 3 and more: exact 95% Poisson interval. Supported if none was seen and its "
         "high end lies below the low end of the rate of first falls, not supported if one was seen, undecided otherwise."
+    ),
+    "firm": (
+        "The same for the number of singular values above 1e-3 of the largest one at the start, depth 3 and more. Added after a "
+        "first full run, in which ranks relative to the present largest singular value rose when whole networks died."
     ),
 }  # fmt: skip
 
@@ -99,11 +105,14 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
             disturbed(net, get("disturbance"), cell.seed(f"start {purpose}"), get("chains")),
             SGD(relative / kernel, get("optimiser.ridge"), get("n_steps")),
             seed=cell.seed(f"sgd {purpose}"),
-            record=Record(every=get("every"), what=("rank",)),
+            record=Record(every=get("every"), what=("rank", "singular_values")),
             n_threads=1,
         )
         jumps = find_jumps(trace, dwell=get("dwell"))
         rows = pd.DataFrame(passages(jumps))
+        firm = passages(find_jumps(firm_ranks(trace.singular_values), steps=trace.steps, dwell=get("dwell")))
+        for name in ("fell", "first_step", "rises_after"):
+            rows[f"firm_{name}"] = firm[name]
         rows["end_rank"], rows["diverged"] = jumps.last_rank, trace.diverged.astype(int)
         tables.append(
             rows.assign(
@@ -113,11 +122,32 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
     return tables
 
 
+def firm_ranks(singular_values: np.ndarray) -> np.ndarray:
+    """Number of singular values above 1e-3 of the largest at the first record; -1 once a chain has diverged.
+
+    The scale does not move: when a whole network dies, the ratios of its singular values say nothing.
+
+    Parameters
+    ----------
+    singular_values : ndarray, shape (n_chains, n_records, k)
+    """
+    scale = FIRM * singular_values[:, :1, :1]
+    with np.errstate(invalid="ignore"):
+        ranks = np.count_nonzero(singular_values > scale, axis=-1)
+    return np.where(np.isnan(singular_values).any(axis=-1), -1, ranks)
+
+
 def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
     """Ranks that have minima, and falls from the highest of them, by depth."""
     counts = ranks_with_minima(results)
     chains = results[(results["table"] == "chains") & (results["depth"] >= 3)]
-    return (*_ranks(counts), _falls(chains), _slower(chains), never_back(chains, RULES["back"], ERROR))
+    return (
+        *_ranks(counts),
+        _falls(chains),
+        _slower(chains),
+        never_back(chains, RULES["back"], ERROR),
+        _firm(chains),
+    )
 
 
 def ranks_with_minima(results: pd.DataFrame) -> pd.DataFrame:
@@ -185,6 +215,15 @@ def _slower(chains: pd.DataFrame) -> Claim:
         f"{int((pairs[low] < pairs[high]).sum())}."
     )
     return Claim(statement, RULES["slower"], *result, outcome, note)
+
+
+def _firm(chains: pd.DataFrame) -> Claim:
+    renamed = {f"firm_{name}": name for name in ("fell", "first_step", "rises_after")}
+    firm = chains[["observed", "diverged", *renamed]].rename(columns=renamed)
+    claim = never_back(firm, RULES["firm"], ERROR)
+    return replace(
+        claim, statement="The number of singular values above 1e-3 of the start's scale never rises again."
+    )
 
 
 def rates_table(results: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def annealing_figure(table: pd.DataFrame, schedules: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        figure = Figure(figsize=(9.4, 3.9), layout="constrained")
         axes = figure.subplots(1, 3, sharey=True)
         alive = table[table["diverged"] == 0]
         for name, ax in zip(("rank", "error", "shrinkage"), axes, strict=True):

@@ -30,7 +30,7 @@ def depth_figure(found: pd.DataFrame, rates: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.8), layout="constrained")
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
         axes = figure.subplots(1, 3, width_ratios=(1, 1.2, 1.2))
         where_minima_are(axes[0], found)
         rates_against_lr(axes[1], rates)

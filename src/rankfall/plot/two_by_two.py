@@ -30,8 +30,10 @@ def two_by_two_figure(table: pd.DataFrame) -> Figure:
 
     depths = sorted(table["depth"].unique())
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * len(depths) + 1.2, 5.6), layout="constrained")
-        axes = figure.subplots(2, len(depths), squeeze=False, sharey="row", height_ratios=(3, 2))
+        figure = Figure(figsize=(2.35 * len(depths) + 1.2, 5.3), layout="constrained")
+        axes = figure.subplots(
+            2, len(depths), squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2)
+        )
         for column, depth in enumerate(depths):
             part = table[table["depth"] == depth]
             rates_against_lr(axes[0, column], part)
@@ -59,6 +61,7 @@ def rates_against_lr(ax: Axes, table: pd.DataFrame) -> None:
         )
         ax.plot(x[~seen], high[~seen], "v", mfc="none", color=colour, ms=5)
     ax.set_yscale("log")
+    ax.tick_params(which="minor", left=False)
     _name_places(ax, places)
     ax.grid(visible=True, axis="y")
 

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError
 from ..lab.reading import read_study
-from ..lab.sweep import Sweep, run_sweep, sweep_status
+from ..lab.results import sweep_status
+from ..lab.sweep import Sweep, run_sweep
 from .failures import INTERRUPTED, NOT_CONVERGED
 from .progress import duration
 from .show import Printer, plural
@@ -35,10 +37,12 @@ class Where:
         if self.scheduler is None:
             yield None, self.jobs
             return
-        from ..lab.clusters import ROOM, cluster
+        if self.jobs is not None:
+            raise InputError("--jobs is about processes on this machine; a cluster has its own workers.")
+        from ..lab.clusters import cluster
 
         with cluster(self.scheduler) as executor:
-            yield executor, ROOM
+            yield executor, None
 
 
 def run(path: Path, out: Path, quick: bool, where: Where) -> int:

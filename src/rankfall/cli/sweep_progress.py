@@ -58,7 +58,7 @@ class PlainLines:
             print(f"{self.name}: failed: {now.last_failure}", file=self.stream, flush=True)
             self.failed = now.failed
         if now.seconds >= self.next and (now.left or now.n_cells != now.found):
-            print(f"{self.name}: {told(now)}", file=self.stream, flush=True)
+            print(f"{self.name}: {told(now)}, after {duration(now.seconds)}", file=self.stream, flush=True)
             self.next = now.seconds + _EVERY
 
 

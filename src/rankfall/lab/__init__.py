@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from .clusters import cluster
     from .packaged import StudyResult, run_study
     from .reading import read_study
+    from .results import SweepStatus, open_sweep, sweep_status
     from .studies import study_names
     from .study import Study
-    from .sweep import Sweep, SweepProgress, SweepStatus, open_sweep, run_sweep, sweep_status
+    from .sweep import Sweep, SweepProgress, run_sweep
 
 _HOMES = {
     "Cell": ".cell",
@@ -35,10 +36,10 @@ _HOMES = {
     "Study": ".study",
     "Sweep": ".sweep",
     "SweepProgress": ".sweep",
-    "SweepStatus": ".sweep",
-    "open_sweep": ".sweep",
+    "SweepStatus": ".results",
+    "open_sweep": ".results",
     "run_sweep": ".sweep",
-    "sweep_status": ".sweep",
+    "sweep_status": ".results",
 }
 
 __all__ = [

@@ -41,8 +41,9 @@ def encode(frame: pd.DataFrame, cell: Cell, versions: dict[str, str]) -> bytes:
         "root_seed": cell.root_seed,
         "seed_axes": sorted(cell.seed_axes),
         "versions": versions,
-        "digest": _digest(table.to_pandas()),
     }
+    # NaN becomes null on the way: what is read back counts
+    provenance["digest"] = _digest(table.to_pandas(), provenance)
     metadata = {**(table.schema.metadata or {}), _NAME: canonical_json(provenance).encode()}
     stream = io.BytesIO()
     pq.write_table(
@@ -66,11 +67,11 @@ def decode(content: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
         provenance = json.loads((table.schema.metadata or {})[_NAME])
         frame = table.to_pandas()
-        sound = provenance["digest"] == _digest(frame)
+        sound = provenance.pop("digest") == _digest(frame, provenance)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"not the file of a cell ({error})") from error
     if not sound:
-        raise ValueError("the rows are not those that were written")
+        raise ValueError("it does not hold what was written")
     return frame, provenance
 
 
@@ -97,11 +98,11 @@ def _check(frame: Any, cell: Cell) -> None:
             raise InputError(f"Column {name} of the runner {cell.runner} holds neither numbers nor texts.")
 
 
-def _digest(frame: pd.DataFrame) -> str:
-    """A hash of the names and of every value, so that damage anywhere shows."""
+def _digest(frame: pd.DataFrame, provenance: dict[str, Any]) -> str:
+    """A hash of the provenance, the names and every value, so that damage anywhere shows."""
     import pandas as pd
 
-    digest = hashlib.sha256(json.dumps(list(frame.columns)).encode())
+    digest = hashlib.sha256(canonical_json([provenance, list(frame.columns)]).encode())
     for name in frame.columns:
         digest.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -11,8 +12,6 @@ from .. import __version__
 from ..errors import InputError
 from .work import versions
 
-# Cells that the scheduler knows at once: enough for any cluster, also for one that grows.
-ROOM = 1000
 _PATIENCE = 30
 
 
@@ -47,15 +46,21 @@ def cluster(address: str, timeout: float = 10.0) -> Iterator[Executor]:
         raise InputError(
             "A Dask scheduler needs the package distributed: pip install 'rankfall[cluster]'."
         ) from error
+    # what it has to say comes as an exception too, and then as one sentence
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:
+        log.setLevel(level)
         raise InputError(f"No Dask scheduler answers at {address} ({_first_line(error)}).") from error
     try:
         _check_workers(client, address)
         yield client.get_executor(pure=False)
     finally:
         client.close()
+        log.setLevel(level)
 
 
 def _check_workers(client: Any, address: str) -> None:

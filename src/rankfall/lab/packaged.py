@@ -11,8 +11,9 @@ from pathlib import Path
 from ..files import atomic_path
 from .claims import Claim, write_claims
 from .reading import read_study
+from .results import open_sweep
 from .studies import study_module, study_path
-from .sweep import Sweep, SweepProgress, open_sweep, run_sweep
+from .sweep import Sweep, SweepProgress, run_sweep
 
 RESULTS = ("claims.csv", "claims.md", "figure.png", "results.parquet")
 _DPI = 150

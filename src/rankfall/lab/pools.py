@@ -7,7 +7,6 @@ import faulthandler
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import connection, get_context, parent_process
@@ -18,7 +17,9 @@ from ..errors import InputError
 from .cell import Cell
 from .work import Result, compute
 
-_STARTS = 5
+_STARTS = 3
+# Cells that a cluster knows at once: enough for any, also for one that grows.
+_ROOM = 1000
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -32,8 +33,6 @@ class Pool(Protocol):
 
     room: int
     """How many cells may be under way at once."""
-    renewable: bool
-    """Whether the pool can go on after it broke."""
 
     def submit(self, cell: Cell) -> Future[Result]:
         """Begin a cell."""
@@ -53,8 +52,6 @@ class Processes:
 
     They end when the process that made them does, however that happens.
     """
-
-    renewable = True
 
     def __init__(self, n_workers: int, folder: Path | None) -> None:
         self.room = n_workers
@@ -109,10 +106,8 @@ class Processes:
 class Borrowed:
     """An executor that belongs to the caller; it is not shut down here."""
 
-    renewable = False
-
     def __init__(self, executor: Executor, room: int | None, folder: Path | None) -> None:
-        self.room = room or getattr(executor, "_max_workers", None) or os.cpu_count() or 1
+        self.room = room or getattr(executor, "_max_workers", None) or _ROOM
         self._executor = executor
         self._folder = folder
         self._futures: set[Future[Result]] = set()
@@ -152,8 +147,10 @@ def _follow_parent() -> None:
 
 
 def _ready() -> None:
-    # slow enough that every process of the pool is started for a probe of its own
-    time.sleep(0.05)
+    # what every cell needs, so that the first one's time is its own
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+    import threadpoolctl  # noqa: F401
 
 
 def _compute_or_die(cell: Cell, folder: Path | None) -> Result:

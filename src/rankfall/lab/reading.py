@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import InputError
 from . import runners
 from .cell import lookup
-from .study import Study
+from .study import Study, put
 
 _STUDY = ("name", "runner", "seed", "seed_axes", "time_limit")
 _TOP = ("study", "settings", "grid", "cases", "quick")
@@ -82,6 +82,7 @@ def make_study(content: dict[str, Any], place: str, quick: bool = False) -> Stud
     head = _table(content, "study", place)
     _known(head, _STUDY, f"{place}, [study]")
     settings = deepcopy(_table(content, "settings", place))
+    _no_dots(settings, f"{place}, [settings]")
     grid = _flat(_table(content, "grid", place))
     cases = _cases(content, place)
     faster = _table(content, "quick", place)
@@ -101,7 +102,8 @@ def make_study(content: dict[str, Any], place: str, quick: bool = False) -> Stud
     _check_axes(grid, cases, settings, f"{place}, [grid]")
     _check_axes({**grid, **shorter}, fewer or cases, settings, f"{place}, [quick.grid]")
     if quick:
-        settings = _merged(settings, changes)
+        for name, value in _flat(changes).items():
+            put(settings, name, value)
         grid.update(shorter)
         cases = fewer or cases
     study = Study(
@@ -149,14 +151,6 @@ def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
-        old = merged.get(name)
-        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
 # -- checks -------------------------------------------------------------------------------------------
 
 
@@ -171,6 +165,16 @@ def _known(table: dict[str, Any], names: Sequence[str], place: str) -> None:
 def _meant(name: str, names: Iterable[str]) -> str:
     close = get_close_matches(name, list(names), 1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _no_dots(table: dict[str, Any], place: str) -> None:
+    for name, value in table.items():
+        if "." in name:
+            raise InputError(
+                f"{place}: {name!r} has a dot in it; write the name without quotes, or as a table."
+            )
+        if isinstance(value, dict):
+            _no_dots(value, place)
 
 
 def _check_values(value: Any, place: str, name: str) -> None:

@@ -45,13 +45,13 @@ class Store:
     # -- the study --------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, folder: str | PathLike[str], study: Study) -> Store:
-        """A folder for a study; it may be there already, if it is of a study of the same name.
+    def create(cls, folder: str | PathLike[str]) -> Store:
+        """A folder for a sweep; it may be there already.
 
         Raises
         ------
         InputError
-            If the folder cannot be written, or belongs to another study.
+            If the folder cannot be made.
         """
         store = cls(Path(folder))
         for path in (store.folder, store.folder / "cells", store.folder / "failures"):
@@ -59,15 +59,24 @@ class Store:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(f"Cannot write into {path}: {error.strerror or error}.") from error
-        if (store.folder / "study.json").exists():
-            other = store.study().name
+        return store
+
+    def adopt(self, study: Study) -> None:
+        """Note which study the cells are of.
+
+        Raises
+        ------
+        InputError
+            If the folder belongs to a study of another name, or cannot be written.
+        """
+        if (self.folder / "study.json").exists():
+            other = self.study().name
             if other != study.name:
                 raise InputError(
-                    f"{folder} holds the study {other!r}; choose another folder for {study.name!r}."
+                    f"{self.folder} holds the study {other!r}; choose another folder for {study.name!r}."
                 )
         content = {**study.as_dict(), "data": study.data, "quick": study.quick}
-        store._write("study.json", json.dumps(content, indent=1) + "\n")
-        return store
+        self._write("study.json", json.dumps(content, indent=1) + "\n")
 
     def study(self) -> Study:
         """The study that was last run into this folder.
@@ -138,15 +147,22 @@ class Store:
 
     def has(self, cell: Cell) -> bool:
         """Whether a cell is finished and its file sound; a damaged one will be made again."""
+        return self.versions_of(cell) is not None
+
+    def versions_of(self, cell: Cell) -> dict[str, str] | None:
+        """The versions that made a cell; None if it is not finished, or its file is damaged.
+
+        Raises
+        ------
+        InputError
+            If its file cannot be read.
+        """
         try:
-            self.read(cell)
-        except FileNotFoundError:
-            return False
-        except ValueError:
-            return False
+            return self.read(cell)[1]["versions"]
+        except (FileNotFoundError, ValueError):
+            return None
         except OSError as error:
             raise InputError(f"Cannot read {self.path(cell)}: {error.strerror or error}.") from error
-        return True
 
     def keep(self, cell: Cell, result: Result) -> None:
         """Write the file of a finished cell, or the record of a failure.

@@ -72,7 +72,7 @@ class Study:
             for values in product(*self.grid.values()):
                 settings = deepcopy(self.settings)
                 for name, value in (*case.items(), *zip(self.grid, values, strict=True)):
-                    _put(settings, name, value)
+                    put(settings, name, value)
                 runners.add_data(self.runner, settings, self.data)
                 yield Cell(
                     study=self.name,
@@ -100,7 +100,8 @@ class Study:
         }
 
 
-def _put(settings: dict[str, Any], name: str, value: Any) -> None:
+def put(settings: dict[str, Any], name: str, value: Any) -> None:
+    """Write a copy of a value into nested tables, under a dotted name."""
     *tables, last = name.split(".")
     for part in tables:
         settings = settings.setdefault(part, {})

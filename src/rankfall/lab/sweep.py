@@ -1,4 +1,4 @@
-"""Run the cells of a study that are not finished yet, and read back those that are."""
+"""Run the cells of a study that are not finished yet."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ from concurrent.futures import (
 )
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .cell import Cell, canonical_json
+from .cell import Cell
 from .pools import Borrowed, Pool, Processes, grace
 from .store import Store
 from .study import Study
 from .work import Result, limit_sentence
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # How often a cell may lose its worker before that counts as the cell's own failure.
 _TRIES = 3
@@ -109,7 +104,8 @@ def run_sweep(
     executor : concurrent.futures.Executor, optional
         Runs the cells; it is not shut down. By default processes of our own (spawned, single-threaded).
     n_workers : int, optional
-        Number of processes, by default one for each processor; with an `executor`, cells under way at once.
+        Number of processes, by default one for each processor; with an `executor`, cells under way at
+        once (by default as many as it has workers, or 1000 where it does not say).
     progress : function, optional
         Called with a :class:`SweepProgress` after every cell, and about once a second.
 
@@ -125,8 +121,9 @@ def run_sweep(
     """
     if n_workers is not None and n_workers < 1:
         raise InputError(f"n_workers must be at least 1, not {n_workers}.")
-    store = Store.create(out, study)
+    store = Store.create(out)
     with store.in_use():
+        store.adopt(study)
         run = _Run(store, study.cells, progress)
         run.look()
         if run.waiting:
@@ -142,96 +139,11 @@ def run_sweep(
     return run.summary()
 
 
-def open_sweep(folder: str | PathLike[str]) -> pd.DataFrame:
-    """The rows of all finished cells as one data frame.
-
-    Parameters
-    ----------
-    folder : path
-        The folder of a sweep.
-
-    Returns
-    -------
-    DataFrame
-        The axes' columns first (dotted names; a list is shown as text), then those of the rows. Cells come in the
-        order of the study.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no sweep, or a file in it is damaged.
-    """
-    import pandas as pd
-
-    store = Store(Path(folder))
-    frames = []
-    for cell in store.study().cells:
-        try:
-            frame, _ = store.read(cell)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as error:
-            raise InputError(f"{store.path(cell)} is damaged ({error}); run the sweep again.") from error
-        axes = {name: _shown(value) for name, value in cell.axes.items()}
-        columns = pd.DataFrame({name: [value] * len(frame) for name, value in axes.items()})
-        frames.append(pd.concat([columns, frame], axis=1) if axes else frame)
-    frames = [frame for frame in frames if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-@dataclass(frozen=True)
-class SweepStatus:
-    """What the folder of a sweep holds.
-
-    Attributes
-    ----------
-    study : str
-    n_cells, done, failed, open : int
-    failures : tuple of (dict, str)
-        Axes of every failed cell, and why.
-    seconds : float
-        Computing time so far, summed over cells, those that failed included.
-    """
-
-    study: str
-    n_cells: int
-    done: int
-    failed: int
-    open: int
-    failures: tuple[tuple[dict, str], ...]
-    seconds: float
-
-
-def sweep_status(folder: str | PathLike[str]) -> SweepStatus:
-    """What the folder of a sweep holds: also while the sweep runs.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no sweep.
-    """
-    store = Store(Path(folder))
-    study = store.study()
-    cells = study.cells
-    failures = store.failures(cells)
-    done = sum(store.path(cell).exists() for cell in cells)
-    keys = {cell.key for cell in cells}
-    seconds = sum(float(line.get("seconds", 0)) for line in store.log() if line.get("key") in keys)
-    failed = tuple((cell.axes, failures[cell.key]) for cell in cells if cell.key in failures)
-    return SweepStatus(
-        study.name, len(cells), done, len(failed), len(cells) - done - len(failed), failed, seconds
-    )
-
-
 def processors() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _shown(value: object) -> object:
-    return canonical_json(value) if isinstance(value, (list, dict)) else value
 
 
 # -- the run ------------------------------------------------------------------------------------------
@@ -266,16 +178,12 @@ class _Run:
         from .. import __version__
 
         for cell in self.cells:
-            try:
-                _, provenance = self.store.read(cell)
-                self.versions.add(provenance["versions"]["rankfall"])
-                self.done += 1
-            except (FileNotFoundError, ValueError):
+            versions = self.store.versions_of(cell)
+            if versions is None:
                 self.waiting.append(_Task(cell))
-            except OSError as error:
-                raise InputError(
-                    f"Cannot read {self.store.path(cell)}: {error.strerror or error}."
-                ) from error
+            else:
+                self.versions.add(versions["rankfall"])
+                self.done += 1
         self.found = self.done
         self.versions.discard(__version__)
         self.began = time.perf_counter()
@@ -289,7 +197,7 @@ class _Run:
                 if self.running:
                     ended, _ = wait(self.running, timeout=1.0, return_when=FIRST_COMPLETED)
                     for future in ended:
-                        broken |= not self._take(future, pool)
+                        broken |= not self._take(future)
                 if broken:
                     self._mend(pool)
                 self.tell()
@@ -299,12 +207,12 @@ class _Run:
     def _fill(self, pool: Pool) -> bool:
         """Put cells under way; False if the pool turns out to be broken."""
         while len(self.running) < pool.room and (self.waiting or self.suspects):
-            alone = pool.renewable and (bool(self.suspects) or any(t.lost for t in self.running.values()))
+            alone = bool(self.suspects) or any(task.lost for task in self.running.values())
             if alone and self.running:
                 return True
             task = (self.suspects or self.waiting).popleft()
             # another sweep may write into the same folder
-            if self.store.path(task.cell).exists() and self.store.has(task.cell):
+            if self.store.has(task.cell):
                 self.done += 1
                 continue
             task.began = time.perf_counter()
@@ -315,21 +223,22 @@ class _Run:
                 return False
         return True
 
-    def _take(self, future: Future[Result], pool: Pool) -> bool:
+    def _take(self, future: Future[Result]) -> bool:
         """Note how a cell ended; False if its worker did and the pool is broken."""
         task = self.running.pop(future)
         try:
             result = future.result()
         except BrokenExecutor:
-            self._lose(task, pool)
+            self._lose(task)
             return False
         except CancelledError as error:
             raise InputError(
                 "The cluster took back a cell (is the scheduler gone?); the cells finished so far are kept."
             ) from error
         except Exception as error:
-            # a cluster tells of a worker's death in its own words
-            self._lose(task, pool, f"; {type(error).__name__}: {error}")
+            # a cluster's own last word, after tries of its own: its workers died, or it cannot send the cell
+            sentence = " ".join(f"{type(error).__name__}: {error}".split())
+            self._keep(task.cell, Result(task.cell.key, None, sentence))
             return True
         self._keep(task.cell, result)
         return True
@@ -339,19 +248,18 @@ class _Run:
         while self.running:
             ended, _ = wait(self.running, return_when=FIRST_COMPLETED)
             for future in ended:
-                self._take(future, pool)
+                self._take(future)
         pool.renew()
 
-    def _lose(self, task: _Task, pool: Pool, why: str = "") -> None:
+    def _lose(self, task: _Task) -> None:
         task.lost += 1
         limit, seconds = task.cell.time_limit, time.perf_counter() - task.began
-        if pool.renewable and limit is not None and seconds >= limit + grace(limit):
+        if limit is not None and seconds >= limit + grace(limit):
             self._keep(task.cell, Result(task.cell.key, None, limit_sentence(task.cell), seconds=seconds))
         elif task.lost >= _TRIES:
-            sentence = " ".join((_LOST + why).split())
-            self._keep(task.cell, Result(task.cell.key, None, sentence, seconds=seconds))
+            self._keep(task.cell, Result(task.cell.key, None, _LOST, seconds=seconds))
         else:
-            (self.suspects if pool.renewable else self.waiting).append(task)
+            self.suspects.append(task)
 
     def _keep(self, cell: Cell, result: Result) -> None:
         self.store.keep(cell, result)

@@ -2,6 +2,7 @@
 
 [settings]
 chains = 8                      # independent chains
+repeat = 0                      # changes nothing but the seeds, if the study's seed_axes name it
 [settings.problem]              # arguments of rankfall.datasets.low_rank, or
 path = "ratings.csv"            # a table, relative to the study's file (triplets = true for triplets)
 [settings.network]
@@ -56,7 +57,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "optimiser": ("method", "lr", "ridge", "n_steps", "batch_size", "sampling"),
     "record": ("every", "rank_tol", "leading"),
 }
-_SINGLE = ("chains", "deflate", "dtype")
+_SINGLE = ("chains", "repeat", "deflate", "dtype")
 _FROM_FILE = ("path", "triplets", "sha256")
 _SCHEDULES = ("linear", "geometric", "piecewise")
 _LEADING = 5

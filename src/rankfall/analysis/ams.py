@@ -225,7 +225,7 @@ def grow(chain: Chain, replicas: Sequence[Replica], horizon: int, keep: bool = T
                 replica.forget(np.inf)
             replica.times.append(int(times[k]))
             replica.scores.append(float(scores[k]))
-            replica.states.append(_row(states, k))
+            replica.states.append(_row(states, int(k)))
         largest = np.maximum(largest, scores)
         over = happened | stopped | (times >= horizon)
         if over.any():

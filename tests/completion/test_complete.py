@@ -494,3 +494,13 @@ def test_new_rows_that_cannot_be_read(exact):
     dates[0] = pd.Timestamp("2020-01-01")
     with pytest.raises(rf.InputError, match="dates"):
         exact.transform(dates)
+
+
+def test_an_exact_fit_that_determines_nothing_is_not_believed():
+    """Stations that share a sensor: more unknowns than independent equations, though the cells suffice by number."""
+    table = rf.datasets.beijing("temperature").loc["2014-06-01":"2014-07-31"].iloc[:, ::8].to_numpy()
+    hidden = np.random.default_rng(0).random(table.shape) < 1 / 3
+    result = rf.complete(np.where(hidden, np.nan, table), seed=0)
+    assert result.outcome is Outcome.CHOSEN
+    assert any("says nothing about them" in warning for warning in result.warnings)
+    assert np.sqrt(np.nanmean((result.to_dense() - table)[hidden] ** 2)) < 1

@@ -40,6 +40,11 @@ def warnings_of(draft: Draft, result: Completion) -> list[str]:
             f"The observed cells fall into {problem.n_components} blocks that share no row or column; "
             f"cells between blocks cannot be determined and are {fate}."
         )
+    if draft.evidence.hollow:
+        out.append(
+            f"A matrix of rank {draft.evidence.hollow} reproduces all observed cells, but leaves so many missing cells "
+            "open that it says nothing about them; the rank was chosen by held-out cells."
+        )
     out += _wrong_model(draft, rank, outcome)
     if not rank and result.settings["effects"] == "none" and np.any(problem.values):
         out.append("Neither a low-rank part nor effects were fitted: every cell that was filled in is zero.")

@@ -8,6 +8,7 @@ from math import isnan, nan
 import numpy as np
 from scipy import sparse
 
+from ..geometry import local_uniqueness
 from ..problem import Problem
 from .descend import Plan, Stage, descend, plan
 from .path import Visit
@@ -35,6 +36,8 @@ _PURSUIT_WORK = 2e10
 _MANY_CELLS = 100_000
 # a random step of this relative size along the tangent space must be undone by polishing
 _KICK, _RETURN = 1e-3, 1e-6
+# share of the missing cells that may move before an exact fit says nothing
+_OPEN = 0.25
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Evidence:
         The exact fit of smallest rank.
     unique : bool
         Whether it is locally the only one of its rank.
+    hollow : int
+        Rank of an exact fit that was found and dropped because it leaves too much open; 0 if none.
     misfits : dict
         Rank -> residuals of the local minima where polishing settled without an exact fit.
     history : dict of list
@@ -60,6 +65,7 @@ class Evidence:
     single: bool = False
     found: Polished | None = None
     unique: bool = False
+    hollow: int = 0
     misfits: dict[int, list[float]] = field(default_factory=dict)
     best: dict[int, Polished] = field(default_factory=dict)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
@@ -124,7 +130,30 @@ def search(
             break
         if not evidence.near_limit(problem) and (number > 0 or evidence.says_noise(problem)):
             break
+    _drop_if_hollow(problem, evidence)
     return evidence
+
+
+def _drop_if_hollow(problem: Problem, evidence: Evidence) -> None:
+    """Do not believe an exact fit that leaves much of what it should determine open.
+
+    Data of low rank leave some cells open near the information limit, and where lines have few entries. If more
+    than a quarter of the other missing cells can move, there are more unknowns than independent equations (copies
+    of a column are none), and a fit of this rank would reproduce anything.
+    """
+    fit = evidence.found
+    if fit is None or evidence.unique:
+        return
+    local = local_uniqueness(problem, fit.U * fit.s, fit.V)
+    if local is None:
+        return
+    rank = fit.s.size
+    row_labels, col_labels = problem.components
+    missing = row_labels[:, None] == col_labels
+    missing &= (problem.row_counts > rank)[:, None] & (problem.col_counts > rank)
+    missing[problem.rows, problem.cols] = False
+    if np.count_nonzero(local.free & missing) > _OPEN * np.count_nonzero(missing):
+        evidence.found, evidence.hollow = None, rank
 
 
 def _one_round(

@@ -4,7 +4,7 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
 :class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
 data are in :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
-:mod:`rankfall.analysis`; results are read back with :func:`load`. For scikit-learn there are
+:mod:`rankfall.analysis`; :func:`find_jumps` says where the rank of a run fell or rose; results are read back with :func:`load`. For scikit-learn there are
 :class:`LowRankImputer` and :class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
@@ -19,6 +19,7 @@ from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
     from . import analysis, datasets, geometry, measures, theory
+    from .analysis import Jumps, find_jumps
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
@@ -36,6 +37,8 @@ _HOMES = {
     "Trace": ".dynamics",
     "train": ".dynamics",
     "replay": ".dynamics",
+    "Jumps": ".analysis",
+    "find_jumps": ".analysis",
     "Completion": ".completion",
     "complete": ".completion",
     "load": ".completion",
@@ -49,6 +52,7 @@ __all__ = [
     "SGD",
     "Completion",
     "InputError",
+    "Jumps",
     "LowRankImputer",
     "LowRankRegressor",
     "Network",
@@ -60,6 +64,7 @@ __all__ = [
     "analysis",
     "complete",
     "datasets",
+    "find_jumps",
     "geometry",
     "load",
     "measures",

@@ -12,7 +12,15 @@ from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 
-OBSERVABLES = ("singular_values", "train_loss", "rank", "imbalance", "weights", "ledger")
+OBSERVABLES = (
+    "singular_values",
+    "train_loss",
+    "rank",
+    "imbalance",
+    "hidden_singular_values",
+    "weights",
+    "ledger",
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,8 @@ class Record:
     what : tuple of str
         Any of "singular_values" (of A), "train_loss" (``1/(2N) sum (A_ij - x_ij)^2``, without the
         ridge), "rank" (numerical rank of A), "imbalance" (the largest operator norm of
-        ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "weights" (snapshots, from which `replay` can start) and "ledger"
+        ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "hidden_singular_values" (of every
+        ``Z_l = [W_l | W_{l+1}^T]``), "weights" (snapshots, from which `replay` can start) and "ledger"
         (for SGD: sum and highest partial sum, over the steps since the record before, of
         ``log(q + lr |B_l|)``, which bounds how far the hidden layers can have been stretched; Theorem 3(c)).
     extra : mapping of str to function
@@ -75,6 +84,8 @@ def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.
         out["train_loss"] = data_loss(network, problem)
     if "imbalance" in record.what:
         out["imbalance"] = measures.imbalance(network).max(axis=-1)
+    if "hidden_singular_values" in record.what:
+        out["hidden_singular_values"] = measures.hidden_singular_values(network)
     for name, function in record.extra.items():
         chains = range(network.n_chains or 0)
         out[name] = np.stack([np.asarray(function(network.chain(k)), dtype=np.float64) for k in chains])

@@ -10,6 +10,8 @@ from .record import Record, measure
 from .state import State
 from .trace import Snapshots
 
+SPECTRA = ("singular_values", "hidden_singular_values")
+
 
 class Recorder:
     """Measures a state at given steps.
@@ -43,11 +45,12 @@ class Recorder:
             network = state.ensemble(members)
             for name, values in measure(network, self.problem, self.record).items():
                 column = self._column(name, values)
-                where = (members, index, slice(0, values.shape[1])) if values.ndim == 2 else (members, index)
-                if name == "singular_values":
+                if name in SPECTRA:
                     # a deflated chain has fewer: the others are zero
                     column[members, index] = 0.0
-                column[where] = values
+                    column[members, index, ..., : values.shape[-1]] = values
+                else:
+                    column[members, index] = values
         if "ledger" in self.record.what:
             running = np.flatnonzero(state.running)
             values = ledger.read(state.ledgers)

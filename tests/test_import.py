@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-HEAVY = {"numba", "llvmlite", "sklearn", "pandas", "pyarrow", "matplotlib", "plotly", "jinja2"}
+HEAVY = {"numba", "llvmlite", "sklearn", "pandas", "pyarrow", "matplotlib", "bokeh", "tornado", "jinja2"}
 REPORT = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 
 

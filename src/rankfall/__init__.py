@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, measures, theory
+    from . import analysis, datasets, geometry, measures, plot, theory
     from .analysis import Jumps, find_jumps
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
@@ -45,7 +45,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "measures", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "measures", "plot", "theory")
 
 __all__ = [
     "GD",
@@ -68,6 +68,7 @@ __all__ = [
     "geometry",
     "load",
     "measures",
+    "plot",
     "replay",
     "theory",
     "train",

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 VENV_REAL := .venv-real
 STAMP_REAL := $(VENV_REAL)/.installed
 # what clean may remove: everything here can be made again
-PRODUCTS := demo-output examples-output dist docs/_build .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
 .PHONY: help demo examples test test-all check format bench bench-real clean
 

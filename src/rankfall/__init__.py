@@ -4,8 +4,9 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
 :class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
 data are in :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
-:mod:`rankfall.analysis`; :func:`find_jumps` says where the rank of a run fell or rose; results are read back with :func:`load`. For scikit-learn there are
-:class:`LowRankImputer` and :class:`LowRankRegressor`.
+:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of a
+run fell or rose. Results are read back with :func:`load`. For scikit-learn there are :class:`LowRankImputer` and
+:class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, measures, plot, theory
+    from . import analysis, datasets, geometry, lab, measures, plot, theory
     from .analysis import Jumps, find_jumps
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
@@ -45,7 +46,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "measures", "plot", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "plot", "theory")
 
 __all__ = [
     "GD",
@@ -66,6 +67,7 @@ __all__ = [
     "datasets",
     "find_jumps",
     "geometry",
+    "lab",
     "load",
     "measures",
     "plot",

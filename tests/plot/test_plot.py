@@ -117,7 +117,9 @@ def test_survival(trace: rf.Trace) -> None:
     curve = jumps.survival(1)
     np.testing.assert_array_equal(ax.lines[0].get_xdata()[1:], curve["step"])
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1.0, *curve["survival"]])
-    assert len(plot.survival(jumps).axes[0].lines) <= 6
+    names = plot.survival(jumps).axes[0].get_legend_handles_labels()[1]
+    assert 1 <= len(names) <= 6
+    assert all(name.startswith("to rank ") for name in names)
     with pytest.raises(rf.InputError, match="say which rank"):
         plot.survival(rf.find_jumps([[3, 3, 3]]))
 

@@ -5,8 +5,9 @@ Skipped where there is no Chromium; ``.ci/run`` installs one.
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ import numpy as np
 import pytest
 
 import rankfall as rf
+from lab.toys import write_study
 from rankfall.cli import main
+from rankfall.lab import Claim, read_study, run_sweep
+from rankfall.lab.claims import write_claims
 from rankfall.report import render
 from report import browser as b
 from report.pages import HOSTILE, completion_tables, study_tables, trace_tables
@@ -22,9 +26,14 @@ from report.pages import HOSTILE, completion_tables, study_tables, trace_tables
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# where they must run, a missing browser is a failure
 pytestmark = pytest.mark.skipif(
-    b.CHROMIUM is None, reason="no chromium: install the packages chromium and chromium-driver to run these"
+    b.CHROMIUM is None and os.environ.get("RANKFALL_BROWSER") != "required",
+    reason="no chromium: install the Debian packages chromium and chromium-driver to run the browser tests",
 )
+
+
+_REMARK = "</script><script>window.harmed = 1</script> & <b>bold</b> ]]>"
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +81,15 @@ def trace(folder: Path) -> tuple[Path, rf.Trace]:
 
 @pytest.fixture(scope="module")
 def study(folder: Path) -> Path:
-    page = folder / "study.html"
-    page.write_text(render(study_tables()), encoding="utf-8")
+    """A study's folder as `rankfall study` leaves it, with a hostile setting."""
+    toml = write_study(folder / "toy.toml")
+    text = toml.read_text(encoding="utf-8").replace("[grid]", f'remark = """{_REMARK}"""\n[grid]')
+    toml.write_text(text, encoding="utf-8")
+    out, page = folder / "study", folder / "study.html"
+    run_sweep(read_study(toml), out, ThreadPoolExecutor(1))
+    write_claims([Claim(f"a claim {_REMARK}", "the rule", 1.0, 0.5, 1.5, "supported", "a note")], out)
+    (out / "figure.png").write_bytes(study_tables().picture or b"")
+    assert main(["report", str(out), "-o", str(page)]) == 0
     return page
 
 
@@ -100,6 +116,9 @@ def test_page(kind: str, screen: dict[str, Any], browser: Browser, request: pyte
             "rgb(20, 24, 28)" if dark else "rgb(255, 255, 255)"
         )
         assert page.evaluate("window.harmed") is None
+        if kind == "study":
+            assert page.locator("img").evaluate("image => image.complete && image.naturalWidth > 50")
+            assert page.get_by_text(_REMARK).count() >= 2
 
 
 def test_pointing_at_a_jump_shows_its_step(completion: tuple[Path, rf.Completion], browser: Browser) -> None:
@@ -230,7 +249,3 @@ def test_figures_can_be_named_without_sight(completion: tuple[Path, rf.Completio
             button.get_attribute("title") or button.inner_text()
             for button in page.get_by_role("button").all()
         )
-
-
-if sys.platform == "win32":  # a window would open for each
-    pytestmark = [pytestmark, pytest.mark.skip(reason="tried on Linux only")]

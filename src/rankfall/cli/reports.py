@@ -1,4 +1,4 @@
-"""``rankfall report``: the HTML page of a saved completion or trace."""
+"""``rankfall report``: the HTML page of a saved completion or trace, or of the folder of a study or sweep."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 def run(result: Path, page: Path) -> None:
     """Write the page of a saved result."""
     check_outputs({"RESULT": result}, {"PAGE": page})
+    if result.is_dir():
+        write_study_report(result, page)
+        print(f"Wrote {page}.")
+        return
     kind = archive_kind(result)
     if kind == "completion":
         from ..completion import load
@@ -43,6 +47,13 @@ def write_report(completion: Completion, page: Path) -> None:
         error_label=error if completion.scale == "linear" else f"{error} of the logarithms",
     )
     write_page(render(tables), page)
+
+
+def write_study_report(folder: Path, page: Path, command: str | None = None) -> None:
+    """Write the page of a study's or a sweep's folder, whole or not at all."""
+    from ..lab.study_report import study_tables
+
+    write_page(render(study_tables(folder, command)), page)
 
 
 def write_page(text: str, page: Path) -> None:

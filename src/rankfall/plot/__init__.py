@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from .completion import before_after, error_per_rank, falling_singular_values, overview
-from .ensembles import overlaid, phase_diagram, survival_curves
+from .ensembles import overlaid, phase_diagram
+from .jumps import rank_over_time, survival_curves
 from .style import STYLE
 from .wrappers import heatmap, path, phase, save, singular_values, survival
 
@@ -22,6 +23,7 @@ __all__ = [
     "path",
     "phase",
     "phase_diagram",
+    "rank_over_time",
     "save",
     "singular_values",
     "survival",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .completion import thousands
-from .style import DASHES, MISSING, SERIES
+from .style import MISSING, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from pandas import DataFrame
 
 
 def overlaid(ax: Axes, steps: np.ndarray, singular_values: np.ndarray) -> None:
@@ -46,34 +44,6 @@ def overlaid(ax: Axes, steps: np.ndarray, singular_values: np.ndarray) -> None:
     ax.legend(
         handles[::-1], labels[::-1], loc="lower left", ncols=4, frameon=True, framealpha=0.9, edgecolor="none"
     )
-
-
-def survival_curves(ax: Axes, curves: Mapping[int, DataFrame], begin: int = 0) -> None:
-    """Survival curves with their intervals.
-
-    Parameters
-    ----------
-    ax : Axes
-        Where to draw.
-    curves : mapping of int to DataFrame
-        For each rank that is waited for the columns step, survival, low, high.
-    begin : int
-        Step from which the chains were watched; there every curve is 1.
-    """
-    for k, (rank, curve) in enumerate(curves.items()):
-        colour, dash = SERIES[k % len(SERIES)], DASHES[k % len(DASHES)]
-        steps = np.concatenate([[begin], curve["step"].to_numpy(dtype=np.float64)])
-        level, low, high = (
-            np.concatenate([[1.0], curve[name].to_numpy(dtype=np.float64)])
-            for name in ("survival", "low", "high")
-        )
-        ax.step(steps, level, where="post", color=colour, ls=dash, lw=1.6, label=f"to rank {rank}")
-        ax.fill_between(steps, low, high, step="post", color=colour, alpha=0.15, lw=0)
-    ax.set(ylim=(0, 1.03), xlabel="steps", ylabel="share not yet fallen", title="How long the chains stay")
-    ax.set_xlim(left=begin)
-    ax.xaxis.set_major_formatter(thousands)
-    ax.grid(visible=True, axis="y")
-    ax.legend()
 
 
 def phase_diagram(

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from . import completion as panels
 from . import ensembles
+from .jumps import survival_curves
 from .picking import cells_at, evenly, map_lines
 from .style import STYLE
 
@@ -155,9 +156,9 @@ def survival(
         wanted = [int(rank) for rank in fallen[evenly(fallen.size, 6)]]
     else:
         wanted = [int(rank) for rank in np.atleast_1d(ranks)]
-    curves = {rank: jumps.survival(rank, level=level) for rank in wanted}
+    curves = {f"to rank {rank}": jumps.survival(rank, level=level) for rank in wanted}
     with _axes(ax) as place:
-        ensembles.survival_curves(place.ax, curves, jumps.begin)
+        survival_curves(place.ax, curves, jumps.begin)
     return place.figure
 
 

@@ -20,6 +20,7 @@ from rankfall.cli import main
 from rankfall.lab import Claim, read_study, run_sweep
 from rankfall.lab.claims import write_claims
 from rankfall.report import render
+from rankfall.report.theme import DARK, LIGHT
 from report import browser as b
 from report.pages import HOSTILE, completion_tables, study_tables, trace_tables
 
@@ -156,7 +157,7 @@ def test_pointing_at_a_cell_shows_its_names_and_value(
         tip = b.point_at(page, x, y)
         assert result.row_names[0] in tip
         assert "c3 <b>&" in tip
-        value = float(tip.rpartition("value:")[2])
+        value = float(tip.rpartition("value")[2])
         assert value == pytest.approx(result.to_dense()[0, 3], abs=1e-4)
         assert page.evaluate("window.harmed") is None
 
@@ -186,16 +187,16 @@ def test_maps_zoom_together_by_keyboard(completion: tuple[Path, rf.Completion], 
 
 def test_colours_follow_the_screen(completion: tuple[Path, rf.Completion], browser: Browser) -> None:
     """A reader who turns the lights off while the page is open."""
-    paper = (
+    ink = (
         "() => Bokeh.index.roots.filter((view) => view.model.type === 'Figure')"
-        ".map((view) => view.model.background_fill_color)"
+        ".map((view) => view.model.below[0].axis_label_text_color)"
     )
     with b.opened(browser, completion[0], b.DESK) as page:
-        assert set(page.evaluate(paper)) == {"#ffffff"}
+        assert set(page.evaluate(ink)) == {LIGHT["ink"]}
         page.emulate_media(color_scheme="dark")
-        page.wait_for_function(f"({paper})().every((colour) => colour === '#14181c')")
+        page.wait_for_function(f"({ink})().every((colour) => colour === '{DARK['ink']}')")
         page.emulate_media(color_scheme="light")
-        page.wait_for_function(f"({paper})().every((colour) => colour === '#ffffff')")
+        page.wait_for_function(f"({ink})().every((colour) => colour === '{LIGHT['ink']}')")
 
 
 @pytest.mark.parametrize("make", [completion_tables, trace_tables, study_tables])

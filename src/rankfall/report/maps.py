@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .tables import HeatMaps
-from .theme import color, new_figure, ticks
+from .theme import add_hover, color, new_figure, ticks
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
@@ -78,7 +78,7 @@ def _map(
         ticker=BasicTicker(desired_num_ticks=4),
         major_label_text_color=color("soft"),
         major_label_text_font_size="12px",
-        background_fill_color=color("paper"),
+        background_fill_color=None,
         major_tick_line_color=None,
     )
     fig.add_layout(bar, "below")
@@ -87,7 +87,7 @@ def _map(
 
 
 def _name_pixels(fig: Figure, image: Any, maps: HeatMaps) -> None:
-    from bokeh.models import CustomJSHover, HoverTool
+    from bokeh.models import CustomJSHover
 
     height, width = maps.before.shape
     formatters = {}
@@ -101,4 +101,4 @@ def _name_pixels(fig: Figure, image: Any, maps: HeatMaps) -> None:
             code=_PIXEL.format(axis=f"special_vars.{axis}"),
         )
     lines = [("row", "$y{custom}"), ("column", "$x{custom}"), ("value", "@image{0.[0000]a}")]
-    fig.add_tools(HoverTool(renderers=[image], tooltips=lines, formatters=formatters, visible=False))
+    add_hover(fig, [image], lines, formatters=formatters)

@@ -29,6 +29,11 @@ SERIES = ("kept", "validation", "good", "violet", "amber", "soft")
 """Roles of colours for several curves, in this order."""
 
 TOOLS = "zoom_in,zoom_out,box_zoom,pan,wheel_zoom,reset,save"
+# over Bokeh's own white; narrow enough to stay on a phone on either side of a mark
+_TIP = (
+    "box-sizing: border-box; width: max-content; max-width: min(20rem, 42vw); margin: -6px; padding: 6px 9px; white-space: "
+    "normal; overflow-wrap: anywhere; font-size: 13px; line-height: 1.4; color: var(--ink); background: var(--panel)"
+)
 _FONT = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, sans-serif"
 
 
@@ -56,8 +61,9 @@ def new_figure(height: int, x_label: str, y_label: str, **options: Any) -> Figur
         **options,
     )
     fig.toolbar.logo = None  # type: ignore[assignment]
-    fig.background_fill_color = fig.border_fill_color = color("paper")  # type: ignore[assignment]
-    fig.outline_line_color = None  # type: ignore[assignment]
+    # the page shines through: a canvas that is painted over in another colour keeps a hair of the first at its edge
+    fig.background_fill_color = fig.border_fill_color = None  # type: ignore[assignment]
+    fig.outline_line_color = fig.border_line_color = None  # type: ignore[assignment]
     # figures below one another begin at the same place
     fig.min_border_left = 62
     fig.min_border_right = 16
@@ -77,10 +83,20 @@ def new_figure(height: int, x_label: str, y_label: str, **options: Any) -> Figur
 
 
 def add_hover(fig: Figure, renderers: list[Any], lines: list[tuple[str, str]], **options: Any) -> None:
-    """A tooltip with one line per (label, field) for some renderers; it has no button of its own."""
+    """A tooltip with one line per (label, field) for some renderers, for the mark under the pointer alone.
+
+    Bokeh's own look has too little contrast and does not break long lines. What fields hold is escaped by Bokeh.
+    """
+    from html import escape
+
     from bokeh.models import HoverTool
 
-    fig.add_tools(HoverTool(renderers=renderers, tooltips=lines, visible=False, **options))
+    rows = "".join(
+        f'<div><span style="color: var(--soft)">{escape(label)}</span>&ensp;{field}</div>'
+        for label, field in lines
+    )
+    text = f'<div style="{_TIP}">{rows}</div>'
+    fig.add_tools(HoverTool(renderers=renderers, tooltips=text, visible=False, limit=1, **options))
 
 
 def ticks(axis: Any, number: int, whole: bool = False) -> None:

@@ -141,6 +141,40 @@ def test_json_cannot_leave_its_script(value) -> None:
     assert json.loads(text) == value
 
 
+def test_the_largest_pages_are_small() -> None:
+    """As much of everything as is ever drawn, and noise, which does not compress."""
+    rng = np.random.default_rng(0)
+    tables = completion_tables()
+    maps, cells = (rng.standard_normal(shape) for shape in ((3, 240, 240), (4, 1500)))
+    names = tuple(f"a name of ordinary length, number {k}" for k in range(1500))
+    page = render(
+        dataclasses.replace(
+            tables,
+            history=History(
+                np.arange(300), np.exp(rng.standard_normal((300, 80))), np.arange(1.0, 301), 9, marks()
+            ),
+            heat_maps=HeatMaps(
+                maps[0],
+                maps[1],
+                (9999, 9999),
+                half_width=maps[2],
+                row_names=names[:240],
+                col_names=names[:240],
+            ),
+            held_out=HeldOutCells(
+                *cells,
+                row=names,
+                col=names,
+                total=9999,
+                coverage=0.9,
+                nominal=np.empty(0),
+                realised=np.empty(0),
+            ),
+        )
+    )
+    assert len(page.encode()) < _LARGEST
+
+
 def test_pages_repeat() -> None:
     assert render(completion_tables()) == render(completion_tables())
     assert render(trace_tables()) == render(trace_tables())

@@ -152,6 +152,15 @@ def test_what_was_found_and_how_to_repeat_it(noisy: rf.Completion) -> None:
     np.testing.assert_array_equal(again.to_dense(), noisy.to_dense())
 
 
+def test_cells_that_stay_empty_are_not_called_filled() -> None:
+    X = np.outer(np.arange(1.0, 13), np.arange(1.0, 9))
+    X[3, 4] = X[5, 5] = np.nan
+    X[:, 7] = np.nan
+    tables = report_tables(rf.complete(X, seed=0))
+    assert "fills in 2 of the other 14; the rest cannot be determined" in tables.found
+    assert "fills in the other 14" in report_tables(rf.complete(X, seed=0, fill="effects")).found
+
+
 def test_uncertainty_is_half_the_interval(noisy: rf.Completion) -> None:
     maps = report_tables(noisy).heat_maps
     assert maps is not None

@@ -10,8 +10,7 @@ from .result import Completion
 def found(completion: Completion) -> str:
     """What was found, in one sentence."""
     problem, rank = completion.problem, completion.rank
-    missing = problem.n_rows * problem.n_cols - problem.n_observed
-    filled = f"and fills in the other {missing:,}" if missing else "and no cell is missing"
+    filled = _filled(completion)
     if completion.model.exact:
         return f"A matrix of rank {rank} reproduces all {problem.n_observed:,} observed cells, {filled}."
     beside = _BESIDE[str(completion.settings.get("effects", "none"))]
@@ -21,6 +20,19 @@ def found(completion: Completion) -> str:
         return f"{beside.capitalize() or 'A matrix of zeros'} alone {verb} {cells}."
     what, verb = (f"rank {rank} and {beside}", "explain") if beside else (f"rank {rank}", "explains")
     return f"A matrix of {what} {verb} {cells}."
+
+
+def _filled(completion: Completion) -> str:
+    problem = completion.problem
+    missing = problem.n_rows * problem.n_cols - problem.n_observed
+    if not missing:
+        return "and no cell is missing"
+    # cells whose row and column hang together, counted without the whole matrix
+    rows, cols = (np.bincount(labels[labels >= 0]) for labels in problem.components)
+    known = int(rows @ cols) - problem.n_observed
+    if known == missing or completion.fill is not None:
+        return f"and fills in the other {missing:,}"
+    return f"and fills in {known:,} of the other {missing:,}; the rest cannot be determined"
 
 
 _BESIDE = {"none": "", "mean": "a mean", "columns": "column effects", "both": "row and column effects"}

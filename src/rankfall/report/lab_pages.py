@@ -144,7 +144,7 @@ def study_page(tables: StudyTables) -> Page:
         title = f"{shown:,} rows"
         sections.append(Section("Results", (TablePart(tables.results, title, folded=shown > 20),), text))
     if tables.source:
-        sections.append(Section("The study itself", (Code("TOML", tables.source),)))
+        sections.append(Section("The study itself", (Code("What its cells are made from", tables.source),)))
     sections += last_sections(tables.repeat, tables.settings, tables.versions)
     return Page(
         tables.title, tables.subtitle, tables.found, tables.headline, tuple(sections), tables.warnings

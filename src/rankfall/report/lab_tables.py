@@ -163,7 +163,7 @@ class StudyTables:
     results_total : int
         How many rows there are in all.
     source : str
-        The study's own text (TOML).
+        The study's own text (JSON or TOML).
     repeat, settings, versions : tuple of (str, str)
         As in :class:`ReportTables`.
     """

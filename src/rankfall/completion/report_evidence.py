@@ -133,6 +133,7 @@ def _in_units(
     counts = np.maximum(problem.col_counts, 1)
     means = np.bincount(problem.cols, problem.values, problem.n_cols) / counts
     shown = tuple((values - means[cols]) / completion.units[cols] for values in curves)
+    label = label if completion.scale == "linear" else f"logarithm of {label}"
     return shown, f"{label} (in its column's standard deviations from the mean)"
 
 

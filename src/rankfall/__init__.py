@@ -20,7 +20,7 @@ from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
     from . import analysis, datasets, geometry, lab, measures, plot, theory
-    from .analysis import Jumps, find_jumps
+    from .analysis import Jumps, Splitting, find_jumps, first_passage, splitting
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
@@ -43,6 +43,9 @@ _HOMES = {
     "Completion": ".completion",
     "complete": ".completion",
     "load": ".completion",
+    "Splitting": ".analysis",
+    "first_passage": ".analysis",
+    "splitting": ".analysis",
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
@@ -61,17 +64,20 @@ __all__ = [
     "Problem",
     "RankfallError",
     "Record",
+    "Splitting",
     "Trace",
     "analysis",
     "complete",
     "datasets",
     "find_jumps",
+    "first_passage",
     "geometry",
     "lab",
     "load",
     "measures",
     "plot",
     "replay",
+    "splitting",
     "theory",
     "train",
 ]

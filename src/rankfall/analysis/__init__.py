@@ -1,13 +1,31 @@
-"""What runs show: watched by theory, and counted.
+"""What runs show: watched by theory, counted, and measured where it is too rare to count.
 
 ``monitoring`` runs SGD with the certificate of Theorem 3 riding along; ``jumps`` finds where the rank fell or rose
-and stayed; ``survival`` has the statistics of such events.
+and stayed; ``survival`` has the statistics of such events. ``splitting`` measures probabilities too small to sample
+(``ams`` is the algorithm for any Markov chain, ``sgd_chain`` makes SGD one), ``first_passage`` mean times.
 """
 
 from __future__ import annotations
 
+from .first_passage import FirstPassage, Growth, first_passage, passage_growth
 from .jumps import Jumps, find_jumps
 from .monitoring import Monitored, monitor
+from .splitting import Path, Splitting, splitting
 from .survival import Rate, kaplan_meier, poisson_rate
 
-__all__ = ["Jumps", "Monitored", "Rate", "find_jumps", "kaplan_meier", "monitor", "poisson_rate"]
+__all__ = [
+    "FirstPassage",
+    "Growth",
+    "Jumps",
+    "Monitored",
+    "Path",
+    "Rate",
+    "Splitting",
+    "find_jumps",
+    "first_passage",
+    "kaplan_meier",
+    "monitor",
+    "passage_growth",
+    "poisson_rate",
+    "splitting",
+]

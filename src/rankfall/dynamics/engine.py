@@ -95,6 +95,13 @@ class Engine:
             self.state.deflated[0] = step
             self.steady = True
 
+    def move(self, n_steps: int) -> None:
+        """Move every running chain by `n_steps` from where its own clock stands, in one call.
+
+        For chains that do not stand at the same step; lr and ridge must be constant.
+        """
+        self._call(0, n_steps)
+
     def _call(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
         lr, ridge = (np.array(s.values(start, stop)) for s in (optimiser.lr, optimiser.ridge))

@@ -97,13 +97,16 @@ def within_range(state: State) -> np.ndarray:
 
     A chain may pass the end of the number range in one step; the next step finds out.
     """
-    most = 0.5 * np.log(np.finfo(state.buffer.dtype).max)
+    return products_within_range(state.buffer, state.scales, state.widths)
+
+
+def products_within_range(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """:func:`within_range` of stored weights; flat (c, room), scales (c,), widths (c, L + 1)."""
+    most = 0.5 * np.log(np.finfo(flat.dtype).max)
     # no array of absolute values: it would be as large as the ensemble
-    largest = (
-        np.maximum(state.buffer.max(axis=1), -state.buffer.min(axis=1)).astype(np.float64) * state.scales
-    )
-    depth = state.widths.shape[1] - 1
+    largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).astype(np.float64) * scales
+    depth = widths.shape[1] - 1
     with np.errstate(divide="ignore"):
         # |W_1| ... |W_L| with |W| <= largest entry times widest layer
-        logs = depth * (np.log(largest) + np.log(state.widths.max(axis=1)))
+        logs = depth * (np.log(largest) + np.log(widths.max(axis=1)))
     return logs < most

@@ -9,15 +9,18 @@ from __future__ import annotations
 from .completion import before_after, error_per_rank, falling_singular_values, overview
 from .ensembles import overlaid, phase_diagram
 from .jumps import rank_over_time, survival_curves
+from .ladder import draw_ladder, ladder
 from .style import STYLE
 from .wrappers import heatmap, path, phase, save, singular_values, survival
 
 __all__ = [
     "STYLE",
     "before_after",
+    "draw_ladder",
     "error_per_rank",
     "falling_singular_values",
     "heatmap",
+    "ladder",
     "overlaid",
     "overview",
     "path",

@@ -9,7 +9,18 @@ import time
 
 import pytest
 
-HEAVY = {"numba", "llvmlite", "sklearn", "pandas", "pyarrow", "matplotlib", "plotly", "jinja2", "distributed"}
+HEAVY = {
+    "numba",
+    "llvmlite",
+    "sklearn",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "bokeh",
+    "tornado",
+    "jinja2",
+    "distributed",
+}
 REPORT = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 
 

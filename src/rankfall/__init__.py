@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, theory
+    from . import analysis, datasets, geometry, lab, measures, plot, theory
     from .analysis import Jumps, Splitting, find_jumps, first_passage, splitting
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
@@ -49,7 +49,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "plot", "theory")
 
 __all__ = [
     "GD",
@@ -75,6 +75,7 @@ __all__ = [
     "lab",
     "load",
     "measures",
+    "plot",
     "replay",
     "splitting",
     "theory",

@@ -40,6 +40,26 @@ def test_sweep_and_status(rankfall, tmp_path: Path) -> None:
     assert (facts["study"], facts["cells"], facts["done"], facts["failures"]) == ("toy", 2, 2, [])
 
 
+def test_report_of_a_sweep(rankfall, tmp_path: Path) -> None:
+    study, out, page = write_study(tmp_path / "toy.toml", repeats=1), tmp_path / "out", tmp_path / "page.html"
+    ran = rankfall("sweep", study, "--out", out, "--jobs", 1, "-q", "--report", page)
+    assert ran.code == 0
+    assert f"Wrote {page}." in ran.out
+    text = page.read_text(encoding="utf-8")
+    # the very command stands in the page
+    assert f"rankfall sweep {study} --out {out}" in text
+    assert "2 of 2 cells are done" in text
+    again = tmp_path / "again.html"
+    assert rankfall("report", out, "-o", again).code == 0
+    assert "rankfall sweep toy.toml" in again.read_text(encoding="utf-8")
+    ran = rankfall("sweep", study, "--out", out, "--report", study)
+    assert (ran.code, "same file" in ran.err) == (2, True)
+    ran = rankfall("report", tmp_path, "-o", again)
+    assert (ran.code, "not the folder of a sweep" in ran.err) == (2, True)
+    ran = rankfall("study", "all", "--report", page)
+    assert (ran.code, "one study" in ran.err) == (2, True)
+
+
 def test_failures_are_told(rankfall, tmp_path: Path) -> None:
     text = """
     [study]

@@ -1,56 +1,44 @@
-"""The page: self-contained, escaped, complete, small, and drawn where the numbers say."""
+"""The page: self-contained, escaped, complete, small, and with the numbers that it was given."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
+import json
 import re
-import struct
-import zlib
 from html.parser import HTMLParser
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankfall.report import HeatMaps, History, RankErrors, ReportTables, TextTable, render
-from rankfall.report.figures import errors, falling, heat_maps
-from rankfall.report.png import heat_map
-from rankfall.report.svg import Scale, linear_ticks, nice_number, polylines
+from rankfall.report import (
+    Chains,
+    HeatMaps,
+    HeldOutCells,
+    History,
+    JumpMarks,
+    RankErrors,
+    Raster,
+    TextTable,
+    render,
+)
+from rankfall.report.charts import errors, falling, held_out, line_counts, ridge
+from rankfall.report.completion_page import jump_table
+from rankfall.report.maps import heat_maps
+from rankfall.report.page import safe_json
+from rankfall.report.theme import DARK, LIGHT
+from rankfall.report.trace_charts import overlaid, raster, survival
+from report.pages import HOSTILE, completion_tables, marks, study_tables, trace_tables
 
-
-def example(evil: str = "plain") -> ReportTables:
-    rng = np.random.default_rng(0)
-    steps = np.arange(0, 5000, 100)
-    values = np.exp(-np.outer(steps / 1000, np.arange(6))) + 1e-9
-    before = rng.standard_normal((20, 30))
-    after = before.copy()
-    before[rng.random(before.shape) < 0.4] = np.nan
-    pairs = ((evil, evil),)
-    return ReportTables(
-        title=evil,
-        subtitle=evil,
-        headline=pairs,
-        outcome=evil,
-        advice=evil,
-        warnings=(evil,),
-        history=History(steps, values, np.repeat([1e-4, 1e-3], 25), kept=2),
-        errors=RankErrors(
-            np.array([1, 2, 3]), np.array([1.0, 0.3, 0.2]), np.array([1.1, 0.4, np.nan]), 1, evil
-        ),
-        heat_maps=HeatMaps(before, after, (200, 300), evil, evil, evil),
-        path=TextTable((evil, "error"), ((evil, "1"), ("b", "2")), marked=1),
-        comparison=TextTable((evil,), ((evil,),)),
-        identifiability=pairs,
-        settings=pairs,
-        versions=pairs,
-    )
+ALL = (completion_tables, trace_tables, study_tables)
+_LARGEST = 3_000_000
 
 
 class _Tags(HTMLParser):
-    """Collects tags and checks that they close in order."""
+    """Collects tags, the ids of places, and text; checks that tags close in order."""
 
     void = frozenset({"meta", "link", "img"})
 
@@ -58,138 +46,294 @@ class _Tags(HTMLParser):
         super().__init__()
         self.seen: list[str] = []
         self.open: list[str] = []
+        self.ids: list[str] = []
+        self.references: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
+        given = dict(attrs)
+        self.ids += [given["id"] or ""] if "id" in given else []
+        self.references += [given[name] or "" for name in ("src", "href", "action", "data") if name in given]
         if tag not in self.void:
             self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
 
-def tags(page: str) -> list[str]:
+def parsed(page: str) -> _Tags:
     parser = _Tags()
     parser.feed(page)
     assert not parser.open
-    return parser.seen
+    return parser
 
 
-def test_page_is_self_contained_and_small() -> None:
-    page = render(example())
-    seen = tags(page)
-    assert seen.count("svg") == 3
-    assert not {"script", "link", "iframe"} & set(seen)
-    references = re.findall(r'(?:href|src)="([^"]{0,30})', page) + re.findall(r"url\(([^)]*)\)", page)
-    assert all(r.startswith(("data:image/png", "#")) for r in references)
-    assert len(page) < 200_000
+def figures(page: str) -> dict:
+    """What the page's script draws."""
+    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
+    return json.loads(found.group(1)) if found else {"document": {"roots": []}, "roots": {}}
 
 
-def test_strings_are_escaped() -> None:
-    evil = "<script>alert('x')</script> & \"quoted\" {{ 7 * 7 }}"
-    page = render(example(evil))
-    assert "<script" not in page
-    assert "script" not in tags(page)
-    assert "&lt;script&gt;" in page
-    assert "{{ 7 * 7 }}" in page
+def lists(value: object) -> dict[str, np.ndarray]:
+    """The columns of a data source in Bokeh's JSON that are arrays."""
+    out = {}
+    for name, column in value["entries"]:  # type: ignore[index]
+        if name == "image":
+            out[name] = _array(column[0])
+        elif isinstance(column, dict) and column.get("type") == "ndarray":
+            out[name] = _array(column)
+        elif isinstance(column, list):
+            out[name] = np.array(column)
+    return out
 
 
-@pytest.mark.parametrize("field", ["history", "errors", "heat_maps", "path", "comparison"])
+def _array(plain: dict) -> np.ndarray:
+    data = base64.b64decode(plain["array"]["data"])
+    data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    return np.frombuffer(data, plain["dtype"]).reshape(plain["shape"])
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_page_is_self_contained_and_small(make) -> None:
+    page = render(make())
+    seen = parsed(page)
+    assert not {"iframe", "object", "embed", "form"} & set(seen.seen)
+    assert all(reference.startswith("data:") for reference in seen.references)
+    assert "default-src 'none'" in page
+    assert len(page.encode()) < _LARGEST
+    # a page without figures needs no script
+    assert ("script" in seen.seen) == (make is not study_tables)
+    assert len(set(seen.ids)) == len(seen.ids)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_every_figure_has_its_place_and_its_words(make) -> None:
+    page = render(make())
+    places = set(figures(page)["roots"].values())
+    expected = {
+        completion_tables: {
+            "falling", "falling-1", "errors", "observed", "completed", "uncertainty", "held-out", "coverage", "counts",
+        },
+        trace_tables: {"chains", "raster", "survival"},
+        study_tables: set(),
+    }[make]  # fmt: skip
+    assert places == {f"chart-{name}" for name in expected}
+    assert places <= set(parsed(page).ids)
+    words = re.findall(r'<div role="group" aria-label="([^"]+)"', page)
+    assert len(words) == len([name for name in expected if name != "falling-1"])
+    assert all(len(text) > 20 for text in words)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_strings_are_escaped(make) -> None:
+    plain, page = (parsed(render(make(text))) for text in ("plain", HOSTILE))
+    # the same elements, whatever the strings are
+    assert page.seen == plain.seen
+    assert page.ids == plain.ids
+
+
+@given(
+    st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
+)
+def test_json_cannot_leave_its_script(value) -> None:
+    text = safe_json(value)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == value
+
+
+def test_the_largest_pages_are_small() -> None:
+    """As much of everything as is ever drawn, and noise, which does not compress."""
+    rng = np.random.default_rng(0)
+    tables = completion_tables()
+    maps, cells = (rng.standard_normal(shape) for shape in ((3, 240, 240), (4, 1500)))
+    names = tuple(f"a name of ordinary length, number {k}" for k in range(1500))
+    page = render(
+        dataclasses.replace(
+            tables,
+            history=History(
+                np.arange(300), np.exp(rng.standard_normal((300, 80))), np.arange(1.0, 301), 9, marks()
+            ),
+            heat_maps=HeatMaps(
+                maps[0],
+                maps[1],
+                (9999, 9999),
+                half_width=maps[2],
+                row_names=names[:240],
+                col_names=names[:240],
+            ),
+            held_out=HeldOutCells(
+                *cells,
+                row=names,
+                col=names,
+                total=9999,
+                coverage=0.9,
+                nominal=np.empty(0),
+                realised=np.empty(0),
+            ),
+        )
+    )
+    assert len(page.encode()) < _LARGEST
+
+
+def test_pages_repeat() -> None:
+    assert render(completion_tables()) == render(completion_tables())
+    assert render(trace_tables()) == render(trace_tables())
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["history", "errors", "heat_maps", "held_out", "path", "comparison", "certificate", "counts", "thin"],
+)
 def test_parts_may_be_missing(field: str) -> None:
-    page = render(dataclasses.replace(example(), **{field: None}))
-    assert tags(page).count("svg") == (2 if field in ("history", "errors", "heat_maps") else 3)
+    page = render(dataclasses.replace(completion_tables(), **{field: None}))
+    drawn = {"history": 2, "errors": 1, "heat_maps": 3, "held_out": 2, "counts": 1}.get(field, 0)
+    assert len(figures(page)["roots"]) == 9 - drawn
+
+
+@pytest.mark.parametrize("field", ["chains", "raster", "rates"])
+def test_parts_of_a_trace_may_be_missing(field: str) -> None:
+    page = render(dataclasses.replace(trace_tables(), **{field: None}, survival=()))
+    assert len(figures(page)["roots"]) == (2 if field == "rates" else 1)
 
 
 def test_nothing_to_draw_draws_nothing() -> None:
     nothing = np.full(3, np.nan)
-    assert errors(RankErrors(np.arange(3), nothing, nothing, None, "x")) == ""
-    assert errors(RankErrors(np.array([3]), np.array([0.5]), np.array([0.6]), 0, "x")) == ""
-    assert heat_maps(HeatMaps(np.full((2, 2), np.nan), np.full((2, 2), np.nan), (2, 2))) == ""
-    assert falling(History(np.arange(4), np.zeros((4, 2)), np.ones(4), 0)) == ""
-    assert falling(History(np.zeros(0), np.zeros((0, 2)), np.zeros(0), 0)) == ""
+    assert errors(RankErrors(np.arange(3), nothing, nothing, None, "x")) is None
+    assert errors(RankErrors(np.array([3]), np.array([0.5]), np.array([0.6]), 0, "x")) is None
+    assert heat_maps(HeatMaps(np.full((2, 2), np.nan), np.full((2, 2), np.nan), (2, 2))) == {}
+    dead = History(np.arange(4), np.zeros((4, 2)), np.ones(4), 0)
+    assert falling(dead) is None
+    assert ridge(dead, None) is None
+    assert falling(History(np.zeros(0), np.zeros((0, 2)), np.zeros(0), 0)) is None
+    none = np.empty(0)
+    assert held_out(HeldOutCells(none, none, none, none, (), (), 0, 0.9, none, none)) is None
+    assert overlaid(Chains(np.arange(3), np.full((1, 3, 2), np.nan), np.array([0]), 1)) is None
+    assert raster(Raster(marks(), 0, 10, (), 0)) is None
+    assert survival(()) is None
 
 
-def test_drawings_are_valid_xml_with_finite_numbers() -> None:
-    tables = example()
-    assert tables.history
-    assert tables.errors
-    assert tables.heat_maps
+def test_numbers_arrive_in_the_page() -> None:
+    tables = completion_tables()
+    document = json.dumps(figures(render(tables))["document"])
+    sources = [lists(found) for found in _maps(json.loads(document))]
+    jumps = next(s for s in sources if {"step", "note", "change"} <= s.keys())
+    np.testing.assert_array_equal(jumps["step"], marks().step)
+    assert jumps["change"].tolist() == ["3 to 2", "2 to 1"]
+    assert jumps["marker"].tolist() == ["inverted_triangle"] * 2
+    assert tables.history is not None
+    history = next(s for s in sources if "s0" in s)
+    np.testing.assert_array_equal(history["step"], tables.history.steps)
+    np.testing.assert_allclose(history["s1"], tables.history.singular_values[:, 1], rtol=1e-6)
+    assert tables.heat_maps is not None
+    for pixels in (tables.heat_maps.before, tables.heat_maps.after, tables.heat_maps.half_width):
+        assert any(_same(s["image"], pixels) for s in sources if "image" in s)
+    points = [s for s in sources if {"predicted", "observed", "low"} <= s.keys()]
+    inside, outside = points
+    assert len(inside["observed"]) + len(outside["observed"]) == 40
+    assert (np.abs(inside["observed"] - inside["predicted"]) <= 0.3).all()
+    assert (np.abs(outside["observed"] - outside["predicted"]) > 0.3).all()
+
+
+def _maps(value: object) -> list[dict]:
+    """All data of data sources in Bokeh's JSON."""
+    if isinstance(value, dict):
+        found = [value["data"]] if isinstance(value.get("data"), dict) and "entries" in value["data"] else []
+        return found + [item for inner in value.values() for item in _maps(inner)]
+    return [item for inner in value for item in _maps(inner)] if isinstance(value, list) else []
+
+
+def _same(a: np.ndarray, b: np.ndarray | None) -> bool:
+    return b is not None and a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-6, equal_nan=True)
+
+
+def test_extreme_numbers_are_drawn() -> None:
     exact = RankErrors(
         np.array([0, 1, 2]), np.array([1.0, 1e-15, 0.0]), np.array([2.0, 1e-14, np.nan]), 1, "e"
     )
     lonely = RankErrors(np.array([3, 4]), np.array([0.5, np.nan]), np.array([np.nan] * 2), 0, "e")
-    constant = HeatMaps(np.full((1, 5), 2.0), np.full((1, 5), 2.0), (1, 5))
     dying = np.geomspace(1, 1e-300, 50)[:, None] * np.ones(3)
-    drawings = [
-        falling(tables.history),
-        falling(History(np.arange(50), dying, np.ones(50), 1)),
-        falling(History(np.arange(50), np.where(dying < 1e-200, 0, dying), np.ones(50), 1)),
-        *map(errors, (tables.errors, exact, lonely)),
-        *map(heat_maps, (tables.heat_maps, constant)),
-    ]
-    for text in drawings:
-        ElementTree.fromstring(text)
-        numbers = re.sub(r"data:image[^\"]*", "", text)
-        assert "nan" not in numbers
-        assert "inf" not in re.sub("inside", "", numbers)
+    unknown = dataclasses.replace(marks(), value=np.full(2, np.nan))
+    tables = completion_tables()
+    for history in (
+        History(np.arange(50), dying, np.ones(50), 1),
+        History(np.arange(50), np.where(dying < 1e-200, 0, dying), np.geomspace(1e-5, 1, 50), 1, unknown),
+    ):
+        for errors_of in (exact, lonely):
+            constant = HeatMaps(
+                np.full((1, 5), 2.0), np.full((1, 5), 2.0), (1, 5), half_width=np.zeros((1, 5))
+            )
+            page = render(dataclasses.replace(tables, history=history, errors=errors_of, heat_maps=constant))
+            # strict JSON has no NaN and no infinity
+            json.loads(json.dumps(figures(page)["document"]), parse_constant=pytest.fail)
 
 
-def test_heat_map_pixels() -> None:
-    values = np.array([[0.0, 1.0, np.nan], [0.5, -3.0, 7.0]])
-    data = base64.b64decode(heat_map(values, 0.0, 1.0).split(",")[1])
-    assert data.startswith(b"\x89PNG")
-    chunks, at = {}, 8
-    while at < len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        assert struct.unpack(">I", data[at + 8 + length : at + 12 + length])[0] == zlib.crc32(kind + body)
-        chunks[kind], at = body, at + 12 + length
-    assert struct.unpack(">II", chunks[b"IHDR"][:8]) == (3, 2)
-    pixels = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(2, 4)[:, 1:]
-    np.testing.assert_array_equal(pixels, [[0, 254, 255], [127, 0, 254]])
-    assert chunks[b"tRNS"][255] == 0
-    assert chunks[b"tRNS"][254] == 255
+@pytest.mark.parametrize("with_chain", [False, True])
+@pytest.mark.parametrize("n", [0, 1, 60, 200])
+def test_long_tables_of_jumps_are_cut(n: int, with_chain: bool) -> None:
+    jumps = JumpMarks(*(np.arange(n),) * 4, np.zeros(n), np.arange(n), ("x",) * n)
+    table = jump_table(jumps, with_chain)
+    assert len(table.rows) == min(n, 60)
+    assert all(len(row) == len(table.header) for row in table.rows)
 
 
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(1, 12))
-def test_linear_ticks_are_few_and_inside(low: float, span: float, at_most: int) -> None:
-    high = low + span
-    if high - low < 1e-9 * abs(low):
-        return
-    ticks = linear_ticks(low, high, at_most)
-    assert len(ticks) <= at_most + 1
-    assert all(low - 1e-6 * span <= t <= high + 1e-6 * span for t in ticks)
+def test_a_table_that_is_cut_says_so() -> None:
+    tables = completion_tables()
+    jumps = JumpMarks(*(np.arange(200),) * 4, np.zeros(200), np.arange(200), ("x",) * 200)
+    assert tables.history is not None
+    page = render(dataclasses.replace(tables, history=dataclasses.replace(tables.history, jumps=jumps)))
+    assert "The first 60 of 200 changes" in page
 
 
-@given(st.floats(-200, 100), st.floats(0.1, 100), st.integers(3, 12))
-def test_log_ticks_are_few_and_inside(exponent: float, decades: float, at_most: int) -> None:
-    scale = Scale(10**exponent, 10 ** (exponent + decades), 0, 100, log=True)
-    ticks = scale.ticks(at_most)
-    assert len(ticks) <= max(at_most, 9)
-    assert all(-0.1 <= scale(t) <= 100.1 for t in ticks)
+def test_down_sampled_maps_say_so() -> None:
+    tables = completion_tables()
+    assert tables.heat_maps is not None
+    assert "20 of 200" in render(tables)
+    whole = dataclasses.replace(tables.heat_maps, shape=(20, 30))
+    assert "evenly spaced" not in render(dataclasses.replace(tables, heat_maps=whole))
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (0.05, "0.05"),
-        (-2, "-2"),
-        (20_000, "20k"),
-        (1_500_000, "1.5M"),
-        (1e-8, "10⁻⁸"),
-        (3e-8, "3·10⁻⁸"),
-    ],
-)
-def test_numbers_on_axes(value: float, text: str) -> None:
-    assert nice_number(value) == text
+def test_study_says_how_much_it_shows() -> None:
+    page = render(study_tables())
+    assert "The first 30 of 100 rows" in page
+    assert "data:image/png;base64," in page
 
 
-def test_lines_break_at_gaps() -> None:
-    x = np.arange(5.0)
-    assert polylines(x, np.array([1.0, 2.0, np.nan, 3.0, 4.0]), "k", 0, 10).count("<polyline") == 2
-    # far below the frame nothing is drawn but the way there
-    assert polylines(x, np.array([1.0, 50.0, 50.0, 50.0, 50.0]), "k", 0, 10).count(",") == 2
+def test_tables_without_figures_need_no_script() -> None:
+    tables = completion_tables()
+    nothing = dict.fromkeys(("history", "errors", "heat_maps", "held_out", "counts"))
+    page = render(dataclasses.replace(tables, **nothing, path=TextTable(("a",), (("b",),))))  # type: ignore[arg-type]
+    assert "<script" not in page
+    assert len(page) < 20_000
+
+
+def test_themes_can_be_exchanged() -> None:
+    assert LIGHT.keys() == DARK.keys()
+    # the page's script finds a colour's partner by the colour itself
+    for theme in (LIGHT, DARK):
+        assert len(set(theme.values())) == len(theme)
+    assert not set(LIGHT.values()) & set(DARK.values())
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_contrast(theme: dict[str, str]) -> None:
+    """WCAG 2: 4.5 to 1 for text, 3 to 1 for lines; axe does not look into a canvas."""
+    for role, least in (
+        *((role, 4.5) for role in ("ink", "soft", "kept")),
+        *((role, 3.0) for role in ("validation", "train", "good", "violet", "amber")),
+        ("fallen", 2.5),  # lines that are to stand back
+    ):
+        light, dark = sorted((_luminance(theme[role]), _luminance(theme["paper"])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= least, role
+
+
+def test_line_counts() -> None:
+    counts = completion_tables().counts
+    assert counts is not None
+    assert line_counts(counts) is not None
+    assert line_counts(dataclasses.replace(counts, rows=np.empty(0))) is None

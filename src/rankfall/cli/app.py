@@ -92,7 +92,8 @@ def main(args: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        app(args=args, prog_name="rankfall")
+        # the words themselves, for the report to repeat
+        app(args=args, prog_name="rankfall", obj=["rankfall", *(sys.argv[1:] if args is None else args)])
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return 0
@@ -115,6 +116,7 @@ def options(
 
 @app.command()
 def complete(
+    context: typer.Context,
     source: Input,
     out: Annotated[
         Path,
@@ -242,6 +244,7 @@ def complete(
             jobs=jobs,
             as_json=as_json,
             quiet=quiet,
+            command=tuple(context.obj or ()),
         )
         outcome = run(job)
         raise typer.Exit(exit_code(outcome))
@@ -294,14 +297,18 @@ def certify(
 def report(
     result: Annotated[
         Path,
-        typer.Argument(metavar="RESULT", help="What rankfall complete --save wrote.", show_default=False),
+        typer.Argument(
+            metavar="RESULT",
+            help="What rankfall complete --save or Trace.save wrote, or the folder of a study or sweep.",
+            show_default=False,
+        ),
     ],
     page: Annotated[
         Path,
         typer.Option("--out", "-o", metavar="PAGE", help="Where the HTML page goes.", show_default=False),
     ],
 ) -> None:
-    """Write the report of a saved result as one HTML page."""
+    """Write the report of a saved completion, trace, study or sweep as one HTML page, which needs no network."""
     with one_sentence():
         from .reports import run
 

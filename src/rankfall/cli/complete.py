@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from math import isnan
@@ -49,6 +50,7 @@ class Job:
     jobs: int | None = None
     as_json: bool = False
     quiet: bool = False
+    command: tuple[str, ...] = ()
 
 
 def run(job: Job) -> Outcome:
@@ -90,6 +92,8 @@ def run(job: Job) -> Outcome:
             folds=job.folds,
         )
     settings = {**result.settings, "source": job.source.name}
+    if job.command:
+        settings["command"] = shlex.join(job.command)
     result = replace(result, settings=settings, row_names=table.row_names, col_names=table.col_names)
     interval = None
     if wanted is not None and job.interval is not None:

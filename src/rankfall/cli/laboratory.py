@@ -14,6 +14,10 @@ Quick = Annotated[bool, typer.Option("--quick", help="The short version that the
 Workers = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Worker processes, one for each processor by default.")
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="PAGE", help="Write a report (one HTML page) when it is done."),
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Run the cells on this Dask cluster (tcp://host:8786) instead."),
@@ -21,6 +25,7 @@ Scheduler = Annotated[
 
 
 def sweep(
+    context: typer.Context,
     study: Annotated[
         Path, typer.Argument(metavar="STUDY", help="TOML file of the study.", show_default=False)
     ],
@@ -28,6 +33,7 @@ def sweep(
         Path,
         typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.", show_default=False),
     ],
+    report: Report = None,
     jobs: Workers = None,
     scheduler: Scheduler = None,
     quick: Quick = False,
@@ -42,9 +48,11 @@ def sweep(
     130 interrupted.
     """
     with one_sentence():
-        from .sweep import Where, run
+        from .sweep import Where, page_of, run
 
-        raise typer.Exit(run(study, out, quick, Where(jobs, scheduler, quiet)))
+        raise typer.Exit(
+            run(study, out, quick, Where(jobs, scheduler, quiet), page_of(report, context.obj, study))
+        )
 
 
 def status(
@@ -61,6 +69,7 @@ def status(
 
 
 def study(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(metavar="NAME", help="A packaged study, or all of them: all.", show_default=False),
@@ -76,6 +85,7 @@ def study(
             show_default=False,
         ),
     ] = None,
+    report: Report = None,
     jobs: Workers = None,
     scheduler: Scheduler = None,
     quick: Quick = False,
@@ -90,9 +100,11 @@ def study(
     """
     with one_sentence():
         from .study import list_studies, run
-        from .sweep import Where
+        from .sweep import Where, page_of
 
         if listing:
             list_studies()
         else:
-            raise typer.Exit(run(name, out, quick, Where(jobs, scheduler, quiet)))
+            raise typer.Exit(
+                run(name, out, quick, Where(jobs, scheduler, quiet), page_of(report, context.obj))
+            )

@@ -14,7 +14,7 @@ from ..report import TextTable
 from .failures import NOT_CONVERGED
 from .progress import duration
 from .show import Printer, plural
-from .sweep import Where, interrupted, tell_troubles
+from .sweep import PageWanted, Where, interrupted, tell_troubles
 from .sweep_progress import sweep_progress
 
 _ALL = "all"
@@ -30,10 +30,14 @@ def list_studies() -> None:
     Printer(sys.stdout).table(TextTable(("study", "cells", "cells of --quick"), tuple(rows)))
 
 
-def run(name: str | None, out: Path | None, quick: bool, where: Where) -> int:
+def run(name: str | None, out: Path | None, quick: bool, where: Where, page: PageWanted | None = None) -> int:
     """Run one study, or all, and print the claims; the exit code."""
     if name is None:
         raise InputError(f"Name a study, or say all; the studies are: {', '.join(study_names())}.")
+    if name == _ALL and page is not None:
+        raise InputError(
+            "--report writes the page of one study; name one, or use rankfall report on each folder."
+        )
     names = study_names() if name == _ALL else (name,)
     folders: dict[str, Path] = {}
     for each in names:
@@ -48,6 +52,8 @@ def run(name: str | None, out: Path | None, quick: bool, where: Where) -> int:
             except KeyboardInterrupt:
                 return interrupted(folder)
             _tell(result)
+            if page is not None:
+                page.write(folder)
             failed |= result.sweep.failed > 0
     return NOT_CONVERGED if failed else 0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..lab.reading import read_study
 from ..lab.results import sweep_status
 from ..lab.sweep import Sweep, run_sweep
 from .failures import INTERRUPTED, NOT_CONVERGED
+from .outputs import check_outputs
 from .progress import duration
 from .show import Printer, plural
 from .sweep_progress import sweep_progress
@@ -45,7 +47,30 @@ class Where:
             yield executor, None
 
 
-def run(path: Path, out: Path, quick: bool, where: Where) -> int:
+@dataclass(frozen=True)
+class PageWanted:
+    """Where the report goes, and the command that it will repeat."""
+
+    path: Path
+    command: str | None
+
+    def write(self, folder: Path) -> None:
+        """Write the page of a finished folder and say so."""
+        from .reports import write_study_report
+
+        write_study_report(folder, self.path, self.command)
+        print(f"Wrote {self.path}.")
+
+
+def page_of(path: Path | None, words: Sequence[str] | None, study: Path | None = None) -> PageWanted | None:
+    """The report that was asked for; refused before anything runs if it cannot be written."""
+    if path is None:
+        return None
+    check_outputs({"STUDY": study}, {"PAGE": path})
+    return PageWanted(path, shlex.join(words) if words else None)
+
+
+def run(path: Path, out: Path, quick: bool, where: Where, page: PageWanted | None = None) -> int:
     """Run a sweep and say how it ended; the exit code."""
     study = read_study(path, quick)
     try:
@@ -60,6 +85,8 @@ def run(path: Path, out: Path, quick: bool, where: Where) -> int:
         f"{duration(sweep.seconds)}. They are in {out}."
     )
     tell_troubles(sweep, out)
+    if page is not None:
+        page.write(out)
     return NOT_CONVERGED if sweep.failed else 0
 
 

@@ -16,7 +16,7 @@ from .advice import warnings_of
 from .certifying import certificate_of
 from .choose import MIN_CELLS, Choice, Split, Wishes, effects_alone, split_under
 from .exact import Evidence
-from .model import FittedModel, least_norm, shares
+from .model import FittedModel, HeldOut, least_norm, shares
 from .models import column_units, constant_columns
 from .posterior import Posterior, known_side
 from .refits import finish
@@ -205,7 +205,7 @@ def _exact_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel
 def _chosen_fit(draft: Draft, choice: Choice, hurry: bool) -> _Fitted:
     chosen = choice.chosen()
     whole, fit = finish(choice, draft.restless(), draft.seed, hurry)
-    held = [_held_out(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
+    held = [_judged(split, split.fits[chosen.rank]) for split in choice.judges_of(chosen.rank)]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
@@ -226,30 +226,32 @@ def _noise_model(fit: Posterior, choice: Choice) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _HeldOut:
-    """Absolute errors at held-out cells, and their local scales."""
+class _Judged:
+    """Held-out cells of one split as a fit that had not seen them predicts them, in standardised units."""
 
+    cells: HeldOut
     errors: np.ndarray
-    spreads: np.ndarray
 
 
-def _held_out(split: Split, fit: Posterior) -> _HeldOut:
-    """Errors of a fit with rows folded in, as it will be delivered."""
+def _judged(split: Split, fit: Posterior) -> _Judged:
+    """A fit at the cells held out from it, with rows folded in, as it will be delivered."""
     held, fit = split.held, split.refitter.fold_rows(fit)
-    spreads = _standardised_model(split, fit, ()).spread(held.rows, held.cols, held.weights)
-    return _HeldOut(np.abs(split.misfits(fit, held)), spreads)
+    model = _standardised_model(split, fit, ())
+    spreads = model.spread(held.rows, held.cols, held.weights)
+    cells = HeldOut(held.rows, held.cols, model.at(held.rows, held.cols), spreads)
+    return _Judged(cells, np.abs(split.misfits(fit, held)))
 
 
-def _standardised_model(split: Split, fit: Posterior, held: Sequence[_HeldOut]) -> FittedModel:
+def _standardised_model(split: Split, fit: Posterior, held: Sequence[_Judged]) -> FittedModel:
     """The model in the units of the standardised problem."""
     by_row, by_col = shares(fit, split.training)
     center = np.full(by_col.size, split.model.mean)
     errors = np.concatenate([np.empty(0), *(part.errors for part in held)])
-    ratios = np.concatenate([np.empty(0), *(part.errors / part.spreads for part in held)])
+    ratios = np.concatenate([np.empty(0), *(part.errors / part.cells.spread for part in held)])
     return FittedModel(fit, center, split.model.scale, by_row, by_col, np.sort(ratios), np.sort(errors))
 
 
-def _model(split: Split, fit: Posterior, draft: Draft, held: Sequence[_HeldOut]) -> FittedModel:
+def _model(split: Split, fit: Posterior, draft: Draft, held: Sequence[_Judged]) -> FittedModel:
     """The model in the units of the data."""
     model = _standardised_model(split, fit, held)
     units = draft.columns * draft.unit
@@ -259,7 +261,19 @@ def _model(split: Split, fit: Posterior, draft: Draft, held: Sequence[_HeldOut])
         center[draft.problem.cols[still]] = draft.problem.values[still]
         scale = np.where(draft.constant, 0.0, scale)
     errors = model.held_errors * draft.unit  # in units of the columns where these differ
-    return replace(model, center=center, scale=scale, held_errors=errors)
+    return replace(
+        model, center=center, scale=scale, held_errors=errors, held_out=_joined(held, units) if held else None
+    )
+
+
+def _joined(held: Sequence[_Judged], units: np.ndarray) -> HeldOut:
+    """The held-out cells of all splits, in the units of the data."""
+    parts = [part.cells for part in held]
+    rows, cols, predicted, spread = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("rows", "cols", "predicted", "spread")
+    )
+    return HeldOut(rows, cols, predicted * units[cols], spread * units[cols])
 
 
 def _effects_fit(draft: Draft) -> _Fitted:

@@ -18,6 +18,26 @@ _SHARE_CELLS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The cells that were held out, as the fit of the chosen rank that had not seen them predicted them.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int, shape (n_held,)
+        Positions. With folds every cell is there once.
+    predicted : ndarray, shape (n_held,)
+        On the scale of the fit.
+    spread : ndarray, shape (n_held,)
+        Local scales, in the same units; an interval is ``predicted -+ q spread``.
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    predicted: np.ndarray
+    spread: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class FittedModel:
     """``x_ij = center_j + scale_j * (u_i . v_j)``, on the scale on which the model was fitted.
 
@@ -37,6 +57,8 @@ class FittedModel:
     held_errors : ndarray, shape (n_held,)
         These absolute errors themselves, ascending, on the scale of the fit (in columns' units where these
         differ): what intervals of one width would be calibrated by.
+    held_out : HeldOut or None
+        The held-out cells one by one; None if there were none.
     """
 
     posterior: Posterior
@@ -46,6 +68,7 @@ class FittedModel:
     col_share: np.ndarray
     calibration: np.ndarray
     held_errors: np.ndarray
+    held_out: HeldOut | None = None
 
     @property
     def rank(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..problem import Problem
-from ..report import HeatMaps, History, RankErrors, ReportTables, TextTable
+from ..plot.picking import cells_at, map_lines
+from ..report import HeatMaps, RankErrors, ReportTables, TextTable
 from .certifying import sentence
+from .report_evidence import held_out_cells, history_table, line_counts, thin_lines
+from .report_words import found, repeat
 from .result import Completion
 
-# A heat map has at most this many pixels a side, a line chart this many points a line.
-_MAX_PIXELS, _MAX_POINTS = 300, 400
+_COVERAGE = 0.9
 
 
 def report_tables(
@@ -51,50 +52,61 @@ def report_tables(
         headline=_headline(completion, share),
         outcome=completion.outcome.value.capitalize(),
         advice=completion.outcome.advice,
+        found=found(completion),
         warnings=completion.warnings,
-        history=_history(completion),
+        history=history_table(completion),
         errors=_errors(
             completion,
             f"{error_label} (column standard deviations)" if completion.mixed_units else error_label,
         ),
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
+        held_out=held_out_cells(completion, value_label, _COVERAGE),
         path=path_table(completion),
         comparison=comparison,
         certificate=certificate_table(completion),
         certified=sentence(completion.certificate) or "",
+        counts=line_counts(completion),
+        thin=thin_lines(completion),
+        repeat=repeat(completion),
         identifiability=_identifiability(completion),
         settings=tuple(
-            (name.replace("_", " "), _short(value)) for name, value in completion.settings.items()
+            (name.replace("_", " "), _short(value))
+            for name, value in completion.settings.items()
+            if name != "command"
         ),
         versions=tuple(completion.versions.items()),
     )
 
 
 def heat_maps(completion: Completion, label: str, row_label: str, col_label: str) -> HeatMaps:
-    """The matrix before and after at evenly spaced rows and columns, all of them if they are few.
+    """The matrix before and after, and how sure it is, at evenly spaced rows and columns, all of them if they are few.
 
     Cells are picked, not averaged: an average would hide the holes, which are what the picture is about.
     """
     problem = completion.problem
-    rows, cols = (_spread(size, _MAX_PIXELS) for size in problem.shape)
-    before = _cells(problem, rows, cols)
+    rows, cols = map_lines(problem.shape)
+    before = cells_at(problem, rows, cols)
     after = np.where(np.isnan(before), completion.predict(rows[:, None], cols[None, :]), before)
-    return HeatMaps(before, after, problem.shape, label, row_label, col_label)
-
-
-def _spread(size: int, at_most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, size - 1, min(size, at_most)).round().astype(np.int64))
-
-
-def _cells(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """The observed entries in some rows and columns, NaN elsewhere, without the whole matrix in memory."""
-    row_at, col_at = np.full(problem.n_rows, -1), np.full(problem.n_cols, -1)
-    row_at[rows], col_at[cols] = np.arange(rows.size), np.arange(cols.size)
-    i, j = row_at[problem.rows], col_at[problem.cols]
-    inside = (i >= 0) & (j >= 0)
-    out = np.full((rows.size, cols.size), np.nan)
-    out[i[inside], j[inside]] = problem.values[inside]
-    return out
+    low, high = completion.interval(rows[:, None], cols[None, :], _COVERAGE)
+    with np.errstate(invalid="ignore"):
+        half = (high - low) / 2
+    names = (() if given is None else given for given in (completion.row_names, completion.col_names))
+    row_names, col_names = (
+        tuple(given[k] for k in lines) if given else ()
+        for given, lines in zip(names, (rows, cols), strict=True)
+    )
+    return HeatMaps(
+        before,
+        after,
+        problem.shape,
+        label,
+        row_label,
+        col_label,
+        np.where(np.isfinite(half), half, np.nan),
+        _COVERAGE,
+        row_names,
+        col_names,
+    )
 
 
 def _headline(completion: Completion, share: float) -> tuple[tuple[str, str], ...]:
@@ -108,14 +120,6 @@ def _headline(completion: Completion, share: float) -> tuple[tuple[str, str], ..
         ("observed", f"{share:.1%}"),
         ("time", f"{completion.seconds:.1f} s"),
     )
-
-
-def _history(completion: Completion) -> History | None:
-    history = completion.history
-    if not history or history["step"].size < 2:
-        return None
-    at = _spread(history["step"].size, _MAX_POINTS)
-    return History(history["step"][at], history["singular_values"][at], history["ridge"][at], completion.rank)
 
 
 def _errors(completion: Completion, label: str) -> RankErrors | None:
@@ -174,7 +178,7 @@ def certificate_table(completion: Completion) -> TextTable | None:
         )
         for c in certificate.conditions
     )
-    return TextTable(("inequality", "left side", "right side", "margin", "", "source"), rows)
+    return TextTable(("inequality", "left side", "right side", "margin", "verdict", "source"), rows)
 
 
 def _number(value: float, style: str) -> str:
@@ -202,6 +206,10 @@ def _identifiability(completion: Completion) -> tuple[tuple[str, str], ...]:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_short(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)

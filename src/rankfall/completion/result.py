@@ -122,14 +122,14 @@ class Completion:
         return bool(np.any(self.units != 1))
 
     @cached_property
-    def _fitted_problem(self) -> Problem:
+    def fitted_problem(self) -> Problem:
         """The observed cells on the scale of the fit."""
         return scaled(self.problem, self.scale)
 
     @property
     def train_rmse(self) -> float:
         """Root mean square misfit at the observed cells, on the scale of the fit (but see `mixed_units`)."""
-        problem = self._fitted_problem
+        problem = self.fitted_problem
         misfit = (self.model.at(problem.rows, problem.cols) - problem.values) / self.units[problem.cols]
         largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
         return float(np.sqrt(np.average((misfit / largest) ** 2, weights=problem.weights)) * largest)
@@ -142,7 +142,7 @@ class Completion:
 
     # -- values ----------------------------------------------------------------------------------
 
-    def _delivered(self, fitted: np.ndarray) -> np.ndarray:
+    def delivered(self, fitted: np.ndarray) -> np.ndarray:
         """From the scale of the fit to the data's units, within the bounds."""
         return clip(inverse(fitted, self.scale), self.bounds)
 
@@ -151,7 +151,7 @@ class Completion:
         """What stands in for cells that the data do not determine: damped effects of the lines."""
         from .models import fit_effects
 
-        mean, rows, cols = fit_effects(self._fitted_problem, PLAIN_DAMPING, with_rows=True)
+        mean, rows, cols = fit_effects(self.fitted_problem, PLAIN_DAMPING, with_rows=True)
         return {"mean": np.asarray(mean), "rows": rows, "cols": cols}
 
     def _lost(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -200,7 +200,7 @@ class Completion:
             if self.fill == "effects":
                 plain = self.plain_effects
                 out[lost] = plain["mean"] + plain["rows"][rows[lost]] + plain["cols"][cols[lost]]
-        return self._delivered(out).reshape(shape)
+        return self.delivered(out).reshape(shape)
 
     def interval(
         self, rows: np.ndarray, cols: np.ndarray, coverage: float = 0.9
@@ -247,12 +247,12 @@ class Completion:
         half = self._half_width(rows, cols, float(coverage))
         half[lost] = np.inf if self.fill == "effects" else np.nan
         with np.errstate(invalid="ignore"):
-            lower, upper = self._delivered(center - half), self._delivered(center + half)
+            lower, upper = self.delivered(center - half), self.delivered(center + half)
         return lower.reshape(shape), upper.reshape(shape)
 
     def _half_width(self, rows: np.ndarray, cols: np.ndarray, coverage: float) -> np.ndarray:
         if self.model.exact:
-            problem = self._fitted_problem
+            problem = self.fitted_problem
             misfit = np.abs(self.model.at(problem.rows, problem.cols) - problem.values)
             half = np.full(rows.size, misfit.max(initial=0.0))
             local = self.identifiability.local if self.rank else None
@@ -288,7 +288,7 @@ class Completion:
                 rows, cols = np.nonzero(lost)
                 plain = self.plain_effects
                 out[lost] = plain["mean"] + plain["rows"][rows] + plain["cols"][cols]
-        out = self._delivered(out)
+        out = self.delivered(out)
         if observed == "given":
             out[self.problem.rows, self.problem.cols] = self.problem.values
         return out

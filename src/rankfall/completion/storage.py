@@ -10,7 +10,7 @@ from ..errors import InputError, Outcome
 from ..files import load_archive, save_archive
 from ..problem import Problem
 from ..theory import Certificate
-from .model import FittedModel
+from .model import FittedModel, HeldOut
 from .posterior import Posterior, Side, compressed, folded
 from .result import Completion
 from .scales import scaled
@@ -95,6 +95,7 @@ def _certificate(plain: dict[str, object] | None) -> Certificate | None:
     return None if plain is None else Certificate.from_dict(plain)
 
 
+_HELD = ("rows", "cols", "predicted", "spread")
 _SIDE = ("mean", "free", "fixed", "prior", "line")
 
 
@@ -106,6 +107,9 @@ def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
         for name, side in (("rows", posterior.rows), ("cols", posterior.cols))
         for part in _SIDE
     }
+    held = model.held_out
+    if held is not None:
+        out |= {f"held_out_{name}": getattr(held, name) for name in _HELD}
     return out | {
         "cols_cov": posterior.cols.cov,
         "rank": np.asarray(posterior.rank),
@@ -139,7 +143,9 @@ def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
         bool(arrays["converged"]),
     )
     names = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
-    model = FittedModel(posterior, *(arrays[name] for name in names))
+    # results of rankfall 0.1 lack them
+    held = HeldOut(*(arrays[f"held_out_{name}"] for name in _HELD)) if "held_out_rows" in arrays else None
+    model = FittedModel(posterior, *(arrays[name] for name in names), held_out=held)
     if model.exact:
         return model
     problem = problem.subset(model.scale[problem.cols] > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .archive import load_archive, save_archive
+from .archive import archive_kind, load_archive, save_archive
 from .atomic import atomic_path, check_writable
 from .table import Table
 from .tables import check_table_path, read_table, write_table
@@ -11,6 +11,7 @@ from .tables_triplets import Cells, read_cells, write_cells
 __all__ = [
     "Cells",
     "Table",
+    "archive_kind",
     "atomic_path",
     "check_table_path",
     "check_writable",

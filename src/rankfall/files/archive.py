@@ -80,20 +80,37 @@ def load_archive(
         later version of the layout.
     """
     arrays, raw = read_npz(path, (_META,))
+    found, meta = _header(path, raw)
+    if kind is not None and found != kind:
+        raise InputError(f"{path} holds a {found}, not a {kind}.")
+    return arrays, meta
+
+
+def archive_kind(path: str | PathLike[str]) -> str:
+    """What kind of result a file holds, without reading its arrays.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_archive`.
+    """
+    return _header(path, read_npz(path, (_META,), with_arrays=False)[1])[0]
+
+
+def _header(path: str | PathLike[str], raw: dict[str, bytes]) -> tuple[str, dict[str, Any]]:
+    """Kind and metadata."""
     if _META not in raw:
         raise InputError(f"{path} was not written by rankfall.")
     try:
         header = json.loads(raw[_META])
-        version, found, meta = int(header["format"]), header["kind"], dict(header["meta"])
+        version, found, meta = int(header["format"]), str(header["kind"]), dict(header["meta"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged: its metadata cannot be read ({error}).") from error
     if version > FORMAT:
         raise InputError(
             f"{path} was written by a later version of rankfall (format {version}, here {FORMAT})."
         )
-    if kind is not None and found != kind:
-        raise InputError(f"{path} holds a {found}, not a {kind}.")
-    return arrays, meta
+    return found, meta
 
 
 def _plain(value: object) -> object:

@@ -54,9 +54,9 @@ def read_npy(path: str | PathLike[str]) -> np.ndarray:
 
 
 def read_npz(
-    path: str | PathLike[str], other: tuple[str, ...] = ()
+    path: str | PathLike[str], other: tuple[str, ...] = (), with_arrays: bool = True
 ) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
-    """The arrays in an .npz file, and the bytes of its members named in `other`.
+    """The arrays in an .npz file (none without `with_arrays`), and the bytes of its members named in `other`.
 
     Raises
     ------
@@ -71,6 +71,8 @@ def read_npz(
                 members = archive.infolist()
                 _check_sizes(members, os.fstat(stream.fileno()).st_size, path)
                 for member in members:
+                    if not with_arrays and member.filename not in other:
+                        continue
                     with archive.open(member) as content:
                         if member.filename in other:
                             raw[member.filename] = content.read()

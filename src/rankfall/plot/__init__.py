@@ -1,15 +1,17 @@
-"""Matplotlib figures as pure functions of arrays: nothing is computed, read or shown here.
+"""Matplotlib figures for papers, as pure functions of tables: nothing is trained, fitted or shown here.
 
-Every function draws on the axes it is given and returns nothing; :func:`overview` and :func:`ladder` make a
-whole figure.
+``rankfall.plot.path(result)`` and its like make a whole figure of one result, or draw on the axes they are given;
+:func:`save` writes it as a vector graphic. The functions of arrays below them draw on axes and return nothing.
 """
 
 from __future__ import annotations
 
 from .completion import before_after, error_per_rank, falling_singular_values, overview
+from .ensembles import overlaid, phase_diagram
 from .jumps import rank_over_time, survival_curves
 from .ladder import draw_ladder, ladder
 from .style import STYLE
+from .wrappers import heatmap, path, phase, save, singular_values, survival
 
 __all__ = [
     "STYLE",
@@ -17,8 +19,16 @@ __all__ = [
     "draw_ladder",
     "error_per_rank",
     "falling_singular_values",
+    "heatmap",
     "ladder",
+    "overlaid",
     "overview",
+    "path",
+    "phase",
+    "phase_diagram",
     "rank_over_time",
+    "save",
+    "singular_values",
+    "survival",
     "survival_curves",
 ]

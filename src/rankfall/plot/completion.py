@@ -41,7 +41,7 @@ def falling_singular_values(ax: Axes, steps: np.ndarray, singular_values: np.nda
         ax.set_ylim(1e-5 * top, 1.6 * top)
     if len(steps) > 1:
         ax.set_xlim(steps[0], steps[-1])
-    ax.xaxis.set_major_formatter(_thousands)
+    ax.xaxis.set_major_formatter(thousands)
     ax.set(xlabel="SGD steps", ylabel="singular value (standardised data)", title="How the rank fell")
     ax.grid(visible=True, axis="y")
     ax.legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")
@@ -173,7 +173,8 @@ def overview(
     return figure
 
 
-def _thousands(value: float, _position: float) -> str:
+def thousands(value: float, _position: float) -> str:
+    """Ticks like 20k and 1.5M."""
     for unit, name in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:g}{name}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import FALLEN, KEPT, TRAIN, VALIDATION
+from .completion import thousands
+from .style import DASHES, FALLEN, KEPT, SERIES, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,15 +82,15 @@ def survival_curves(ax: Axes, curves: Mapping[str, DataFrame], begin: float = 0)
     begin : float
         Step at which observation began.
     """
-    colours = (KEPT, VALIDATION, TRAIN, "#009E73", "#CC79A7")
     for number, (name, curve) in enumerate(curves.items()):
-        colour = colours[number % len(colours)]
+        colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
         step = np.concatenate([[begin], curve["step"]])
         survival, low, high = (np.concatenate([[1.0], curve[c]]) for c in ("survival", "low", "high"))
         ax.fill_between(step, low, high, color=colour, alpha=0.15, lw=0, step="post")
-        ax.plot(step, survival, color=colour, lw=1.8, drawstyle="steps-post", label=name)
+        ax.plot(step, survival, color=colour, ls=dash, lw=1.8, drawstyle="steps-post", label=name)
         lost = curve[curve["censored"] > 0]
         ax.plot(lost["step"], lost["survival"], "|", color=colour, ms=8)
     ax.set(xlabel="SGD steps", ylabel="share that has not fallen", ylim=(-0.02, 1.02))
+    ax.xaxis.set_major_formatter(thousands)
     if curves:
         ax.legend(loc="best")

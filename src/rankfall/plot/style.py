@@ -15,6 +15,10 @@ TRAIN = "#6B7680"
 MISSING = "#E3E7EA"
 INK = "#1B1F24"
 
+SERIES = ("#0072B2", "#C44E00", "#007A5A", "#9B4D80", "#8F6A00", "#56B4E9", "#5B6570", "#E69F00")
+"""Colours of several curves, in this order; dashes tell them apart where there are no colours."""
+DASHES = ("-", "--", ":", "-.")
+
 STYLE: dict[RcKeyType, Any] = {
     "font.size": 10,
     "text.color": INK,
@@ -34,5 +38,9 @@ STYLE: dict[RcKeyType, Any] = {
     "image.cmap": "viridis",
     "figure.facecolor": "white",
     "savefig.dpi": 160,
+    # text stays text, and files do not differ by random names
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rankfall",
 }
 """Matplotlib settings of the package; use with ``matplotlib.rc_context(STYLE)``."""

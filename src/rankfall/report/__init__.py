@@ -1,13 +1,39 @@
-"""One self-contained HTML page about a completion, from plain tables.
+"""One self-contained HTML page about a completion, a trace or a study, from plain tables.
 
-The page needs no network and no JavaScript: its figures are inline SVG, its heat maps inline PNG, and its
-colours follow the reader's light or dark setting. Nothing is computed here: whoever has a result turns it
-into :class:`ReportTables` first.
+The page needs no network: the figures are drawn by Bokeh, whose script it holds, and follow the reader's light or
+dark setting. Nothing is computed here: whoever has a result turns it into :class:`ReportTables`,
+:class:`TraceTables` or :class:`StudyTables` first.
 """
 
 from __future__ import annotations
 
+from .lab_tables import Chains, ClaimText, Raster, StudyTables, SurvivalCurve, TraceTables
 from .page import render
-from .tables import HeatMaps, History, RankErrors, ReportTables, TextTable
+from .tables import (
+    HeatMaps,
+    HeldOutCells,
+    History,
+    JumpMarks,
+    LineCounts,
+    RankErrors,
+    ReportTables,
+    TextTable,
+)
 
-__all__ = ["HeatMaps", "History", "RankErrors", "ReportTables", "TextTable", "render"]
+__all__ = [
+    "Chains",
+    "ClaimText",
+    "HeatMaps",
+    "HeldOutCells",
+    "History",
+    "JumpMarks",
+    "LineCounts",
+    "RankErrors",
+    "Raster",
+    "ReportTables",
+    "StudyTables",
+    "SurvivalCurve",
+    "TextTable",
+    "TraceTables",
+    "render",
+]

@@ -27,6 +27,38 @@ class TextTable:
 
 
 @dataclass(frozen=True, eq=False)
+class JumpMarks:
+    """Changes of the rank, one entry each.
+
+    Attributes
+    ----------
+    after, step : ndarray of int, shape (n,)
+        The change happened in ``after < t <= step``.
+    rank_from, rank_to : ndarray of int, shape (n,)
+        Rank before and after.
+    value : ndarray, shape (n,)
+        Where to draw it: the smallest singular value that changed sides, NaN if it is not known.
+    chain : ndarray of int, shape (n,)
+        Number of the chain.
+    note : tuple of str
+        One sentence each, shown on hover.
+    """
+
+    after: np.ndarray
+    step: np.ndarray
+    rank_from: np.ndarray
+    rank_to: np.ndarray
+    value: np.ndarray
+    chain: np.ndarray
+    note: tuple[str, ...]
+
+    @property
+    def falls(self) -> np.ndarray:
+        """Which of them lower the rank."""
+        return self.rank_to < self.rank_from
+
+
+@dataclass(frozen=True, eq=False)
 class History:
     """Singular values along a run.
 
@@ -40,12 +72,15 @@ class History:
         The ridge at each record.
     kept : int
         How many singular values the delivered completion has.
+    jumps : JumpMarks, optional
+        Where the rank changed.
     """
 
     steps: np.ndarray
     singular_values: np.ndarray
     ridge: np.ndarray
     kept: int
+    jumps: JumpMarks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +120,12 @@ class HeatMaps:
         What the values are, with the unit.
     row_label, col_label : str
         What rows and columns are.
+    half_width : ndarray, shape (height, width), optional
+        Half the width of the interval at every cell, as if it were missing; NaN where it has no end.
+    coverage : float
+        Of these intervals.
+    row_names, col_names : tuple of str
+        Names of the rows and columns that are drawn; empty: they are counted.
     """
 
     before: np.ndarray
@@ -93,11 +134,72 @@ class HeatMaps:
     label: str = "value"
     row_label: str = "rows"
     col_label: str = "columns"
+    half_width: np.ndarray | None = None
+    coverage: float = 0.9
+    row_names: tuple[str, ...] = ()
+    col_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutCells:
+    """Cells that were held out, and what was predicted for them.
+
+    Attributes
+    ----------
+    observed, predicted, low, high : ndarray, shape (n,)
+        Values, predictions by a fit that had not seen them, and the ends of their intervals.
+    row, col : tuple of str
+        Names of their rows and columns.
+    total : int
+        How many were held out; more than n if only a sample is drawn.
+    coverage : float
+        Of the intervals.
+    nominal, realised : ndarray, shape (k,)
+        Coverages that were asked for, and the shares of held-out cells that were covered.
+    label : str
+        What the values are, with the unit.
+    log : bool
+        Whether to draw them on logarithmic axes.
+    """
+
+    observed: np.ndarray
+    predicted: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    row: tuple[str, ...]
+    col: tuple[str, ...]
+    total: int
+    coverage: float
+    nominal: np.ndarray
+    realised: np.ndarray
+    label: str = "value"
+    log: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LineCounts:
+    """How many observed cells the rows and columns have.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int
+        Counts at evenly spaced places of the sorted lists, smallest first.
+    n_rows, n_cols : int
+        How many rows and columns there are.
+    rank : int
+        A line needs at least so many cells.
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    n_rows: int
+    n_cols: int
+    rank: int
 
 
 @dataclass(frozen=True, eq=False)
 class ReportTables:
-    """Everything on the page. All strings are plain text; they are escaped when the page is made.
+    """Everything on the page of a completion. All strings are plain text; they are escaped when the page is made.
 
     Attributes
     ----------
@@ -107,6 +209,8 @@ class ReportTables:
         The few numbers that matter most, as (label, value).
     outcome, advice : str
         How it ended, and what to do about it.
+    found : str
+        What was found, in one sentence.
     warnings : tuple of str
         One sentence each.
     history : History, optional
@@ -114,7 +218,9 @@ class ReportTables:
     errors : RankErrors, optional
         Errors per rank.
     heat_maps : HeatMaps, optional
-        Before and after.
+        Before and after, and how sure.
+    held_out : HeldOutCells, optional
+        Predicted against held-out values.
     path : TextTable, optional
         The ranks visited.
     comparison : TextTable, optional
@@ -123,6 +229,12 @@ class ReportTables:
         Inequalities, both sides and the source of each.
     certified : str
         What they say, in one sentence.
+    counts : LineCounts, optional
+        Observed cells per row and column.
+    thin : TextTable, optional
+        The rows and columns with the fewest cells.
+    repeat : tuple of (str, str)
+        Commands that do it again, as (what it is, text).
     identifiability, settings, versions : tuple of (str, str)
         Facts, as (label, value).
     """
@@ -132,14 +244,19 @@ class ReportTables:
     headline: tuple[tuple[str, str], ...]
     outcome: str
     advice: str
+    found: str = ""
     warnings: tuple[str, ...] = ()
     history: History | None = None
     errors: RankErrors | None = None
     heat_maps: HeatMaps | None = None
+    held_out: HeldOutCells | None = None
     path: TextTable | None = None
     comparison: TextTable | None = None
     certificate: TextTable | None = None
     certified: str = ""
+    counts: LineCounts | None = None
+    thin: TextTable | None = None
+    repeat: tuple[tuple[str, str], ...] = ()
     identifiability: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()

@@ -73,7 +73,7 @@ def run(page: Path) -> None:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             try:
-                exec(compile(source, str(page), "exec"), space)
+                exec(compile(source, str(page), "exec", dont_inherit=True), space)
             except Exception as error:
                 where = traceback.extract_tb(error.__traceback__)
                 line = next((frame.lineno for frame in where if frame.filename == str(page)), block.line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from html import escape
 from pathlib import Path
@@ -29,7 +30,8 @@ def sentence(module: Path) -> str:
     """First line of a module's docstring."""
     file = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    return text.partition("\n")[0]
+    # :class:`~rankfall.Problem` is Problem here
+    return re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"\1", text.partition("\n")[0])
 
 
 def picture(found: list[list[tuple[str, str]]]) -> str:

@@ -101,7 +101,12 @@ def readable(app: Sphinx, what: str, name: str, item: object, options: object, l
     shown: list[str] = []
     for number, line in enumerate(lines):
         indented = line.startswith("    ") and number < end
-        if indented and number > 1 and not lines[number - 1] and not lines[number - 2].startswith((" ", "..")):
+        if (
+            indented
+            and number > 1
+            and not lines[number - 1]
+            and not lines[number - 2].startswith((" ", ".."))
+        ):
             shown += ["::", ""]
         # marked, so that it survives until the literals are known
         shown.append(line.replace("|", "\0") if indented else line)
@@ -111,7 +116,9 @@ def readable(app: Sphinx, what: str, name: str, item: object, options: object, l
     lines[:] = "".join(parts).replace("\0", "|").split("\n")
 
 
-def skip_made_by_sklearn(app: Sphinx, what: str, name: str, item: object, skip: bool, options: object) -> bool | None:
+def skip_made_by_sklearn(
+    app: Sphinx, what: str, name: str, item: object, skip: bool, options: object
+) -> bool | None:
     """Methods that scikit-learn adds for the routing of metadata."""
     return True if re.fullmatch(r"set_\w+_request", name) else None
 

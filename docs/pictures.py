@@ -95,7 +95,9 @@ def falls() -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")
     values = np.maximum(trace.singular_values[0, :, :12], 1e-4)
     for index in range(values.shape[1]):
-        left.semilogy(trace.steps, values[:, index], color=KEPT if index < 2 else FALLEN, lw=2 if index < 2 else 1)
+        left.semilogy(
+            trace.steps, values[:, index], color=KEPT if index < 2 else FALLEN, lw=2 if index < 2 else 1
+        )
     left.set(xlabel="step", title="singular values of one network", ylim=(1e-3, 50))
     shift = np.linspace(-0.15, 0.15, 16)
     for chain in range(16):

@@ -112,7 +112,9 @@ def same(shown: str, printed: str, tolerance: float) -> bool:
 def commands(page: Path) -> list[str]:
     """Shell commands: the lines of ``sh`` blocks and of indented blocks, cut at ``&&``, without comments."""
     text = page.read_text(encoding="utf-8")
-    indented = re.findall(r"^ {4}((?:rankfall|make|python|pip|pytest) .*)$", _FENCE.sub("", text), re.MULTILINE)
+    indented = re.findall(
+        r"^ {4}((?:rankfall|make|python|pip|pytest) .*)$", _FENCE.sub("", text), re.MULTILINE
+    )
     lines = [line for block in blocks(page) if block.language == "sh" for line in block.text.splitlines()]
     whole = "\n".join([*lines, *indented]).replace("\\\n", " ")
     parts = [part for line in whole.splitlines() for part in re.split(r" #|&&", line)[::1]]

@@ -21,7 +21,9 @@ from rankfall.cli.app import app
 
 WORDS = [README, ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *PAGES]
 # numbers that nobody measured: versions, identifiers, formulas, and the 0.2% of the rule of choice
-NOT_MEASURED = re.compile(r"0\.2%|\d{4}\.\d{5}|CC BY [\d.]+|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|https?://\S+|Python 3[\d., or]+|numba[^|]*|\bv?\d+\.\d+\.\d+\b")
+NOT_MEASURED = re.compile(
+    r"0\.2%|\d{4}\.\d{5}|CC BY [\d.]+|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|https?://\S+|Python 3[\d., or]+|numba[^|]*|\bv?\d+\.\d+\.\d+\b"
+)
 MEASURED = re.compile(r"\d+\.\d+|\d+ ?%")
 SOURCE = re.compile(r"`(?:make |python |rankfall |pytest )[^`]+`|@@python")
 
@@ -175,9 +177,7 @@ def sayings() -> list[tuple[str, str]]:
                 out += [(file.name, part) for part in spoken(source)[:1]]
         if file.name == "advice.py":
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-            texts = [
-                n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)
-            ]
+            texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]
             inner = {id(v) for n in texts if isinstance(n, ast.JoinedStr) for v in ast.walk(n) if v is not n}
             inner |= {id(f.body[0].value) for f in functions if isinstance(f.body[0], ast.Expr)}
             long = [n for n in texts if id(n) not in inner and spoken(n) and len(spoken(n)[0]) > 25]
@@ -231,3 +231,12 @@ def test_pictures_are_small_and_come_from_a_script() -> None:
     for name in names:
         assert f'"{name}": {name}' in source
         assert (ROOT / "docs" / "images" / f"{name}.svg").stat().st_size < 100_000
+
+
+def test_displayed_formulas_stand_alone() -> None:
+    """Sphinx reads a formula between two dollars only as a paragraph of its own."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"\$\$.+?\$\$", text, re.DOTALL):
+            alone = text[: match.start()].endswith("\n\n") and text[match.end() :].startswith("\n\n")
+            assert alone, f"{of(page)}: {match[0][:60]}"

@@ -8,7 +8,7 @@ VENV_REAL := .venv-real
 STAMP_REAL := $(VENV_REAL)/.installed
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
-PRODUCTS := demo-output examples-output dist docs/_build docs/api/generated docs/gallery .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
 .PHONY: help demo examples docs test test-all check format wheel bench bench-real clean
 

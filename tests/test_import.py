@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-HEAVY = {"numba", "llvmlite", "sklearn", "pandas", "pyarrow", "matplotlib", "plotly", "jinja2"}
+HEAVY = {"numba", "llvmlite", "sklearn", "pandas", "pyarrow", "matplotlib", "plotly", "jinja2", "distributed"}
 REPORT = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 
 
@@ -29,6 +29,8 @@ def loaded(code: str) -> tuple[set[str], float]:
         "import rankfall.files",
         "from rankfall.cli import main; main(['--help'])",
         "from rankfall.cli import main; main(['complete', '--help'])",
+        "from rankfall.cli import main; main(['study', '--help'])",
+        "import rankfall.lab; rankfall.lab.read_study, rankfall.lab.run_sweep, rankfall.lab.cluster",
         "from rankfall.cli import main; main(['--version'])",
     ],
 )

@@ -4,8 +4,9 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
 :class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
 data are in :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
-:mod:`rankfall.analysis`; results are read back with :func:`load`. For scikit-learn there are
-:class:`LowRankImputer` and :class:`LowRankRegressor`.
+:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of a
+run fell or rose. Results are read back with :func:`load`. For scikit-learn there are :class:`LowRankImputer` and
+:class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING
 from .errors import InputError, Outcome, RankfallError
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, measures, theory
+    from . import analysis, datasets, geometry, lab, measures, theory
+    from .analysis import Jumps, find_jumps
     from .completion import Completion, complete, load
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
@@ -36,19 +38,22 @@ _HOMES = {
     "Trace": ".dynamics",
     "train": ".dynamics",
     "replay": ".dynamics",
+    "Jumps": ".analysis",
+    "find_jumps": ".analysis",
     "Completion": ".completion",
     "complete": ".completion",
     "load": ".completion",
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "measures", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "theory")
 
 __all__ = [
     "GD",
     "SGD",
     "Completion",
     "InputError",
+    "Jumps",
     "LowRankImputer",
     "LowRankRegressor",
     "Network",
@@ -60,7 +65,9 @@ __all__ = [
     "analysis",
     "complete",
     "datasets",
+    "find_jumps",
     "geometry",
+    "lab",
     "load",
     "measures",
     "replay",

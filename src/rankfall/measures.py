@@ -99,6 +99,25 @@ def squared_norm(network: Network) -> np.ndarray:
     return np.sum([np.sum(np.square(W, dtype=np.float64), axis=(-2, -1)) for W in network.weights], axis=0)
 
 
+def hidden_singular_values(network: Network) -> np.ndarray:
+    """Singular values of ``Z_l = [W_l | W_{l+1}^T]`` for the hidden layers l = 1..L-1, decreasing.
+
+    A hidden direction is dead when its singular value is 0; SGD never revives it: docs/theory.md, section 0.
+
+    Returns
+    -------
+    ndarray, shape (..., L - 1, k)
+        k belongs to the widest layer; narrower ones have zeros at the end.
+    """
+    spectra = [
+        np.linalg.svd(Z.astype(np.float64, copy=False), compute_uv=False) for Z in network.hidden_spaces()
+    ]
+    out = np.zeros((*spectra[0].shape[:-1], len(spectra), max(s.shape[-1] for s in spectra)))
+    for layer, s in enumerate(spectra):
+        out[..., layer, : s.shape[-1]] = s
+    return out
+
+
 def imbalance(network: Network) -> np.ndarray:
     """Operator norms of ``D_l = W_l^T W_l - W_{l-1} W_{l-1}^T`` for l = 2..L.
 

@@ -40,6 +40,19 @@ def chosen(noisy):
 # -- recovery --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_single_precision_counts_as_exact(seed):
+    problem, truth = rf.datasets.low_rank((40, 30), rank=3, oversampling=1.6, seed=seed)
+    result = rf.complete(problem.to_dense().astype(np.float32), seed=0)
+    assert (result.outcome, result.rank) == (Outcome.EXACT, 3)
+    assert relative_error(result, truth) < 1e-5
+
+
+def test_more_noise_than_single_precision_is_noise():
+    problem, _ = rf.datasets.low_rank((40, 30), rank=3, oversampling=3.0, noise=1e-5, seed=0)
+    assert rf.complete(problem.to_dense().astype(np.float32), seed=0).outcome is Outcome.CHOSEN
+
+
 def test_clean_data_are_recovered_to_machine_precision_with_their_rank(clean, exact):
     assert exact.rank == 3
     assert exact.outcome is Outcome.EXACT
@@ -470,3 +483,14 @@ def test_foreign_files_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.ones(3))
     with pytest.raises(rf.InputError):
         rf.load(tmp_path / "x.npz")
+
+
+def test_new_rows_that_cannot_be_read(exact):
+    """Cells stored twice, and dates, which pandas would turn into numbers, are refused."""
+    twice = sparse.coo_array(([1.0, 2.0], ([0, 0], [1, 1])), shape=(1, exact.shape[1]))
+    with pytest.raises(rf.InputError, match="twice"):
+        exact.transform(twice)
+    dates = pd.DataFrame(np.ones((1, exact.shape[1])))
+    dates[0] = pd.Timestamp("2020-01-01")
+    with pytest.raises(rf.InputError, match="dates"):
+        exact.transform(dates)

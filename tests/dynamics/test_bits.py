@@ -14,7 +14,7 @@ import pytest
 
 import rankfall as rf
 from dynamics.problems import holed, same_bits
-from rankfall.dynamics import checkpoints, engine
+from rankfall.dynamics import checkpoints, engine, record, recorder
 
 OPTIMISERS = {
     "single": rf.SGD(0.03, 1e-2, 5000),
@@ -84,6 +84,19 @@ def test_one_thread_and_two(name, problem, net):
     traces = [rf.train(problem, net, OPTIMISERS[name], chains=5, n_threads=n) for n in (1, 2)]
     assert all(same_bits(a, b) for a, b in zip(traces[0].finals(), traces[1].finals(), strict=True))
     np.testing.assert_array_equal(traces[0].singular_values, traces[1].singular_values)
+
+
+def test_how_the_records_of_many_chains_are_divided(problem, net, monkeypatch):
+    """Portions, blocks and threads divide the chains only: what is measured of each keeps its bits."""
+    what = ("singular_values", "rank", "train_loss", "imbalance", "hidden_singular_values")
+    sgd, recorded = rf.SGD(0.03, 1e-2, 600), rf.Record(200, what)
+    expected = rf.train(problem, net, sgd, chains=40, record=recorded)
+    monkeypatch.setattr(recorder, "PORTION", 17)
+    monkeypatch.setattr(record, "_BLOCK", 3)
+    for n_threads in (1, 2):
+        trace = rf.train(problem, net, sgd, chains=40, record=recorded, n_threads=n_threads)
+        for name in what:
+            np.testing.assert_array_equal(trace.measured[name], expected.measured[name])
 
 
 def test_the_number_of_threads_is_put_back(problem, net):

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from . import laboratory
 from .failures import exit_code, one_sentence
+from .options import Json, Quiet
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,6 +62,7 @@ class Rule(str, Enum):
 
 
 _MODEL = "What is fitted"
+_LAB = "The laboratory"
 Input = Annotated[
     Path,
     typer.Argument(
@@ -69,8 +72,6 @@ Input = Annotated[
 Triplets = Annotated[
     bool, typer.Option("--triplets", help="IN has a line row,column,value for every observed cell.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 
 def main(args: list[str] | None = None) -> int:
@@ -305,3 +306,7 @@ def report(
         from .reports import run
 
         run(result, page)
+
+
+for command in (laboratory.sweep, laboratory.status, laboratory.study):
+    app.command(rich_help_panel=_LAB)(command)

@@ -18,6 +18,8 @@ from .session import Session
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
 # misfit of an exact fit, relative to the norm of all observed cells and of those of one line
 EXACT, EXACT_LINE = 1e-9, 1e-6
+# the same for values that were rounded to single precision, by a share of up to 6e-8 each
+_EXACT_SINGLE, _EXACT_LINE_SINGLE = 3e-7, 1e-5
 _GAP = 2.5
 # relative error below which a fit predicts, and oversampling below which exact data are hard
 _PREDICTS, _NEAR_LIMIT = 0.5, 1.3
@@ -41,6 +43,8 @@ class Evidence:
 
     Attributes
     ----------
+    single : bool
+        Whether the values have single precision only, and a fit is exact if it agrees to that.
     found : Polished or None
         The exact fit of smallest rank.
     unique : bool
@@ -53,12 +57,18 @@ class Evidence:
         Every rank tried, with errors relative to the data's norm.
     """
 
+    single: bool = False
     found: Polished | None = None
     unique: bool = False
     misfits: dict[int, list[float]] = field(default_factory=dict)
     best: dict[int, Polished] = field(default_factory=dict)
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
+
+    @property
+    def tolerance(self) -> float:
+        """Misfit of an exact fit, relative to the norm of the observed cells."""
+        return _EXACT_SINGLE if self.single else EXACT
 
     def near_limit(self, problem: Problem) -> bool:
         """Whether the spectra pointed, more than once, at a rank with hardly more cells than unknowns."""
@@ -180,17 +190,17 @@ def _note(
 ) -> None:
     """Enter a polished fit in the evidence."""
     rank = fit.s.size
-    if _is_exact(problem, fit) and rank > 1 and fit.s[-1] < 1e-9 * fit.s[0]:
+    if _is_exact(problem, fit, evidence) and rank > 1 and fit.s[-1] < evidence.tolerance * fit.s[0]:
         # a smaller rank was enough: what is left of the last direction is rounding
-        kept = int(np.count_nonzero(fit.s >= 1e-9 * fit.s[0]))
+        kept = int(np.count_nonzero(fit.s >= evidence.tolerance * fit.s[0]))
         smaller = polish(problem, fit.U[:, :kept], fit.s[:kept], fit.V[:, :kept])
-        if _is_exact(problem, smaller):
+        if _is_exact(problem, smaller, evidence):
             fit, rank = smaller, kept
     evidence.visits.append(Visit(rank, fit.residual, sgd_train=before, ridge=ridge, steps=steps))
-    if _is_exact(problem, fit):
+    if _is_exact(problem, fit, evidence):
         if evidence.found is None or rank < evidence.found.s.size:
             evidence.found = fit
-            evidence.unique = _returns(problem, fit)
+            evidence.unique = _returns(problem, fit, evidence.tolerance)
         return
     if fit.settled and not isnan(before):  # pursuits start from a fit of smaller rank and tell nothing
         evidence.misfits.setdefault(rank, []).append(fit.residual)
@@ -209,24 +219,32 @@ def _predicts(problem: Problem, fit: Polished) -> bool:
     return _relative_misfit(problem.subset(held), again.U, again.s, again.V) < _PREDICTS
 
 
-def _is_exact(problem: Problem, fit: Polished) -> bool:
+def is_single(values: np.ndarray) -> bool:
+    """Whether the values were rounded to single precision; whole numbers are exact as they are."""
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    return bool(np.array_equal(values, narrow) and not np.array_equal(values, np.rint(values)))
+
+
+def _is_exact(problem: Problem, fit: Polished, evidence: Evidence) -> bool:
     """Whether all observed cells are reproduced, judged in all and line by line.
 
     One huge cell would make any fit of it look exact as a whole.
     """
-    if not fit.residual < EXACT:
+    if not fit.residual < evidence.tolerance:
         return False
+    line = _EXACT_LINE_SINGLE if evidence.single else EXACT_LINE
     fitted = np.einsum("ij,ij->i", fit.U[problem.rows] * fit.s, fit.V[problem.cols])
     wrong, right = (fitted - problem.values) ** 2, problem.values**2
     for lines, size in ((problem.rows, problem.n_rows), (problem.cols, problem.n_cols)):
         misfit, norm = np.bincount(lines, wrong, size), np.bincount(lines, right, size)
         # rounding is relative to the whole: a line of zeros cannot be met better than that
-        if np.any(misfit > np.maximum(EXACT_LINE**2 * norm, 1e-24 * norm.sum())):
+        if np.any(misfit > np.maximum(line**2 * norm, 1e-24 * norm.sum())):
             return False
     return True
 
 
-def _returns(problem: Problem, fit: Polished) -> bool:
+def _returns(problem: Problem, fit: Polished, tolerance: float) -> bool:
     """Whether an exact fit is locally the only one: kicked along the tangent space, it comes back.
 
     One rank too many always leaves such freedom (a row factor times a column factor that meet in missing
@@ -240,7 +258,7 @@ def _returns(problem: Problem, fit: Polished) -> bool:
     Qr, Rr = np.linalg.qr(np.hstack([fit.V, Y]))
     a, s, bt = np.linalg.svd(Rl @ Rr.T)
     back = polish(problem, Ql @ a[:, :r], s[:r], Qr @ bt[:r].T)
-    if back.residual > EXACT:
+    if back.residual > tolerance:
         return False
     # |A - B|_F through the 2r x 2r cores
     left = np.asarray(np.linalg.qr(np.hstack([fit.U * fit.s, -back.U * back.s]), mode="r"))

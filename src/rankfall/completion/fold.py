@@ -87,6 +87,13 @@ def _check_names(result: Completion, new_rows: object) -> None:
             raise InputError("The columns of the new rows must have the completed table's names and order.")
 
 
+def _no_dates(frame: object, what: str) -> None:
+    """Refuse data frames with dates, which pandas would turn into numbers."""
+    kinds = np.ravel(getattr(frame, "dtypes", [])).tolist()
+    if any(getattr(kind, "kind", "") in "mM" for kind in kinds):
+        raise InputError(f"The new {what} hold dates, not numbers.")
+
+
 def _on_scale(given: np.ndarray, scale: str, what: str) -> np.ndarray:
     known = given[~np.isnan(given)]
     bad = check_scale(known, scale)
@@ -99,9 +106,12 @@ def lines_like(new_lines: object, shape: tuple[int | None, int | None], what: st
     """New rows or columns as a dense array with NaN; None in `shape` is any number."""
     if hasattr(new_lines, "tocoo"):
         coo = new_lines.tocoo()  # type: ignore[attr-defined]
+        if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
+            raise InputError(f"The new {what} store some entries twice; call sum_duplicates() first.")
         out = np.full(coo.shape, np.nan)
         out[coo.row, coo.col] = coo.data
     else:
+        _no_dates(new_lines, what)
         try:
             if np.ma.isMaskedArray(new_lines):
                 new_lines = np.ma.filled(np.ma.asarray(new_lines).astype(float), np.nan)

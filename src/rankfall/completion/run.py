@@ -141,6 +141,7 @@ def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcom
             raise InputError(
                 'The columns have very different units, and row effects have none: effects="both" means nothing.'
             )
+        draft.evidence.single = exact.is_single(problem.values)
         with session.share(0.5):
             exact.search(standardised, wishes.max_rank, seed, session, draft.evidence)
             draft.searched = True

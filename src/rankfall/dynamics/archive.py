@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from .optimisers import GD, SGD
@@ -123,7 +124,7 @@ def trace_arrays(trace: Trace) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays["entries"] = optimiser.entries
     if trace.snapshots is not None:
         arrays |= {f"snapshot_{name}": values for name, values in vars(trace.snapshots).items()}
-    return arrays, {**describe(trace), "seconds": trace.seconds}
+    return arrays, {**describe(trace), "seconds": trace.seconds, "rank_tol": trace.rank_tol}
 
 
 def trace_from_arrays(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Trace:
@@ -154,6 +155,8 @@ def trace_from_arrays(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Tr
             deflate=meta["deflate"],
             seconds=meta["seconds"],
             snapshots=Snapshots(**snapshots) if snapshots else None,
+            # files written before the tolerance was kept
+            rank_tol=meta.get("rank_tol", RANK_TOL),
         )
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"The file does not hold a complete trace ({error}).") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,18 @@ from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 
-OBSERVABLES = ("singular_values", "train_loss", "rank", "imbalance", "weights", "ledger")
+OBSERVABLES = (
+    "singular_values",
+    "train_loss",
+    "rank",
+    "imbalance",
+    "hidden_singular_values",
+    "weights",
+    "ledger",
+)
+
+# chains that one thread decomposes at a time, and the widest layers for which a BLAS surely starts no threads
+_BLOCK, _NARROW = 64, 64
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,8 @@ class Record:
     what : tuple of str
         Any of "singular_values" (of A), "train_loss" (``1/(2N) sum (A_ij - x_ij)^2``, without the
         ridge), "rank" (numerical rank of A), "imbalance" (the largest operator norm of
-        ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "weights" (snapshots, from which `replay` can start) and "ledger"
+        ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "hidden_singular_values" (of every
+        ``Z_l = [W_l | W_{l+1}^T]``), "weights" (snapshots, from which `replay` can start) and "ledger"
         (for SGD: sum and highest partial sum, over the steps since the record before, of
         ``log(q + lr |B_l|)``, which bounds how far the hidden layers can have been stretched; Theorem 3(c)).
     extra : mapping of str to function
@@ -66,7 +79,7 @@ def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.
     """Observables of an ensemble, each with a leading axis of chains ("weights" and "ledger" are kept elsewhere)."""
     out: dict[str, np.ndarray] = {}
     if "singular_values" in record.what or "rank" in record.what:
-        s = network.singular_values().astype(np.float64)
+        s = in_blocks(Network.singular_values, network).astype(np.float64)
         if "singular_values" in record.what:
             out["singular_values"] = s
         if "rank" in record.what:
@@ -74,11 +87,33 @@ def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.
     if "train_loss" in record.what:
         out["train_loss"] = data_loss(network, problem)
     if "imbalance" in record.what:
-        out["imbalance"] = measures.imbalance(network).max(axis=-1)
+        out["imbalance"] = in_blocks(measures.imbalance, network).max(axis=-1)
+    if "hidden_singular_values" in record.what:
+        out["hidden_singular_values"] = in_blocks(measures.hidden_singular_values, network)
     for name, function in record.extra.items():
         chains = range(network.n_chains or 0)
         out[name] = np.stack([np.asarray(function(network.chain(k)), dtype=np.float64) for k in chains])
     return out
+
+
+def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np.ndarray:
+    """``function(network)`` of an ensemble, its chains divided among as many threads as the kernels have.
+
+    Decompositions of many small matrices would otherwise keep one processor busy while the others wait. Networks with
+    wider layers are left to the threads of the BLAS itself. Every chain is decomposed by itself, so the
+    bits are those of one call.
+    """
+    import numba
+
+    n_chains, n_threads = network.n_chains or 1, numba.get_num_threads()
+    if n_threads == 1 or n_chains <= _BLOCK or max(network.widths) > _NARROW:
+        return function(network)
+    blocks = [
+        Network(tuple(W[start : start + _BLOCK] for W in network.weights))
+        for start in range(0, n_chains, _BLOCK)
+    ]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return np.concatenate(list(pool.map(function, blocks)))
 
 
 def data_loss(network: Network, problem: Problem) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..problem import Problem
@@ -9,6 +11,11 @@ from . import ledger
 from .record import Record, measure
 from .state import State
 from .trace import Snapshots
+
+# chains measured at a time
+PORTION = 1024
+
+SPECTRA = ("singular_values", "hidden_singular_values")
 
 
 class Recorder:
@@ -39,15 +46,16 @@ class Recorder:
     def take(self, index: int) -> None:
         """Measure all running chains as record number `index`."""
         state = self.state
-        for members in state.groups(np.flatnonzero(state.running & within_range(state))):
+        for members in self._portions(np.flatnonzero(state.running & within_range(state))):
             network = state.ensemble(members)
             for name, values in measure(network, self.problem, self.record).items():
                 column = self._column(name, values)
-                where = (members, index, slice(0, values.shape[1])) if values.ndim == 2 else (members, index)
-                if name == "singular_values":
+                if name in SPECTRA:
                     # a deflated chain has fewer: the others are zero
                     column[members, index] = 0.0
-                column[where] = values
+                    column[members, index, ..., : values.shape[-1]] = values
+                else:
+                    column[members, index] = values
         if "ledger" in self.record.what:
             running = np.flatnonzero(state.running)
             values = ledger.read(state.ledgers)
@@ -59,6 +67,12 @@ class Recorder:
             self.columns["_widths"][index] = state.widths
             self.columns["_bounds"][index] = state.bounds
         self.taken = index + 1
+
+    def _portions(self, members: np.ndarray) -> Iterator[np.ndarray]:
+        """Chains of equal widths, few enough that copies of their weights stay small beside the ensemble."""
+        for group in self.state.groups(members):
+            for start in range(0, group.size, PORTION):
+                yield group[start : start + PORTION]
 
     def _column(self, name: str, values: np.ndarray) -> np.ndarray:
         if name not in self.columns:
@@ -84,7 +98,10 @@ def within_range(state: State) -> np.ndarray:
     A chain may pass the end of the number range in one step; the next step finds out.
     """
     most = 0.5 * np.log(np.finfo(state.buffer.dtype).max)
-    largest = np.abs(state.buffer).max(axis=1).astype(np.float64) * state.scales
+    # no array of absolute values: it would be as large as the ensemble
+    largest = (
+        np.maximum(state.buffer.max(axis=1), -state.buffer.min(axis=1)).astype(np.float64) * state.scales
+    )
     depth = state.widths.shape[1] - 1
     with np.errstate(divide="ignore"):
         # |W_1| ... |W_L| with |W| <= largest entry times widest layer

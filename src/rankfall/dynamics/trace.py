@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import load_archive, save_archive
+from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from .archive import describe, trace_arrays, trace_from_arrays
@@ -69,6 +70,8 @@ class Trace:
         Wall-clock time of the run (of the last part, if it was resumed).
     snapshots : Snapshots or None
         Present when "weights" were recorded.
+    rank_tol : float
+        Tolerance by which "rank" was counted.
     """
 
     steps: np.ndarray
@@ -87,6 +90,7 @@ class Trace:
     deflate: float | None
     seconds: float
     snapshots: Snapshots | None = field(default=None, repr=False)
+    rank_tol: float = RANK_TOL
 
     @property
     def n_chains(self) -> int:
@@ -116,6 +120,11 @@ class Trace:
     def imbalance(self) -> np.ndarray:
         """``max_l |W_l^T W_l - W_{l-1} W_{l-1}^T|``, shape (n_chains, n_records)."""
         return self._recorded("imbalance")
+
+    @property
+    def hidden_singular_values(self) -> np.ndarray:
+        """Singular values of ``Z_l = [W_l | W_{l+1}^T]``, decreasing, shape (n_chains, n_records, depth - 1, k)."""
+        return self._recorded("hidden_singular_values")
 
     @property
     def ledger(self) -> np.ndarray:

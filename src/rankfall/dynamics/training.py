@@ -278,6 +278,7 @@ class _Run:
             deflate=engine.deflate,
             seconds=time.perf_counter() - began,
             snapshots=snapshots,
+            rank_tol=recorder.record.rank_tol,
         )
 
 

@@ -1,0 +1,96 @@
+"""One packaged study from its cells to its claims and its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from ..files import atomic_path
+from .claims import Claim, write_claims
+from .reading import read_study
+from .results import open_sweep
+from .studies import study_module, study_path
+from .sweep import Sweep, SweepProgress, run_sweep
+
+RESULTS = ("claims.csv", "claims.md", "figure.png", "results.parquet")
+_DPI = 150
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study found.
+
+    Attributes
+    ----------
+    name : str
+    folder : Path
+        With ``claims.csv``, ``claims.md``, ``figure.png`` and ``results.parquet``, and the sweep's cells.
+    sweep : Sweep
+        How its cells ended.
+    claims : tuple of Claim
+        Empty if cells failed: half of the results are not judged.
+    """
+
+    name: str
+    folder: Path
+    sweep: Sweep
+    claims: tuple[Claim, ...]
+
+
+def run_study(
+    name: str,
+    out: str | PathLike[str],
+    quick: bool = False,
+    executor: Executor | None = None,
+    n_workers: int | None = None,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> StudyResult:
+    """Run a packaged study, judge its claims and draw its figure.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`~rankfall.lab.studies.study_names`.
+    out : path
+        Folder for the cells and for the four files of the result; cells that are there are not computed again.
+    quick : bool
+        The version of about a minute.
+    executor, n_workers, progress
+        As for :func:`~rankfall.lab.sweep.run_sweep`.
+
+    Returns
+    -------
+    StudyResult
+
+    Raises
+    ------
+    InputError
+        If there is no such study, or the folder cannot be written.
+    """
+    import matplotlib.pyplot as plt
+
+    study = read_study(study_path(name), quick)
+    module = study_module(name)
+    folder = Path(out)
+    sweep = run_sweep(study, folder, executor, n_workers, progress)
+    if sweep.failed:
+        # what an earlier run judged does not belong to these cells
+        for file in RESULTS:
+            (folder / file).unlink(missing_ok=True)
+        return StudyResult(name, folder, sweep, ())
+    results = open_sweep(folder)
+    claims = tuple(module.judge(results))
+    with atomic_path(folder / "results.parquet") as temporary:
+        results.to_parquet(temporary, index=False)
+    command = f"rankfall study {name}{' --quick' if quick else ''}"
+    write_claims(claims, folder, heading=f"Study {name}: `{command}`, {sweep.n_cells} cells.")
+    with plt.rc_context():
+        figure = module.draw(results)
+        with atomic_path(folder / "figure.png") as temporary:
+            # without the version of matplotlib, which is in no figure of the same look
+            figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+        plt.close(figure)
+    return StudyResult(name, folder, sweep, claims)

@@ -11,7 +11,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from docutils.nodes import Element, TextElement
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -52,7 +54,8 @@ def public_names(module: str) -> list[str]:
     found = import_module(module)
     names = getattr(found, "__all__", None)
     if names is not None:
-        return list(names)
+        # what is in the package itself is described there
+        return [name for name in names if name not in rankfall.__all__]
     own = [name for name, item in vars(found).items() if getattr(item, "__module__", None) == module]
     return [name for name in own if not name.startswith("_")]
 
@@ -116,6 +119,23 @@ def readable(app: Sphinx, what: str, name: str, item: object, options: object, l
     lines[:] = "".join(parts).replace("\0", "|").split("\n")
 
 
+def public_home(app: Sphinx, env: BuildEnvironment, node: Element, text: TextElement) -> Element | None:
+    """What is called by the module in which it was written is described under its public name."""
+    target = str(node.get("reftarget", ""))
+    if node.get("refdomain") != "py" or not target.startswith("rankfall."):
+        return None
+    domain = env.domains["py"]
+    name = target.rpartition(".")[2]
+    found = [
+        full
+        for full, *_ in domain.get_objects()
+        if full.startswith("rankfall.") and full.endswith(f".{name}")
+    ]
+    if len(found) != 1:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found[0], node, text)
+
+
 def skip_made_by_sklearn(
     app: Sphinx, what: str, name: str, item: object, skip: bool, options: object
 ) -> bool | None:
@@ -126,4 +146,5 @@ def skip_made_by_sklearn(
 def setup(app: Sphinx) -> None:
     # before numpydoc, which asks for 500
     app.connect("autodoc-process-docstring", readable, priority=400)
+    app.connect("missing-reference", public_home)
     app.connect("autodoc-skip-member", skip_made_by_sklearn)

@@ -6,16 +6,19 @@ STAMP := $(VENV)/.installed
 # the benchmark on real data brings its peers, which rankfall itself does not need
 VENV_REAL := .venv-real
 STAMP_REAL := $(VENV_REAL)/.installed
+SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
-PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples test test-all check format bench bench-real clean
+.PHONY: help demo examples docs test test-all check format wheel bench bench-real clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
 	@echo "make examples  run the examples; their pictures go to examples-output/"
+	@echo "make docs      the site, in docs/_build/html, with the examples executed"
 	@echo "make test      the tests (make test-all: the slow ones too)"
-	@echo "make check     lint, format, layers, types (make format: mend the format)"
+	@echo "make check     lint, format, layers, types, the site (make format: mend the format)"
+	@echo "make wheel     builds the wheel, and tries it in an empty environment; writes dist/"
 	@echo "make bench     kernel speed"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
@@ -27,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once; a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs]'
 	@echo "Compiling the kernels (once; about half a minute) ..."
 	@$(BIN)/python scripts/warm_up.py
 	@touch $(STAMP)
@@ -37,6 +40,11 @@ demo: $(STAMP)
 
 examples: $(STAMP)
 	$(BIN)/python scripts/run_examples.py --output examples-output
+
+# the gallery's pictures come from a run of the examples, which takes minutes; check looks at everything else
+docs: $(STAMP)
+	$(SPHINX) --doctree-dir docs/_build/doctrees/html -D plot_gallery=1 docs docs/_build/html
+	@echo "The site is in docs/_build/html: open index.html, or copy the folder to any web server."
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
@@ -49,10 +57,16 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright --warnings
+	$(SPHINX) --doctree-dir docs/_build/doctrees/quick docs docs/_build/quick
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+wheel: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/kernels.py

@@ -25,7 +25,7 @@ DEAD = 1e-12
 def numerical_rank(
     singular_values: np.ndarray, problem: Problem | None = None, rank_tol: float = RANK_TOL
 ) -> np.ndarray:
-    """Number of singular values above `rank_tol` times the largest, and above :data:`DEAD` of the data.
+    """Number of singular values above `rank_tol` times the largest, and above ``DEAD`` of the data.
 
     Parameters
     ----------

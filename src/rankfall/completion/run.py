@@ -69,7 +69,7 @@ def complete(
     fill : {None, "effects"}
         What to put in cells that the data do not determine: NaN, or row and column effects.
     callback : callable, optional
-        Called now and then with a :class:`Progress`.
+        Called now and then with a :class:`~rankfall.completion.Progress`.
     weights : array, data frame or scipy.sparse, optional
         How much each observed cell counts, in proportion to the inverse of its noise variance: of the
         shape of `X`, or one number per entry of a Problem. Cells of weight 0 are treated as missing. The

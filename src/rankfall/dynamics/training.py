@@ -93,7 +93,7 @@ def train(
         Threads for the kernels; numba's own number by default.
     dtype : float64 or float32
     callback : function, optional
-        Called with a :class:`Progress` between kernel calls (which last half a second at most, give or
+        Called with a :class:`~rankfall.dynamics.Progress` between kernel calls (which last half a second at most, give or
         take a step); training ends early if it returns True.
 
     Returns

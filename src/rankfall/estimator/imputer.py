@@ -72,7 +72,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Fitted indicator, if `add_indicator`.
     n_features_in_ : int
         Number of features seen at fit.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Their names, if `X` has names that are all strings.
 
     Notes

@@ -53,7 +53,7 @@ def run_study(
     Parameters
     ----------
     name : str
-        One of :func:`~rankfall.lab.studies.study_names`.
+        One of :func:`~rankfall.lab.study_names`.
     out : path
         Folder for the cells and for the four files of the result; cells that are there are not computed again.
     quick : bool

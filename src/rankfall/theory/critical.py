@@ -54,8 +54,8 @@ class Minimum:
         Smallest eigenvalue of the Riemannian Hessian of F on the set of this rank; infinite at rank 0, where
         the set is a point.
     kind : {"minimum", "degenerate", "saddle", "not critical"}
-        By :attr:`curvature`: positive, zero up to 1e-11 of the largest eigenvalue, or negative. For depth 2 also
-        "saddle" if :attr:`free_gradient` exceeds ``2 ridge``: hidden widths above the rank then leave a
+        By `curvature`: positive, zero up to 1e-11 of the largest eigenvalue, or negative. For depth 2 also
+        "saddle" if `free_gradient` exceeds ``2 ridge``: hidden widths above the rank then leave a
         direction of descent (section 4b(i)).
     free_gradient : float
         ``|E|_op``, the part of ``-dC/dA`` outside the row and column spaces of the matrix.
@@ -131,8 +131,8 @@ def critical_point(
 ) -> Minimum:
     """What :func:`rankfall.theory.minima` says of a minimum, for any matrix of this rank.
 
-    The matrix is truncated to `rank` and not moved; :attr:`Minimum.kind` is "not critical" where the gradient is
-    not zero, and :attr:`Minimum.estimate` is judged without other ranks ("under" or "right").
+    The matrix is truncated to `rank` and not moved; ``Minimum.kind`` is "not critical" where the gradient is
+    not zero, and ``Minimum.estimate`` is judged without other ranks ("under" or "right").
 
     Parameters
     ----------

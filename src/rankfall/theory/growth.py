@@ -53,7 +53,7 @@ def mean_steps(
     """``Bbar_l`` and the second moments for l = 1..L-1, in O(sum w^3 + N w).
 
     For single entries ``E B_l^T B_l = Q_l diag_j(mean of rho^2 |p_i|^2) Q_l^T``; for batches the formula of
-    :func:`rankfall.theory.tail.spread_share`.
+    ``rankfall.theory.tail.spread_share``.
     """
     check_point(problem, net)
     check_batch(problem, batch_size, sampling)

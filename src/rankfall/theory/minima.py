@@ -53,13 +53,13 @@ class Search:
 
 @dataclass(frozen=True, eq=False)
 class Minima:
-    """Local minima of each rank; iterates over :attr:`points`.
+    """Local minima of each rank; iterates over `points`.
 
     Attributes
     ----------
     points : tuple of Minimum
         By rank, then by loss. Stationary points at which a descent ended without being minima (see
-        :attr:`Minimum.kind`) are listed too.
+        ``Minimum.kind``) are listed too.
     searches : tuple of Search
         One for each rank asked for.
     depth : int

@@ -1,0 +1,130 @@
+"""Reading the Markdown of the README and of docs/: blocks, sections, and what is checked about them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import math
+import re
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+# what is included from the root of the repository, or made by the build, is no page of its own
+PAGES = sorted(
+    path
+    for path in (ROOT / "docs").rglob("*.md")
+    if not {"_build", "generated", "gallery"} & set(path.relative_to(ROOT).parts)
+)
+
+_FENCE = re.compile(r"^(`{3,}|:{3,})(.*?)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+_NEEDS = re.compile(r"^<!-- needs: ([\w.]+) -->$", re.MULTILINE)
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its language (what stands behind the fence), its text and the line where it begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(match[2].strip(), match[3], text.count("\n", 0, match.start(3)) + 1)
+        for match in _FENCE.finditer(text)
+    ]
+
+
+def missing_need(page: Path) -> str | None:
+    """The first module that a page says it needs (``<!-- needs: a.b -->``) and that is not there."""
+    for module in _NEEDS.findall(page.read_text(encoding="utf-8")):
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            return module
+    return None
+
+
+def run(page: Path) -> None:
+    """Execute the Python of a page as one session; what it prints must be the ``text`` block that follows.
+
+    A block whose first line is a comment with the name of a Python file is written to that file, too.
+    """
+    space: dict[str, object] = {"__name__": "page"}
+    found = blocks(page)
+    for block, after in zip(found, [*found[1:], None], strict=True):
+        if block.language != "python":
+            continue
+        file = re.match(r"# (\w+\.py)\n", block.text)
+        if file is not None:
+            Path(file[1]).write_text(block.text, encoding="utf-8")
+        # so that a traceback names the page and the line
+        source = "\n" * (block.line - 1) + block.text
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            try:
+                exec(compile(source, str(page), "exec", dont_inherit=True), space)
+            except Exception as error:
+                where = traceback.extract_tb(error.__traceback__)
+                line = next((frame.lineno for frame in where if frame.filename == str(page)), block.line)
+                raise AssertionError(f"{page.name}:{line}: {type(error).__name__}: {error}") from error
+        if after is not None and after.language == "text":
+            difference = compare(after.text, printed.getvalue())
+            assert difference is None, f"{page.name}:{after.line}: {difference}"
+
+
+def compare(shown: str, printed: str, tolerance: float = 0.02) -> str | None:
+    """What differs between a page and what was printed; numbers may differ by `tolerance`, "..." is anything."""
+    expected, got = shown.split(), printed.split()
+    if "..." not in expected and len(expected) != len(got):
+        return f"{len(expected)} words are shown and {len(got)} are printed:\n{printed}"
+    at = 0
+    for place, word in enumerate(expected):
+        if word == "...":
+            following = expected[place + 1] if place + 1 < len(expected) else None
+            while at < len(got) and (following is None or not same(following, got[at], tolerance)):
+                at += 1
+            continue
+        if at >= len(got) or not same(word, got[at], tolerance):
+            return f"{word!r} is shown, {got[at] if at < len(got) else 'nothing'!r} is printed:\n{printed}"
+        at += 1
+    return None if at == len(got) else f"more is printed than shown:\n{printed}"
+
+
+def same(shown: str, printed: str, tolerance: float) -> bool:
+    """Whether two words are the same up to the numbers in them; numbers below 1e-9 are all the same."""
+    if _NUMBER.sub("#", shown) != _NUMBER.sub("#", printed):
+        return False
+    pairs = zip(_NUMBER.findall(shown), _NUMBER.findall(printed), strict=True)
+    return all(math.isclose(float(a), float(b), rel_tol=tolerance, abs_tol=1e-9) for a, b in pairs)
+
+
+def commands(page: Path) -> list[str]:
+    """Shell commands: the lines of ``sh`` blocks and of indented blocks, cut at ``&&``, without comments."""
+    text = page.read_text(encoding="utf-8")
+    indented = re.findall(
+        r"^ {4}((?:rankfall|make|python|pip|pytest) .*)$", _FENCE.sub("", text), re.MULTILINE
+    )
+    lines = [line for block in blocks(page) if block.language == "sh" for line in block.text.splitlines()]
+    whole = "\n".join([*lines, *indented]).replace("\\\n", " ")
+    parts = [part for line in whole.splitlines() for part in re.split(r" #|&&", line)[::1]]
+    starts = ("rankfall ", "make ", "python ", "pip ", "pytest ", "git ")
+    return [part.strip() for part in parts if part.strip().startswith(starts)]
+
+
+def sections(page: Path) -> list[tuple[str, str]]:
+    """Heading and prose (without fenced blocks) of every section."""
+    text = page.read_text(encoding="utf-8")
+    prose = _FENCE.sub(lambda match: "\n@@python\n" if match[2].strip() == "python" else "\n", text)
+    parts = re.split(r"^#{1,6} (.+)$", prose, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))

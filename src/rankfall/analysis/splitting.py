@@ -94,7 +94,7 @@ class Splitting:
         return self.standard_error / self.estimate if self.estimate > 0 else float("nan")
 
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
-        """Interval for the probability, from the spread of the independent repeats; see :func:`spread_interval`.
+        """Interval for the probability, from the spread of the independent repeats; see ``spread_interval``.
 
         It needs repeats that are not too unlike: where their standard deviation, ``relative_error * sqrt(n)``, is
         above about one and a half times their mean, fewer intervals hold the truth than they should. More replicas help.
@@ -112,7 +112,7 @@ class Splitting:
         Parameters
         ----------
         path : Path
-            One of :attr:`paths`.
+            One of `paths`.
         record : Record, optional
             By default what splitting looked at: rank and singular values every `every` steps.
         """
@@ -147,7 +147,7 @@ def splitting(
 ) -> Splitting:
     """Probability that the rank of A changes to `target_rank` within `horizon` steps of SGD.
 
-    Adaptive multilevel splitting (:mod:`rankfall.analysis.ams`): paths that came least far are killed and replaced by
+    Adaptive multilevel splitting (``rankfall.analysis.ams``): paths that came least far are killed and replaced by
     copies of others from where these came further, until the event is common among them. The estimate is unbiased,
     whatever the score.
 

@@ -313,5 +313,5 @@ class _Run:
         )
 
 
-def _row(states: States, k: int) -> States:
+def _row(states: States, k: int | np.integer) -> States:
     return tuple(np.array(column[k]) for column in states)

@@ -97,7 +97,7 @@ class Splitting:
         """Interval for the probability, from the spread of the independent repeats; see ``spread_interval``.
 
         It needs repeats that are not too unlike: where their standard deviation, ``relative_error * sqrt(n)``, is
-        above about one and a half times their mean, fewer intervals hold the truth than they should. More replicas help.
+        above about their mean, fewer intervals hold the truth than they should. More replicas help.
         """
         return spread_interval(self.repeats, coverage)
 

@@ -37,9 +37,10 @@ def test_the_times_are_those_of_train() -> None:
 
 def test_kaplan_meier_and_means_by_hand() -> None:
     result = passage([2, 3, 3, 5, 8, 8], [1, 1, 0, 1, 0, 0])
-    times, share = result.survival()
-    assert times.tolist() == [2, 3, 5]
-    assert share == pytest.approx([5 / 6, 5 / 6 * 4 / 5, 5 / 6 * 4 / 5 * 2 / 3])
+    curve = result.survival()
+    curve = curve[curve["events"] > 0]
+    assert curve["step"].tolist() == [2, 3, 5]
+    assert curve["survival"].tolist() == pytest.approx([5 / 6, 5 / 6 * 4 / 5, 5 / 6 * 4 / 5 * 2 / 3])
     assert result.mean == pytest.approx(29 / 3)
     assert result.restricted_mean == pytest.approx(2 + 5 / 6 + 2 * 2 / 3 + 3 * 4 / 9)
     # the exact Poisson interval for 3 events, 0.6187 to 8.7673
@@ -51,7 +52,7 @@ def test_without_events_there_is_a_lower_end_only() -> None:
     assert result.mean == np.inf and result.restricted_mean == 100
     # the rule of three, one-sided at 97.5%: 3.69
     assert result.interval() == pytest.approx((300 / 3.6889, np.inf), rel=1e-4)
-    assert result.survival()[0].size == 0
+    assert (result.survival()["survival"] == 1).all()
 
 
 @pytest.mark.stat

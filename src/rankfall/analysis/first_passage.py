@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from ..problem import Problem
 from .ams import begin, grow
 from .sgd_chain import SGDChain
 from .splitting import looking
+from .survival import check_level, garwood, kaplan_meier
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,27 +58,21 @@ class FirstPassage:
         ``2 T / chi2`` with T the steps watched: the quantiles of 2d + 2 and 2d degrees of freedom for d events. It
         is exact for a watch of fixed total length and slightly too wide here, where chains leave at their events.
         """
-        from scipy.stats import chi2
+        check_level(coverage, "coverage")
+        low, high = garwood(self.n_events, float(self.times.sum()), coverage)
+        return 1 / high, 1 / low if low else float("inf")
 
-        if not 0 < coverage < 1:
-            raise InputError(f"coverage must lie between 0 and 1, not {coverage}.")
-        d, watched, tail = self.n_events, float(self.times.sum()), (1 - coverage) / 2
-        low = 2 * watched / float(chi2.ppf(1 - tail, 2 * d + 2))
-        return low, 2 * watched / float(chi2.ppf(tail, 2 * d)) if d else float("inf")
-
-    def survival(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kaplan and Meier's estimate: times of events, increasing, and the share still without it just after each."""
-        at = np.unique(self.times[self.seen])
-        events = np.array([np.sum(self.seen & (self.times == time)) for time in at])
-        watched = np.array([np.sum(self.times >= time) for time in at])
-        return at, np.cumprod(1 - events / np.maximum(watched, 1))
+    def survival(self, *, level: float = 0.95) -> DataFrame:
+        """Kaplan and Meier's estimate of the share still without the event; see :func:`rankfall.analysis.kaplan_meier`."""
+        return kaplan_meier(self.times, self.seen, level)
 
     @property
     def restricted_mean(self) -> float:
         """Area under the survival curve up to the longest time watched: the mean of min(time, that), for any law."""
-        at, share = self.survival()
-        edges = np.concatenate([[0], at, [self.times.max()]])
-        return float(np.sum(np.diff(edges) * np.concatenate([[1.0], share])))
+        curve = self.survival()
+        # constant between the rows, the last of which is the longest time
+        heights = np.concatenate([[1.0], curve["survival"].to_numpy()[:-1]])
+        return float(np.sum(np.diff(curve["step"].to_numpy(), prepend=0) * heights))
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,7 @@ class Growth:
         """Interval for the slope, normal approximation."""
         from scipy.stats import norm
 
-        if not 0 < coverage < 1:
-            raise InputError(f"coverage must lie between 0 and 1, not {coverage}.")
+        check_level(coverage, "coverage")
         reach = float(norm.ppf((1 + coverage) / 2)) * self.slope_error
         return self.slope - reach, self.slope + reach
 

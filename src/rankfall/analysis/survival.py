@@ -77,18 +77,42 @@ def poisson_rate(events: int, exposure: int, level: float = 0.95) -> Rate:
     ----------
     F. Garwood (1936), Fiducial limits for the Poisson distribution, Biometrika 28.
     """
+    low, high = garwood(events, exposure, level)
+    rate = events / exposure if exposure else float("nan")
+    return Rate(int(events), int(exposure), rate, low, high, level)
+
+
+def garwood(events: int, exposure: float, level: float = 0.95) -> tuple[float, float]:
+    """Exact interval of the rate of a Poisson process: ``chi2(alpha/2; 2k) / 2T`` to ``chi2(1 - alpha/2; 2k + 2) / 2T``.
+
+    Parameters
+    ----------
+    events : int
+        k.
+    exposure : float
+        T, in any unit of time; with 0 nothing is known, and the interval is (0, inf).
+    level : float
+        ``1 - alpha``.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
     from scipy.stats import chi2
 
-    _check_level(level)
-    if events < 0 or exposure < 0:
-        raise InputError(f"Events and exposure cannot be negative: {events}, {exposure}.")
-    events, exposure = int(events), int(exposure)
+    check_level(level)
+    if not (events >= 0 and exposure >= 0 and int(events) == events):
+        raise InputError(f"Events are counted, and no exposure is negative: {events}, {exposure}.")
     if exposure == 0:
-        return Rate(events, 0, float("nan"), 0.0, float("inf"), level)
+        return 0.0, float("inf")
     tail = (1 - level) / 2
-    low = chi2.ppf(tail, 2 * events) / (2 * exposure) if events else 0.0
-    high = chi2.ppf(1 - tail, 2 * events + 2) / (2 * exposure)
-    return Rate(events, exposure, events / exposure, float(low), float(high), level)
+    low = float(chi2.ppf(tail, 2 * events)) if events else 0.0
+    return low / (2 * exposure), float(chi2.ppf(1 - tail, 2 * events + 2)) / (2 * exposure)
 
 
 def kaplan_meier(
@@ -129,7 +153,7 @@ def kaplan_meier(
     import pandas as pd
     from scipy.stats import norm
 
-    _check_level(level)
+    check_level(level)
     if interval not in ("log-log", "linear"):
         raise InputError(f'interval must be "log-log" or "linear", not {interval!r}.')
     time, happened = np.asarray(time), np.asarray(happened, dtype=bool)
@@ -166,6 +190,7 @@ def kaplan_meier(
     )
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float, name: str = "level") -> None:
+    """Refuse what is not a probability."""
     if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, not {level}.")
+        raise InputError(f"{name} must lie between 0 and 1, not {level}.")

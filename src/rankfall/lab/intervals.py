@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ..analysis.survival import garwood
 from ..errors import InputError
 
 
@@ -32,13 +33,8 @@ def poisson_rate(count: int, exposure: float, error: float = 0.05) -> Interval:
         One minus the coverage.
     """
     _check(count, error)
-    if not exposure > 0:
-        return Interval(math.nan, 0.0, math.inf)
-    from scipy.stats import chi2
-
-    low = float(chi2.ppf(error / 2, 2 * count)) / 2 if count else 0.0
-    high = float(chi2.ppf(1 - error / 2, 2 * count + 2)) / 2
-    return Interval(count / exposure, low / exposure, high / exposure)
+    low, high = garwood(count, exposure, 1 - error)
+    return Interval(count / exposure if exposure else math.nan, low, high)
 
 
 def none_seen(exposure: float) -> float:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..measures import numerical_rank
 from ..network import Network
 from ..problem import Problem
+from .cell import Cell
 
 
 def unit_problem(
@@ -21,6 +22,13 @@ def unit_problem(
     )
     scale = float(np.sqrt(np.mean(problem.values**2)))
     return Problem.from_triplets(problem.rows, problem.cols, problem.values / scale, problem.shape)
+
+
+def problem_of(cell: Cell) -> Problem:
+    """The problem of a cell: size, rank, observed, noise and seed under ``problem``."""
+    return unit_problem(
+        *(cell.get(f"problem.{name}") for name in ("size", "rank", "observed", "noise", "seed"))
+    )
 
 
 def settled(problem: Problem, net: Network, lr: float, ridge: float, n_steps: int) -> tuple[Network, int]:

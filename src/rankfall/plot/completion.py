@@ -35,6 +35,13 @@ def falling_singular_values(ax: Axes, steps: np.ndarray, singular_values: np.nda
         ax.plot(steps, shown[:, :kept], color=KEPT, lw=1.3)
     for colour, label in ((KEPT, f"delivered ({kept})"), (FALLEN, "fallen or left out")):
         ax.plot([], [], color=colour, lw=2, label=label)
+    spectrum_axes(ax, steps, singular_values)
+    ax.set(xlabel="SGD steps", ylabel="singular value (standardised data)", title="How the rank fell")
+    ax.legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")
+
+
+def spectrum_axes(ax: Axes, steps: np.ndarray, singular_values: np.ndarray) -> None:
+    """Five decades below the largest singular value against all steps."""
     top = float(np.nanmax(singular_values, initial=0.0))
     if top > 0:
         ax.set_yscale("log")
@@ -42,9 +49,7 @@ def falling_singular_values(ax: Axes, steps: np.ndarray, singular_values: np.nda
     if len(steps) > 1:
         ax.set_xlim(steps[0], steps[-1])
     ax.xaxis.set_major_formatter(thousands)
-    ax.set(xlabel="SGD steps", ylabel="singular value (standardised data)", title="How the rank fell")
     ax.grid(visible=True, axis="y")
-    ax.legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def error_per_rank(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .completion import thousands
+from .completion import spectrum_axes
 from .style import MISSING, SERIES
 
 if TYPE_CHECKING:
@@ -30,16 +30,9 @@ def overlaid(ax: Axes, steps: np.ndarray, singular_values: np.ndarray) -> None:
         colour = SERIES[k % len(SERIES)]
         ax.plot(steps, shown[:, :, k].T, color=colour, lw=1.0, alpha=alpha)
         ax.plot([], [], color=colour, lw=2, label=f"{k + 1}")
-    top = float(np.nanmax(singular_values, initial=0.0))
-    if top > 0:
-        ax.set_yscale("log")
-        ax.set_ylim(1e-5 * top, 1.6 * top)
-    if len(steps) > 1:
-        ax.set_xlim(steps[0], steps[-1])
-    ax.xaxis.set_major_formatter(thousands)
+    spectrum_axes(ax, steps, singular_values)
     chains = f"{len(shown)} chain{'' if len(shown) == 1 else 's'}"
     ax.set(xlabel="steps", ylabel="singular value", title=f"Singular values, {chains}")
-    ax.grid(visible=True, axis="y")
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
         handles[::-1], labels[::-1], loc="lower left", ncols=4, frameon=True, framealpha=0.9, edgecolor="none"

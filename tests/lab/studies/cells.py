@@ -28,7 +28,10 @@ def small_cell(name: str, number: int = 0, **changes: object) -> Cell:
 
 
 def check_rows(cell: Cell, columns: set[str]) -> pd.DataFrame:
-    """The cell's rows as a sweep would keep them: the same twice, plain, with the columns; judged and drawn."""
+    """The cell's rows as a sweep would keep them: the same twice, plain, with the columns; judged and drawn.
+
+    Returned as a sweep returns them, with the columns of the axes.
+    """
     module = study_module(cell.runner)
     rows, again = module.run(cell), module.run(cell)
     pd.testing.assert_frame_equal(rows, again, check_exact=True)
@@ -44,7 +47,7 @@ def check_rows(cell: Cell, columns: set[str]) -> pd.DataFrame:
     figure = module.draw(results)
     assert figure.axes
     figure.canvas.draw()
-    return rows
+    return results
 
 
 def verdict_on(name: str, results: pd.DataFrame, part: str) -> str:

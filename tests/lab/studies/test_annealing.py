@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab.studies.cells import check_rows, small_cell, verdict_on
 from rankfall.lab.studies.annealing import ANNEALED, CONSTANT
-
-from .tiny import check_study, tiny_cell, verdict_of
 
 NAME = "annealing"
 
@@ -35,34 +34,32 @@ def first(n: int, right: float, wrong: float, of: int = 20) -> np.ndarray:
 def test_finds_and_keeps_the_rank(right: int, expected: str) -> None:
     # Clopper-Pearson: 20 of 20 from 0.83, 18 of 20 from 0.68 to 0.99, 8 of 20 to 0.64
     found = table(rank_at_change=first(right, 3, 4).astype(int))
-    assert verdict_of(NAME, found, "find the true rank") == expected
-    assert verdict_of(NAME, table(rank=first(right, 3, 2).astype(int)), "rank is kept") == expected
+    assert verdict_on(NAME, found, "find the true rank") == expected
+    assert verdict_on(NAME, table(rank=first(right, 3, 2).astype(int)), "rank is kept") == expected
 
 
 @pytest.mark.parametrize(("right", "expected"), [(20, "supported"), (12, "undecided"), (2, "not supported")])
 def test_shrinkage_and_error(right: int, expected: str) -> None:
-    assert verdict_of(NAME, table(shrinkage=first(right, 0.01, 0.03)), "shrinkage away") == expected
-    assert verdict_of(NAME, table(error=first(right, 0.1, 0.9)), "better than any") == expected
+    assert verdict_on(NAME, table(shrinkage=first(right, 0.01, 0.03)), "shrinkage away") == expected
+    assert verdict_on(NAME, table(error=first(right, 0.1, 0.9)), "better than any") == expected
 
 
 def test_a_run_that_diverged_is_the_worse_one() -> None:
-    assert verdict_of(NAME, table(error=np.inf, shrinkage=np.inf), "better than any") == "not supported"
-    assert verdict_of(NAME, table(error=np.inf, shrinkage=np.inf), "shrinkage away") == "not supported"
+    assert verdict_on(NAME, table(error=np.inf, shrinkage=np.inf), "better than any") == "not supported"
+    assert verdict_on(NAME, table(error=np.inf, shrinkage=np.inf), "shrinkage away") == "not supported"
 
 
 def test_ranks_are_compared_in_pairs() -> None:
-    assert verdict_of(NAME, table(), "Annealing ends at the true rank") == "supported"
-    assert verdict_of(NAME, table(rank=9), "Annealing ends at the true rank") == "undecided"
+    assert verdict_on(NAME, table(), "Annealing ends at the true rank") == "supported"
+    assert verdict_on(NAME, table(rank=9), "Annealing ends at the true rank") == "undecided"
     assert (
-        verdict_of(NAME, table(rank=first(5, 3, 9).astype(int)), "Annealing ends at the true rank")
+        verdict_on(NAME, table(rank=first(5, 3, 9).astype(int)), "Annealing ends at the true rank")
         == "undecided"
     )
 
 
-def test_a_tiny_cell() -> None:
-    cell = tiny_cell(NAME, repeats=2, problem__size=8, problem__rank=1, optimiser__n_steps=2000)
-    rows = check_study(
-        NAME, cell, {"schedule", "rank", "rank_at_change", "error", "shrinkage", "diverged", "noise"}
-    )
+def test_a_small_cell() -> None:
+    cell = small_cell(NAME, repeats=2, problem__size=8, problem__rank=1, optimiser__n_steps=2000)
+    rows = check_rows(cell, {"schedule", "rank", "rank_at_change", "error", "shrinkage", "diverged", "noise"})
     assert len(rows) == 10
     assert np.isfinite(rows[["error", "shrinkage"]]).all().all()

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab.studies.cells import check_rows, small_cell, verdict_on
+from rankfall.lab.studies import study_module
 from rankfall.lab.studies.depth import firm_ranks
-
-from .tiny import check_study, tiny_cell, verdict_of
 
 NAME = "depth"
 
@@ -38,7 +38,7 @@ def chains(depth: int, fell: int, n: int = 10, problems: int = 8, **changes) -> 
 
 
 def verdict(part: str, *tables: pd.DataFrame) -> str:
-    return verdict_of(NAME, pd.concat(tables, ignore_index=True), part)
+    return verdict_on(NAME, pd.concat(tables, ignore_index=True), part)
 
 
 USUAL = (minima(2, 1), minima(3, 5), minima(6, 4), chains(3, 5), chains(6, 1))
@@ -84,8 +84,8 @@ def test_undecided_verdicts() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 3])
-def test_a_tiny_cell(number: int) -> None:
-    cell = tiny_cell(
+def test_a_small_cell(number: int) -> None:
+    cell = small_cell(
         NAME, number, problem__size=5, problem__rank=1, chains=2, n_steps=2000, relative_lr=[2.0], search__max_rank=4, search__n_starts=3
     )  # fmt: skip
     columns = {
@@ -99,10 +99,8 @@ def test_a_tiny_cell(number: int) -> None:
         "first_step",
         "rises_after",
     }
-    rows = check_study(NAME, cell, columns) if cell.get("network.depth") > 2 else None
+    rows = check_rows(cell, columns) if cell.get("network.depth") > 2 else None
     if rows is None:
-        from .tiny import rows_of
-
-        rows = rows_of(NAME, cell)
+        rows = study_module(NAME).run(cell).assign(**cell.axes)
     assert (rows["table"] == "minima").sum() == 5
     assert (rows["table"] == "chains").sum() == 2

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from lab.studies.cells import check_rows, small_cell, verdict_on
 from rankfall.datasets import low_rank
 from rankfall.lab.studies import gd_vs_sgd as study
 from rankfall.network import Network
-
-from .tiny import check_study, tiny_cell, verdict_of
 
 NAME = "gd-vs-sgd"
 
@@ -23,7 +22,7 @@ def rows(n: int, gd: int = 2, sgd: int = 1, after: int = 1, **changes) -> pd.Dat
 
 
 def verdict(part: str, *tables: pd.DataFrame) -> str:
-    return verdict_of(NAME, pd.concat(tables, ignore_index=True), part)
+    return verdict_on(NAME, pd.concat(tables, ignore_index=True), part)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +57,8 @@ def test_never_back() -> None:
     assert verdict("never raises", rows(3, rises=1)) == "not supported"
 
 
-def test_a_tiny_cell() -> None:
-    cell = tiny_cell(
+def test_a_small_cell() -> None:
+    cell = small_cell(
         NAME,
         repeats=2,
         problem__size=5,
@@ -79,7 +78,7 @@ def test_a_tiny_cell() -> None:
         "sgd_rank",
         "after_rank",
     }
-    rows = check_study(NAME, cell, columns)
+    rows = check_rows(cell, columns)
     assert len(rows) == 2 * len(cell.get("optimiser.relative_lr"))
 
 

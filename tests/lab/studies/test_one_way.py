@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from lab.studies.cells import check_rows, small_cell, verdict_on
 from rankfall.lab.studies import one_way as study
-
-from .tiny import check_study, tiny_cell, verdict_of
 
 NAME = "one-way"
 
@@ -30,16 +29,16 @@ def rows(
 def test_rises(regime: str, falls: int, rises: int, expected: str) -> None:
     table = rows(falls, rises, regime)
     where = "In the certified" if regime == "certified" else "Outside the certified"
-    assert verdict_of(NAME, table, f"{where} regime the rank of A never rises") == expected
-    assert verdict_of(NAME, table, "Z_l") == ("supported" if falls else "undecided")
-    assert verdict_of(NAME, table, "regime the rank of A falls") == ("supported" if falls else "undecided")
+    assert verdict_on(NAME, table, f"{where} regime the rank of A never rises") == expected
+    assert verdict_on(NAME, table, "Z_l") == ("supported" if falls else "undecided")
+    assert verdict_on(NAME, table, "regime the rank of A falls") == ("supported" if falls else "undecided")
 
 
 @pytest.mark.parametrize(
     ("inside", "exits", "expected"), [(5, 0, "supported"), (0, 0, "undecided"), (5, 1, "not supported")]
 )
 def test_exits(inside: int, exits: int, expected: str) -> None:
-    assert verdict_of(NAME, rows(inside=inside, exits=exits), "No chain leaves") == expected
+    assert verdict_on(NAME, rows(inside=inside, exits=exits), "No chain leaves") == expected
 
 
 def test_the_bound_is_three_over_n() -> None:
@@ -49,11 +48,9 @@ def test_the_bound_is_three_over_n() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_tiny_cell(number: int) -> None:
-    cell = tiny_cell(NAME, number, chains=2, n_steps=4000, every=200, dwell=400)
-    rows = check_study(
-        NAME, cell, {"regime", "setting", "object", "falls", "rises", "observed", "steps", "exits"}
-    )
+def test_a_small_cell(number: int) -> None:
+    cell = small_cell(NAME, number, chains=2, n_steps=4000, every=200, dwell=400)
+    rows = check_rows(cell, {"regime", "setting", "object", "falls", "rises", "observed", "steps", "exits"})
     assert set(rows["object"]) == {"A", "Z_1", "Z_2"}
     assert (rows["steps"] == 4000).all()
 

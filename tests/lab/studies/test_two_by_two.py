@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab.studies.cells import check_rows, small_cell, verdict_on
 from rankfall.datasets import two_by_two
 from rankfall.lab.studies import two_by_two as study
-
-from .tiny import check_study, tiny_cell, verdict_of
 
 NAME = "two-by-two"
 
@@ -52,7 +51,7 @@ def descents(held: int, n: int = 100, gradient: float = 1e-12) -> pd.DataFrame:
 
 
 def verdict(part: str, *tables: pd.DataFrame) -> str:
-    return verdict_of(NAME, pd.concat(tables, ignore_index=True), part)
+    return verdict_on(NAME, pd.concat(tables, ignore_index=True), part)
 
 
 @pytest.mark.parametrize(("held", "expected"), [(100, "supported"), (97, "undecided"), (80, "not supported")])
@@ -95,11 +94,9 @@ def test_never_back() -> None:
     assert verdict("never rises again", chains(0), descents(9)) == "undecided"
 
 
-def test_a_tiny_cell() -> None:
-    cell = tiny_cell(NAME, 3, chains=3, n_steps=4000, descent__starts=2, descent__n_steps=2000)
-    rows = check_study(
-        NAME,
-        cell,
+def test_a_small_cell() -> None:
+    cell = small_cell(NAME, 3, chains=3, n_steps=4000, descent__starts=2, descent__n_steps=2000)
+    rows = check_rows(cell,
         {"method", "depth", "ridge", "ridge_share", "lr", "fell", "first_step", "observed", "rises_after", "end_rank", "diverged", "gap", "gradient"},
     )  # fmt: skip
     assert (rows["method"] == "SGD").sum() == 3

@@ -24,7 +24,7 @@ from ...network import Network
 from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
 from ..intervals import none_seen, poisson_rate, rate_ratio
-from ..noisy import settled, unit_problem
+from ..noisy import problem_of, settled
 from ..rows import rows_of
 
 if TYPE_CHECKING:
@@ -75,13 +75,7 @@ def run(cell: Cell) -> pd.DataFrame:
     import pandas as pd
 
     get = cell.get
-    problem = unit_problem(
-        get("problem.size"),
-        get("problem.rank"),
-        get("problem.observed"),
-        get("problem.noise"),
-        get("problem.seed"),
-    )
+    problem = problem_of(cell)
     depth, size, width = get("network.depth"), get("problem.size"), get("network.width")
     lr, ridge, eps = get("optimiser.lr"), get("optimiser.ridge"), get("eps")
     batch_size = min(get("optimiser.batch_size"), problem.n_observed)

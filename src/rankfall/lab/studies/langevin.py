@@ -32,7 +32,7 @@ from ..cell import Cell
 from ..claims import Claim, verdict
 from ..intervals import Interval, none_seen, poisson_rate, rate_ratio
 from ..noises import NoisyDescent
-from ..noisy import settled, unit_problem
+from ..noisy import problem_of, settled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,13 +77,7 @@ def run(cell: Cell) -> pd.DataFrame:
     import pandas as pd
 
     get = cell.get
-    problem = unit_problem(
-        get("problem.size"),
-        get("problem.rank"),
-        get("problem.observed"),
-        get("problem.noise"),
-        get("problem.seed"),
-    )
+    problem = problem_of(cell)
     net, tail_rank = _start(cell, problem)
     records = list(_records(cell, problem, net, tail_rank))
     steps = np.array([step for step, _ in records])
@@ -235,7 +229,7 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
     fed = poisson_rate(*rises(results, "isotropic"))
     claims = [_stays(results, form, fed) for form in ("sgd", "joint")]
     claims += [_raises(results, form, fed) for form in ("layers", "isotropic")]
-    claims.append(_raises_product(results, fed))
+    claims.append(_raises(results, "isotropic", fed, of="A"))
     claims += [_exact(results, form) for form in FORMS]
     return (*claims, *(_same_falls(results, form) for form in ("joint", "layers")))
 
@@ -253,37 +247,18 @@ def _stays(results: pd.DataFrame, form: str, fed: Interval) -> Claim:
     )
 
 
-def _raises(results: pd.DataFrame, form: str, fed: Interval) -> Claim:
-    seen, steps = rises(results, form)
-    rate, quiet = poisson_rate(seen, steps), poisson_rate(*rises(results, "sgd"))
+def _raises(results: pd.DataFrame, form: str, fed: Interval, of: str = "Z") -> Claim:
+    """Whether a form of noise raises the ranks of the Z_l, or (`of` "A") that of the product."""
+    seen, steps = rises(results, form, (of,))
+    rate, quiet = poisson_rate(seen, steps), poisson_rate(*rises(results, "sgd", (of,)))
     answer = "undecided"
     if rate.low > quiet.high:
         answer = "supported"
     elif not seen and rate.high < fed.low:
         answer = "not supported"
+    what, rule = ("the hidden spaces Z_l", "raises") if of == "Z" else ("A", "raises-product")
     return Claim(
-        f"The {NAMES[form]} raises the rank of the hidden spaces Z_l again.",
-        RULES["raises"],
-        *rate,
-        answer,
-        _seen(seen, steps),
-    )
-
-
-def _raises_product(results: pd.DataFrame, fed: Interval) -> Claim:
-    seen, steps = rises(results, "isotropic", ("A",))
-    rate, quiet = poisson_rate(seen, steps), poisson_rate(*rises(results, "sgd", ("A",)))
-    answer = "undecided"
-    if rate.low > quiet.high:
-        answer = "supported"
-    elif not seen and rate.high < fed.low:
-        answer = "not supported"
-    return Claim(
-        "The isotropic noise raises the rank of A again.",
-        RULES["raises-product"],
-        *rate,
-        answer,
-        _seen(seen, steps),
+        f"The {NAMES[form]} raises the rank of {what} again.", RULES[rule], *rate, answer, _seen(seen, steps)
     )
 
 

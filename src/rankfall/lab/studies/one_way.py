@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...analysis import find_jumps
-from ...datasets import low_rank, two_by_two
+from ...datasets import two_by_two
 from ...dynamics import SGD, Record, train
 from ...errors import InputError
 from ...network import Network
@@ -25,6 +25,7 @@ from ...theory import AbsorbingSet, solve
 from ..cell import Cell
 from ..claims import Claim
 from ..intervals import none_seen, poisson_rate
+from ..noisy import unit_problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,15 +116,8 @@ def _problem(cell: Cell) -> Problem:
         return two_by_two(get("problem.entry"))[0]
     if kind != "noisy":
         raise InputError(f'problem.kind must be "ones", "window" or "noisy", not {kind!r}.')
-    problem, _ = low_rank(
-        (size, size),
-        get("problem.rank"),
-        observed=get("problem.observed"),
-        noise=get("problem.noise"),
-        seed=cell.seed("problem"),
-    )
-    scale = float(np.sqrt(np.mean(problem.values**2)))
-    return Problem.from_triplets(problem.rows, problem.cols, problem.values / scale, problem.shape)
+    rank, observed, noise = (get(f"problem.{name}") for name in ("rank", "observed", "noise"))
+    return unit_problem(size, rank, observed, noise, cell.seed("problem"), min_per_line=rank)
 
 
 def _constants(problem: Problem, depth: int, ridge: float) -> Constants:

@@ -1,4 +1,4 @@
-"""A fall in rank so rare that it cannot be sampled: a ladder of ridges from 1e-3 to below 1e-8.
+"""A fall in rank so rare that it cannot be sampled: a ladder of ridges from 1e-3 down to about 1e-8.
 
 The 2 x 2 family of docs/theory.md, section 9: ``[[1, 0.3], [?, 1]]``, depth 4, one entry per step, lr 0.5. Every
 path starts at the rank-two minimum that gradient descent finds at ridge 0.003. The event: the numerical rank of A (relative
@@ -6,7 +6,9 @@ tolerance 0.01) is at most one within 5000 steps, looked at every 25. The smalle
 each ridge: the estimate by splitting with its 95% interval, relative error, steps of SGD, seconds, and seconds of the
 processor (fewer, on a busy machine); on the first rungs also the share of direct runs, with its exact binomial interval.
 
-    python benchmarks/ladder.py                      minutes
+Repeats are heavy-tailed on the last rungs: read the relative error before the estimate.
+
+    python benchmarks/ladder.py                      ten minutes
     python benchmarks/ladder.py --quick              the first rungs
     python benchmarks/ladder.py --figure ladder.png --table ladder.csv
 """

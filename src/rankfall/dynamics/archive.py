@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
+from .layout import VERSION
 from .optimisers import GD, SGD
 from .record import Record
 from .schedules import Constant, Geometric, Linear, Listed, Piecewise, Schedule
@@ -92,6 +93,7 @@ def fingerprint(
         "what": list(record.what),
         "extra": sorted(record.extra),
         "rank_tol": record.rank_tol,
+        "layout": VERSION,
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()
@@ -124,13 +126,23 @@ def trace_arrays(trace: Trace) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays["entries"] = optimiser.entries
     if trace.snapshots is not None:
         arrays |= {f"snapshot_{name}": values for name, values in vars(trace.snapshots).items()}
-    return arrays, {**describe(trace), "seconds": trace.seconds, "rank_tol": trace.rank_tol}
+    return arrays, {
+        **describe(trace),
+        "seconds": trace.seconds,
+        "rank_tol": trace.rank_tol,
+        "layout": VERSION,
+    }
 
 
 def trace_from_arrays(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Trace:
     """The inverse of :func:`trace_arrays`."""
     from .trace import Snapshots, Trace
 
+    if meta.get("layout") != VERSION:
+        raise InputError(
+            "This trace was written by an earlier version of rankfall, which stored weights differently; "
+            "run it again."
+        )
     try:
         flat, widths = arrays["final_weights"], arrays["final_widths"]
         ones = np.ones(len(flat))

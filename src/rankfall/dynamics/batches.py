@@ -15,21 +15,21 @@ from .kernels import (
     FOLD_EVERY,
     REPLACEMENT,
     SMALLEST_SCALE,
-    layers_of,
-    n_stored,
+    lanes_of,
+    layout,
 )
+from .layout import DELAY
 from .ledger import charge_batch
-from .passes import (
-    FASTMATH,
-    OPTIONS,
-    dot,
-    fold,
-    subtract,
-    subtract_products,
-    times,
-    times_transposed,
-)
+from .passes import FASTMATH, OPTIONS, fold, subtract_products, times, times_transposed
 from .streams import distinct_below, random_below, shuffle_ahead
+from .vectors import add, assign, dot
+
+
+@njit(**OPTIONS)
+def vectors(count, widths, flat):
+    """Zeros for `count` vectors in every layer, a whole number of packs."""
+    packs = (count + DELAY - 1) // DELAY * DELAY
+    return [np.zeros(packs * widths[layer], flat.dtype) for layer in range(widths.size - 1)]
 
 
 @njit(**OPTIONS)
@@ -63,56 +63,68 @@ def run_batches(
 ):  # fmt: skip
     """Advance one chain by steps of `batch_size` entries; returns the decay scalar and the steps made."""
     depth = widths.size - 1
-    first = flat[: widths[0] * widths[1]].reshape((widths[0], widths[1]))
-    end = n_stored(widths)
-    last = flat[end - widths[depth] * widths[depth - 1] : end].reshape((widths[depth], widths[depth - 1]))
-    hidden = layers_of(flat, widths)
-    F = [np.zeros((batch_size, widths[layer]), flat.dtype) for layer in range(depth)]
-    B = [np.zeros((batch_size, widths[layer]), flat.dtype) for layer in range(depth)]
+    padded, layers, _, _, end, _, _, _ = layout(widths, lanes_of(flat))
+    low, high = padded[1], padded[depth - 1]
+    first, last = layers[1], layers[depth]
+    F, B = vectors(batch_size, padded, flat), vectors(batch_size, padded, flat)
     picked = np.zeros(batch_size, np.int64)
     gaps = np.zeros(batch_size)
     table_size = 2
     while sampling == DISTINCT and table_size < 2 * batch_size:
         table_size *= 2
     table = np.zeros(table_size, np.int64)
-    bottom, top = widths[1], widths[depth - 1]
     for step in range(n_steps):
         index = start + step
         count = choose(picked, table, order, entries, step, index, values.size, key, chain, sampling)
         for e in range(count):
-            F[1][e] = first[cols[picked[e]]]
+            assign(F[1], e * low, 1, flat, first + cols[picked[e]] * low, low)
         for layer in range(2, depth):
-            times_transposed(F[layer - 1], hidden[layer - 1], F[layer], count)
+            size, stride = padded[layer - 1], padded[layer]
+            times(flat, layers[layer], widths[layer], size, F[layer - 1], F[layer], stride, count)
         power = 1.0
         for _ in range(depth - 2):
             power *= scale
         for e in range(count):
-            row = rows[picked[e]]
-            rho = power * scale * scale * dot(last[row], F[depth - 1][e], top) - values[picked[e]]
+            row = last + rows[picked[e]] * high
+            rho = power * scale * scale * dot(flat, row, F[depth - 1], e * high, high) - values[picked[e]]
             if not (abs(rho) < limit):
                 return scale, step
-            for k in range(top):
-                B[depth - 1][e, k] = rho * last[row, k]
+            assign(B[depth - 1], e * high, rho, flat, row, high)
             # the factor rho that B carries is wanted in the update of the last layer too
             gaps[e] = rho
         for layer in range(depth - 1, 1, -1):
-            times(B[layer], hidden[layer - 1], B[layer - 1], count)
+            size, stride = padded[layer - 1], padded[layer]
+            times_transposed(flat, layers[layer], widths[layer], size, B[layer], stride, B[layer - 1], count)
         lr_now = lr[step] if lr.size > 1 else lr[0]
         ridge_now = ridge[step] if ridge.size > 1 else ridge[0]
         q = 1.0 - 2.0 * lr_now * ridge_now
         if ledger.shape[1] > 0:
-            charge_batch(ledger, widths, F, B, gaps, count, lr_now * power, q)
+            charge_batch(ledger, padded, F, B, gaps, count, lr_now * power, q)
         coef = lr_now * power / (q * count)
-        for layer in range(2, depth):
-            subtract_products(hidden[layer - 1], flat.dtype.type(coef), B[layer], F[layer - 1], count)
+        take_step(flat, widths, padded, layers, F, B, coef, count)
         for e in range(count):
-            subtract(last[rows[picked[e]]], flat.dtype.type(coef * gaps[e]), F[depth - 1][e], top)
-            subtract(first[cols[picked[e]]], flat.dtype.type(coef), B[1][e], bottom)
+            entry = picked[e]
+            add(flat, last + rows[entry] * high, -coef * gaps[e], F[depth - 1], e * high, high)
+            add(flat, first + cols[entry] * low, -1, B[1], e * low, low)
         scale *= q
         if (index + 1) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE:
             fold(flat[:end], scale, tiny)
             scale = 1.0
     return scale, n_steps
+
+
+@njit(**OPTIONS)
+def take_step(flat, widths, padded, layers, F, B, coef, count):
+    """Multiply all backward vectors by `coef` and update the hidden-to-hidden layers with them."""
+    depth = widths.size - 1
+    for layer in range(1, depth):
+        size = padded[layer]
+        assign(B[layer], 0, coef, B[layer], 0, count * size)
+        # a short batch leaves vectors of the one before in its last pack
+        B[layer][count * size : (count + DELAY - 1) // DELAY * DELAY * size] = 0
+        if layer > 1:
+            n_cols = padded[layer - 1]
+            subtract_products(flat, layers[layer], widths[layer], n_cols, B[layer], size, F[layer - 1], count)
 
 
 @njit(**OPTIONS)
@@ -124,41 +136,38 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
     """
     depth = widths.size - 1
     n_cols = widths[0]
-    first = flat[: n_cols * widths[1]].reshape((n_cols, widths[1]))
-    end = n_stored(widths)
-    last = flat[end - widths[depth] * widths[depth - 1] : end].reshape((widths[depth], widths[depth - 1]))
-    hidden = layers_of(flat, widths)
-    F = [np.zeros((n_cols, widths[layer]), flat.dtype) for layer in range(depth)]
-    B = [np.zeros((n_cols, widths[layer]), flat.dtype) for layer in range(depth)]
-    F[1] = first
+    padded, layers, _, _, end, _, _, _ = layout(widths, lanes_of(flat))
+    low, high = padded[1], padded[depth - 1]
+    first, last = layers[1], layers[depth]
+    F, B = vectors(n_cols, padded, flat), vectors(n_cols, padded, flat)
     gaps = np.zeros(values.size)
-    bottom, top = widths[1], widths[depth - 1]
     for step in range(n_steps):
+        F[1][: n_cols * low] = flat[first : first + n_cols * low]
         for layer in range(2, depth):
-            times_transposed(F[layer - 1], hidden[layer - 1], F[layer], n_cols)
+            size, stride = padded[layer - 1], padded[layer]
+            times(flat, layers[layer], widths[layer], size, F[layer - 1], F[layer], stride, n_cols)
         power = 1.0
         for _ in range(depth - 2):
             power *= scale
         for e in range(values.size):
-            gaps[e] = power * scale * scale * dot(last[rows[e]], F[depth - 1][cols[e]], top) - values[e]
+            fitted = dot(flat, last + rows[e] * high, F[depth - 1], cols[e] * high, high)
+            gaps[e] = power * scale * scale * fitted - values[e]
             if not (abs(gaps[e]) < limit):
                 return scale, step
         B[depth - 1][:] = 0
         for e in range(values.size):
-            subtract(B[depth - 1][cols[e]], flat.dtype.type(-gaps[e]), last[rows[e]], top)
+            add(B[depth - 1], cols[e] * high, gaps[e], flat, last + rows[e] * high, high)
         for layer in range(depth - 1, 1, -1):
-            times(B[layer], hidden[layer - 1], B[layer - 1], n_cols)
+            size, stride = padded[layer - 1], padded[layer]
+            times_transposed(flat, layers[layer], widths[layer], size, B[layer], stride, B[layer - 1], n_cols)
         lr_now = lr[step] if lr.size > 1 else lr[0]
         ridge_now = ridge[step] if ridge.size > 1 else ridge[0]
         q = 1.0 - 2.0 * lr_now * ridge_now
         coef = lr_now * power / (q * values.size)
         for e in range(values.size):
-            subtract(last[rows[e]], flat.dtype.type(coef * gaps[e]), F[depth - 1][cols[e]], top)
-        # from the top down: F[1] is the first layer itself, which moves last
-        for layer in range(depth - 1, 1, -1):
-            subtract_products(hidden[layer - 1], flat.dtype.type(coef), B[layer], F[layer - 1], n_cols)
-        for j in range(n_cols):
-            subtract(first[j], flat.dtype.type(coef), B[1][j], bottom)
+            add(flat, last + rows[e] * high, -coef * gaps[e], F[depth - 1], cols[e] * high, high)
+        take_step(flat, widths, padded, layers, F, B, coef, n_cols)
+        add(flat, first, -1, B[1], 0, n_cols * low)
         scale *= q
         if (start + step + 1) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE:
             fold(flat[:end], scale, tiny)

@@ -1,18 +1,19 @@
 """SGD with one entry per step: all chains advance inside one parallel call.
 
-Storage of a chain (``layout``): one row of a flat buffer holds W_1 transposed (n_cols x w_1), then
-W_2, ..., W_L by rows. Lazy weight decay: the true weights are ``scale`` times the stored ones, the
-same scalar for every layer because every layer decays by the same ``q = 1 - 2 lr ridge``. With
-``W_l = s V_l`` and the vectors f, b computed from the stored V,
+Storage of a chain: one row of the buffer, see :mod:`.layout`. Lazy weight decay: the true weights are ``scale``
+times the stored ones, the same scalar for every layer because every layer decays by the same
+``q = 1 - 2 lr ridge``. With ``W_l = s V_l`` and the vectors f, b computed from the stored V,
 
     A_ij = s^L <b_{L-1}, f_{L-1}>,      V_l' = V_l - (lr rho s^(L-2) / q) b_l f_{l-1}^T,      s' = q s,
 
-so one step touches one row of V_L, one row of the transposed V_1 and the hidden-to-hidden layers only.
-Those are gone through once per step: the update of step t together with the products of step t + 1.
+so one step touches one row of V_L, one row of the transposed V_1 and the hidden-to-hidden layers only. Those are
+only read: their rank-one updates wait and are carried out `DELAY` at a time, which takes a quarter of the traffic.
+Until then ``V f`` is the product with what is stored, put right by two short vectors for every update that waits.
 
-The scalar is folded into the weights at global steps that are multiples of ``FOLD_EVERY``, and
-whenever it falls below ``SMALLEST_SCALE``; both depend on the step number and on the chain's own
-history only, so the bits of a chain do not depend on how the run is cut into calls.
+Updates are carried out at global steps that are multiples of `DELAY`. The scalar is folded into the weights at
+multiples of `FOLD_EVERY`, and whenever it falls below `SMALLEST_SCALE`. All this depends on the step number and
+on the chain's own history only, and what waits is part of the chain's row, so the bits of a chain do not depend on
+how the run is cut into calls.
 """
 
 from __future__ import annotations
@@ -20,46 +21,45 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from .layout import DELAY, LINE
+from .layout import layout as plain_layout
 from .ledger import charge
-from .passes import (
-    FASTMATH,
-    OPTIONS,
-    backward,
-    dot,
-    fold,
-    subtract,
-    update_forward,
-    update_forward_backward,
-)
+from .passes import FASTMATH, OPTIONS, fold, hidden_pass, settle
 from .streams import random_below, shuffle_ahead
+from .vectors import add, assign, clear, dot, fetch
 
 FOLD_EVERY = 4096
 SMALLEST_SCALE = 1e-3
+# entries are drawn this many steps ahead; rows of larger networks (bytes) are fetched one step ahead
+AHEAD = 32
+NEAR = 1 << 19
 
 # how the entry of a step is chosen
 REPLACEMENT, DISTINCT, EPOCHS, PRESCRIBED = 0, 1, 2, 3
 
 
-@njit(**OPTIONS)
-def layers_of(flat, widths):
-    """The hidden-to-hidden layers W_2..W_{L-1} of a chain, as a list of arrays that share its memory."""
-    depth = widths.size - 1
-    offset = widths[0] * widths[1]
-    layers = [flat[:0].reshape((0, 0))]
-    for layer in range(2, depth):
-        size = widths[layer] * widths[layer - 1]
-        layers.append(flat[offset : offset + size].reshape((widths[layer], widths[layer - 1])))
-        offset += size
-    return layers
+layout = njit(**OPTIONS)(plain_layout)
 
 
 @njit(**OPTIONS)
-def n_stored(widths):
-    """Number of weights of a chain."""
-    total = 0
-    for layer in range(1, widths.size):
-        total += widths[layer] * widths[layer - 1]
-    return total
+def lanes_of(flat):
+    """Numbers in a cache line."""
+    return LINE // flat.itemsize
+
+
+@njit(**OPTIONS)
+def draw(picked, order, entries, step, start, n_entries, key, chain, sampling):
+    """The entries of the steps `step`, `step + 1`, ... of a call that began at global step `start`."""
+    for k in range(picked.size):
+        index = start + step + k
+        if sampling == REPLACEMENT:
+            picked[k] = random_below(key, chain, index, n_entries)
+        elif sampling == EPOCHS:
+            epoch, position = index // n_entries, index % n_entries
+            shuffle_ahead(order, key, chain, epoch, position, 1)
+            picked[k] = order[position]
+        else:
+            picked[k] = entries[step + k, 0]
 
 
 @njit(**OPTIONS)
@@ -77,79 +77,73 @@ def run_chain(
         Steps made; fewer than `n_steps` if the residual reached `limit` or was not a number.
     """
     depth = widths.size - 1
-    n_entries = values.size
-    first = flat[: widths[0] * widths[1]].reshape((widths[0], widths[1]))
-    end = n_stored(widths)
-    last = flat[end - widths[depth] * widths[depth - 1] : end].reshape((widths[depth], widths[depth - 1]))
-    hidden = layers_of(flat, widths)
-    widest = widths[1:depth].max()
-    # forward and backward vectors of the step before and of this one
-    F = np.zeros((2, depth, widest), flat.dtype)
-    B = np.zeros((2, depth, widest), flat.dtype)
-    bottom, top = widths[1], widths[depth - 1]
-    now = 0
-    coef = flat.dtype.type(0)
+    padded, layers, inputs, outputs, end, top, bottom, _ = layout(widths, lanes_of(flat))
+    low, high = padded[1], padded[depth - 1]
+    first, last = layers[1], layers[depth]
+    ledger_inputs, ledger_outputs = np.ones(depth + 1), np.ones(depth + 1)
+    picked, rows_ahead, cols_ahead = (
+        np.zeros(AHEAD, np.int64),
+        np.zeros(AHEAD, np.int64),
+        np.zeros(AHEAD, np.int64),
+    )
+    drawn = 0
+    targets = np.zeros(AHEAD)
+    distant = flat.nbytes > NEAR
     step = 0
-    flush = False
-    row = 0
-    col = 0
-    target = 0.0
-    while True:
-        old = 1 - now
-        if not flush:
-            index = start + step
-            if sampling == REPLACEMENT:
-                entry = random_below(key, chain, index, n_entries)
-            elif sampling == EPOCHS:
-                epoch, position = index // n_entries, index % n_entries
-                shuffle_ahead(order, key, chain, epoch, position, 1)
-                entry = np.int64(order[position])
-            else:
-                entry = entries[step, 0]
-            row, col, target = rows[entry], cols[entry], values[entry]
-            F[now, 1, :bottom] = first[col]
-            B[now, depth - 1, :top] = last[row]
-        # the only call sites: a flush goes through the same machine code as a step, so that the
-        # weights do not depend on where a run is cut
-        for layer in range(2, depth):
-            W = hidden[layer - 1]
-            if layer < depth - 1:
-                update_forward(W, coef, B[old, layer], F[old, layer - 1], F[now, layer - 1], F[now, layer])
-            else:
-                update_forward_backward(
-                    W, coef, B[old, layer], F[old, layer - 1], B[now, layer], F[now, layer - 1],
-                    F[now, layer], B[now, layer - 1],
-                )  # fmt: skip
-        for back in range(depth - 3):
-            layer = depth - 2 - back
-            backward(hidden[layer - 1], B[now, layer], B[now, layer - 1])
-        if flush:
-            coef = flat.dtype.type(0)
-            flush = False
-            if (start + step) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE:
-                fold(flat[:end], scale, tiny)
-                scale = 1.0
-            if step == n_steps:
-                return scale, step
-            continue
+    while step < n_steps:
+        ahead = step % AHEAD
+        if ahead == 0:
+            drawn = min(AHEAD, n_steps - step)
+            draw(picked[:drawn], order, entries, step, start, values.size, key, chain, sampling)
+            for k in range(drawn):
+                entry = picked[k]
+                rows_ahead[k], cols_ahead[k] = last + rows[entry] * high, first + cols[entry] * low
+                targets[k] = values[entry]
+        row, col, target = rows_ahead[ahead], cols_ahead[ahead], targets[ahead]
+        if distant and ahead + 1 < drawn:
+            fetch(flat, rows_ahead[ahead + 1], high)
+            fetch(flat, cols_ahead[ahead + 1], low)
+        slot = (start + step) % DELAY
+        if depth > 2:
+            assign(flat, inputs[2] + slot * low, 1, flat, col, low)
+            assign(flat, outputs[depth - 1] + slot * high, 1, flat, row, high)
+            hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom)
+        else:
+            assign(flat, top, 1, flat, col, low)
+            assign(flat, bottom, 1, flat, row, high)
         lr_now = lr[step] if lr.size > 1 else lr[0]
         ridge_now = ridge[step] if ridge.size > 1 else ridge[0]
         power = 1.0
         for _ in range(depth - 2):
             power *= scale
-        rho = power * scale * scale * dot(B[now, depth - 1], F[now, depth - 1], top) - target
+        rho = power * scale * scale * dot(flat, row, flat, top, high) - target
         if not (abs(rho) < limit):
-            return scale, step
+            for layer in range(2, depth):
+                clear(flat, outputs[layer] + slot * padded[layer], padded[layer])
+            break
         q = 1.0 - 2.0 * lr_now * ridge_now
         if ledger.shape[1] > 0:
-            charge(ledger, widths, F[now], B[now], lr_now * abs(rho) * power, q)
+            for layer in range(2, depth):
+                f, b = inputs[layer] + slot * padded[layer - 1], outputs[layer] + slot * padded[layer]
+                ledger_inputs[layer - 1] = dot(flat, f, flat, f, padded[layer - 1])
+                ledger_outputs[layer] = dot(flat, b, flat, b, padded[layer])
+            charge(ledger, ledger_inputs, ledger_outputs, lr_now * abs(rho) * power, q)
         coef = flat.dtype.type(lr_now * rho * power / q)
-        subtract(last[row], coef, F[now, depth - 1], top)
-        subtract(first[col], coef, B[now, 1], bottom)
+        for layer in range(2, depth):
+            place = outputs[layer] + slot * padded[layer]
+            assign(flat, place, coef, flat, place, padded[layer])
+        add(flat, row, -coef, flat, top, high)
+        add(flat, col, -coef, flat, bottom, low)
         scale *= q
         step += 1
-        now = old
-        flush = step == n_steps or (start + step) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE
+        folding = (start + step) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE
+        if folding or slot == DELAY - 1:
+            settle(flat, widths, padded, layers, inputs, outputs)
+        if folding:
+            fold(flat[:end], scale, tiny)
+            scale = 1.0
+    clear(flat, top, high + low)
+    return scale, step
 
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)

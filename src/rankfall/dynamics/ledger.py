@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .passes import OPTIONS, dot
+from .passes import OPTIONS
+from .vectors import dot
 
 TOTAL, PEAK, PRODUCT, HIGHEST = 0, 1, 2, 3
 _LARGE, _SMALL = 1e100, 1e-100
@@ -51,16 +52,14 @@ def enter(ledger, layer, factor):
 
 
 @njit(**OPTIONS)
-def charge(ledger, widths, F, B, gain, q):
-    """Enter a step of one entry; `gain` is ``lr |rho|`` times the decay scalars that F and B lack."""
-    depth = widths.size - 1
-    for layer in range(1, depth):
-        size = 1.0
-        if layer > 1:
-            size *= np.float64(dot(F[layer - 1], F[layer - 1], widths[layer - 1]))
-        if layer < depth - 1:
-            size *= np.float64(dot(B[layer + 1], B[layer + 1], widths[layer + 1]))
-        enter(ledger, layer - 1, q + gain * np.sqrt(size))
+def charge(ledger, inputs, outputs, gain, q):
+    """Enter a step of one entry.
+
+    `inputs` and `outputs` hold ``|f_l|^2`` and ``|b_l|^2`` (1 where layer l has no use for it); `gain` is ``lr |rho|``
+    times the decay scalars that f and b lack.
+    """
+    for layer in range(1, ledger.shape[1] + 1):
+        enter(ledger, layer - 1, q + gain * np.sqrt(inputs[layer - 1] * outputs[layer + 1]))
 
 
 @njit(**OPTIONS)
@@ -68,13 +67,14 @@ def charge_batch(ledger, widths, F, B, gaps, count, gain, q):
     """Enter a step of several entries, whose residuals B holds already; `gaps` has them for the last layer."""
     depth = widths.size - 1
     for layer in range(1, depth):
+        below, above = widths[layer - 1], widths[layer + 1]
         total = 0.0
         for e in range(count):
             size = 1.0
             if layer > 1:
-                size *= np.float64(dot(F[layer - 1][e], F[layer - 1][e], widths[layer - 1]))
+                size *= np.float64(dot(F[layer - 1], e * below, F[layer - 1], e * below, below))
             if layer < depth - 1:
-                size *= np.float64(dot(B[layer + 1][e], B[layer + 1][e], widths[layer + 1]))
+                size *= np.float64(dot(B[layer + 1], e * above, B[layer + 1], e * above, above))
             else:
                 size *= gaps[e] * gaps[e]
             total += np.sqrt(size)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from .passes import OPTIONS, dot
+from .passes import OPTIONS
+
+
+@njit(**OPTIONS)
+def dot(x, y, size):
+    """Inner product of the first `size` entries."""
+    total = x.dtype.type(0)
+    for k in range(size):
+        total += x[k] * y[k]
+    return total
 
 
 @njit(parallel=True, **OPTIONS)

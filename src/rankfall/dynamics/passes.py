@@ -1,8 +1,11 @@
-"""Inner loops over one layer. Storage: W_1 transposed, every other layer by rows; see ``layout``."""
+"""Inner loops over the layers of a chain. Storage: W_1 transposed, every other layer by rows; see :mod:`.layout`."""
 
 from __future__ import annotations
 
 from numba import njit
+
+from .layout import DELAY
+from .vectors import ROWS, clear, rows_backward, rows_both, rows_forward, rows_update, through
 
 # no "nnan" and no "ninf": with them LLVM may drop the comparison that detects divergence
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -10,83 +13,57 @@ OPTIONS = {"cache": True, "nogil": True, "fastmath": FASTMATH}
 
 
 @njit(**OPTIONS)
-def update_forward_backward(W, coef, b_old, f_old, b_new, f_new, f_out, b_out):
-    """One pass over a layer: ``W -= coef b_old f_old^T``, then ``f_out = W f_new``, ``b_out = W^T b_new``.
+def hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom):
+    """All forward and backward vectors of a step: ``f_l = W_l f_{l-1}``, ``b_{l-1} = W_l^T b_l``.
 
-    Two rows at a time: four would pass the number of run-time overlap checks LLVM is willing to make,
-    and the loop would not be vectorised.
+    The first f and the last b stand in the places of waiting update number `slot`, and so do the others when they
+    are made; the last f goes to offset `top`, the first b to `bottom`. The matrices are read
+    once forward and once backward, the topmost once for both, and none is written: what the waiting updates
+    before `slot` would change comes first, ``W f = -sum_s b_s (f_s . f) + V f``.
     """
-    n_rows, n_cols = W.shape
-    for j in range(n_cols):
-        b_out[j] = 0
-    for half in range(n_rows // 2):
-        k = 2 * half
-        step0, step1 = coef * b_old[k], coef * b_old[k + 1]
-        back0, back1 = b_new[k], b_new[k + 1]
-        total0 = W.dtype.type(0)
-        total1 = W.dtype.type(0)
-        for j in range(n_cols):
-            w0 = W[k, j] - step0 * f_old[j]
-            W[k, j] = w0
-            total0 += w0 * f_new[j]
-            w1 = W[k + 1, j] - step1 * f_old[j]
-            W[k + 1, j] = w1
-            total1 += w1 * f_new[j]
-            b_out[j] += back0 * w0 + back1 * w1
-        f_out[k] = total0
-        f_out[k + 1] = total1
-    if n_rows % 2:
-        k = n_rows - 1
-        step0, back0 = coef * b_old[k], b_new[k]
-        total0 = W.dtype.type(0)
-        for j in range(n_cols):
-            w0 = W[k, j] - step0 * f_old[j]
-            W[k, j] = w0
-            total0 += w0 * f_new[j]
-            b_out[j] += back0 * w0
-        f_out[k] = total0
+    depth = widths.size - 1
+    for layer in range(2, depth):
+        size, height = padded[layer - 1], padded[layer]
+        W, Y, X = layers[layer], outputs[layer], inputs[layer]
+        x, y = X + slot * size, Y + slot * height
+        forth = top if layer == depth - 1 else inputs[layer + 1] + slot * height
+        waiting(flat, forth, Y, height, X, x, size, slot)
+        if layer < depth - 1:
+            for k in range(0, widths[layer], ROWS):
+                rows_forward(flat, W + k * size, flat, x, flat, forth + k, size)
+        else:
+            back = bottom if layer == 2 else outputs[layer - 1] + slot * size
+            waiting(flat, back, X, size, Y, y, height, slot)
+            for k in range(0, widths[layer], ROWS):
+                rows_both(flat, W + k * size, flat, x, flat, forth + k, flat, y + k, flat, back, size)
+    for layer in range(depth - 2, 1, -1):
+        size, height = padded[layer - 1], padded[layer]
+        W, Y, X = layers[layer], outputs[layer], inputs[layer]
+        y = Y + slot * height
+        back = bottom if layer == 2 else outputs[layer - 1] + slot * size
+        waiting(flat, back, X, size, Y, y, height, slot)
+        for k in range(0, widths[layer], ROWS):
+            rows_backward(flat, W + k * size, flat, y + k, flat, back, size)
 
 
 @njit(**OPTIONS)
-def update_forward(W, coef, b_old, f_old, f_new, f_out):
-    """``W -= coef b_old f_old^T``, then ``f_out = W f_new``, in one pass."""
-    n_rows, n_cols = W.shape
-    for k in range(n_rows):
-        step = coef * b_old[k]
-        total = W.dtype.type(0)
-        for j in range(n_cols):
-            w = W[k, j] - step * f_old[j]
-            W[k, j] = w
-            total += w * f_new[j]
-        f_out[k] = total
+def waiting(flat, out, Y, height, X, x, size, count):
+    """``out = -sum_s y_s (x_s . x)`` over the updates that wait."""
+    if count == 0:
+        clear(flat, out, height)
+    else:
+        through(flat, out, flat, Y, height, flat, X, flat, x, size, count)
 
 
 @njit(**OPTIONS)
-def backward(W, b_in, b_out):
-    """``b_out = W^T b_in``."""
-    n_rows, n_cols = W.shape
-    for j in range(n_cols):
-        b_out[j] = 0
-    for k in range(n_rows):
-        back = b_in[k]
-        for j in range(n_cols):
-            b_out[j] += back * W[k, j]
-
-
-@njit(**OPTIONS)
-def dot(x, y, size):
-    """Inner product of the first `size` entries."""
-    total = x.dtype.type(0)
-    for k in range(size):
-        total += x[k] * y[k]
-    return total
-
-
-@njit(**OPTIONS)
-def subtract(target, coef, x, size):
-    """``target -= coef x``."""
-    for k in range(size):
-        target[k] -= coef * x[k]
+def settle(flat, widths, padded, layers, inputs, outputs):
+    """Carry out the updates that wait: ``W_l -= sum_s b_s f_s^T``."""
+    for layer in range(2, widths.size - 1):
+        size, height = padded[layer - 1], padded[layer]
+        Y, X = outputs[layer], inputs[layer]
+        for k in range(0, widths[layer], ROWS):
+            rows_update(flat, layers[layer] + k * size, flat, Y + k, flat, X, height, size)
+        clear(flat, Y, DELAY * height)
 
 
 @njit(**OPTIONS)
@@ -99,38 +76,30 @@ def fold(flat, scale, tiny):
         flat[k] = flat.dtype.type(0) if abs(w) < tiny else w
 
 
-@njit(**OPTIONS)
-def times_transposed(X, W, out, count):
-    """``out[e] = W X[e]`` for the first `count` rows; each row of W serves all e while it is in cache."""
-    n_rows, n_cols = W.shape
-    for k in range(n_rows):
-        for e in range(count):
-            total = W.dtype.type(0)
-            for j in range(n_cols):
-                total += W[k, j] * X[e, j]
-            out[e, k] = total
+# -- many vectors at a time, one after the other in X or out ------------------------------------------------
 
 
 @njit(**OPTIONS)
-def times(X, W, out, count):
-    """``out[e] = W^T X[e]`` for the first `count` rows."""
-    n_rows, n_cols = W.shape
-    for e in range(count):
-        for j in range(n_cols):
-            out[e, j] = 0
-    for k in range(n_rows):
+def times(flat, place, n_rows, size, X, out, stride, count):
+    """``out[e] = W X[e]`` for e < `count`; a pack of rows of W serves all e while it is in cache."""
+    clear(out, 0, count * stride)
+    for k in range(0, n_rows, ROWS):
         for e in range(count):
-            x = X[e, k]
-            for j in range(n_cols):
-                out[e, j] += x * W[k, j]
+            rows_forward(flat, place + k * size, X, e * size, out, e * stride + k, size)
 
 
 @njit(**OPTIONS)
-def subtract_products(W, coef, B, F, count):
-    """``W -= coef sum_e B[e] F[e]^T`` over the first `count` rows of B and F."""
-    n_rows, n_cols = W.shape
-    for k in range(n_rows):
+def times_transposed(flat, place, n_rows, size, X, stride, out, count):
+    """``out[e] = W^T X[e]`` for e < `count`."""
+    clear(out, 0, count * size)
+    for k in range(0, n_rows, ROWS):
         for e in range(count):
-            step = coef * B[e, k]
-            for j in range(n_cols):
-                W[k, j] -= step * F[e, j]
+            rows_backward(flat, place + k * size, X, e * stride + k, out, e * size, size)
+
+
+@njit(**OPTIONS)
+def subtract_products(flat, place, n_rows, size, B, stride, F, count):
+    """``W -= sum_e B[e] F[e]^T`` for e < `count`; B is zero from there to the next multiple of `DELAY`."""
+    for k in range(0, n_rows, ROWS):
+        for e in range(0, count, DELAY):
+            rows_update(flat, place + k * size, B, e * stride + k, F, e * size, stride, size)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..problem import Problem
 from . import ledger
+from .layout import DELAY
 from .record import Record, measure
 from .state import State
 from .trace import Snapshots
@@ -104,9 +105,11 @@ def products_within_range(flat: np.ndarray, scales: np.ndarray, widths: np.ndarr
     """:func:`within_range` of stored weights; flat (c, room), scales (c,), widths (c, L + 1)."""
     most = 0.5 * np.log(np.finfo(flat.dtype).max)
     # no array of absolute values: it would be as large as the ensemble
-    largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).astype(np.float64) * scales
+    largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).astype(np.float64)
     depth = widths.shape[1] - 1
-    with np.errstate(divide="ignore"):
-        # |W_1| ... |W_L| with |W| <= largest entry times widest layer
-        logs = depth * (np.log(largest) + np.log(widths.max(axis=1)))
+    with np.errstate(divide="ignore", over="ignore"):
+        # updates that wait add at most DELAY largest^2 to a weight
+        weight = np.log(largest) + np.log1p(DELAY * largest) + np.log(scales)
+        # |W_1| ... |W_L| with |W| <= largest weight times widest layer
+        logs = depth * (weight + np.log(widths.max(axis=1)))
     return logs < most

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..network import Network
+from .layout import DELAY, LINE, lanes, layout
 
 
 @dataclass
@@ -17,7 +18,7 @@ class State:
     Attributes
     ----------
     buffer : ndarray, shape (n_chains, room)
-        Row k holds the stored weights of chain k: W_1 transposed, then W_2, ..., W_L by rows.
+        Row k holds chain k as :mod:`.layout` says.
     widths : ndarray of int64, shape (n_chains, depth + 1)
         Chains differ after a deflation.
     scales : ndarray of float64, shape (n_chains,)
@@ -56,7 +57,7 @@ class State:
     def start(cls, networks: list[Network], chains: np.ndarray, dtype: np.dtype, limits: np.ndarray) -> State:
         """The state before the first step."""
         n_chains, depth = len(networks), networks[0].depth
-        room = max(network.n_parameters for network in networks)
+        room = max(layout(network.widths, lanes(dtype))[-1] for network in networks)
         state = cls(
             buffer=aligned_zeros(n_chains, room, dtype),
             widths=np.zeros((n_chains, depth + 1), np.int64),
@@ -79,9 +80,8 @@ class State:
 
     def put(self, k: int, network: Network) -> None:
         """Store a network as chain `k`, decay scalar 1."""
-        row = self.buffer[k]
-        row[:] = 0
-        row[: network.n_parameters] = flatten(network)
+        self.buffer[k] = 0
+        write(self.buffer[k], network)
         self.widths[k] = network.widths
         self.scales[k] = 1.0
 
@@ -102,42 +102,64 @@ class State:
         return [members[label == g] for g in range(label.max() + 1)]
 
 
-def flatten(network: Network) -> np.ndarray:
-    """The stored form of a single network: W_1 transposed, then W_2, ..., W_L by rows."""
-    return np.concatenate([(W.T if layer == 0 else W).ravel() for layer, W in enumerate(network.weights)])
-
-
-def pack(networks: list[Network]) -> tuple[np.ndarray, np.ndarray]:
+def pack(networks: list[Network], dtype: np.dtype | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Stored form (c, room) and widths (c, L + 1) of single networks, which may differ in their widths."""
-    flats = [flatten(network) for network in networks]
-    out = np.zeros((len(flats), max(flat.size for flat in flats)), flats[0].dtype)
-    for k, flat in enumerate(flats):
-        out[k, : flat.size] = flat
-    return out, np.array([network.widths for network in networks], np.int64)
+    dtype = np.dtype(dtype or networks[0].weights[0].dtype)
+    widths = np.array([network.widths for network in networks], np.int64)
+    room = max(layout(w, lanes(dtype))[-1] for w in np.unique(widths, axis=0))
+    out = np.zeros((len(networks), room), dtype)
+    for row, network in zip(out, networks, strict=True):
+        write(row, network)
+    return out, widths
+
+
+def write(row: np.ndarray, network: Network) -> None:
+    """Store a network in a row of zeros."""
+    padded, layers, *_ = layout(network.widths, lanes(row.dtype))
+    for layer, W in enumerate(network.weights, start=1):
+        block = W.T if layer == 1 else W
+        n_cols = padded[1] if layer == 1 else padded[layer - 1]
+        size = padded[layer] * padded[layer - 1]
+        target = row[layers[layer] : layers[layer] + size].reshape(-1, n_cols)
+        target[: block.shape[0], : block.shape[1]] = block
 
 
 def unpack(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> Network:
-    """Networks of equal widths from their stored form; flat (c, room), scales (c,), widths (c, L + 1)."""
+    """Networks of equal widths from their stored form; flat (c, room), scales (c,), widths (c, L + 1).
+
+    Updates that wait are carried out in the copy.
+    """
     if (widths != widths[0]).any():
         raise InputError("These chains have different widths.")
-    scaled = flat * scales[:, None].astype(flat.dtype)
-    layers, offset = [], 0
-    for layer, (low, up) in enumerate(zip(widths[0], widths[0, 1:], strict=False)):
-        size = int(low * up)
-        block = scaled[:, offset : offset + size]
-        if layer == 0:
-            layers.append(np.ascontiguousarray(block.reshape(-1, low, up).transpose(0, 2, 1)))
+    padded, layers, inputs, outputs, *_ = layout(widths[0], lanes(flat.dtype))
+    factors = scales[:, None, None].astype(flat.dtype)
+
+    def block(start: int, n_rows: int, n_cols: int) -> np.ndarray:
+        return flat[:, start : start + n_rows * n_cols].reshape(-1, n_rows, n_cols)
+
+    depth, out = widths.shape[1] - 1, []
+    for layer in range(1, depth + 1):
+        low, up = int(widths[0, layer - 1]), int(widths[0, layer])
+        if layer == 1:
+            W = block(0, low, padded[1])[:, :, :up].transpose(0, 2, 1)
         else:
-            layers.append(np.ascontiguousarray(block.reshape(-1, up, low)))
-        offset += size
-    return Network(tuple(layers))
+            W = block(layers[layer], padded[layer], padded[layer - 1])[:, :up, :low]
+        if 1 < layer < depth:
+            b = block(outputs[layer], DELAY, padded[layer])[:, :, :up]
+            f = block(inputs[layer], DELAY, padded[layer - 1])[:, :, :low]
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # a chain that diverged may be full of infinities
+                W = W - b.transpose(0, 2, 1) @ f
+        out.append(np.ascontiguousarray(W * factors))
+    return Network(tuple(out))
 
 
 def aligned_zeros(n_rows: int, n_cols: int, dtype: np.dtype) -> np.ndarray:
     """Zeros whose rows start at multiples of 64 bytes, so that vector loads rarely cross cache lines."""
     itemsize = np.dtype(dtype).itemsize
-    per_line = 64 // itemsize
+    per_line = LINE // itemsize
     padded = -(-n_cols // per_line) * per_line
-    raw = np.zeros(n_rows * padded * itemsize + 64, np.uint8)
-    offset = -raw.ctypes.data % 64
+    raw = np.zeros(n_rows * padded * itemsize + LINE, np.uint8)
+    offset = -raw.ctypes.data % LINE
     return raw[offset : offset + n_rows * padded * itemsize].view(dtype).reshape(n_rows, padded)

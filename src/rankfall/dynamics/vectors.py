@@ -1,0 +1,327 @@
+"""Inner loops in the compiler's own terms (LLVM), where loops in Python would not become the best machine code.
+
+LLVM makes vectors of a loop only if it can check at run time that the arrays do not overlap, and with four rows
+of a matrix at a time there are too many pairs to check. Here nothing is checked: arrays are contiguous, sizes are
+whole cache lines of 64 bytes, and one line is one vector (which LLVM splits on machines with shorter registers).
+Products are fused multiply-adds and sums run in a fixed order, so that the bits of these loops do not depend on
+the machine's registers either.
+
+Every operand is an array and the offset of its first element. The tests hold each loop against one line of NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+from numba import extending, types
+from numba.core import cgutils
+
+from .layout import DELAY, LINE
+
+# rows of a matrix that are gone through together; divides the padded widths
+ROWS = 8
+# the typing context that every intrinsic has for a first parameter is not one of its calls
+intrinsic: Any = extending.intrinsic
+
+
+class _Writer:
+    """Writes instructions on vectors of the element type of a function's first argument."""
+
+    def __init__(self, context, builder, signature, args: Sequence) -> None:
+        self.builder = builder
+        dtype = signature.args[0].dtype
+        self.bytes = dtype.bitwidth // 8
+        self.lanes = LINE // self.bytes
+        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
+        self.index = context.get_value_type(types.intp)
+        # arrays become the addresses of their data
+        self.args = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, args, strict=True)
+        ]
+        name = f"llvm.fma.v{self.lanes}f{dtype.bitwidth}"
+        self._fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
+        )
+
+    def number(self, value: int) -> ir.Constant:
+        return ir.Constant(self.index, value)
+
+    def address(self, k: int, count: int = 0, stride=None):
+        """Where the operand in the arguments k and k + 1 begins, or its row `count` if rows are `stride` apart."""
+        offset = self.args[k + 1]
+        if stride is not None:
+            offset = self.builder.add(offset, self.builder.mul(self.number(count), stride))
+        return self.builder.gep(self.args[k], [offset])
+
+    def element(self, address, count: int):
+        """Element number `count` from an address on, in every place of a vector."""
+        return self.spread(self.builder.load(self.builder.gep(address, [self.number(count)])))
+
+    def spread(self, scalar):
+        """A vector of equal elements."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(first, undefined, _order([0] * self.lanes))
+
+    @contextmanager
+    def lines(self, size) -> Iterator[object]:
+        """Go through `size` elements a line at a time; gives the offset of the line."""
+        step = self.number(self.lanes)
+        with cgutils.for_range_slice(self.builder, self.number(0), size, step, self.index) as (place, _):
+            yield place
+
+    def load(self, address, place):
+        return self.builder.load(self._line(address, place), align=self.bytes)
+
+    def store(self, value, address, place) -> None:
+        self.builder.store(value, self._line(address, place), align=self.bytes)
+
+    def _line(self, address, place):
+        return self.builder.bitcast(self.builder.gep(address, [place]), self.vector.as_pointer())
+
+    def fma(self, x, y, z):
+        """``x y + z``"""
+        return self.builder.call(self._fma, [x, y, z])
+
+    def sums(self, count: int) -> list:
+        """Variables for vectors, zero at first."""
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        return [cgutils.alloca_once_value(self.builder, zero) for _ in range(count)]
+
+    def add_product(self, total, x, y) -> None:
+        """``total += x y`` for a variable."""
+        self.builder.store(self.fma(x, y, self.builder.load(total)), total)
+
+    def sum_up(self, variables: Sequence):
+        """One vector with the sum of the elements of each variable (a power of two of them), by halves.
+
+        At every level the first halves of all pieces are added to the second halves.
+        """
+        vectors = [self.builder.load(variable) for variable in variables]
+        piece = self.lanes
+        while piece > 1:
+            piece //= 2
+            if len(vectors) > 1:
+                vectors = [self._fold(a, b, piece) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
+            else:
+                vectors = [
+                    self._fold(vectors[0], ir.Constant(vectors[0].type, ir.Undefined), piece, alone=True)
+                ]
+        return vectors[0]
+
+    def _fold(self, a, b, piece: int, alone: bool = False):
+        count = a.type.count * (1 if alone else 2)
+        halves = [
+            _order([at + k for at in range(start, count, 2 * piece) for k in range(piece)])
+            for start in (0, piece)
+        ]
+        low, high = (self.builder.shuffle_vector(a, b, half) for half in halves)
+        return self.builder.fadd(low, high)
+
+    def pick(self, vector, k: int):
+        """Element k of a vector."""
+        return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
+
+    def add_to(self, address, vector) -> None:
+        """Add a vector, of any length, to what stands at an address."""
+        pointer = self.builder.bitcast(address, vector.type.as_pointer())
+        total = self.builder.fadd(self.builder.load(pointer, align=self.bytes), vector)
+        self.builder.store(total, pointer, align=self.bytes)
+
+
+def _order(places: Sequence[int]) -> ir.Constant:
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+
+
+def _written(signature, write: Callable[[_Writer], object]):
+    """What an intrinsic returns to numba: its signature and the function that writes it."""
+
+    def generate(context, builder, given, args):
+        result = write(_Writer(context, builder, given, args))
+        return context.get_dummy_value() if result is None else result
+
+    return signature, generate
+
+
+# -- vectors ---------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def dot(typing, x, x0, y, y0, size):
+    """The inner product ``x . y``."""
+
+    def write(w: _Writer):
+        left, right, (total,) = w.address(0), w.address(2), w.sums(1)
+        with w.lines(w.args[4]) as place:
+            w.add_product(total, w.load(left, place), w.load(right, place))
+        return w.pick(w.sum_up([total]), 0)
+
+    return _written(x.dtype(x, types.intp, y, types.intp, types.intp), write)
+
+
+@intrinsic
+def add(typing, x, x0, factor, y, y0, size):
+    """``x += factor y``"""
+
+    def write(w: _Writer):
+        target, source, times = w.address(0), w.address(3), w.spread(w.args[2])
+        with w.lines(w.args[5]) as place:
+            w.store(w.fma(times, w.load(source, place), w.load(target, place)), target, place)
+
+    return _written(types.void(x, types.intp, x.dtype, y, types.intp, types.intp), write)
+
+
+@intrinsic
+def assign(typing, x, x0, factor, y, y0, size):
+    """``x = factor y``"""
+
+    def write(w: _Writer):
+        target, source, times = w.address(0), w.address(3), w.spread(w.args[2])
+        with w.lines(w.args[5]) as place:
+            w.store(w.builder.fmul(times, w.load(source, place)), target, place)
+
+    return _written(types.void(x, types.intp, x.dtype, y, types.intp, types.intp), write)
+
+
+@intrinsic
+def clear(typing, x, x0, size):
+    """``x = 0``"""
+
+    def write(w: _Writer):
+        target, zero = w.address(0), ir.Constant(w.vector, [0.0] * w.lanes)
+        with w.lines(w.args[2]) as place:
+            w.store(zero, target, place)
+
+    return _written(types.void(x, types.intp, types.intp), write)
+
+
+@intrinsic
+def through(typing, out, out0, Y, Y0, size, X, X0, x, x0, x_size, count):
+    """``out = - sum_s y_s (x_s . x)`` over the first `count` of `DELAY` pairs of vectors that follow each other."""
+
+    def write(w: _Writer):
+        size, x_size, count = w.args[4], w.args[9], w.args[10]
+        result, right = w.address(0), w.address(7)
+        lefts = [w.address(5, s, x_size) for s in range(DELAY)]
+        outs = [w.address(2, s, size) for s in range(DELAY)]
+        totals = w.sums(DELAY)
+        with w.lines(x_size) as place:
+            vector = w.load(right, place)
+            for left, total in zip(lefts, totals, strict=True):
+                w.add_product(total, w.load(left, place), vector)
+        sums, zero = w.sum_up(totals), ir.Constant(w.vector.element, 0.0)
+        factors = []
+        for s in range(DELAY):
+            waits = w.builder.icmp_signed("<", w.number(s), count)
+            factors.append(w.spread(w.builder.select(waits, w.builder.fneg(w.pick(sums, s)), zero)))
+        with w.lines(size) as place:
+            total = ir.Constant(w.vector, [0.0] * w.lanes)
+            for factor, y in zip(factors, outs, strict=True):
+                total = w.fma(factor, w.load(y, place), total)
+            w.store(total, result, place)
+
+    offset = types.intp
+    return _written(types.void(out, offset, Y, offset, offset, X, offset, x, offset, offset, offset), write)
+
+
+@intrinsic
+def fetch(typing, x, x0, size):
+    """Ask for a stretch of memory that will soon be needed."""
+
+    def write(w: _Writer):
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        prefetch = cgutils.get_or_insert_function(w.builder.module, kind, "llvm.prefetch.p0")
+        # to be written, kept in all caches, data
+        how = [ir.Constant(flag, value) for value in (1, 3, 1)]
+        start = w.address(0)
+        with w.lines(w.args[2]) as place:
+            w.builder.call(prefetch, [w.builder.bitcast(w.builder.gep(start, [place]), byte), *how])
+
+    return _written(types.void(x, types.intp, types.intp), write)
+
+
+# -- a pack of rows of a matrix; `size` is the length of a row ----------------------------------------------
+
+
+@intrinsic
+def rows_forward(typing, W, W0, x, x0, out, out0, size):
+    """``out += W x``"""
+
+    def write(w: _Writer):
+        size, right, result = w.args[6], w.address(2), w.address(4)
+        rows, totals = [w.address(0, k, size) for k in range(ROWS)], w.sums(ROWS)
+        with w.lines(size) as place:
+            f = w.load(right, place)
+            for row, total in zip(rows, totals, strict=True):
+                w.add_product(total, w.load(row, place), f)
+        w.add_to(result, w.sum_up(totals))
+
+    return _written(types.void(W, types.intp, x, types.intp, out, types.intp, types.intp), write)
+
+
+@intrinsic
+def rows_backward(typing, W, W0, y, y0, out, out0, size):
+    """``out += W^T y``"""
+
+    def write(w: _Writer):
+        size, left, result = w.args[6], w.address(2), w.address(4)
+        rows = [w.address(0, k, size) for k in range(ROWS)]
+        factors = [w.element(left, k) for k in range(ROWS)]
+        with w.lines(size) as place:
+            total = w.load(result, place)
+            for row, factor in zip(rows, factors, strict=True):
+                total = w.fma(factor, w.load(row, place), total)
+            w.store(total, result, place)
+
+    return _written(types.void(W, types.intp, y, types.intp, out, types.intp, types.intp), write)
+
+
+@intrinsic
+def rows_both(typing, W, W0, x, x0, forth, forth0, y, y0, back, back0, size):
+    """``forth += W x`` and ``back += W^T y``"""
+
+    def write(w: _Writer):
+        size, right, left, result = w.args[10], w.address(2), w.address(6), w.address(8)
+        forward = w.address(4)
+        rows, totals = [w.address(0, k, size) for k in range(ROWS)], w.sums(ROWS)
+        factors = [w.element(left, k) for k in range(ROWS)]
+        with w.lines(size) as place:
+            f, b = w.load(right, place), w.load(result, place)
+            for row, total, factor in zip(rows, totals, factors, strict=True):
+                weights = w.load(row, place)
+                w.add_product(total, weights, f)
+                b = w.fma(factor, weights, b)
+            w.store(b, result, place)
+        w.add_to(forward, w.sum_up(totals))
+
+    offset = types.intp
+    return _written(types.void(W, offset, x, offset, forth, offset, y, offset, back, offset, offset), write)
+
+
+@intrinsic
+def rows_update(typing, W, W0, B, B0, F, F0, n_rows, size):
+    """``W -= sum_s b_s f_s^T`` over `DELAY` pairs of vectors, b_s of length `n_rows` and f_s of length `size`."""
+
+    def write(w: _Writer):
+        n_rows, size = w.args[6], w.args[7]
+        inputs = [w.address(4, s, size) for s in range(DELAY)]
+        outputs = [w.address(2, s, n_rows) for s in range(DELAY)]
+        for half in range(0, ROWS, ROWS // 2):  # the factors of half a pack fill half of the registers
+            places = range(half, half + ROWS // 2)
+            rows = [w.address(0, k, size) for k in places]
+            factors = [[w.builder.fneg(w.element(b, k)) for b in outputs] for k in places]
+            with w.lines(size) as place:
+                fs = [w.load(f, place) for f in inputs]
+                for row, own in zip(rows, factors, strict=True):
+                    weights = w.load(row, place)
+                    for factor, f in zip(own, fs, strict=True):
+                        weights = w.fma(factor, f, weights)
+                    w.store(weights, row, place)
+
+    offset = types.intp
+    return _written(types.void(W, offset, B, offset, F, offset, offset, offset), write)

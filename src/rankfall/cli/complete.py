@@ -218,6 +218,18 @@ def _print(job: Job, table: Table, result: Completion) -> None:
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")
+    printer.text(f"Next: {_next_step(job, result)}")
+
+
+def _next_step(job: Job, result: Completion) -> str:
+    """What a user would do now."""
+    if result.outcome is Outcome.INTERRUPTED:
+        return "the same command starts again from the beginning; --max-time SECONDS stops it by itself."
+    if job.report is not None:
+        return f"open {job.report} in a browser."
+    if job.save is not None:
+        return shlex.join(["rankfall", "report", str(job.save), "-o", f"{job.save.stem}.html"])
+    return "the same command with --report page.html draws what was found; with --save result.npz it is kept."
 
 
 def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:

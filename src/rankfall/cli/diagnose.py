@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,9 @@ def run(path: Path, triplets: bool, as_json: bool) -> None:
     printer.text("")
     printer.table(_rank_table(problem, _shown(sure, top, min(problem.shape)), sure, top))
     printer.text(_verdict(problem, sure, top))
+    printer.text(
+        f"Next: {shlex.join(['rankfall', 'complete', str(path), *['--triplets'] * triplets, '-o', 'filled.csv'])}"
+    )
 
 
 def _largest_rank(problem: Problem, rho: float) -> int:

@@ -13,7 +13,7 @@ from .. import __version__
 from . import laboratory
 from .failures import exit_code, one_sentence
 from .manners import Command, Group
-from .options import Json, Quiet
+from .options import Aside, Json, Quiet
 from .shells import Shell, answer_shells, show_completion
 
 app = typer.Typer(
@@ -162,6 +162,7 @@ def complete(
         ),
     ] = None,
     triplets: Triplets = False,
+    aside: Aside = None,
     fill: Annotated[
         Fill | None,
         typer.Option(
@@ -242,6 +243,7 @@ def complete(
             cells=cells,
             interval=interval,
             triplets=triplets,
+            aside=tuple(aside or ()),
             scale=None if scale is None else scale.value,
             log=log,
             bounds=bounds,
@@ -263,12 +265,12 @@ def complete(
 
 
 @app.command(cls=Command)
-def diagnose(source: Input, triplets: Triplets = False, as_json: Json = False) -> None:
+def diagnose(source: Input, triplets: Triplets = False, aside: Aside = None, as_json: Json = False) -> None:
     """Say which ranks the observed cells of a table can determine. Nothing is fitted."""
     with one_sentence():
         from .diagnose import run
 
-        run(source, triplets, as_json)
+        run(source, triplets, tuple(aside or ()), as_json)
 
 
 @app.command(cls=Command)

@@ -86,7 +86,7 @@ def study(
             "--out",
             "-o",
             metavar="DIR",
-            help="Folder for claims.csv, claims.md, figure.png and results.parquet, by default "
+            help="Folder for claims.csv, claims.md, figure.png, figure.svg and results.parquet, by default "
             "study-output/NAME; with all, a folder for each study in it.",
             show_default=False,
         ),

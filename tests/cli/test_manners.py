@@ -124,6 +124,13 @@ def test_help_without_rich() -> None:
     assert ran.stdout.index("--json") < ran.stdout.index("Examples:") < ran.stdout.index("Exit codes:")
 
 
+def test_values_of_options_have_names() -> None:
+    """The help and the reference say SECONDS, not <float>."""
+    for name, command in COMMANDS.items():
+        for parameter in command.params:
+            assert getattr(parameter, "is_flag", False) or parameter.metavar, (name, parameter.name)
+
+
 # -- shells -----------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ def lists(value: object) -> dict[str, np.ndarray]:
     """The columns of a data source in Bokeh's JSON that are arrays."""
     out = {}
     for name, column in value["entries"]:  # type: ignore[index]
-        if name == "image":
+        if isinstance(column, list) and column and isinstance(column[0], dict):
             out[name] = _array(column[0])
         elif isinstance(column, dict) and column.get("type") == "ndarray":
             out[name] = _array(column)

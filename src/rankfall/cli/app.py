@@ -166,20 +166,23 @@ def complete(
     fill: Annotated[
         Fill | None,
         typer.Option(
-            help="Fill cells that cannot be determined with row and column effects; else they stay empty."
+            metavar="effects",
+            help="Fill cells that cannot be determined with row and column effects; else they stay empty.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
-    max_rank: Annotated[int | None, typer.Option(min=0, help="Largest rank considered.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same result.")] = 0,
+    max_rank: Annotated[int | None, typer.Option(min=0, metavar="R", help="Largest rank considered.")] = None,
     max_time: Annotated[
-        float | None, typer.Option(help="Seconds after which the best so far is written.")
+        float | None, typer.Option(metavar="SECONDS", help="Seconds after which the best so far is written.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Threads; all by default. Does not change the result.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Threads; all by default. Does not change the result."),
     ] = None,
     scale: Annotated[
         Scale | None,
         typer.Option(
+            metavar="linear|log|log1p",
             help="Fit the values (by default), their logarithms (positive, skewed data), or log(1 + value). "
             "OUT holds plain values all the same.",
             rich_help_panel=_MODEL,
@@ -200,17 +203,23 @@ def complete(
     effects: Annotated[
         Effects,
         typer.Option(
+            metavar="auto|none|mean|columns|both",
             help="Beside the low-rank part: nothing, a mean, column effects, or row and column effects.",
             rich_help_panel=_MODEL,
         ),
     ] = Effects.AUTO,
     scaling: Annotated[
         Scaling,
-        typer.Option(help="One scale for all cells, or one for every column.", rich_help_panel=_MODEL),
+        typer.Option(
+            metavar="auto|all|columns",
+            help="One scale for all cells, or one for every column.",
+            rich_help_panel=_MODEL,
+        ),
     ] = Scaling.AUTO,
     rule: Annotated[
         Rule,
         typer.Option(
+            metavar="one-se|min",
             help="Smallest rank within one standard error of the best held-out error, or the best.",
             rich_help_panel=_MODEL,
         ),
@@ -278,7 +287,9 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")] = Path(
         "demo-output"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the hidden cells, and seeds every method.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Chooses the hidden cells, and seeds every method.")
+    ] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

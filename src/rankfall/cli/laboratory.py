@@ -13,7 +13,8 @@ from .shells import studies
 
 Quick = Annotated[bool, typer.Option("--quick", help="The short version that the study itself defines.")]
 Workers = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Worker processes, one for each processor by default.")
+    int | None,
+    typer.Option("--jobs", min=1, metavar="N", help="Worker processes, one for each processor by default."),
 ]
 Report = Annotated[
     Path | None,

@@ -15,6 +15,7 @@ _SHOWN = 5
 
 def bad_cell(
     body: list[list[str]],
+    line: int,
     at: str,
     names: tuple[str, ...] | None,
     decimal: str,
@@ -26,9 +27,11 @@ def bad_cell(
     Parameters
     ----------
     body : list of list of str
-        Raw cells of the data columns, from the line with the bad cell on.
+        Raw cells of the data columns.
+    line : int
+        The first of the lines with such a cell.
     at : str
-        What that line is called.
+        What it is called.
     names : tuple of str, or None
         Of the columns.
     decimal : str
@@ -38,18 +41,18 @@ def bad_cell(
     remedy : str
         What to do, if that is known; otherwise it is guessed from the cells.
     """
-    j, problem = next(_problems(body[0], decimal), (None, ""))
+    j, problem = next(_problems(body[line], decimal), (None, ""))
     if j is None:
         return InputError(f"{path}: {at} holds a cell that is not a number.")
-    first = unquote(body[0][j])
+    first = unquote(body[line][j])
     text = f"{path}: the cell in {at}, column {_name(j, names)} {problem}"
     if remedy or problem.startswith("is infinite"):
         return InputError(f"{text}{'; ' * bool(remedy)}{remedy}.")
     others: dict[int, str] = {}
-    for line in body:
-        for k, _ in _problems(line, decimal):
+    for cells in body[line:]:
+        for k, _ in _problems(cells, decimal):
             if k != j:
-                others.setdefault(k, unquote(line[k]))
+                others.setdefault(k, unquote(cells[k]))
     if others:
         listed = [f"{_name(k, names)} ({_short(others[k])!r})" for k in sorted(others)]
         more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
@@ -77,7 +80,7 @@ def _problems(cells: list[str], decimal: str) -> Iterator[tuple[int, str]]:
 
 def _is_text(body: list[list[str]], k: int) -> bool:
     """Whether no cell of a column begins like a measurement: words, or dates such as 2024-01-31."""
-    present = [unquote(line[k]) for line in body if not is_missing(line[k])]
+    present = [unquote(cells[k]) for cells in body if not is_missing(cells[k])]
     return bool(present) and all(not _begins_as_number(cell) for cell in present)
 
 

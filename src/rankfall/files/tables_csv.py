@@ -71,10 +71,10 @@ def read_wide(path: str | PathLike[str], aside: Sequence[str] = ()) -> Table:
             at = f"line {sheet.numbers[i + int(header)]}"
             if index:
                 at = f"row {leads[i]!r}" + (f" ({at})" if leads.count(leads[i]) > 1 else "")
-            picked = [[line[k] for k in columns] for line in body[i:]]
+            picked = [[line[k] for k in columns] for line in body]
             triplets = _look_like_triplets(body, index, decimal)
             remedy = "if the lines are row, column, value, read them as triplets" if triplets else ""
-            raise bad_cell(picked, at, col_names, decimal, path, remedy) from None
+            raise bad_cell(picked, i, at, col_names, decimal, path, remedy) from None
     source = SheetSource(sheet, header, index, columns)
     return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
 

@@ -200,6 +200,27 @@ def sayings() -> list[tuple[str, str]]:
     return out
 
 
+def notes() -> list[tuple[str, str]]:
+    """Where the command line notes something about a table, and the longest constant part of each note."""
+    out = []
+    for file in (ROOT / "src" / "rankfall").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "notes.append":
+                out.append((file.name, spoken(node)[0]))
+            if isinstance(node, ast.FunctionDef) and node.name in ("doubts", "_unbounded"):
+                said = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr)]
+                out += [(file.name, spoken(text)[0]) for text in said]
+    return out
+
+
+def test_every_note_is_explained() -> None:
+    page = " ".join((ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").split())
+    found = notes()
+    assert len(found) >= 4
+    for file, part in found:
+        assert " ".join(part.split()) in page, f"{file} notes {part!r}"
+
+
 def test_every_outcome_and_warning_is_explained() -> None:
     page = " ".join((ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").split())
     for outcome in rf.Outcome:

@@ -49,7 +49,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("lines of row,column,value; for programs", "rankfall diagnose log.csv --triplets --json"),
     ),
     "demo": (
-        ("into demo-output/; half a minute", "rankfall demo"),
+        ("into demo-output/", "rankfall demo"),
         ("other hidden cells, another folder", "rankfall demo --seed 1 --out elsewhere"),
     ),
     "certify": (

@@ -252,12 +252,10 @@ def test_a_demo_that_is_interrupted_keeps_what_is_done(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "_others", others)
-    ran = rankfall("demo", "-o", "one")
+    ran = rankfall("demo", "-o", "one", "--json")
     assert (ran.code, ran.err) == (130, "")
-    assert "the first" in ran.out
-    assert "The same command starts again" in ran.out
     assert {"completed.csv", "report.html"} <= {path.name for path in (place / "one").iterdir()}
-    facts = json.loads(rankfall("demo", "-o", "two", "--json").out)
+    facts = json.loads(ran.out)
     assert (facts["interrupted"], facts["outcome"]) == (True, "interrupted")
     assert [score["method"] for score in facts["scores"]] == ["the first", "rankfall"]
 
@@ -316,7 +314,6 @@ def test_messages_name_the_next_step(place: Path, rankfall: Callable) -> None:
         "report result.npz -o page.html",
         "sweep study.toml --out sweep-output --jobs 1",
         "status sweep-output",
-        "demo --out demo",
     ):
         ran = rankfall(*words.split())
         assert ran.code == 0

@@ -69,7 +69,7 @@ def _map(
         ticks(axis, 4, whole=True)
     mapper = LinearColorMapper(palette=palette, low=limits[0], high=limits[1], nan_color=color("missing"))
     options: dict[str, Any] = {"color_mapper": mapper, "name": "cells"}
-    layers = {"image": [shades.astype(np.float32)]}
+    layers: dict[str, Any] = {"image": [shades.astype(np.float32)]}
     if shades is not pixels:
         layers["value"] = [pixels.astype(np.float32)]
     source = ColumnDataSource(layers)

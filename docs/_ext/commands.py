@@ -39,7 +39,12 @@ def options(name: str) -> list[tuple[str, str]]:
 
 
 def _list(title: str, pairs: list[tuple[str, str]]) -> str:
-    rows = "".join(f"<dt><code>{escape(term)}</code></dt><dd>{escape(text)}</dd>" for term, text in pairs)
+    # a list of choices may be broken between two of them
+    terms = [escape(term).replace("|", "|<wbr>") for term, _ in pairs]
+    rows = "".join(
+        f"<dt><code>{term}</code></dt><dd>{escape(text)}</dd>"
+        for term, (_, text) in zip(terms, pairs, strict=True)
+    )
     return f'<p class="rubric">{title}</p><dl class="options">{rows}</dl>'
 
 

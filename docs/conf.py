@@ -34,6 +34,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "mathml",
     "layers",
+    "commands",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 exclude_patterns = ["_build", "gallery/sg_execution_times.*", "sg_execution_times.*"]

@@ -18,7 +18,9 @@ import typer
 import rankfall as rf
 from documents import PAGES, README, ROOT, Block, blocks, commands, compare, missing_need, run, sections
 from rankfall.cli.app import app
+from rankfall.cli.manners import EXIT_CODES
 
+COMMANDS = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 WORDS = [README, ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *PAGES]
 # numbers that nobody measured: versions, identifiers, formulas, and the 0.2% of the rule of choice
 NOT_MEASURED = re.compile(
@@ -52,6 +54,7 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
 def test_no_page_is_left_out() -> None:
     assert len([page for page in PAGES if "python" in {block.language for block in blocks(page)}]) >= 10
     known = {"python", "text", "sh", "bibtex", "{toctree}", "{layers}", "{bibliography}", "{eval-rst}"}
+    known |= {f"{{command}} {name}" for name in COMMANDS}
     for page in PAGES:
         for block in blocks(page):
             assert block.language in known or block.language.startswith("{include}"), (of(page), block)
@@ -97,6 +100,16 @@ def test_commands_exist() -> None:
                 check(words[1:])
             except (AssertionError, click.ClickException, KeyError) as error:
                 raise AssertionError(f"{page}: {line}: {error!r}") from error
+
+
+def test_every_command_is_in_the_reference() -> None:
+    page = ROOT / "docs" / "command_line.md"
+    shown = [block.language.split()[1] for block in blocks(page) if block.language.startswith("{command}")]
+    assert sorted(shown) == sorted(COMMANDS)
+    text = page.read_text(encoding="utf-8")
+    assert all(f"## rankfall {name}\n" in text for name in COMMANDS)
+    assert all(f"{code}: " in text for code in EXIT_CODES if code != 130)
+    assert "130: interrupted" in text
 
 
 def check_rankfall(words: list[str]) -> None:
@@ -185,6 +198,27 @@ def sayings() -> list[tuple[str, str]]:
             long = [n for n in texts if id(n) not in inner and spoken(n) and len(spoken(n)[0]) > 25]
             out += [(file.name, spoken(n)[0]) for n in long]
     return out
+
+
+def notes() -> list[tuple[str, str]]:
+    """Where the command line notes something about a table, and the longest constant part of each note."""
+    out = []
+    for file in (ROOT / "src" / "rankfall").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "notes.append":
+                out.append((file.name, spoken(node)[0]))
+            if isinstance(node, ast.FunctionDef) and node.name in ("doubts", "_unbounded"):
+                said = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr)]
+                out += [(file.name, spoken(text)[0]) for text in said]
+    return out
+
+
+def test_every_note_is_explained() -> None:
+    page = " ".join((ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").split())
+    found = notes()
+    assert len(found) >= 4
+    for file, part in found:
+        assert " ".join(part.split()) in page, f"{file} notes {part!r}"
 
 
 def test_every_outcome_and_warning_is_explained() -> None:

@@ -146,6 +146,11 @@ def test_a_missing_value_does_not_disagree():
         (lambda: Problem.from_dense(np.ones((1, 2, 3))), "has two dimensions; this array has 3"),
         (lambda: Problem.from_dense(np.ones((0, 3))), "0 x 3 matrix has no cells"),
         (lambda: Problem.from_dense([["a", "1"]]), "not a number .*'a'"),
+        (lambda: Problem.coerce("table.csv"), r"not the name of its file \(table.csv\): read it first"),
+        (
+            lambda: Problem.coerce(pd.DataFrame({"who": ["a", "b"], "x": [1.0, 2.0]})),
+            "Column 'who' holds something that is not a number .*; drop it, or make it the index",
+        ),
         (lambda: Problem.from_dense([[1.0, 2.0], [3.0]]), "not a regular array"),
         (lambda: Problem.from_dense([[1j]]), "Complex numbers"),
         (lambda: Problem.from_dense(np.array([["2020-01-01"]], dtype="M8[D]")), "Dates and durations"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -146,7 +147,8 @@ class Problem:
                 columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
             except (TypeError, ValueError) as error:
                 raise InputError(
-                    f"Column {name!r} holds something that is not a number ({error})."
+                    f"Column {name!r} holds something that is not a number ({error}); "
+                    "drop it, or make it the index."
                 ) from error
         return cls.from_dense(np.column_stack(columns) if columns else np.empty(frame.shape))
 
@@ -170,6 +172,11 @@ class Problem:
         """Read whatever :func:`rankfall.complete` accepts: array, data frame, scipy.sparse, or Problem."""
         if isinstance(X, Problem):
             return X
+        if isinstance(X, (str, PathLike)):
+            raise InputError(
+                f"The table itself is needed, not the name of its file ({X}): read it first, with pandas.read_csv "
+                "for example, or use rankfall complete on the command line."
+            )
         if hasattr(X, "tocoo"):
             return cls.from_sparse(X)  # type: ignore[arg-type]
         if hasattr(X, "columns") and hasattr(X, "iloc"):

@@ -15,7 +15,14 @@ def test_demo(tmp_path: Path, rankfall: Callable, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(demo, "beijing", lambda _quantity: corner)
     ran = rankfall("demo", "-o", tmp_path / "out")
     assert (ran.code, ran.err) == (0, "")
-    for part in ("24 days x 12 station hours", "10 nearest neighbours", "rankfall", "oversampling", "Wrote"):
+    for part in (
+        "24 days x 12 station hours",
+        "10 nearest neighbours",
+        "rankfall",
+        "oversampling",
+        "Wrote",
+        "Next: open",
+    ):
         assert part in ran.out
     assert {"completed.csv", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
 

@@ -81,6 +81,7 @@ def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
     assert ran.returncode == 130, ran.stdout
     assert "Traceback" not in ran.stderr
     assert "interrupted" in ran.stdout
+    assert "Next: the same command starts again from the beginning" in ran.stdout
     filled = pd.read_csv(out, index_col=0)
     assert filled.shape == values.shape
     assert filled.notna().all(axis=None)

@@ -294,3 +294,59 @@ def test_any_table_comes_back_to_the_letter(tmp_path, data):
     np.testing.assert_array_equal(again.values, np.nan_to_num(expected))
     assert again.row_names == table.row_names
     assert again.col_names == table.col_names
+
+
+MESSY = """\
+site,date,dose,share,flow,place,pH,pH,note
+a,2024-01-01,1.5 mg,40%,"1,200.5",x,7,6.5,ok
+b,2024-01-02,0.002 g,,980,y,,6.4,-
+a,2024-01-03,2.0 mg,55%,"1,100.0",x,7.1,?,late
+"""
+
+
+def test_all_troubles_are_named_at_once(read):
+    """One run of the command says what to mend, not one for each column."""
+    with pytest.raises(InputError) as error:
+        read(MESSY)
+    message = str(error.value)
+    assert "row 'a' (line 2), column 'date' is not a number: '2024-01-01'" in message
+    for part in ("'dose' ('1.5 mg')", "'share' ('40%')", "'flow' ('1,200.5')", "and 1 more"):
+        assert part in message
+    assert "--aside date --aside place --aside note keeps" in message
+    assert "without units, percent signs" in message
+    with pytest.raises(InputError, match="'\\?'; if it stands for a missing value, leave the cell empty"):
+        read("a,b\n1,2\n3,?\n")
+
+
+def test_columns_left_aside_come_back_as_they_were(read, tmp_path):
+    text = MESSY.replace(" mg", "").replace("0.002 g", "2").replace("%", "").replace(",?,", ",,")
+    text = text.replace('"1,200.5"', "1200.5").replace('"1,100.0"', "1100.0")
+    table = read(text, aside=("date", "place", "note"))
+    assert table.col_names == ("dose", "share", "flow", "pH", "pH")
+    assert table.row_names == ("a", "b", "a")
+    np.testing.assert_array_equal(table.values[1], [2, np.nan, 980, np.nan, 6.4])
+    out = tmp_path / "out.csv"
+    write_table(out, table, np.full(table.shape, 9.0))
+    assert out.read_text(encoding="utf-8").splitlines()[1:] == [
+        "a,2024-01-01,1.5,40,1200.5,x,7,6.5,ok",
+        "b,2024-01-02,2,9,980,y,9.0,6.4,-",
+        "a,2024-01-03,2.0,55,1100.0,x,7.1,9.0,late",
+    ]
+
+
+def test_the_first_column_may_be_left_aside(read):
+    table = read("who,what,a,b\nx,u,1,\ny,v,2,3\n", aside=("who", "what"))
+    assert (table.row_names, table.col_names, table.shape) == (None, ("a", "b"), (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("text", "aside", "says"),
+    [
+        ("k,a\nx,1\n", ("b",), "no column 'b' to leave aside; its columns are 'k', 'a'"),
+        ("1,2.5\n3,4\n", ("b",), "it has no header"),
+        ("k,a\nx,1\n", ("a",), "has no column of numbers"),
+    ],
+)
+def test_what_cannot_be_left_aside(read, text, aside, says):
+    with pytest.raises(InputError, match=says):
+        read(text, aside=aside)

@@ -75,11 +75,12 @@ def test_cells_claims_figure(tmp_path: Path, coin: Path) -> None:
     assert result.claims == again.claims
     assert result.claims[0].note == "4 cells"
     assert (again.sweep.found, again.sweep.done) == (4, 4)
-    assert {"claims.csv", "claims.md", "figure.png", "results.parquet"} <= set(first)
+    assert {"claims.csv", "claims.md", "figure.png", "figure.svg", "results.parquet"} <= set(first)
     after = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert after == first, "the same results make the same files"
     assert first["claims.md"].startswith(b"Study coin-toss: `rankfall study coin-toss`, 4 cells.\n")
     assert first["figure.png"].startswith(b"\x89PNG")
+    assert b"<svg" in first["figure.svg"]
     pd.testing.assert_frame_equal(pd.read_parquet(out / "results.parquet"), open_sweep(out))
 
     with ThreadPoolExecutor(2) as executor:

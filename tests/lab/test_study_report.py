@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from lab.toys import write_study
 from rankfall.errors import InputError
 from rankfall.lab import Claim, open_sweep, read_study, run_sweep
 from rankfall.lab.claims import write_claims
+from rankfall.lab.study_figure import darkened
 from rankfall.lab.study_report import study_tables
+from rankfall.plot import style
+from rankfall.report.theme import DARK
+from report.colours import contrast
+
+SVG = b"""<?xml version="1.0"?><svg width="9"><path style="fill: #ffffff"/><path style="fill: #0072b2"/>
+<path style="fill: #e8f1f8"/><path style="fill: #123456"/><path d="M 0 0"/></svg>"""
 
 
 @pytest.fixture
@@ -50,6 +58,31 @@ def test_a_judged_study_has_its_claims(folder: Path) -> None:
     assert (third.statement, third.interval) == ("NA", "-inf to inf")
     assert tables.picture == b"png"
     assert tables.repeat[0][1] == "rankfall study toy"
+
+
+def test_the_figure_is_of_vectors_unless_they_are_too_many(folder: Path) -> None:
+    assert study_tables(folder).picture_dark is None
+    (folder / "figure.png").write_bytes(b"png")
+    (folder / "figure.svg").write_bytes(SVG)
+    tables = study_tables(folder)
+    assert tables.picture == SVG
+    assert tables.picture_dark is not None
+    dark = tables.picture_dark.decode()
+    # known colours have partners, pale ones become the panel's, others stay, and black is what has no colour
+    for color in (DARK["paper"], DARK["kept"], DARK["panel"], "#123456", f'style="fill: {DARK["ink"]}"'):
+        assert color in dark
+    assert "#0072b2" not in dark
+    (folder / "figure.svg").write_bytes(SVG + b" " * 1_000_000)
+    tables = study_tables(folder)
+    assert (tables.picture, tables.picture_dark) == (b"png", None)
+
+
+def test_lines_of_figures_are_seen_in_the_dark() -> None:
+    """WCAG 2: at least 3 to 1 between a curve and the ground."""
+    for color in style.SERIES:
+        dark = darkened(f'<svg fill="{color}"></svg>'.encode()).decode()
+        found = re.findall(r"#[0-9a-f]{6}", dark)
+        assert contrast(found[-1], DARK["paper"]) >= 3, color
 
 
 def test_damage_is_one_sentence(folder: Path) -> None:

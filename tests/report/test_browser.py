@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +82,17 @@ def trace(folder: Path) -> tuple[Path, rf.Trace]:
     return page, run
 
 
+def _hostile_figure() -> bytes:
+    """A figure as a study writes it, with a script, an address and a handler in it."""
+    from matplotlib.figure import Figure
+
+    stream, figure = BytesIO(), Figure(figsize=(4, 2))
+    figure.add_subplot().plot([1, 2, 3])
+    figure.savefig(stream, format="svg")
+    evil = b'<script>window.top.harmed = 1</script><image href="http://localhost:9/x.png" onerror="harmed = 1"/></svg>'
+    return stream.getvalue().replace(b"</svg>", evil)
+
+
 @pytest.fixture(scope="module")
 def study(folder: Path) -> Path:
     """A study's folder as `rankfall study` leaves it, with a hostile setting."""
@@ -89,7 +102,7 @@ def study(folder: Path) -> Path:
     out, page = folder / "study", folder / "study.html"
     run_sweep(read_study(toml), out, ThreadPoolExecutor(1))
     write_claims([Claim(f"a claim {_REMARK}", "the rule", 1.0, 0.5, 1.5, "supported", "a note")], out)
-    (out / "figure.png").write_bytes(study_tables().picture or b"")
+    (out / "figure.svg").write_bytes(_hostile_figure())
     assert main(["report", str(out), "-o", str(page)]) == 0
     return page
 
@@ -119,6 +132,10 @@ def test_page(kind: str, screen: dict[str, Any], browser: Browser, request: pyte
         assert page.evaluate("window.harmed") is None
         if kind == "study":
             assert page.locator("img").evaluate("image => image.complete && image.naturalWidth > 50")
+            # vectors, in the colours of the screen
+            source = page.locator("img").evaluate("image => atob(image.currentSrc.split(',')[1])")
+            assert source.count("<svg ") == 1
+            assert (DARK["ink"] in source) == dark
             assert page.get_by_text(_REMARK).count() >= 2
 
 
@@ -160,6 +177,45 @@ def test_pointing_at_a_cell_shows_its_names_and_value(
         value = float(tip.rpartition("value")[2])
         assert value == pytest.approx(result.to_dense()[0, 3], abs=1e-4)
         assert page.evaluate("window.harmed") is None
+
+
+def test_pointing_at_a_cell_among_different_units(folder: Path, browser: Browser) -> None:
+    """Colours are of the column's own scale, but what is shown is the value."""
+    tables = completion_tables()
+    assert tables.heat_maps is not None
+    after = tables.heat_maps.after
+    maps = replace(tables.heat_maps, center=np.full(after.shape[1], 5.0), unit=np.full(after.shape[1], 1e3))
+    path = folder / "units.html"
+    path.write_text(render(replace(tables, heat_maps=maps)), encoding="utf-8")
+    with b.opened(browser, path, b.DESK) as page:
+        page.locator("#chart-completed").scroll_into_view_if_needed()
+        tip = b.point_at(page, *page.evaluate(_CELL, ["chart-completed", 150, 100]))
+        height, width = after.shape
+        value = after[int(100 / maps.shape[0] * height), int(150 / maps.shape[1] * width)]
+        assert float(tip.rpartition("value")[2]) == pytest.approx(value, abs=1e-3)
+
+
+def test_every_tool_is_reached_by_keyboard(completion: tuple[Path, rf.Completion], browser: Browser) -> None:
+    """Tab goes through the buttons of every figure, and each of them has a name."""
+    with b.opened(browser, completion[0], b.DESK) as page:
+        reached: set[tuple[str, str]] = set()
+        for _ in range(150):
+            page.keyboard.press("Tab")
+            place, name = page.evaluate(_FOCUS)
+            if name:
+                reached.add((place, name))
+        places = set(page.eval_on_selector_all(".place", "all => all.map(e => e.id)")) - {"chart-falling-1"}
+        for tool in ("Zoom In", "Zoom Out", "Reset", "Save"):
+            assert {place for place, name in reached if name == tool} == places
+
+
+# the figure and the name of the button that has the focus
+_FOCUS = """() => {
+  const outer = document.activeElement;
+  let inner = outer;
+  while (inner?.shadowRoot?.activeElement) inner = inner.shadowRoot.activeElement;
+  return [outer?.closest(".place")?.id ?? "", /Button/.test(inner?.className ?? "") ? inner.title : ""];
+}"""
 
 
 # where a point of a figure's own coordinates is on the screen

@@ -26,11 +26,14 @@ from rankfall.report import (
     render,
 )
 from rankfall.report.charts import errors, falling, held_out, line_counts, ridge
-from rankfall.report.completion_page import jump_table
+from rankfall.report.completion_page import completion_page, jump_table
+from rankfall.report.lab_pages import trace_page
 from rankfall.report.maps import heat_maps
 from rankfall.report.page import safe_json
-from rankfall.report.theme import DARK, LIGHT
+from rankfall.report.parts import Chart, TablePart
+from rankfall.report.theme import DARK, LIGHT, SERIES, new_figure
 from rankfall.report.trace_charts import overlaid, raster, survival
+from report.colours import contrast, luminance
 from report.pages import HOSTILE, completion_tables, marks, study_tables, trace_tables
 
 ALL = (completion_tables, trace_tables, study_tables)
@@ -78,7 +81,7 @@ def lists(value: object) -> dict[str, np.ndarray]:
     """The columns of a data source in Bokeh's JSON that are arrays."""
     out = {}
     for name, column in value["entries"]:  # type: ignore[index]
-        if name == "image":
+        if isinstance(column, list) and column and isinstance(column[0], dict):
             out[name] = _array(column[0])
         elif isinstance(column, dict) and column.get("type") == "ndarray":
             out[name] = _array(column)
@@ -314,22 +317,71 @@ def test_themes_can_be_exchanged() -> None:
     assert not set(LIGHT.values()) & set(DARK.values())
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def testcontrast(theme: dict[str, str]) -> None:
+    """WCAG 2: 4.5 to 1 for text, 3 to 1 for lines; axe does not look into a canvas."""
+    for role, ground, least in (
+        *((role, "paper", 4.5) for role in ("ink", "soft", "kept")),
+        # tooltips, commands, and warnings
+        *((role, "panel", 4.5) for role in ("ink", "soft")),
+        ("ink", "warn", 4.5),
+        *((role, "paper", 3.0) for role in {*SERIES, "validation", "train"}),
+        ("fallen", "paper", 2.5),  # lines that are to stand back
+    ):
+        assert contrast(theme[role], theme[ground]) >= least, (role, ground)
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_contrast(theme: dict[str, str]) -> None:
-    """WCAG 2: 4.5 to 1 for text, 3 to 1 for lines; axe does not look into a canvas."""
-    for role, least in (
-        *((role, 4.5) for role in ("ink", "soft", "kept")),
-        *((role, 3.0) for role in ("validation", "train", "good", "violet", "amber")),
-        ("fallen", 2.5),  # lines that are to stand back
-    ):
-        light, dark = sorted((_luminance(theme[role]), _luminance(theme["paper"])), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= least, role
+def test_missing_cells_stand_out_from_maps(theme: dict[str, str]) -> None:
+    """The grey of what was not observed is no colour of the maps: it has none of their saturation."""
+    from bokeh.palettes import Cividis256, Viridis256
+
+    def saturation(colour: str) -> float:
+        parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+        return max(parts) - min(parts)
+
+    grey = theme["missing"]
+    assert saturation(grey) < 20
+    for palette in (Viridis256, Cividis256):
+        alike = [c for c in palette if abs(luminance(c) - luminance(grey)) < 0.05 and saturation(c) < 20]
+        assert alike == []
+
+
+@pytest.mark.parametrize("make", [completion_tables, trace_tables])
+def test_figures_are_told_in_numbers(make) -> None:
+    """A canvas says nothing to a screen reader: beside every figure are a table, or words with numbers in them."""
+    tables = make()
+    page = completion_page(tables) if make is completion_tables else trace_page(tables)
+    seen = 0
+    for section in page.sections:
+        charts = [part for part in section.parts if isinstance(part, Chart)]
+        has_table = any(isinstance(part, TablePart) for part in section.parts)
+        seen += len(charts)
+        for chart in charts:
+            assert has_table or len(re.findall(r"\d+(?:\.\d+)?", chart.text)) >= 3, chart.name
+    assert seen == len(page.charts) > 2
+
+
+def test_colours_of_columns_with_different_units() -> None:
+    """Each column has the colours of its own scale; values are kept beside them, for the hover."""
+    values = np.array([[1.0, 1000.0], [3.0, 3000.0]])
+    maps = HeatMaps(values, values, (2, 2), center=np.array([2.0, 2000.0]), unit=np.array([1.0, 1000.0]))
+    np.testing.assert_array_equal(maps.shade(values), [[-1, -1], [1, 1]])
+    np.testing.assert_array_equal(maps.shade(values, width=True), [[1, 1], [3, 3]])
+    page = render(dataclasses.replace(completion_tables(), heat_maps=maps))
+    assert "own standard deviations" in page
+    sources = [lists(found) for found in _maps(figures(page)["document"])]
+    both = [s for s in sources if "image" in s]
+    assert all(_same(s["image"], maps.shade(values)) and _same(s["value"], values) for s in both)
+    assert len(both) == 2
+
+
+def test_long_labels_are_broken() -> None:
+    label = "root mean square error of the logarithms (column standard deviations)"
+    fig = new_figure(300, "x", label)
+    lines = fig.yaxis[0].axis_label.text.split("\n")
+    assert " ".join(lines) == label
+    assert max(map(len, lines)) <= 32
 
 
 def test_line_counts() -> None:

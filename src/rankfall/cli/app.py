@@ -12,10 +12,14 @@ import typer
 from .. import __version__
 from . import laboratory
 from .failures import exit_code, one_sentence
-from .options import Json, Quiet
+from .manners import Command, Group
+from .options import Aside, Json, Quiet
+from .shells import Shell, answer_shells, show_completion
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
+    # typer's own options for it would edit files in the user's home; ours prints
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -91,6 +95,7 @@ def main(args: list[str] | None = None) -> int:
         # a name that the terminal cannot show must not stop the work
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    answer_shells()
     try:
         # the words themselves, for the report to repeat
         app(args=args, prog_name="rankfall", obj=["rankfall", *(sys.argv[1:] if args is None else args)])
@@ -110,11 +115,21 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            callback=show_completion,
+            is_eager=True,
+            help="Print the script that teaches bash, zsh, fish or powershell to complete commands.",
+        ),
+    ] = None,
 ) -> None:
     """Complete a matrix from some of its entries without being told its rank."""
 
 
-@app.command()
+@app.command(cls=Command)
 def complete(
     context: typer.Context,
     source: Input,
@@ -147,23 +162,27 @@ def complete(
         ),
     ] = None,
     triplets: Triplets = False,
+    aside: Aside = None,
     fill: Annotated[
         Fill | None,
         typer.Option(
-            help="Fill cells that cannot be determined with row and column effects; else they stay empty."
+            metavar="effects",
+            help="Fill cells that cannot be determined with row and column effects; else they stay empty.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
-    max_rank: Annotated[int | None, typer.Option(min=0, help="Largest rank considered.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same result.")] = 0,
+    max_rank: Annotated[int | None, typer.Option(min=0, metavar="R", help="Largest rank considered.")] = None,
     max_time: Annotated[
-        float | None, typer.Option(help="Seconds after which the best so far is written.")
+        float | None, typer.Option(metavar="SECONDS", help="Seconds after which the best so far is written.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Threads; all by default. Does not change the result.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Threads; all by default. Does not change the result."),
     ] = None,
     scale: Annotated[
         Scale | None,
         typer.Option(
+            metavar="linear|log|log1p",
             help="Fit the values (by default), their logarithms (positive, skewed data), or log(1 + value). "
             "OUT holds plain values all the same.",
             rich_help_panel=_MODEL,
@@ -184,17 +203,23 @@ def complete(
     effects: Annotated[
         Effects,
         typer.Option(
+            metavar="auto|none|mean|columns|both",
             help="Beside the low-rank part: nothing, a mean, column effects, or row and column effects.",
             rich_help_panel=_MODEL,
         ),
     ] = Effects.AUTO,
     scaling: Annotated[
         Scaling,
-        typer.Option(help="One scale for all cells, or one for every column.", rich_help_panel=_MODEL),
+        typer.Option(
+            metavar="auto|all|columns",
+            help="One scale for all cells, or one for every column.",
+            rich_help_panel=_MODEL,
+        ),
     ] = Scaling.AUTO,
     rule: Annotated[
         Rule,
         typer.Option(
+            metavar="one-se|min",
             help="Smallest rank within one standard error of the best held-out error, or the best.",
             rich_help_panel=_MODEL,
         ),
@@ -215,9 +240,6 @@ def complete(
     """Fill the empty cells of a table.
 
     Observed cells come back as they were. Ctrl-C writes the best completion so far.
-
-    Exit codes: 0 done, 2 bad input (nothing is written), 3 finished without converging or out of time,
-    130 interrupted.
     """
     with one_sentence():
         from .complete import Job, run
@@ -230,6 +252,7 @@ def complete(
             cells=cells,
             interval=interval,
             triplets=triplets,
+            aside=tuple(aside or ()),
             scale=None if scale is None else scale.value,
             log=log,
             bounds=bounds,
@@ -250,32 +273,38 @@ def complete(
         raise typer.Exit(exit_code(outcome))
 
 
-@app.command()
-def diagnose(source: Input, triplets: Triplets = False, as_json: Json = False) -> None:
+@app.command(cls=Command)
+def diagnose(source: Input, triplets: Triplets = False, aside: Aside = None, as_json: Json = False) -> None:
     """Say which ranks the observed cells of a table can determine. Nothing is fitted."""
     with one_sentence():
         from .diagnose import run
 
-        run(source, triplets, as_json)
+        run(source, triplets, tuple(aside or ()), as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
     folder: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")] = Path(
         "demo-output"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the hidden cells, and seeds every method.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Chooses the hidden cells, and seeds every method.")
+    ] = 0,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Hide a fifth of Beijing's air quality, fill it in, and compare with three other methods."""
+    """Hide a fifth of Beijing's air quality, fill it in, and compare with three other methods.
+
+    Ctrl-C writes what there is, without the methods that were not run.
+    """
     with one_sentence():
         from .demo import run
 
-        outcome = run(folder, seed, quiet)
+        outcome = run(folder, seed, as_json, quiet)
         raise typer.Exit(exit_code(outcome))
 
 
-@app.command()
+@app.command(cls=Command)
 def certify(
     result: Annotated[
         Path,
@@ -283,17 +312,14 @@ def certify(
     ],
     as_json: Json = False,
 ) -> None:
-    """Say why the rank of a saved result is believed to stay: every inequality, and what is assumed.
-
-    Exit codes: 0 the certificate holds, 3 it does not or there is none (which refutes nothing), 2 bad input.
-    """
+    """Say why the rank of a saved result is believed to stay: every inequality, and what is assumed."""
     with one_sentence():
         from .certify import run
 
         raise typer.Exit(run(result, as_json))
 
 
-@app.command()
+@app.command(cls=Command)
 def report(
     result: Annotated[
         Path,
@@ -307,13 +333,14 @@ def report(
         Path,
         typer.Option("--out", "-o", metavar="PAGE", help="Where the HTML page goes.", show_default=False),
     ],
+    as_json: Json = False,
 ) -> None:
     """Write the report of a saved completion, trace, study or sweep as one HTML page, which needs no network."""
     with one_sentence():
         from .reports import run
 
-        run(result, page)
+        run(result, page, as_json)
 
 
 for command in (laboratory.sweep, laboratory.status, laboratory.study):
-    app.command(rich_help_panel=_LAB)(command)
+    app.command(rich_help_panel=_LAB, cls=Command)(command)

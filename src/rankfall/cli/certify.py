@@ -11,7 +11,10 @@ from ..completion.report_tables import certificate_table
 from .failures import NOT_CONVERGED
 from .show import Printer
 
-NOTHING = "There is no certificate: no SGD chain met the delivered rank, or there was no time to watch one."
+NOTHING = (
+    "There is no certificate: no SGD chain met the delivered rank, or there was no time to watch one. "
+    "Another --seed of rankfall complete, or more --max-time, may find one."
+)
 
 
 def run(result: Path, as_json: bool) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError, Outcome
 from ..files import Cells, Table, check_table_path, read_cells, read_table, write_cells, write_table
 from ..problem import Problem
+from .doubts import doubts
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
 from .show import Printer
@@ -36,6 +37,7 @@ class Job:
     cells: Path | None = None
     interval: float | None = None
     triplets: bool = False
+    aside: tuple[str, ...] = ()
     scale: Literal["linear", "log", "log1p"] | None = None
     log: bool = False
     bounds: str | None = None
@@ -63,9 +65,10 @@ def run(job: Job) -> Outcome:
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
     )
     _check_format(job)
-    table = read_table(job.source, triplets=job.triplets)
+    table = read_table(job.source, triplets=job.triplets, aside=job.aside)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
+    table = replace(table, notes=(*table.notes, *doubts(table)))
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None:
@@ -218,6 +221,18 @@ def _print(job: Job, table: Table, result: Completion) -> None:
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")
+    printer.text(f"Next: {_next_step(job, result)}")
+
+
+def _next_step(job: Job, result: Completion) -> str:
+    """What a user would do now."""
+    if result.outcome is Outcome.INTERRUPTED:
+        return "the same command starts again from the beginning; --max-time SECONDS stops it by itself."
+    if job.report is not None:
+        return f"open {job.report} in a browser."
+    if job.save is not None:
+        return shlex.join(["rankfall", "report", str(job.save), "-o", f"{job.save.stem}.html"])
+    return "the same command with --report page.html draws what was found; with --save result.npz it is kept."
 
 
 def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:

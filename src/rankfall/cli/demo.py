@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import Outcome
-from ..lab.demo import run_demo
+from ..lab.demo import DemoResult, run_demo
 from .progress import live_progress
 from .show import Printer
 
 
-def run(folder: Path, seed: int, quiet: bool) -> Outcome:
-    """Run the demonstration; how its completion ended."""
+def run(folder: Path, seed: int, as_json: bool, quiet: bool) -> Outcome:
+    """Run the demonstration; how it ended."""
     with live_progress(quiet) as callback:
         result = run_demo(folder, seed, callback)
+    outcome = Outcome.INTERRUPTED if result.interrupted else result.completion.outcome
     printer = Printer(sys.stdout)
+    if as_json:
+        printer.json({**_facts(result), "outcome": outcome.value})
+        return outcome
     m, n = result.completion.shape
     printer.text(
         f"Beijing, PM2.5: {m:,} days x {n:,} station hours. {result.n_hidden:,} known cells (a fifth) were hidden;\n"
@@ -26,6 +31,27 @@ def run(folder: Path, seed: int, quiet: bool) -> Outcome:
         printer.text("\nThe ranks that rankfall visited (errors of log PM2.5):\n")
         printer.table(result.path, note="chosen")
     printer.text(f"\n{result.completion.summary()}")
-    written = [path for path in (result.csv, result.page, result.picture) if path is not None]
-    printer.text(f"Wrote {', '.join(map(str, written))}.")
-    return result.completion.outcome
+    printer.text(f"Wrote {', '.join(_files(result))}.")
+    if result.interrupted:
+        printer.text(
+            "Interrupted: methods are missing, or rankfall was not done. The same command starts again."
+        )
+    else:
+        printer.text(f"Next: open {result.page} in a browser, then rankfall complete YOUR.csv -o filled.csv")
+    return outcome
+
+
+def _files(result: DemoResult) -> list[str]:
+    return [str(path) for path in (result.csv, result.page, result.picture) if path is not None]
+
+
+def _facts(result: DemoResult) -> dict[str, object]:
+    return {
+        "shape": list(result.completion.shape),
+        "hidden": result.n_hidden,
+        "scores": [asdict(score) for score in result.scores],
+        "rank": result.completion.rank,
+        "warnings": list(result.completion.warnings),
+        "files": _files(result),
+        "interrupted": result.interrupted,
+    }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from ..files import Table, read_table
 from ..problem import Problem
 from ..report import TextTable
+from .doubts import doubts
 from .show import Printer, listed, plural
 
 # observed cells per unknown from which random exact instances are recovered nearly always
@@ -18,9 +21,10 @@ _COMFORTABLE = 1.3
 _EMPTIEST, _MAX_RANKS = 5, 12
 
 
-def run(path: Path, triplets: bool, as_json: bool) -> None:
+def run(path: Path, triplets: bool, aside: tuple[str, ...], as_json: bool) -> None:
     """Read a table and say what can be determined from it."""
-    table = read_table(path, triplets=triplets)
+    table = read_table(path, triplets=triplets, aside=aside)
+    table = replace(table, notes=(*table.notes, *doubts(table)))
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     printer = Printer(sys.stdout, as_json)
     sure, top = _largest_rank(problem, _COMFORTABLE), _largest_rank(problem, 1.0)
@@ -33,6 +37,8 @@ def run(path: Path, triplets: bool, as_json: bool) -> None:
     printer.text("")
     printer.table(_rank_table(problem, _shown(sure, top, min(problem.shape)), sure, top))
     printer.text(_verdict(problem, sure, top))
+    options = ["--triplets"] * triplets + [word for name in aside for word in ("--aside", name)]
+    printer.text(f"Next: {shlex.join(['rankfall', 'complete', str(path), *options, '-o', 'filled.csv'])}")
 
 
 def _largest_rank(problem: Problem, rho: float) -> int:

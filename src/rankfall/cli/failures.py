@@ -37,7 +37,9 @@ def one_sentence() -> Iterator[None]:
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         raise _stop(
-            "Interrupted; what was not written yet is missing, and no file is half-written.", INTERRUPTED
+            "Interrupted; what was not written yet is missing, and no file is half-written. The same command "
+            "starts again.",
+            INTERRUPTED,
         ) from error
 
 

@@ -9,10 +9,12 @@ import typer
 
 from .failures import one_sentence
 from .options import Json, Quiet
+from .shells import studies
 
 Quick = Annotated[bool, typer.Option("--quick", help="The short version that the study itself defines.")]
 Workers = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Worker processes, one for each processor by default.")
+    int | None,
+    typer.Option("--jobs", min=1, metavar="N", help="Worker processes, one for each processor by default."),
 ]
 Report = Annotated[
     Path | None,
@@ -37,21 +39,21 @@ def sweep(
     jobs: Workers = None,
     scheduler: Scheduler = None,
     quick: Quick = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compute the cells of a study that DIR does not have yet.
 
     Every finished cell is kept, whatever happens to the others: the same command goes on where it stopped.
     Cells that failed are tried again.
-
-    Exit codes: 0 all cells are done, 2 bad input or a folder that cannot be written, 3 cells failed,
-    130 interrupted.
     """
     with one_sentence():
         from .sweep import Where, page_of, run
 
         raise typer.Exit(
-            run(study, out, quick, Where(jobs, scheduler, quiet), page_of(report, context.obj, study))
+            run(
+                study, out, quick, Where(jobs, scheduler, quiet), page_of(report, context.obj, study), as_json
+            )
         )
 
 
@@ -72,7 +74,12 @@ def study(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A packaged study, or all of them: all.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="A packaged study, or all of them: all.",
+            show_default=False,
+            autocompletion=studies,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -80,7 +87,7 @@ def study(
             "--out",
             "-o",
             metavar="DIR",
-            help="Folder for claims.csv, claims.md, figure.png and results.parquet, by default "
+            help="Folder for claims.csv, claims.md, figure.png, figure.svg and results.parquet, by default "
             "study-output/NAME; with all, a folder for each study in it.",
             show_default=False,
         ),
@@ -90,21 +97,20 @@ def study(
     scheduler: Scheduler = None,
     quick: Quick = False,
     listing: Annotated[bool, typer.Option("--list", help="List the studies and stop.")] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a packaged study: its cells, its figure, and a table of claims with verdicts.
 
     The rule of every verdict was written before the run. Cells that the folder has already are not computed again.
-
-    Exit codes: 0 done (whatever the verdicts are), 2 bad input, 3 cells failed, 130 interrupted.
     """
     with one_sentence():
         from .study import list_studies, run
         from .sweep import Where, page_of
 
         if listing:
-            list_studies()
+            list_studies(as_json)
         else:
             raise typer.Exit(
-                run(name, out, quick, Where(jobs, scheduler, quiet), page_of(report, context.obj))
+                run(name, out, quick, Where(jobs, scheduler, quiet), page_of(report, context.obj), as_json)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,18 +10,27 @@ from ..errors import InputError
 from ..files import archive_kind, atomic_path
 from ..report import render
 from .outputs import check_outputs
+from .show import Printer
 
 if TYPE_CHECKING:
     from ..completion import Completion
 
 
-def run(result: Path, page: Path) -> None:
+def run(result: Path, page: Path, as_json: bool = False) -> None:
     """Write the page of a saved result."""
     check_outputs({"RESULT": result}, {"PAGE": page})
+    kind = _write(result, page)
+    if as_json:
+        Printer(sys.stdout).json({"input": str(result), "kind": kind, "report": str(page)})
+    else:
+        print(f"Wrote {page}. Next: open it in a browser; it needs no network.")
+
+
+def _write(result: Path, page: Path) -> str:
+    """Write the page; what kind of result it shows."""
     if result.is_dir():
         write_study_report(result, page)
-        print(f"Wrote {page}.")
-        return
+        return "sweep"
     kind = archive_kind(result)
     if kind == "completion":
         from ..completion import load
@@ -31,9 +41,10 @@ def run(result: Path, page: Path) -> None:
         from ..lab.trace_report import trace_tables
 
         write_page(render(trace_tables(Trace.load(result), title=result.name)), page)
+        return "trace"
     else:
         raise InputError(f"{result} holds a {kind}; there are reports of completions and of traces.")
-    print(f"Wrote {page}.")
+    return kind
 
 
 def write_report(completion: Completion, page: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import InputError
@@ -14,24 +15,37 @@ from ..report import TextTable
 from .failures import NOT_CONVERGED
 from .progress import duration
 from .show import Printer, plural
-from .sweep import PageWanted, Where, interrupted, tell_troubles
+from .sweep import PageWanted, Where, interrupted, report_command, sweep_facts, tell_troubles
 from .sweep_progress import sweep_progress
 
 _ALL = "all"
 _HOME = Path("study-output")
 
 
-def list_studies() -> None:
+def list_studies(as_json: bool = False) -> None:
     """Print the names of the packaged studies, with their numbers of cells."""
-    rows = []
-    for name in study_names():
-        full, quick = (len(read_study(study_path(name), quick).cells) for quick in (False, True))
-        rows.append((name, f"{full:,}", f"{quick:,}"))
-    Printer(sys.stdout).table(TextTable(("study", "cells", "cells of --quick"), tuple(rows)))
+    printer = Printer(sys.stdout)
+    counts = {
+        name: [len(read_study(study_path(name), quick).cells) for quick in (False, True)]
+        for name in study_names()
+    }
+    if as_json:
+        studies = [{"study": name, "cells": full, "quick": quick} for name, (full, quick) in counts.items()]
+        printer.json({"studies": studies})
+        return
+    rows = tuple((name, f"{full:,}", f"{quick:,}") for name, (full, quick) in counts.items())
+    printer.table(TextTable(("study", "cells", "cells of --quick"), rows))
 
 
-def run(name: str | None, out: Path | None, quick: bool, where: Where, page: PageWanted | None = None) -> int:
-    """Run one study, or all, and print the claims; the exit code."""
+def run(
+    name: str | None,
+    out: Path | None,
+    quick: bool,
+    where: Where,
+    page: PageWanted | None = None,
+    as_json: bool = False,
+) -> int:
+    """Run one study, or all, and print the claims (with `as_json` a line for each study); the exit code."""
     if name is None:
         raise InputError(f"Name a study, or say all; the studies are: {', '.join(study_names())}.")
     if name == _ALL and page is not None:
@@ -50,24 +64,38 @@ def run(name: str | None, out: Path | None, quick: bool, where: Where, page: Pag
                 with sweep_progress(each, where.quiet) as progress:
                     result = run_study(each, folder, quick, executor, workers, progress)
             except KeyboardInterrupt:
-                return interrupted(folder)
-            _tell(result)
+                return interrupted(folder, as_json)
             if page is not None:
                 page.write(folder)
+            tell = _print_facts if as_json else _tell
+            tell(result, None if page is None else page.path)
             failed |= result.sweep.failed > 0
     return NOT_CONVERGED if failed else 0
 
 
-def _tell(result: StudyResult) -> None:
+def _print_facts(result: StudyResult, page: Path | None) -> None:
+    judged = not result.sweep.failed
+    facts = {
+        "claims": [asdict(claim) for claim in result.claims],
+        "files": [str(result.folder / file) for file in RESULTS] if judged else [],
+        "report": None if page is None else str(page),
+    }
+    Printer(sys.stdout).json({**sweep_facts(result.name, result.sweep, result.folder), **facts})
+
+
+def _tell(result: StudyResult, page: Path | None) -> None:
     printer = Printer(sys.stdout)
     sweep = result.sweep
     tell_troubles(sweep, result.folder)
     if sweep.failed:
         printer.text(f"{result.name}: not judged, because cells failed.")
+        if page is not None:
+            printer.text(f"Wrote {page}.")
         return
     printer.text(f"{result.name}: {plural(sweep.n_cells, 'cell')}, {duration(sweep.seconds)}\n")
     printer.table(_claims(result.claims))
-    printer.text(f"\nWrote {', '.join(RESULTS)} into {result.folder}.\n")
+    printer.text(f"\nWrote {', '.join(RESULTS)} into {result.folder}.")
+    printer.text(f"Wrote {page}.\n" if page is not None else f"Next: {report_command(result.folder)}\n")
 
 
 def _claims(claims: tuple[Claim, ...]) -> TextTable:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..lab.reading import read_study
-from ..lab.results import sweep_status
+from ..lab.results import SweepStatus, sweep_status
 from ..lab.sweep import Sweep, run_sweep
 from .failures import INTERRUPTED, NOT_CONVERGED
 from .outputs import check_outputs
@@ -55,11 +55,10 @@ class PageWanted:
     command: str | None
 
     def write(self, folder: Path) -> None:
-        """Write the page of a finished folder and say so."""
+        """Write the page of a finished folder."""
         from .reports import write_study_report
 
         write_study_report(folder, self.path, self.command)
-        print(f"Wrote {self.path}.")
 
 
 def page_of(path: Path | None, words: Sequence[str] | None, study: Path | None = None) -> PageWanted | None:
@@ -70,15 +69,23 @@ def page_of(path: Path | None, words: Sequence[str] | None, study: Path | None =
     return PageWanted(path, shlex.join(words) if words else None)
 
 
-def run(path: Path, out: Path, quick: bool, where: Where, page: PageWanted | None = None) -> int:
+def run(
+    path: Path, out: Path, quick: bool, where: Where, page: PageWanted | None = None, as_json: bool = False
+) -> int:
     """Run a sweep and say how it ended; the exit code."""
-    study = read_study(path, quick)
+    study, printer = read_study(path, quick), Printer(sys.stdout)
     try:
         with where.executor() as (executor, workers), sweep_progress(study.name, where.quiet) as progress:
             sweep = run_sweep(study, out, executor, workers, progress)
     except KeyboardInterrupt:
-        return interrupted(out)
-    printer = Printer(sys.stdout)
+        return interrupted(out, as_json)
+    if page is not None:
+        page.write(out)
+    if as_json:
+        printer.json(
+            {**sweep_facts(study.name, sweep, out), "report": None if page is None else str(page.path)}
+        )
+        return NOT_CONVERGED if sweep.failed else 0
     found = f", {sweep.found:,} of them before" if sweep.found else ""
     printer.text(
         f"{study.name}: {sweep.done:,} of {plural(sweep.n_cells, 'cell')} done{found}; "
@@ -86,15 +93,43 @@ def run(path: Path, out: Path, quick: bool, where: Where, page: PageWanted | Non
     )
     tell_troubles(sweep, out)
     if page is not None:
-        page.write(out)
+        printer.text(f"Wrote {page.path}.")
+    elif sweep.done:
+        printer.text(f"Next: {report_command(out)}, or rankfall.lab.open_sweep in Python.")
     return NOT_CONVERGED if sweep.failed else 0
 
 
-def interrupted(out: Path) -> int:
+def report_command(folder: Path) -> str:
+    """The command that draws what a folder holds."""
+    return shlex.join(["rankfall", "report", str(folder), "-o", f"{folder.name or 'page'}.html"])
+
+
+def sweep_facts(name: str, sweep: Sweep, out: Path) -> dict[str, object]:
+    """How a sweep ended, as plain values."""
+    return {
+        "study": name,
+        "folder": str(out),
+        "cells": sweep.n_cells,
+        "done": sweep.done,
+        "found": sweep.found,
+        "failed": sweep.failed,
+        "seconds": sweep.seconds,
+        "failures": _failures(sweep.failures),
+        "other_versions": list(sweep.other_versions),
+    }
+
+
+def _failures(failures: Sequence[tuple[dict, str]]) -> list[dict[str, object]]:
+    return [{"axes": axes, "failure": sentence} for axes, sentence in failures]
+
+
+def interrupted(out: Path, as_json: bool = False) -> int:
     """Say what Ctrl-C left; the exit code."""
     if not (out / "study.json").exists():
         raise KeyboardInterrupt
     status = sweep_status(out)
+    if as_json:
+        Printer(sys.stdout).json({**_status_facts(status), "folder": str(out), "interrupted": True})
     print(
         f"rankfall: Interrupted; {status.done:,} of {plural(status.n_cells, 'cell')} are done and kept in {out}, "
         "and the same command goes on from there.",
@@ -125,19 +160,8 @@ def show_status(folder: Path, as_json: bool) -> None:
     """Print what the folder of a sweep holds."""
     status = sweep_status(folder)
     printer = Printer(sys.stdout, as_json)
-    failures = [{"axes": axes, "failure": sentence} for axes, sentence in status.failures]
     if as_json:
-        printer.json(
-            {
-                "study": status.study,
-                "cells": status.n_cells,
-                "done": status.done,
-                "failed": status.failed,
-                "open": status.open,
-                "seconds": status.seconds,
-                "failures": failures,
-            }
-        )
+        printer.json(_status_facts(status))
         return
     printer.text(
         f"{status.study}: {plural(status.n_cells, 'cell')}: {status.done:,} done, {status.failed:,} failed, "
@@ -145,6 +169,24 @@ def show_status(folder: Path, as_json: bool) -> None:
     )
     for axes, sentence in status.failures:
         printer.text(f"failed: {cell_name(axes)}: {sentence}")
+    if status.open or status.failed:
+        printer.text(
+            "Next: the command that began it goes on with what is open, and tries what failed again."
+        )
+    else:
+        printer.text(f"Next: {report_command(folder)}, or rankfall.lab.open_sweep in Python.")
+
+
+def _status_facts(status: SweepStatus) -> dict[str, object]:
+    return {
+        "study": status.study,
+        "cells": status.n_cells,
+        "done": status.done,
+        "failed": status.failed,
+        "open": status.open,
+        "seconds": status.seconds,
+        "failures": _failures(status.failures),
+    }
 
 
 def cell_name(axes: dict) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import ceil, inf
 
 import numpy as np
@@ -134,7 +135,7 @@ def _in_units(
     means = np.bincount(problem.cols, problem.values, problem.n_cols) / counts
     shown = tuple((values - means[cols]) / completion.units[cols] for values in curves)
     label = label if completion.scale == "linear" else f"logarithm of {label}"
-    return shown, f"{label} (in its column's standard deviations from the mean)"
+    return shown, f"{label} (standard deviations of its column)"
 
 
 def line_counts(completion: Completion) -> LineCounts:
@@ -165,6 +166,14 @@ def thin_lines(completion: Completion) -> TextTable | None:
             verdict = "empty" if not count else "fewer than the rank" if count < rank else ""
             rows.append((f"{what} {line_name(names, int(k))}", f"{count:,} of {size:,}", verdict))
     return TextTable(("line", "observed cells", "remark"), tuple(rows)) if rows else None
+
+
+def distinct(names: tuple[str, ...] | None, what: str) -> tuple[str, ...] | None:
+    """Names that occur more than once, with the number of their row or column, counted from zero."""
+    if names is None:
+        return None
+    counts = Counter(names)
+    return tuple(f"{name} ({what} {k})" if counts[name] > 1 else name for k, name in enumerate(names))
 
 
 def line_name(names: tuple[str, ...] | None, number: int) -> str:

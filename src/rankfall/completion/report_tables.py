@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..plot.picking import cells_at, map_lines
 from ..report import HeatMaps, RankErrors, ReportTables, TextTable
 from .certifying import sentence
-from .report_evidence import held_out_cells, history_table, line_counts, thin_lines
+from .report_evidence import distinct, held_out_cells, history_table, line_counts, thin_lines
 from .report_words import found, repeat
 from .result import Completion
 
@@ -44,6 +46,11 @@ def report_tables(
     ReportTables
         To be given to :func:`rankfall.report.render`.
     """
+    completion = replace(
+        completion,
+        row_names=distinct(completion.row_names, "row"),
+        col_names=distinct(completion.col_names, "column"),
+    )
     problem = completion.problem
     (m, n), share = problem.shape, problem.n_observed / (problem.n_rows * problem.n_cols)
     return ReportTables(
@@ -95,6 +102,7 @@ def heat_maps(completion: Completion, label: str, row_label: str, col_label: str
         tuple(given[k] for k in lines) if given else ()
         for given, lines in zip(names, (rows, cols), strict=True)
     )
+    center, unit = _column_units(before) if completion.mixed_units else (None, None)
     return HeatMaps(
         before,
         after,
@@ -106,7 +114,18 @@ def heat_maps(completion: Completion, label: str, row_label: str, col_label: str
         _COVERAGE,
         row_names,
         col_names,
+        center,
+        unit,
     )
+
+
+def _column_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of what was observed in each column; 0 and 1 where that says nothing."""
+    known = np.isfinite(values)
+    counts = np.maximum(known.sum(0), 1)
+    center = np.where(known, values, 0.0).sum(0) / counts
+    spread = np.sqrt(np.where(known, (values - center) ** 2, 0.0).sum(0) / counts)
+    return center, np.where(spread > 0, spread, 1.0)
 
 
 def _headline(completion: Completion, share: float) -> tuple[tuple[str, str], ...]:

@@ -166,7 +166,10 @@ class Completion:
         except ValueError as error:
             raise InputError(f"rows and cols do not go together ({error}).") from error
         if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
-            raise InputError("Positions must be whole numbers.")
+            raise InputError(
+                "Positions must be whole numbers, counted from zero; row_names.index(name) and "
+                "col_names.index(name) find those of names."
+            )
         m, n = self.shape
         if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
             raise InputError(f"A position lies outside the {m} x {n} matrix (positions count from zero).")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SheetSource:
-    """A wide text table: how many lines precede the data, and how many columns precede and end them."""
+    """A wide text table: whether a line and a column precede the data, and at which columns the data are."""
 
     sheet: Sheet
     header: bool
     index: bool
-    n_cols: int
+    columns: tuple[int, ...]
 
     @property
     def corner(self) -> str:

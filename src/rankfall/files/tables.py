@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -18,7 +19,12 @@ _TEXT = (".csv", ".tsv", ".txt")
 _SUFFIXES = (*_TEXT, ".parquet", ".npz", ".npy")
 
 
-def read_table(path: str | PathLike[str], triplets: bool = False, duplicates: str = "error") -> Table:
+def read_table(
+    path: str | PathLike[str],
+    triplets: bool = False,
+    duplicates: str = "error",
+    aside: Sequence[str] = (),
+) -> Table:
     """Read a table with holes.
 
     Parameters
@@ -29,6 +35,8 @@ def read_table(path: str | PathLike[str], triplets: bool = False, duplicates: st
         The file lists cells as row, column and value, one per line, in place of a table (text and Parquet).
     duplicates : {"error", "mean"}
         What to do when a cell is listed with different values. Equal values are merged either way.
+    aside : sequence of str
+        Names of columns of a text table that hold no measurements. They are not read, and written back as they are.
 
     Returns
     -------
@@ -66,7 +74,11 @@ def read_table(path: str | PathLike[str], triplets: bool = False, duplicates: st
     if duplicates not in ("error", "mean"):
         raise InputError(f'duplicates must be "error" or "mean", not {duplicates!r}.')
     if suffix in _TEXT:
-        return read_text_triplets(path, duplicates) if triplets else read_wide(path)
+        if triplets and aside:
+            raise InputError("Triplets have no columns to leave aside.")
+        return read_text_triplets(path, duplicates) if triplets else read_wide(path, aside)
+    if aside:
+        raise InputError(f"{path}: columns are left aside in text tables only; take them out of this one.")
     # these need pyarrow and pandas, or are rarer
     from . import tables_binary
 

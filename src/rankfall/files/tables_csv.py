@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
 
 from ..errors import InputError
+from .bad_cells import bad_cell
 from .table import SheetSource, Table
 from .tables_text import (
     Sheet,
@@ -35,7 +37,7 @@ _LOOKED_AT = 50
 _FEW = 4
 
 
-def read_wide(path: str | PathLike[str]) -> Table:
+def read_wide(path: str | PathLike[str], aside: Sequence[str] = ()) -> Table:
     """Read a text table; see :func:`rankfall.files.read_table` for the rules."""
     sheet = read_sheet(path)
     cells = sheet.cells()
@@ -48,34 +50,32 @@ def read_wide(path: str | PathLike[str]) -> Table:
     notes = []
     name = unquote(cells[0][0]).lower() if header and not short else None
     leads = [unquote(row[0]) for row in body]
-    index = short or _is_index(leads, name, len(body[0]), decimal)
+    names = [unquote(cell) for cell in ([""] * short + cells[0] if header else [])]
+    set_aside = _set_aside(names, aside, path)
+    index = short or (0 not in set_aside and _is_index(leads, name, len(body[0]), decimal))
     if header and not short and all(is_number(cell, decimal) for cell in cells[0][1:] or cells[0]):
         notes.append("The first line holds numbers and was read as column names.")
     if index and all(is_number(lead, decimal) for lead in leads):
         notes.append("The first column holds numbers and was read as row names.")
-    n_cols = _count_columns(cells, index, short)
-    if not n_cols:
+    start, n_cols = int(index), _count_columns(cells, index, short)
+    columns = tuple(k for k in range(start, start + n_cols) if k not in set_aside)
+    if not columns:
         raise InputError(f"{path} has no column of numbers.")
-    start = int(index)
-    col_names = None
-    if header:
-        named = cells[0] if short else cells[0][start:]
-        col_names = tuple(unquote(cell) for cell in named[:n_cols])
+    col_names = tuple(names[k] for k in columns) if header else None
     row_names = tuple(leads) if index else None
-    first_line = int(header)
-    values = np.empty((len(body), n_cols))
+    values = np.empty((len(body), len(columns)))
     for i, row in enumerate(body):
         try:
-            values[i] = _parse(row[start : start + n_cols], decimal)
+            values[i] = _parse([row[k] for k in columns], decimal)
         except ValueError:
-            at = f"row {leads[i]!r}" if index else f"line {sheet.numbers[i + first_line]}"
-            error = _bad_cell(row[start : start + n_cols], at, col_names, decimal, path)
-            if _look_like_triplets(body, index, decimal):
-                error = InputError(
-                    f"{str(error)[:-1]}; if the lines are row, column, value, read them as triplets."
-                )
-            raise error from None
-    source = SheetSource(sheet, header, index, n_cols)
+            at = f"line {sheet.numbers[i + int(header)]}"
+            if index:
+                at = f"row {leads[i]!r}" + (f" ({at})" if leads.count(leads[i]) > 1 else "")
+            picked = [[line[k] for k in columns] for line in body]
+            triplets = _look_like_triplets(body, index, decimal)
+            remedy = "if the lines are row, column, value, read them as triplets" if triplets else ""
+            raise bad_cell(picked, i, at, col_names, decimal, path, remedy) from None
+    source = SheetSource(sheet, header, index, columns)
     return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
 
 
@@ -83,22 +83,31 @@ def rewrite(source: SheetSource, holes: np.ndarray, filled: np.ndarray, delimite
     """The text of the table with the cells marked in `holes` filled in; those that are NaN stay as they were."""
     style = source.sheet.style
     cells = source.sheet.cells()
-    start, n_cols = int(source.index), source.n_cols
     if delimiter is not None and delimiter != style.delimiter:
         cells = [[quote(unquote(cell), delimiter) for cell in row] for row in cells]
     else:
         delimiter = style.delimiter
     body = cells[1:] if source.header else cells
-    shown = [0] * n_cols
+    columns = source.columns
+    shown = [0] * len(columns)
     for row, row_holes in zip(body, holes.tolist(), strict=True):
         for j, hole in enumerate(row_holes):
             if not hole:
-                shown[j] = max(shown[j], decimals(row[start + j], style.decimal))
+                shown[j] = max(shown[j], decimals(row[columns[j]], style.decimal))
     wanted = holes & ~np.isnan(filled)
     for i, j in zip(*(index.tolist() for index in np.nonzero(wanted)), strict=True):
-        body[i][start + j] = quote(format_filled(float(filled[i, j]), shown[j], style.decimal), delimiter)
+        body[i][columns[j]] = quote(format_filled(float(filled[i, j]), shown[j], style.decimal), delimiter)
     lines = style.newline.join(delimiter.join(row) for row in cells)
     return lines + (style.newline if style.ends_with_newline else "")
+
+
+def _set_aside(names: list[str], aside: Sequence[str], path: str | PathLike[str]) -> set[int]:
+    """Where the columns are that hold no measurements."""
+    for name in aside:
+        if name not in names:
+            known = f"its columns are {', '.join(map(repr, names))}" if names else "it has no header"
+            raise InputError(f"{path} has no column {name!r} to leave aside; {known}.")
+    return {k for k, name in enumerate(names) if name in aside}
 
 
 def _rectangle(
@@ -218,25 +227,3 @@ def _parse(cells: list[str], decimal: str) -> list[float]:
     if math.inf in numbers or -math.inf in numbers:
         raise ValueError
     return numbers
-
-
-def _bad_cell(
-    cells: list[str], at: str, col_names: tuple[str, ...] | None, decimal: str, path: str | PathLike[str]
-) -> InputError:
-    """The error that names the first cell of a row that is not a finite number."""
-    for j, cell in enumerate(cells):
-        try:
-            value = number(cell, decimal)
-        except ValueError:
-            problem = f"is not a number: {_short(unquote(cell))!r}"
-        else:
-            if not math.isinf(value):
-                continue
-            problem = f"is infinite: {_short(unquote(cell))!r}"
-        column = f"column {col_names[j]!r}" if col_names is not None else f"column {j + 1}"
-        return InputError(f"{path}: the cell in {at}, {column} {problem}.")
-    return InputError(f"{path}: {at} holds a cell that is not a number.")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."

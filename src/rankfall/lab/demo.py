@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -55,6 +55,8 @@ class DemoResult:
         The files written: the completed table and the report.
     picture : Path or None
         The report's figures as one picture; None if the run was stopped before there was anything to draw.
+    interrupted : bool
+        Whether Ctrl-C came in between: the completion is then the best so far, or other methods are missing.
     """
 
     scores: tuple[Score, ...]
@@ -65,6 +67,7 @@ class DemoResult:
     csv: Path
     page: Path
     picture: Path | None
+    interrupted: bool = False
 
 
 def run_demo(
@@ -76,7 +79,7 @@ def run_demo(
 
     The logarithm of PM2.5 is completed (concentrations are positive and skewed). The hidden cells are
     used for nothing but the comparison. Writes ``completed.csv`` (micrograms per cubic metre, observed
-    cells as they were), ``report.html`` and ``demo.png``.
+    cells as they were), ``report.html`` and ``demo.png``. Ctrl-C writes them from what there is.
 
     Parameters
     ----------
@@ -112,10 +115,15 @@ def run_demo(
 
     started = time.perf_counter()
     completion = complete(holes, seed=seed, fill="effects", callback=callback)
-    if completion.outcome is Outcome.INTERRUPTED:
-        raise KeyboardInterrupt  # a comparison needs a finished run
     ours = Score("rankfall", _rmse(completion.to_dense(), hidden, truth), time.perf_counter() - started)
-    scores = (*_others(holes.to_numpy(), hidden, truth, seed, callback), ours)
+    others: list[Score] = []
+    interrupted = completion.outcome is Outcome.INTERRUPTED
+    try:
+        if not interrupted:
+            others.extend(_others(holes.to_numpy(), hidden, truth, seed, callback))
+    except KeyboardInterrupt:
+        interrupted = True
+    scores = (*others, ours)
     comparison = TextTable(
         ("method", "RMSE on hidden cells", "seconds"),
         tuple((s.method, f"{s.rmse:.3f}", f"{s.seconds:.1f}") for s in scores),
@@ -135,7 +143,9 @@ def run_demo(
     with atomic_path(page) as temporary:
         Path(temporary).write_text(render(tables), encoding="utf-8")
     picture = _write_picture(folder / "demo.png", tables)
-    return DemoResult(scores, completion, truth.size, comparison, tables.path, csv, page, picture)
+    return DemoResult(
+        scores, completion, truth.size, comparison, tables.path, csv, page, picture, interrupted
+    )
 
 
 def _hide(values: np.ndarray, seed: int) -> np.ndarray:
@@ -153,8 +163,8 @@ def _others(
     truth: np.ndarray,
     seed: int,
     callback: Callable[[Progress], None] | None,
-) -> tuple[Score, ...]:
-    """Scikit-learn's imputers on the same cells."""
+) -> Iterator[Score]:
+    """Scikit-learn's imputers on the same cells, one after the other."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401  (makes the next import work)
     from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
@@ -167,7 +177,6 @@ def _others(
             n_nearest_features=100, max_iter=3, random_state=seed
         ),
     }
-    scores = []
     for name, imputer in methods.items():
         started = time.perf_counter()
         if callback is not None:
@@ -177,8 +186,7 @@ def _others(
             # three rounds are what was asked for, not a failure
             warnings.simplefilter("ignore", ConvergenceWarning)
             filled = imputer.fit_transform(holes)
-        scores.append(Score(name, _rmse(filled, hidden, truth), time.perf_counter() - started))
-    return tuple(scores)
+        yield Score(name, _rmse(filled, hidden, truth), time.perf_counter() - started)
 
 
 def _rmse(filled: np.ndarray, hidden: np.ndarray, truth: np.ndarray) -> float:

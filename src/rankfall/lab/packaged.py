@@ -15,8 +15,10 @@ from .results import open_sweep
 from .studies import study_module, study_path
 from .sweep import Sweep, SweepProgress, run_sweep
 
-RESULTS = ("claims.csv", "claims.md", "figure.png", "results.parquet")
+RESULTS = ("claims.csv", "claims.md", "figure.png", "figure.svg", "results.parquet")
 _DPI = 150
+# without date and version of matplotlib, which are in no figure of the same look
+_UNSIGNED: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class StudyResult:
     ----------
     name : str
     folder : Path
-        With ``claims.csv``, ``claims.md``, ``figure.png`` and ``results.parquet``, and the sweep's cells.
+        With ``claims.csv``, ``claims.md``, ``figure.png``, ``figure.svg`` and ``results.parquet``, and the
+        sweep's cells.
     sweep : Sweep
         How its cells ended.
     claims : tuple of Claim
@@ -55,7 +58,7 @@ def run_study(
     name : str
         One of :func:`~rankfall.lab.study_names`.
     out : path
-        Folder for the cells and for the four files of the result; cells that are there are not computed again.
+        Folder for the cells and for the files of the result; cells that are there are not computed again.
     quick : bool
         The version of about a minute.
     executor, n_workers, progress
@@ -87,10 +90,10 @@ def run_study(
         results.to_parquet(temporary, index=False)
     command = f"rankfall study {name}{' --quick' if quick else ''}"
     write_claims(claims, folder, heading=f"Study {name}: `{command}`, {sweep.n_cells} cells.")
-    with plt.rc_context():
+    with plt.rc_context({"svg.hashsalt": "rankfall"}):
         figure = module.draw(results)
-        with atomic_path(folder / "figure.png") as temporary:
-            # without the version of matplotlib, which is in no figure of the same look
-            figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+        for kind, metadata in _UNSIGNED.items():
+            with atomic_path(folder / f"figure.{kind}") as temporary:
+                figure.savefig(temporary, format=kind, dpi=_DPI, metadata=metadata)
         plt.close(figure)
     return StudyResult(name, folder, sweep, claims)

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..report import ClaimText, StudyTables, TextTable
 from .results import open_sweep, sweep_status
 from .store import Store
+from .study_figure import darkened, figure_file, is_svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,7 @@ def study_tables(folder: str | PathLike[str], command: str | None = None) -> Stu
     status = sweep_status(folder)
     results = open_sweep(folder)
     claims = _claims(folder / "claims.csv")
+    picture = figure_file(folder)
     cells = f"{status.done:,} of {status.n_cells:,} cells done"
     failed = [f"{status.failed:,} cells failed."] if status.failed else []
     failed += [f"Failed: {_axes(axes)}: {why}" for axes, why in status.failures[:_MAX_FAILURES]]
@@ -64,7 +66,8 @@ def study_tables(folder: str | PathLike[str], command: str | None = None) -> Stu
         ),
         warnings=tuple(failed),
         claims=claims,
-        picture=_bytes(folder / "figure.png"),
+        picture=picture,
+        picture_dark=None if picture is None or not is_svg(picture) else darkened(picture),
         picture_text=f"Figure of the study {study.name}: the results that the claims are judged by.",
         results=_table(results),
         results_total=len(results),
@@ -148,12 +151,3 @@ def _command(study: Study, judged: bool, folder: Path) -> str:
     if judged:
         return shlex.join(["rankfall", "study", study.name, *quick, "--out", str(folder)])
     return shlex.join(["rankfall", "sweep", f"{study.name}.toml", *quick, "--out", str(folder)])
-
-
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error

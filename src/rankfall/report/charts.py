@@ -31,7 +31,8 @@ def falling(history: History) -> Figure | None:
         "SGD steps",
         "singular value (standardised)",
         y_axis_type="log",
-        x_range=(float(steps[0]), float(steps[-1])),
+        # room for a mark at the first record
+        x_range=(float(steps[0]) - 0.012 * float(steps[-1] - steps[0]), float(steps[-1])),
         y_range=(DEPTH * top, 1.6 * top),
     )
     counted(fig.xaxis[0])
@@ -57,6 +58,8 @@ def _mark_jumps(fig: Figure, history: History) -> None:
     top = float(np.nanmax(history.singular_values))
     source = ColumnDataSource(
         {
+            # a fall is marked where it begins, on the curve of the value that was still alive
+            "at": np.where(jumps.falls, jumps.after, jumps.step),
             "step": jumps.step,
             "value": np.clip(np.nan_to_num(jumps.value), 1.3 * DEPTH * top, top),
             "change": [f"{a} to {b}" for a, b in zip(jumps.rank_from, jumps.rank_to, strict=True)],
@@ -65,7 +68,7 @@ def _mark_jumps(fig: Figure, history: History) -> None:
         }
     )
     marks = fig.scatter(
-        "step", "value", marker="marker", source=source, size=11, name="jumps",
+        "at", "value", marker="marker", source=source, size=11, name="jumps",
         fill_color=color("validation"), line_color=color("paper"),
     )  # fmt: skip
     add_hover(fig, [marks], [("step", "@step{0,0}"), ("rank", "@change"), ("why", "@note")])
@@ -113,7 +116,7 @@ def errors(table: RankErrors) -> Figure | None:
     )
     ticks(fig.xaxis[0], 8, whole=True)
     if table.chosen is not None:
-        _mark_choice(fig, int(table.rank[table.chosen]), last)
+        _mark_choice(fig, int(table.rank[table.chosen]), last, high)
     order = np.argsort(table.rank, kind="stable")
     for name, values, role in (
         ("training", table.train, "train"),
@@ -135,10 +138,11 @@ def errors(table: RankErrors) -> Figure | None:
 def _span(positive: np.ndarray, finite: np.ndarray, log: bool) -> tuple[float, float]:
     if log:
         return float(positive.min()) / 3, float(positive.max()) * 3
-    return 0.0, float(finite.max()) * 1.12 or 1.0
+    # room above the curves for the words about the choice
+    return 0.0, float(finite.max()) * 1.2 or 1.0
 
 
-def _mark_choice(fig: Figure, rank: int, last: float) -> None:
+def _mark_choice(fig: Figure, rank: int, last: float, high: float) -> None:
     from bokeh.models import Label, Span
 
     fig.add_layout(
@@ -154,9 +158,10 @@ def _mark_choice(fig: Figure, rank: int, last: float) -> None:
     fig.add_layout(
         Label(
             x=rank,
-            y=8,
-            y_units="screen",
+            y=high,
             x_offset=-6 if right else 6,
+            y_offset=-4,
+            text_baseline="top",
             text=f"delivered: rank {rank}",
             text_align="right" if right else "left",
             text_color=color("kept"),

@@ -127,12 +127,12 @@ def _maps(maps: HeatMaps | None) -> Section | None:
     height, width = maps.before.shape
     size = f"{n_rows:,} {maps.row_label} by {n_cols:,} {maps.col_label}"
     words = {
-        "observed": ("Observed", f"Heat map of the observed cells of {size}: {maps.label}. Grey cells were not observed."),
-        "completed": ("Completed", f"Heat map of the completed matrix: {maps.label}. Grey cells are not determined."),
+        "observed": ("Observed", f"Heat map of the observed cells of {size}: {maps.label}{_range(maps.before)}. Grey cells were not observed."),
+        "completed": ("Completed", f"Heat map of the completed matrix: {maps.label}{_range(maps.after)}. Grey cells are not determined."),
         "uncertainty": (
             "Uncertainty",
-            f"Heat map of half the width of the {maps.coverage:.0%} interval at every cell as if it were missing. Grey: no "
-            "interval.",
+            f"Heat map of half the width of the {maps.coverage:.0%} interval at every cell as if it were missing"
+            f"{_range(maps.half_width)}. Grey: no interval.",
         ),
     }  # fmt: skip
     parts = tuple(Chart(name, (fig,), words[name][1], words[name][0]) for name, fig in figures.items())
@@ -141,12 +141,26 @@ def _maps(maps: HeatMaps | None) -> Section | None:
         f"{' (uncertainty: up to its 99th percentile)' if 'uncertainty' in figures else ''}. "
         "The buttons above a map zoom into all of them together."
     )
+    if maps.unit is not None:
+        text = (
+            "The columns have different units: each has its colours in its own standard deviations from its mean. "
+            f"Point at a cell for its value. {text}"
+        )
     if maps.before.shape != maps.shape:
         text = (
             f"Too large to draw every cell: {height:,} of {n_rows:,} {maps.row_label} and {width:,} of {n_cols:,} "
             f"{maps.col_label} are drawn, evenly spaced, none averaged. {text}"
         )
     return Section("Before and after", parts, text, side_by_side=True)
+
+
+def _range(values: np.ndarray | None) -> str:
+    """What a map shows, for those who do not see it."""
+    known = np.empty(0) if values is None else values[np.isfinite(values)]
+    if not known.size:
+        return ""
+    low, middle, high = np.quantile(known, [0.0, 0.5, 1.0])
+    return f"; from {low:.3g} to {high:.3g}, median {middle:.3g}, {known.size:,} of the cells that are drawn"
 
 
 def _held_out(cells: HeldOutCells | None) -> Section | None:

@@ -8,14 +8,14 @@ import numpy as np
 
 from . import trace_charts
 from .completion_page import jump_table
-from .lab_tables import ClaimText, Raster, StudyTables, SurvivalCurve, TraceTables
+from .lab_tables import Chains, ClaimText, Raster, StudyTables, SurvivalCurve, TraceTables
 from .parts import Chart, Code, Key, ListPart, Page, Part, Picture, Section, TablePart, last_sections
 from .tables import TextTable
 from .theme import SERIES
 
 _MARKS = ("line", "dashed", "dotted", "dashed")
-# rows of a survival table; the curve has them all
-_SURVIVAL_ROWS = 12
+# rows of a table that says in numbers what a curve shows
+_FEW_ROWS = 12
 
 
 def trace_page(tables: TraceTables) -> Page:
@@ -54,7 +54,27 @@ def _chains(tables: TraceTables) -> Section | None:
     described = (
         f"Line chart of the singular values of {drawn} chains against steps, up to step {chains.steps[-1]:,}."
     )
-    return Section("Chains overlaid", (Chart("chains", (figure,), described, keys=keys),), text)
+    table = TablePart(_chains_table(chains), "Medians over the drawn chains, as a table", folded=True)
+    return Section("Chains overlaid", (Chart("chains", (figure,), described, keys=keys), table), text)
+
+
+def _chains_table(chains: Chains) -> TextTable:
+    """The first singular values at a few records."""
+    at = _few(chains.steps.size)
+    k = min(chains.singular_values.shape[2], len(SERIES))
+    with np.errstate(all="ignore"):
+        medians = np.median(chains.singular_values[:, at, :k], axis=0)
+    header = ("step", *(f"{_ordinal(i + 1)} singular value" for i in range(k)))
+    rows = tuple(
+        (f"{step:,}", *(f"{value:.3g}" if np.isfinite(value) else "–" for value in values))
+        for step, values in zip(chains.steps[at], medians, strict=True)
+    )
+    return TextTable(header, rows)
+
+
+def _few(size: int) -> np.ndarray:
+    """Evenly spaced places, the first and the last among them."""
+    return np.unique(np.linspace(0, size - 1, min(size, _FEW_ROWS)).round().astype(np.int64))
 
 
 def _ordinal(number: int) -> str:
@@ -111,9 +131,7 @@ def _survival(curves: tuple[SurvivalCurve, ...]) -> Section | None:
 
 
 def _survival_table(curve: SurvivalCurve) -> TextTable:
-    at = np.unique(
-        np.linspace(0, curve.step.size - 1, min(curve.step.size, _SURVIVAL_ROWS)).round().astype(np.int64)
-    )
+    at = _few(curve.step.size)
     rows = tuple(
         (
             f"{curve.step[k]:,}",
@@ -132,10 +150,9 @@ def study_page(tables: StudyTables) -> Page:
     if tables.claims:
         sections.append(_claims(tables.claims))
     if tables.picture is not None:
-        source = "data:image/png;base64," + base64.b64encode(tables.picture).decode("ascii")
-        sections.append(
-            Section("Figure", (Picture(source, tables.picture_text or f"Figure of {tables.title}"),))
-        )
+        words = tables.picture_text or f"Figure of {tables.title}"
+        dark = "" if tables.picture_dark is None else _data(tables.picture_dark)
+        sections.append(Section("Figure", (Picture(_data(tables.picture), words, dark),)))
     if tables.results is not None:
         shown = len(tables.results.rows)
         text = (
@@ -151,8 +168,22 @@ def study_page(tables: StudyTables) -> Page:
     )
 
 
+def _data(picture: bytes) -> str:
+    # as an image, a file can neither run scripts nor ask the network, whatever is in it
+    kind = "png" if picture.startswith(b"\x89PNG") else "svg+xml"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
+
+
 def _claims(claims: tuple[ClaimText, ...]) -> Section:
-    rows = tuple((c.statement, c.estimate, c.interval, c.verdict, c.note) for c in claims)
-    table = TextTable(("claim", "estimate", "interval", "verdict", "note"), rows)
-    rules = ListPart(tuple(c.rule for c in claims), "Rules of the verdicts, written before the run")
-    return Section("Claims", (TablePart(table), rules))
+    rows = tuple((f"{k}. {c.statement}", c.verdict, c.estimate, c.interval) for k, c in enumerate(claims, 1))
+    parts: list[Part] = [TablePart(TextTable(("claim", "verdict", "estimate", "interval"), rows))]
+    # many claims share a rule
+    of_rule: dict[str, list[str]] = {}
+    for k, claim in enumerate(claims, 1):
+        of_rule.setdefault(claim.rule, []).append(str(k))
+    if any(claim.note for claim in claims):
+        notes = tuple(f"{k}: {claim.note}" for k, claim in enumerate(claims, 1) if claim.note)
+        parts.append(ListPart(notes, "What else to know, by claim"))
+    rules = tuple(f"{', '.join(numbers)}: {rule}" for rule, numbers in of_rule.items())
+    parts.append(ListPart(rules, "Rules of the verdicts, written before the run, by claim"))
+    return Section("Claims", tuple(parts))

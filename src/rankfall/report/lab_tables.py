@@ -155,7 +155,9 @@ class StudyTables:
     claims : tuple of ClaimText
         None for a sweep.
     picture : bytes or None
-        A PNG file.
+        A PNG or SVG file.
+    picture_dark : bytes or None
+        The same for dark screens.
     picture_text : str
         What a reader who does not see it should know.
     results : TextTable, optional
@@ -175,6 +177,7 @@ class StudyTables:
     warnings: tuple[str, ...] = ()
     claims: tuple[ClaimText, ...] = ()
     picture: bytes | None = None
+    picture_dark: bytes | None = None
     picture_text: str = ""
     results: TextTable | None = None
     results_total: int = 0

@@ -24,7 +24,8 @@ def heat_maps(maps: HeatMaps) -> dict[str, Figure]:
     """The matrix before and after, and the half-widths of its intervals; empty if nothing is observed."""
     from bokeh.models import Range1d
 
-    known = maps.before[np.isfinite(maps.before)]
+    shades = maps.shade(maps.before)
+    known = shades[np.isfinite(shades)]
     if not known.size:
         return {}
     n_rows, n_cols = maps.shape
@@ -35,13 +36,13 @@ def heat_maps(maps: HeatMaps) -> dict[str, Figure]:
     # a few extreme cells must not use up the colours
     values = _limits(np.quantile(known, [0.01, 0.99]))
     out = {
-        "observed": _map(maps, maps.before, values, "Viridis256", ranges),
-        "completed": _map(maps, maps.after, values, "Viridis256", ranges),
+        "observed": _map(maps, maps.before, shades, values, "Viridis256", ranges),
+        "completed": _map(maps, maps.after, maps.shade(maps.after), values, "Viridis256", ranges),
     }
     if maps.half_width is not None and np.isfinite(maps.half_width).any():
-        widths = maps.half_width[np.isfinite(maps.half_width)]
-        limits = _limits((0.0, np.quantile(widths, 0.99)))
-        out["uncertainty"] = _map(maps, maps.half_width, limits, "Cividis256", ranges)
+        widths = maps.shade(maps.half_width, width=True)
+        limits = _limits((0.0, np.quantile(widths[np.isfinite(widths)], 0.99)))
+        out["uncertainty"] = _map(maps, maps.half_width, widths, limits, "Cividis256", ranges)
     return out
 
 
@@ -54,11 +55,12 @@ def _limits(ends: Any) -> tuple[float, float]:
 def _map(
     maps: HeatMaps,
     pixels: np.ndarray,
+    shades: np.ndarray,
     limits: tuple[float, float],
     palette: str,
     ranges: dict[str, Any],
 ) -> Figure:
-    from bokeh.models import BasicTicker, ColorBar, LinearColorMapper
+    from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, LinearColorMapper
 
     n_rows, n_cols = maps.shape
     fig = new_figure(390, maps.col_label, maps.row_label, **ranges)
@@ -67,7 +69,11 @@ def _map(
         ticks(axis, 4, whole=True)
     mapper = LinearColorMapper(palette=palette, low=limits[0], high=limits[1], nan_color=color("missing"))
     options: dict[str, Any] = {"color_mapper": mapper, "name": "cells"}
-    image = fig.image([pixels.astype(np.float32)], 0, 0, n_cols, n_rows, **options)
+    layers: dict[str, Any] = {"image": [shades.astype(np.float32)]}
+    if shades is not pixels:
+        layers["value"] = [pixels.astype(np.float32)]
+    source = ColumnDataSource(layers)
+    image = fig.image("image", source=source, x=0, y=0, dw=n_cols, dh=n_rows, **options)
     bar = ColorBar(
         color_mapper=mapper,
         height=9,
@@ -100,5 +106,6 @@ def _name_pixels(fig: Figure, image: Any, maps: HeatMaps) -> None:
             args={"size": size, "count": count, "names": list(names), "numbers": numbers},
             code=_PIXEL.format(axis=f"special_vars.{axis}"),
         )
-    lines = [("row", "$y{custom}"), ("column", "$x{custom}"), ("value", "@image{0.[0000]a}")]
+    field = "value" if "value" in image.data_source.data else "image"
+    lines = [("row", "$y{custom}"), ("column", "$x{custom}"), ("value", f"@{field}{{0.[0000]a}}")]
     add_hover(fig, [image], lines, formatters=formatters)

@@ -81,16 +81,17 @@ class Code:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file as a data URI, and its words."""
+    """A file as a data URI, perhaps another for dark screens, and its words."""
 
     source: str
     text: str
+    dark: str = ""
     kind: str = field(default="picture", init=False)
 
 
 @dataclass(frozen=True)
 class ListPart:
-    """A numbered list."""
+    """A list of sentences."""
 
     items: tuple[str, ...]
     title: str = ""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# letters of a cell from which on it is no name or number
+_SENTENCE = 28
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -24,6 +27,11 @@ class TextTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     marked: int | None = None
+
+    @property
+    def wordy(self) -> frozenset[int]:
+        """The columns that hold sentences, which are to be broken into lines."""
+        return frozenset(k for row in self.rows for k, cell in enumerate(row) if len(cell) > _SENTENCE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +134,9 @@ class HeatMaps:
         Of these intervals.
     row_names, col_names : tuple of str
         Names of the rows and columns that are drawn; empty: they are counted.
+    center, unit : ndarray, shape (width,), optional
+        Where columns have different units: what is subtracted from, and divides, a column for its colours. Values
+        are shown as they are.
     """
 
     before: np.ndarray
@@ -138,6 +149,14 @@ class HeatMaps:
     coverage: float = 0.9
     row_names: tuple[str, ...] = ()
     col_names: tuple[str, ...] = ()
+    center: np.ndarray | None = None
+    unit: np.ndarray | None = None
+
+    def shade(self, values: np.ndarray, width: bool = False) -> np.ndarray:
+        """What the colours stand for; widths are not centred."""
+        if self.center is None or self.unit is None:
+            return values
+        return (values if width else values - self.center) / self.unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ reader's screen is dark. The colours of a theme therefore all differ.
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _TIP = (
     "box-sizing: border-box; width: max-content; max-width: min(20rem, 42vw); margin: -6px; padding: 6px 9px; white-space: "
     "normal; overflow-wrap: anywhere; font-size: 13px; line-height: 1.4; color: var(--ink); background: var(--panel)"
 )
+# letters in a line of a label
+_LABEL = 32
 _FONT = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, sans-serif"
 
 
@@ -68,7 +71,7 @@ def new_figure(height: int, x_label: str, y_label: str, **options: Any) -> Figur
     fig.min_border_left = 62
     fig.min_border_right = 16
     for axis, label in ((fig.xaxis, x_label), (fig.yaxis, y_label)):
-        axis.axis_label = PlainText(text=label)
+        axis.axis_label = PlainText(text=_broken(label))
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_text_color = color("ink")
         axis.axis_label_text_font_size = "13px"
@@ -80,6 +83,11 @@ def new_figure(height: int, x_label: str, y_label: str, **options: Any) -> Figur
     fig.xgrid.grid_line_color = None
     fig.ygrid.grid_line_color = color("grid")
     return fig
+
+
+def _broken(label: str) -> str:
+    """A label in lines that fit beside a low figure and below a narrow one."""
+    return "\n".join(wrap(label, _LABEL)) if len(label) > _LABEL else label
 
 
 def add_hover(fig: Figure, renderers: list[Any], lines: list[tuple[str, str]], **options: Any) -> None:

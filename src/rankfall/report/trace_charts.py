@@ -33,16 +33,21 @@ def overlaid(chains: Chains) -> Figure | None:
     counted(fig.xaxis[0])
     drawn = [k for k in range(s.shape[2]) if np.nanmax(s[:, :, k], initial=0.0) > DEPTH * top]
     alpha = float(np.clip(4 / max(len(s), 1), 0.3, 0.9))
+    lines = []
     for chain, values in zip(chains.number, s, strict=True):
         columns = {
             f"s{k}": np.where(values[:, k] > 0, values[:, k], np.nan).astype(np.float32) for k in drawn
         }
         source = ColumnDataSource({"step": chains.steps, **columns})
         for k in reversed(drawn):
-            fig.line(
-                "step", f"s{k}", source=source, name=f"chain {chain}",
+            line = fig.line(
+                "step", f"s{k}", source=source, name=f"{chain}",
                 line_color=color(SERIES[k % len(SERIES)]), line_alpha=alpha, line_width=1.4,
             )  # fmt: skip
+            lines.append(line)
+    add_hover(
+        fig, lines, [("chain", "$name"), ("step", "@step{0,0}"), ("singular value", "$snap_y{0.[000]a}")]
+    )
     return fig
 
 

@@ -50,6 +50,7 @@ AGREE = {"float64": 1e-12, "float32": 1e-4}
 # a repeat of rankfall lasts about this long
 REPEAT_SECONDS = 0.02
 CHAINS = 64
+SCRIPTS = {"torch": OUTSIDE / "torch_loop.py", "jax": OUTSIDE / "jax_scan.py"}
 
 
 @dataclass(frozen=True)
@@ -138,20 +139,20 @@ def side_by_side(repeats: int, steps: int = 2000) -> tuple[float, float]:
 def peer_rows(python: Path, widths: tuple[int, ...], folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """The answers of PyTorch and JAX for both precisions: ``[dtype][peer]``."""
     problem, net = start(widths)
-    scripts = {"torch": (200, 7), "jax": (3000, 30)}
+    lengths = {"torch": (200, 7), "jax": (3000, 30)}  # steps of a repeat, repeats
     rng = np.random.default_rng(0)
-    entries = rng.integers(problem.n_observed, size=max(steps for steps, _ in scripts.values()))
+    entries = rng.integers(problem.n_observed, size=max(steps for steps, _ in lengths.values()))
     file = folder / "start.npz"
     weights = {f"W{layer}": W for layer, W in enumerate(net.weights, 1)}
     of_entry = {name: getattr(problem, name)[entries] for name in ("rows", "cols", "values")}
     np.savez(file, allow_pickle=False, **of_entry, **weights)
     expected = twin_product(problem, net, entries[:CHECK_STEPS])
     found: dict[str, dict[str, dict[str, Any]]] = {dtype: {} for dtype in DTYPES}
-    for name, (steps, repeats) in scripts.items():
+    for name, (steps, repeats) in lengths.items():
         common = {"file": str(file), "lr": LR, "ridge": RIDGE, "check_steps": CHECK_STEPS}
         common |= {"steps": steps, "repeats": repeats}
         cases = [{**common, "dtype": d, "answer": str(folder / f"{name}-{d}.npy")} for d in DTYPES]
-        answer = ask(OUTSIDE / f"{name}_{'loop' if name == 'torch' else 'scan'}.py", {"cases": cases}, python, 1)
+        answer = ask(SCRIPTS[name], {"cases": cases}, python=python, threads=1)
         if "error" in answer:
             print(answer["error"], flush=True)
             continue
@@ -297,7 +298,11 @@ def rows_of(widths: tuple[int, ...], repeats: int, python: Path | None) -> list[
 def print_ways(rows: Sequence[Row]) -> None:
     """Which of their own ways the peers took."""
     for name, title in (("torch", "PyTorch"), ("jax", "JAX")):
-        ways = [f"{'x'.join(map(str, r.widths))} {r.dtype}: {r.peers[name]['how']}" for r in rows if name in r.peers]
+        ways = [
+            f"{'x'.join(map(str, r.widths))} {r.dtype}: {r.peers[name]['how']}"
+            for r in rows
+            if name in r.peers
+        ]
         if ways:
             version = next(r.peers[name]["version"] for r in rows if name in r.peers)
             print(f"{title} {version}, fastest way: " + "; ".join(ways))

@@ -13,11 +13,11 @@ The array is gone through again and again, so that it sits in whatever cache it 
 from __future__ import annotations
 
 import ctypes
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Limit:
 
 def hidden_sizes(widths: tuple[int, ...]) -> list[int]:
     """Numbers of weights of the hidden-to-hidden layers."""
-    return [above * below for below, above in zip(widths[1:-2], widths[2:-1], strict=True)]
+    return [above * below for below, above in pairwise(widths[1:-1])]
 
 
 def n_multiply_adds(widths: tuple[int, ...]) -> int:
@@ -154,9 +154,7 @@ def _walk(loop: str, vector: str, fma: str) -> str:
         else:
             body.append(f"  %s{k}.next = fadd {vector} %s{k}, %v{k}")
             names.append(f"s{k}")
-    sums = [
-        f"  %{s} = phi {vector} [ zeroinitializer, %round ], [ %{s}.next, %inner ]" for s in names
-    ]
+    sums = [f"  %{s} = phi {vector} [ zeroinitializer, %round ], [ %{s}.next, %inner ]" for s in names]
     # written out at the end of a round, so that nothing is optimised away
     keep = []
     for k, s in enumerate(names):

@@ -50,6 +50,7 @@ def find_python(given: str | None) -> Path | None:
 def ask(
     script: Path,
     request: dict[str, Any],
+    *arguments: str,
     python: Path | None = None,
     threads: int | None = None,
     seconds: float | None = None,
@@ -58,7 +59,7 @@ def ask(
 
     python: None for the one that runs this. threads: None for all. seconds: after which it is ended.
     """
-    command = [str(python or sys.executable), str(script)]
+    command = [str(python or sys.executable), str(script), *arguments]
     try:
         done = subprocess.run(
             command,

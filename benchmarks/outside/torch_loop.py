@@ -19,7 +19,9 @@ import torch  # pyright: ignore[reportMissingImports]
 
 def run(weights, entries, lr, ridge, options):
     """All steps; returns the seconds and the weights. weights: W_1..W_L as arrays."""
-    first, *hidden, last = parameters = torch.nn.ParameterList([torch.nn.Parameter(W.clone()) for W in weights])
+    first, *hidden, last = parameters = torch.nn.ParameterList(
+        [torch.nn.Parameter(W.clone()) for W in weights]
+    )
     optimiser = torch.optim.SGD(parameters.parameters(), lr=lr, weight_decay=2 * ridge, **options)
     began = time.perf_counter()
     for row, col, value in entries:

@@ -62,8 +62,12 @@ def guaranteed_cells(n: int, count: int, least: int, rng: np.random.Generator) -
     if cells.size > count:
         raise ValueError(f"{count} cells are too few for {least} random ones in every line of {n} x {n}.")
     while cells.size < count:
-        more = np.setdiff1d(rng.integers(n * n, size=2 * (count - cells.size) + 100), cells)
-        cells = np.union1d(cells, rng.permutation(more)[: count - cells.size])
+        left = count - cells.size
+        more = np.unique(rng.integers(n * n, size=left + left // 10 + 1000))
+        # both are sorted: those that are there already stand where they would be put
+        place = np.minimum(np.searchsorted(cells, more), cells.size - 1)
+        new = rng.permutation(more[cells[place] != more])
+        cells = np.sort(np.concatenate([cells, new[:left]]))
     return cells
 
 

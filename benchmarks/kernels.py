@@ -305,7 +305,8 @@ def print_ways(rows: Sequence[Row]) -> None:
         ]
         if ways:
             version = next(r.peers[name]["version"] for r in rows if name in r.peers)
-            print(f"{title} {version}, fastest way: " + "; ".join(ways))
+            cores = max(r.peers[name]["cores"] for r in rows if name in r.peers)
+            print(f"{title} {version}, at most {cores:.2f} processors busy, fastest way: " + "; ".join(ways))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def seconds_per_number(loop: str, count: int, dtype: np.dtype, repeats: int = 50
     start = -memory.ctypes.data % 64
     array = memory[start : start + numbers * dtype.itemsize].view(dtype)
     array[:] = 1.0
-    rounds = max(20_000_000 // (8 * numbers), 1)
+    rounds = max(20_000_000 // numbers, 1)
     function = _compiled(dtype.name)[loop]
     return _fastest(lambda: function(array.ctypes.data, blocks, rounds), repeats) / (rounds * numbers)
 

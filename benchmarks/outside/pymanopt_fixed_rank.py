@@ -77,7 +77,8 @@ class Completion:
     def start(self):
         share = self.values.size / np.prod(self.shape, dtype=float)
         noise = np.random.default_rng(0).standard_normal(min(self.shape))
-        u, s, vt = svds(self.sparse(self.values / share), k=self.rank, v0=noise)
+        svd = svds(self.sparse(self.values / share), k=self.rank, v0=noise)
+        u, s, vt = map(np.asarray, svd)
         return _FixedRankPoint(u[:, ::-1], s[::-1], vt[::-1])
 
     def at(self, left, right):

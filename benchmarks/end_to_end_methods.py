@@ -76,13 +76,14 @@ def soft_impute(instance: Instance, seconds: float, target: float) -> Record:
         share *= _STEP
         # towards the minimum of smallest nuclear norm that fits; few steps for each penalty but the last
         last = share < _FLOOR
-        Z = solve(problem, problem.values, max(share, _FLOOR) * top, Z, max_steps=100 if last else 30).matrix
+        penalty, patience = max(share, _FLOOR) * top, 100 if last else 30
+        Z = solve(problem, problem.values, penalty, Z, tolerance=1e-10, max_steps=patience).matrix
         steps += 1
         now = time.perf_counter()
         error = instance.error(Z[instance.rows, instance.cols])
         paused += time.perf_counter() - now
         took = now - began - paused
-        if error < target or took > seconds or (last and error > 0.999 * best):
+        if error < target or took > seconds or (last and error > 0.9999 * best):
             return {"seconds": took, "error": error, "reached": error < target, "iterations": steps}
         best = min(best, error)
 

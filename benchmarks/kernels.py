@@ -139,7 +139,7 @@ def side_by_side(repeats: int, steps: int = 2000) -> tuple[float, float]:
 def peer_rows(python: Path, widths: tuple[int, ...], folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """The answers of PyTorch and JAX for both precisions: ``[dtype][peer]``."""
     problem, net = start(widths)
-    lengths = {"torch": (200, 7), "jax": (3000, 30)}  # steps of a repeat, repeats
+    lengths = {"torch": (200, 7), "jax": (2000, 40)}  # steps of a repeat, repeats
     rng = np.random.default_rng(0)
     entries = rng.integers(problem.n_observed, size=max(steps for steps, _ in lengths.values()))
     file = folder / "start.npz"

@@ -138,7 +138,7 @@ def fit(records: Sequence[Record]) -> tuple[str, float]:
     """What is printed about the growth, and the exponent."""
     grown = [r for r in records if r["n"] >= 300 and r["error"] < EXACT]
     slope = exponent([r["count"] for r in grown], [r["seconds"] for r in grown])
-    sizes = ", ".join(str(r["n"]) for r in grown)
+    sizes = ", ".join(map(str, sorted({r["n"] for r in grown})))
     return f"seconds grow with N to the power {slope:.2f} (n = {sizes})", slope
 
 
@@ -168,6 +168,7 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=int, nargs="+", help=f"instead of {SIZES}, without requirements")
     parser.add_argument("--rho", type=float, nargs="+", default=list(RHOS))
+    parser.add_argument("--seeds", type=int, default=1, help="instances of every size; the fit uses all")
     parser.add_argument("--large", action="store_true", help="adds n = 20,000; half an hour, 4 GB")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -179,8 +180,9 @@ def main() -> None:
     for rho in options.rho:
         tables[rho] = []
         for n in options.sizes or SIZES:
-            tables[rho] += obtain(n, RANK, n_observed(n, RANK, rho))
-            show(tables[rho][-1:])
+            found = obtain(n, RANK, n_observed(n, RANK, rho), range(options.seeds))
+            show(found)
+            tables[rho] += found
         print(f"rho {rho:g}: {fit(tables[rho])[0]}", flush=True)
     large = None
     if options.large:

@@ -41,8 +41,8 @@ WAYS = [
     *({"gradient": "hand", "decay": "plain", "unroll": unroll} for unroll in (1, 4)),
     *({"gradient": "hand", "decay": "scalar", "unroll": unroll} for unroll in (1, 4, 16)),
 ]
-SHORT = 1000
-# a short trial on a busy machine errs: so many of the fastest are timed in earnest
+TRIALS = 7
+# a few trials on a busy machine err: so many of the fastest are timed in earnest
 FINALISTS = 3
 
 
@@ -135,7 +135,7 @@ class Case:
 def measure(request):
     """Fastest and median microseconds per step of the fastest way, which that is, the usual way's time, and how many processors were busy."""
     case = Case(request)
-    tried = [min(case.fastest(SHORT, way, 7)) for way in WAYS]
+    tried = [min(case.fastest(request["steps"], way, TRIALS)) for way in WAYS]
     leading = [WAYS[k] for k in np.argsort(tried)[:FINALISTS]]
     timed = [case.fastest(request["steps"], way, request["repeats"]) for way in leading]
     times, way = min(zip(timed, leading, strict=True), key=lambda pair: min(pair[0]))

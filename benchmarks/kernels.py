@@ -6,8 +6,8 @@
 
 One entry per step, nothing recorded, one thread; the fastest of many short repeats counts, for everybody, and the
 median beside it shows how busy the machine is (a repeat is shorter than a time slice, so that other processes disturb
-few of them). All programs start from the same weights and are given the same entries; before they are timed, each makes
-the same first steps, and its product of all layers is compared with that of the NumPy twin.
+few of them). All programs start from the same weights and are given the same entries, and after the same first steps their
+product of all layers must be that of the NumPy twin.
 
 - rankfall: ``rf.train``, call included, random numbers included.
 - twin: ``rankfall.dynamics.reference``, the formula line by line in NumPy.

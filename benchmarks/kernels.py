@@ -17,7 +17,7 @@ product of all layers must be that of the NumPy twin.
 - limit: the larger of two times measured here (``limits.py``): that of the passes through the hidden-to-hidden layers
   that a step needs (2 h - 1 for h layers, h of which write), and that of its multiply-adds (three per weight). What a
   step does outside these layers is left out. The passes are those of one entry at a time: a kernel that delays updates
-  and makes several of them in one pass could go below.
+  and makes several of them in one pass could go below theirs, but not below the arithmetic.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def verdicts(rows: Sequence[Row], deflated: float, chains: tuple[float, float] |
     if not math.isnan(jax) and 10 * double.limit.microseconds > double.peer("jax"):
         out.append(
             f"(a tenth of JAX's time is {double.peer('jax') / 10:.3f} us: less than the machine's limit, "
-            f"{double.limit.microseconds:.3f} us)"
+            f"{double.limit.microseconds:.3f} us; its multiply-adds alone need {double.limit.arithmetic:.3f} us)"
         )
     return out
 

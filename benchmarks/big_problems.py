@@ -1,7 +1,7 @@
 """Large problems with a known answer, drawn without ever making the m x n array.
 
-The mask is "guaranteed" in the sense of :func:`rankfall.datasets.low_rank`: every row and every column first gets r
-random entries, the rest is uniform.
+The mask is "guaranteed" in the sense of :func:`rankfall.datasets.low_rank`: every row and every column
+first gets r random entries, the rest is uniform.
 """
 
 from __future__ import annotations

@@ -4,21 +4,23 @@
     python benchmarks/end_to_end.py --sizes 300 1000 --rho 3
     python benchmarks/end_to_end.py --large           # adds n = 5000
 
-Random n x n matrices of rank 5, N = rho r (2 n - r) of their entries without noise, in every line at least 5. The error is
-relative, on 100,000 random cells (all for small n), observed or not. rankfall runs to its own end, which includes finding
-the rank, trying whether a smaller one fits as well, and its certificate. The others are stopped in the iteration in which
-they reach the error, which nobody could know in practice; looking it up is not on their clock.
+Random n x n matrices of rank 5, N = rho r (2 n - r) of their entries without noise, in every line at least
+5. The error is relative, on 100,000 random cells (all for small n), observed or not. rankfall runs to its
+own end, which includes finding the rank, trying whether a smaller one fits as well, and its certificate.
+The others are stopped in the iteration in which they reach the error, which nobody could know in practice;
+looking it up is not on their clock.
 
-- pymanopt cg, pymanopt tr: conjugate gradients and trust regions on the manifold of fixed rank, with gradient and Hessian
-  by hand, the residuals sparse, and without the dense products that pymanopt itself would make
-  (``outside/pymanopt_fixed_rank.py``). With one thread of the BLAS, as for soft-impute, unless ``--blas-threads`` says
-  otherwise: their matrices have 5 columns, and a second thread cost them more than it brought.
+- pymanopt cg, pymanopt tr: conjugate gradients and trust regions on the manifold of fixed rank, with
+  gradient and Hessian by hand, the residuals sparse, and without the dense products that pymanopt itself
+  would make (``outside/pymanopt_fixed_rank.py``). With one thread of the BLAS, as for soft-impute, unless
+  ``--blas-threads`` says otherwise: their matrices have 5 columns, and a second thread cost them more than
+  it brought.
 - als: normal equations for each row and column in turn, compiled, all threads (``peers/als.py``).
-- soft-impute: nuclear norm, a falling path of penalties (``peers/soft_impute.py``). It makes the m x n array and its
-  singular values; above n = 1000 it is left out.
+- soft-impute: nuclear norm, a falling path of penalties (``peers/soft_impute.py``). It makes the m x n
+  array and its singular values; above n = 1000 it is left out.
 
-What takes longer than ten times rankfall's time and a minute is stopped there, and the error it had reached is printed. Each
-run has a process of its own; starting it, reading the data and compiling are not timed.
+What takes longer than ten times rankfall's time and a minute is stopped there, and the error it had reached
+is printed. Each run has a process of its own; starting it, reading the data and compiling are not timed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The methods of end_to_end.py that run in rankfall's own Python: one method on one instance, in a process of its own.
+"""The methods of end_to_end.py that run in rankfall's own Python: one method on one instance.
 
-Reads a JSON object from standard input, writes one to standard output, as ``outside/pymanopt_fixed_rank.py`` does.
+Reads a JSON object from standard input, writes one to standard output, as
+``outside/pymanopt_fixed_rank.py`` does.
 """
 
 from __future__ import annotations

@@ -4,20 +4,21 @@
     python benchmarks/kernels.py --peers PYTHON       # with a Python that has them already
     python benchmarks/kernels.py --quick              # widths (100, 100, 100, 100) only
 
-One entry per step, nothing recorded, one thread; the fastest of many short repeats counts, for everybody, and the
-median beside it shows how busy the machine is (a repeat is shorter than a time slice, so that other processes disturb
-few of them). All programs start from the same weights and are given the same entries, and after the same first steps their
-product of all layers must be that of the NumPy twin.
+One entry per step, nothing recorded, one thread; the fastest of many short repeats counts, for everybody,
+and the median beside it shows how busy the machine is (a repeat is shorter than a time slice, so that other
+processes disturb few of them). All programs start from the same weights and are given the same entries, and
+after the same first steps their product of all layers must be that of the NumPy twin.
 
 - rankfall: ``rf.train``, call included, random numbers included.
 - twin: ``rankfall.dynamics.reference``, the formula line by line in NumPy.
 - PyTorch: the loop one usually writes (``outside/torch_loop.py``).
-- JAX: a jitted ``lax.scan``, the fastest of several ways to write the step, chosen anew for every row; "usual" is the way
-  without any tuning (``outside/jax_scan.py``).
-- limit: the larger of two times measured here (``limits.py``): that of the passes through the hidden-to-hidden layers
-  that a step needs (2 h - 1 for h layers, h of which write), and that of its multiply-adds (three per weight). What a
-  step does outside these layers is left out. The passes are those of one entry at a time: a kernel that delays updates
-  and makes several of them in one pass could go below theirs, but not below the arithmetic.
+- JAX: a jitted ``lax.scan``, the fastest of several ways to write the step, chosen anew for every row;
+  "usual" is the way without any tuning (``outside/jax_scan.py``).
+- limit: the larger of two times measured here (``limits.py``): that of the passes through the
+  hidden-to-hidden layers that a step needs (2 h - 1 for h layers, h of which write), and that of its
+  multiply-adds (three per weight). What a step does outside these layers is left out. The passes are those
+  of one entry at a time: a kernel that delays updates and makes several of them in one pass could go below
+  theirs, but not below the arithmetic.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def twin_microseconds(problem: rf.Problem, net: rf.Network, steps: int = 10, rep
 
 
 def side_by_side(repeats: int, steps: int = 2000) -> tuple[float, float]:
-    """64 chains: microseconds per step of one chain, on one thread and on two, in turns; the fastest of each."""
+    """64 chains: microseconds per step of one, on one thread and on two, in turns; the fastest of each."""
     problem, net = start(JUDGED)
     times: dict[int, list[float]] = {1: [], 2: []}
     for n_threads in times:

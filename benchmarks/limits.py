@@ -1,11 +1,12 @@
 """What one core of this machine can do: passes over an array that stays in its cache, and multiply-adds.
 
-Three loops in LLVM's assembly language, compiled by the compiler that numba brings, with vectors of the machine's full
-width written out (left to itself, LLVM uses half of it on many processors):
+Three loops in LLVM's assembly language, compiled by the compiler that numba brings, with vectors of the
+machine's full width written out (left to itself, LLVM uses half of it on many processors):
 
 - ``update``: every number of an array is read, goes through one multiply-add, and is written back;
 - ``read``: every number is read and added up;
-- ``multiply_add``: sixteen chains of multiply-adds in registers, which wait for nothing but the arithmetic units.
+- ``multiply_add``: sixteen chains of multiply-adds in registers, which wait for nothing but the arithmetic
+  units.
 
 The array is gone through again and again, so that it sits in whatever cache it fits.
 """
@@ -32,11 +33,12 @@ class Limit:
     Attributes
     ----------
     passes : float
-        For going through the hidden layers: every one is updated once (read and written) in the pass that also makes
-        one or both products; all but the last are read once more for the products backward. ``2 h - 1`` passes for
+        For going through the hidden layers: every one is updated once (read and written) in the pass that
+        also makes one or both products; all but the last are read once more for the products backward.
+        ``2 h - 1`` passes for
         h layers.
     arithmetic : float
-        For the multiply-adds: three per weight of the hidden layers (update, product forward, product backward).
+        For the multiply-adds: three per weight of the hidden layers (update, forward, backward).
         Those of the row and the column that a step also touches are left out.
     """
 

@@ -4,13 +4,14 @@
     python benchmarks/scaling.py --sizes 300 1000 3000
     python benchmarks/scaling.py --large              # adds 20,000 x 20,000, rank 10, 4 million entries
 
-Random n x n matrices of rank 5, N = rho r (2 n - r) of their entries (masks "guaranteed": every line gets r entries first,
-the rest is uniform), and one call ``rankfall.complete(problem, seed=0)``: no rank, no tuned argument, all processors. Every
-size has a process of its own, whose peak memory is the operating system's count and includes Python and all libraries;
-a small completion before the clock starts loads the compiled kernels. "steps" are those of SGD, all chains together; the
-error is relative, on 100,000 random cells (all of them for small n), observed or not. Without ``--sizes`` come the
-requirements: 20 instances of n = 100 and one of n = 5000 are run for them, too. The exponent is that of the least-squares
-line through log seconds against log N.
+Random n x n matrices of rank 5, N = rho r (2 n - r) of their entries (masks "guaranteed": every line gets r
+entries first, the rest is uniform), and one call ``rankfall.complete(problem, seed=0)``: no rank, no tuned
+argument, all processors. Every size has a process of its own, whose peak memory is the operating system's
+count and includes Python and all libraries; a small completion before the clock starts loads the compiled
+kernels. "steps" are those of SGD, all chains together; the error is relative, on 100,000 random cells (all
+of them for small n), observed or not. Without ``--sizes`` come the requirements: 20 instances of n = 100
+and one of n = 5000 are run for them, too. The exponent is that of the least-squares line through log
+seconds against log N.
 """
 
 from __future__ import annotations

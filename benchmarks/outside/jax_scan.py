@@ -1,18 +1,18 @@
 """JAX's side of benchmarks/kernels.py: SGD on one entry per step as a jitted ``lax.scan``. One thread.
 
-The step is written in several ways, each is timed briefly, the three fastest are timed in earnest, and the fastest of
-these counts:
+The step is written in several ways, each is timed briefly, the three fastest are timed in earnest, and the
+fastest of these counts:
 
-- the gradient by hand (products and rank-one updates), or by ``jax.grad`` of half the squared residual with respect
-  to one row of the last layer, one column of the first (stored transposed, so that it is a row, too) and the hidden
-  layers;
+- the gradient by hand (products and rank-one updates), or by ``jax.grad`` of half the squared residual with
+  respect to one row of the last layer, one column of the first (stored transposed, so that it is a row,
+  too) and the hidden layers;
 - weight decay by multiplying all weights, or as one scalar that is multiplied in where it is needed;
 - the loop unrolled 1, 4 or 16 times.
 
-``grad`` with plain decay and no unrolling is what one usually writes; its time is reported as well. Rows are updated
-in place with ``.at[].add``, the weights are donated to the compiled function, compilation is not timed, and which entry
-a step takes was drawn beforehand. Reads a JSON object from standard input, writes one to standard output
-(``kernels.py``, ``peer_rows``).
+``grad`` with plain decay and no unrolling is what one usually writes; its time is reported as well. Rows
+are updated in place with ``.at[].add``, the weights are donated to the compiled function, compilation is
+not timed, and which entry a step takes was drawn beforehand. Reads a JSON object from standard input,
+writes one to standard output (``kernels.py``, ``peer_rows``).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Case:
 
 
 def measure(request):
-    """Fastest and median microseconds per step of the fastest way, which that is, the usual way's time, and how many processors were busy."""
+    """Fastest and median time of the fastest way, which that is, busy processors, and the usual way's time."""
     case = Case(request)
     tried = [min(case.fastest(request["steps"], way, TRIALS)) for way in WAYS]
     leading = [WAYS[k] for k in np.argsort(tried)[:FINALISTS]]

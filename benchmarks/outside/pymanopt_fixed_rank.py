@@ -1,15 +1,20 @@
 """pymanopt on its manifold of matrices of fixed rank, told the true rank, for benchmarks/end_to_end.py.
 
-Minimised is half the sum of squared residuals at the observed entries, from the truncated singular value decomposition
-of the observed entries (zero elsewhere, divided by their share). Nothing is left to automatic differentiation: gradient
-and Hessian are the formulas of B. Vandereycken, "Low-rank matrix completion by Riemannian optimization", SIAM J.
-Optimization 23 (2013), with the residuals as a sparse matrix. Where pymanopt 2.2.1 would lose time, it is helped:
+Minimised is half the sum of squared residuals at the observed entries, from the truncated singular value
+decomposition of the observed entries (zero elsewhere, divided by their share). Nothing is left to automatic
+differentiation: gradient and Hessian are the formulas of B. Vandereycken, "Low-rank matrix completion by
+Riemannian optimization", SIAM J. Optimization 23 (2013), with the residuals as a sparse matrix. Where
+pymanopt 2.2.1 would lose time, it is helped:
 
-- its products with a tangent vector of another point form the dense m x n matrix; here they are bracketed the other way;
-- "cg": the first trial step is the exact one along the tangent (that paper's), not one guessed from the step before;
-- "tr": the trust region's radius starts from the norm of the matrix, not from the dimension of the manifold.
+- its products with a tangent vector of another point form the dense m x n matrix; here they are bracketed
+  the other way;
+- "cg": the first trial step is the exact one along the tangent (that paper's), not one guessed from the
+  step before;
+- "tr": the trust region's radius starts from the norm of the matrix, not from the dimension of the
+  manifold.
 
-The clock stops while the error is looked up. Reads a JSON object from standard input, writes one to standard output.
+The clock stops while the error is looked up. Reads a JSON object from standard input, writes one to
+standard output.
 """
 
 from __future__ import annotations

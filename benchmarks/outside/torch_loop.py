@@ -1,9 +1,10 @@
 """PyTorch's side of benchmarks/kernels.py: the loop that one usually writes. One thread.
 
 A list of ``nn.Parameter``, ``torch.optim.SGD`` with ``weight_decay = 2 * ridge`` (its own or the fused
-implementation, whichever is faster), one entry per step: the column of the first layer goes up through the hidden
-layers as a vector and meets the row of the last; half the squared residual; ``backward()``; ``step()``. Reads a JSON
-object from standard input, writes one to standard output (``kernels.py``, ``peer_rows``).
+implementation, whichever is faster), one entry per step: the column of the first layer goes up through the
+hidden layers as a vector and meets the row of the last; half the squared residual; ``backward()``;
+``step()``. Reads a JSON object from standard input, writes one to standard output (``kernels.py``,
+``peer_rows``).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@ r"""Alternating least squares of known rank: every row of U, then every row of V
 
     u_i = (sum_j v_j v_j^T)^{-1} sum_j x_ij v_j     over the observed j of row i, and the same for columns.
 
-From the truncated singular value decomposition of the observed entries (zero elsewhere). Compiled, rows in parallel. A
-line with fewer entries than the rank gets a ridge of 1e-14 of its trace, as every line does: the systems stay solvable.
+From the truncated singular value decomposition of the observed entries (zero elsewhere). Compiled, rows in
+parallel. A line with fewer entries than the rank gets a ridge of 1e-14 of its trace, as every line does:
+the systems stay solvable.
 """
 
 from __future__ import annotations

@@ -35,8 +35,7 @@ class Limit:
     passes : float
         For going through the hidden layers: every one is updated once (read and written) in the pass that
         also makes one or both products; all but the last are read once more for the products backward.
-        ``2 h - 1`` passes for
-        h layers.
+        ``2 h - 1`` passes for h layers.
     arithmetic : float
         For the multiply-adds: three per weight of the hidden layers (update, forward, backward).
         Those of the row and the column that a step also touches are left out.

@@ -234,6 +234,25 @@ def test_verdicts_of_scaling(bench) -> None:
     assert S.fit(table)[1] == pytest.approx(1.0)
 
 
+def test_the_requirements_are_all_judged(bench, monkeypatch, capsys) -> None:
+    S, asked = bench.scaling, []
+
+    def obtain(n, rank, count, seeds=(0,)):
+        asked.append((n, count, len(seeds)))
+        return [record(n, 0.1) for _ in seeds]
+
+    monkeypatch.setattr(S, "obtain", obtain)
+    tables = {rho: [record(n, n / 1000) for n in S.SIZES] for rho in S.RHOS}
+    S.requirements(tables, [record(20_000, 800.0, peak=5000.0)])
+    assert asked == [(100, 1462, 20), (5000, 149_925, 1)]
+    lines = capsys.readouterr().out.strip().splitlines()[-5:]
+    assert [line.split()[0] for line in lines] == ["met", "met", "met", "MISSED", "met"]
+    tables[3.0].pop()  # without n = 10,000 nothing is known of the exponent up to there
+    S.requirements(tables, None)
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("MISSED") and last.endswith("sizes missing")
+
+
 def test_one_size(bench) -> None:
     measured = bench.scaling.measure_one(40, 2, 500, seed=0)
     assert measured["rank"] == 2 and measured["error"] < 1e-6

@@ -104,10 +104,11 @@ def run_chain(
             fetch(flat, rows_ahead[ahead + 1], high)
             fetch(flat, cols_ahead[ahead + 1], low)
         slot = (start + step) % DELAY
+        down = ((start + step) // DELAY + slot) % 2 == 1
         if depth > 2:
             assign(flat, inputs[2] + slot * low, 1, flat, col, low)
             assign(flat, outputs[depth - 1] + slot * high, 1, flat, row, high)
-            hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom)
+            hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom, down)
         else:
             assign(flat, top, 1, flat, col, low)
             assign(flat, bottom, 1, flat, row, high)
@@ -138,7 +139,7 @@ def run_chain(
         step += 1
         folding = (start + step) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE
         if folding or slot == DELAY - 1:
-            settle(flat, widths, padded, layers, inputs, outputs)
+            settle(flat, widths, padded, layers, inputs, outputs, not down)
         if folding:
             fold(flat[:end], scale, tiny)
             scale = 1.0

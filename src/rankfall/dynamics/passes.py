@@ -13,13 +13,15 @@ OPTIONS = {"cache": True, "nogil": True, "fastmath": FASTMATH}
 
 
 @njit(**OPTIONS)
-def hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom):
+def hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom, down):
     """All forward and backward vectors of a step: ``f_l = W_l f_{l-1}``, ``b_{l-1} = W_l^T b_l``.
 
     The first f and the last b stand in the places of waiting update number `slot`, and so do the others when they
     are made; the last f goes to offset `top`, the first b to `bottom`. The matrices are read
     once forward and once backward, the topmost once for both, and none is written: what the waiting updates
     before `slot` would change comes first, ``W f = -sum_s b_s (f_s . f) + V f``.
+
+    Passes go through the rows upwards and downwards in turn: what was read last is still in the nearest cache.
     """
     depth = widths.size - 1
     for layer in range(2, depth):
@@ -29,12 +31,14 @@ def hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom
         forth = top if layer == depth - 1 else inputs[layer + 1] + slot * height
         waiting(flat, forth, Y, height, X, x, size, slot)
         if layer < depth - 1:
-            for k in range(0, widths[layer], ROWS):
+            for number in range(0, widths[layer], ROWS):
+                k = turned(number, widths[layer], down)
                 rows_forward(flat, W + k * size, flat, x, flat, forth + k, size)
         else:
             back = bottom if layer == 2 else outputs[layer - 1] + slot * size
             waiting(flat, back, X, size, Y, y, height, slot)
-            for k in range(0, widths[layer], ROWS):
+            for number in range(0, widths[layer], ROWS):
+                k = turned(number, widths[layer], down)
                 rows_both(flat, W + k * size, flat, x, flat, forth + k, flat, y + k, flat, back, size)
     for layer in range(depth - 2, 1, -1):
         size, height = padded[layer - 1], padded[layer]
@@ -42,8 +46,15 @@ def hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom
         y = Y + slot * height
         back = bottom if layer == 2 else outputs[layer - 1] + slot * size
         waiting(flat, back, X, size, Y, y, height, slot)
-        for k in range(0, widths[layer], ROWS):
+        for number in range(0, widths[layer], ROWS):
+            k = turned(number, widths[layer], not down)
             rows_backward(flat, W + k * size, flat, y + k, flat, back, size)
+
+
+@njit(**OPTIONS)
+def turned(k, n_rows, down):
+    """The pack of rows that begins with row `k`, or the one as far from the end."""
+    return (n_rows - 1) // ROWS * ROWS - k if down else k
 
 
 @njit(**OPTIONS)
@@ -56,12 +67,13 @@ def waiting(flat, out, Y, height, X, x, size, count):
 
 
 @njit(**OPTIONS)
-def settle(flat, widths, padded, layers, inputs, outputs):
+def settle(flat, widths, padded, layers, inputs, outputs, down):
     """Carry out the updates that wait: ``W_l -= sum_s b_s f_s^T``."""
     for layer in range(2, widths.size - 1):
         size, height = padded[layer - 1], padded[layer]
         Y, X = outputs[layer], inputs[layer]
-        for k in range(0, widths[layer], ROWS):
+        for number in range(0, widths[layer], ROWS):
+            k = turned(number, widths[layer], down)
             rows_update(flat, layers[layer] + k * size, flat, Y + k, flat, X, height, size)
         clear(flat, Y, DELAY * height)
 

@@ -11,6 +11,7 @@ from scipy import sparse
 from ..geometry import local_uniqueness
 from ..problem import Problem
 from .descend import Plan, Stage, descend, plan
+from .factoring import products
 from .path import Visit
 from .polish import Polished, polish
 from .session import Session
@@ -263,7 +264,7 @@ def _is_exact(problem: Problem, fit: Polished, evidence: Evidence) -> bool:
     if not fit.residual < evidence.tolerance:
         return False
     line = _EXACT_LINE_SINGLE if evidence.single else EXACT_LINE
-    fitted = np.einsum("ij,ij->i", fit.U[problem.rows] * fit.s, fit.V[problem.cols])
+    fitted = products(problem.rows, problem.cols, fit.U * fit.s, fit.V)
     wrong, right = (fitted - problem.values) ** 2, problem.values**2
     for lines, size in ((problem.rows, problem.n_rows), (problem.cols, problem.n_cols)):
         misfit, norm = np.bincount(lines, wrong, size), np.bincount(lines, right, size)
@@ -321,7 +322,7 @@ def _grown(problem: Problem, fit: Polished | None) -> tuple[np.ndarray, np.ndarr
         U, s, V = np.empty((m, 0)), np.empty(0), np.empty((n, 0))
     else:
         U, s, V = fit.U, fit.s, fit.V
-    error = problem.values - np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
+    error = problem.values - products(problem.rows, problem.cols, U * s, V)
     misfit = problem.with_values(error).to_sparse()
     if min(m, n) > 2:
         # not a vector of ones: centred data would send it to zero, which is an error to ARPACK
@@ -340,5 +341,5 @@ def _grown(problem: Problem, fit: Polished | None) -> tuple[np.ndarray, np.ndarr
 
 
 def _relative_misfit(problem: Problem, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
-    fitted = np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
+    fitted = products(problem.rows, problem.cols, U * s, V)
     return float(np.linalg.norm(fitted - problem.values) / np.linalg.norm(problem.values))

@@ -27,6 +27,48 @@ def gram_blocks(indptr, indices, V):  # pragma: no cover (compiled)
     return out
 
 
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def misfits(indptr, indices, values, left, right):  # pragma: no cover (compiled)
+    """``x_ij - u_i . v_j`` at all entries, in their order."""
+    out = np.empty(values.size)
+    for i in prange(indptr.size - 1):
+        for x in range(indptr[i], indptr[i + 1]):
+            j = indices[x]
+            total = 0.0
+            for a in range(left.shape[1]):
+                total += left[i, a] * right[j, a]
+            out[x] = values[x] - total
+    return out
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def pull(indptr, indices, cells, V):  # pragma: no cover (compiled)
+    """``sum_{j in row i} c_ij v_j``, shape (m, r): the row side of the Jacobian, transposed, times a number per entry."""
+    m, r = indptr.size - 1, V.shape[1]
+    out = np.zeros((m, r))
+    for i in prange(m):
+        for x in range(indptr[i], indptr[i + 1]):
+            for a in range(r):
+                out[i, a] += cells[x] * V[indices[x], a]
+    return out
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def pull_products(indptr, indices, left, right, V):  # pragma: no cover (compiled)
+    """``sum_{j in row i} (left_i . right_j) v_j``, shape (m, r): :func:`pull` of cells that are never stored."""
+    m, r = indptr.size - 1, V.shape[1]
+    out = np.zeros((m, r))
+    for i in prange(m):
+        for x in range(indptr[i], indptr[i + 1]):
+            j = indices[x]
+            total = 0.0
+            for a in range(r):
+                total += left[i, a] * right[j, a]
+            for a in range(r):
+                out[i, a] += total * V[j, a]
+    return out
+
+
 @njit(cache=True, fastmath=_FAST)
 def schur_complement(indptr, indices, U, V, H_inverse, damping):  # pragma: no cover (compiled)
     """Normal matrix of the column step with the row step eliminated; lower triangle, (n r, n r).

@@ -13,6 +13,27 @@ def gram_blocks(indptr: np.ndarray, indices: np.ndarray, V: np.ndarray) -> np.nd
     return np.array([line.T @ line for line in lines])
 
 
+def misfits(
+    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """``x_ij - u_i . v_j`` at all entries."""
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    return values - np.array([left[i] @ right[j] for i, j in zip(rows, indices, strict=True)])
+
+
+def pull(indptr: np.ndarray, indices: np.ndarray, cells: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """``sum_{j in row i} c_ij v_j``, shape (m, r)."""
+    return np.array([cells[a:b] @ V[indices[a:b]] for a, b in pairwise(indptr)])
+
+
+def pull_products(
+    indptr: np.ndarray, indices: np.ndarray, left: np.ndarray, right: np.ndarray, V: np.ndarray
+) -> np.ndarray:
+    """``sum_{j in row i} (left_i . right_j) v_j``, shape (m, r)."""
+    lines = [indices[a:b] for a, b in pairwise(indptr)]
+    return np.array([(right[line] @ left[i]) @ V[line] for i, line in enumerate(lines)])
+
+
 def schur_complement(
     indptr: np.ndarray,
     indices: np.ndarray,

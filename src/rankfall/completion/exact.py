@@ -16,6 +16,9 @@ from .path import Visit
 from .polish import Polished, polish
 from .session import Session
 
+# chains, steps per ridge in units of m + n, and rise of the ridge in a quick try of small problems; and the
+# floating-point operations up to which a problem is small. Most of those need no more
+_QUICK, _SMALL = (2, 40, 1.5), 1e10
 # (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
 # misfit of an exact fit, relative to the norm of all observed cells and of those of one line
@@ -32,6 +35,9 @@ _WORK = 4e11
 _CHEAP = 1e11
 # chains that never fitted the data better than this, though the ridge was negligible, fit noise
 _NOISY = 0.08
+# chains on exact data that are above this go on falling fast from one ridge to the next, though it rises; a slower
+# fall than by this factor is that of a network that learns the noise by heart
+_SLOW = 0.75
 _PURSUIT_WORK = 2e10
 # from here on each attempt at polishing costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
@@ -119,6 +125,9 @@ def search(
         top -= 1
     if top < 1:
         return evidence
+    if _quick(problem, top, seed, session, evidence):
+        _drop_if_hollow(problem, evidence)
+        return evidence
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)
         work = _work(settings)
@@ -133,6 +142,20 @@ def search(
             break
     _drop_if_hollow(problem, evidence)
     return evidence
+
+
+def _quick(problem: Problem, top: int, seed: int, session: Session, evidence: Evidence) -> bool:
+    """Whether a hasty round finds an exact fit of a small problem; if not, nothing is made of that."""
+    n_chains, effort, rise = _QUICK
+    settings = plan(problem, effort, n_chains, rise=rise)
+    if _work(settings) > _SMALL:
+        return False
+    _one_round(problem, settings, top, seed, session, evidence)
+    if evidence.found is None:
+        evidence.visits.clear()
+        evidence.misfits.clear()
+        evidence.best.clear()
+    return evidence.found is not None
 
 
 def _drop_if_hollow(problem: Problem, evidence: Evidence) -> None:
@@ -162,7 +185,7 @@ def _one_round(
 ) -> None:
     tried: dict[tuple[int, int], int] = {}
     evidence.history.clear()
-    lowest = np.inf
+    lowest = before = np.inf
     attempts = 3 if problem.n_observed < _MANY_CELLS else 1
     for stage in descend(problem, settings, seed, session, "looking for an exact fit"):
         evidence.history.append(stage.history)
@@ -179,9 +202,11 @@ def _one_round(
                         return
         if np.all(stage.train_rmse > 0.9) and np.all(stage.ranks <= 1):
             return
-        lowest = min(lowest, float(stage.train_rmse.min()))
-        if _work(settings) > _CHEAP and lowest > _NOISY and np.all(stage.train_rmse > 1.02 * lowest):
+        now = float(stage.train_rmse.min())
+        lowest = min(lowest, now)
+        if _work(settings) > _CHEAP and lowest > _NOISY and now > min(1.02 * lowest, _SLOW * before):
             return
+        before = now
 
 
 def _work(settings: Plan) -> float:

@@ -56,7 +56,7 @@ class Plan:
     ridges: tuple[float, ...]
     steps: int
     n_chains: int
-    dead: float
+    dead: float = _DEAD
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,14 @@
-"""How many threads a call of a parallel kernel is worth."""
+"""How the kernels of this package are compiled, and how many threads a call of a parallel one is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# no "nnan"/"ninf": a NaN must stay visible
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+SERIAL = {"cache": True, "fastmath": _FAST}
+LOOPS = {**SERIAL, "parallel": True}
 # multiplications from which on a call is given all threads: about a millisecond
 _WORTH = 1e6
 

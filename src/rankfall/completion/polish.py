@@ -26,6 +26,15 @@ MACHINE_PRECISION = 1e-13
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
+def _read_only(values: np.ndarray) -> np.ndarray:
+    """As the values of a problem are: kernels are compiled once more for arrays that may be written to."""
+    values.flags.writeable = False
+    return values
+
+
+_NO_VALUES = _read_only(np.empty(0))
+
+
 @dataclass(frozen=True, eq=False)
 class Polished:
     """A fit on the fixed-rank set.
@@ -142,7 +151,7 @@ class _Point:
     @classmethod
     def at(cls, cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> _Point:
         U, V = np.ascontiguousarray(U), np.ascontiguousarray(V)
-        error = kernels.misfits(*cells.rows, U * s, V)
+        error = _read_only(kernels.misfits(*cells.rows, U * s, V))
         return cls(U, s, V, error, float(np.linalg.norm(error) / cells.norm))
 
 
@@ -187,9 +196,9 @@ class _TangentSystem:
         self.by_rows, self.by_cols = cells.rows[:2], cells.cols[:2]
         self.H = kernels.gram_blocks(indptr, indices, point.V)
         # what does not depend on the damping
-        col_error = kernels.misfits(*cells.cols, point.V, point.U * point.s)
-        self.pull_rows = kernels.pull(*self.by_rows, point.error, point.V)
-        self.pull_cols = kernels.pull(*self.by_cols, col_error, point.U)
+        scaled = point.U * point.s
+        self.pull_rows = kernels.pull(*cells.rows, scaled, point.V, point.V)
+        self.pull_cols = kernels.pull(*cells.cols, point.V, scaled, point.U)
         self.dense = point.V.size <= DENSE_UNKNOWNS
         self.dense &= float(np.sum(np.diff(indptr).astype(float) ** 2)) * self.r**2 <= DENSE_FLOPS
         if not self.dense:
@@ -216,11 +225,11 @@ class _TangentSystem:
 
     def _to_rows(self, Y: np.ndarray) -> np.ndarray:
         """``sum_j (u_i . y_j) v_j``: the coupling of the column unknowns to those of the rows."""
-        return kernels.pull_products(*self.by_rows, self.point.U, np.ascontiguousarray(Y), self.point.V)
+        return kernels.pull(*self.by_rows, _NO_VALUES, -self.point.U, np.ascontiguousarray(Y), self.point.V)
 
     def _to_cols(self, X: np.ndarray) -> np.ndarray:
         """``sum_i (v_j . x_i) u_i``, its transpose."""
-        return kernels.pull_products(*self.by_cols, self.point.V, np.ascontiguousarray(X), self.point.U)
+        return kernels.pull(*self.by_cols, _NO_VALUES, -self.point.V, np.ascontiguousarray(X), self.point.U)
 
     def _dense(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray | None:
         S = kernels.schur_complement(*self.by_rows, self.point.U, self.point.V, H_inverse, damping)

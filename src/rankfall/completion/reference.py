@@ -21,17 +21,18 @@ def misfits(
     return values - np.array([left[i] @ right[j] for i, j in zip(rows, indices, strict=True)])
 
 
-def pull(indptr: np.ndarray, indices: np.ndarray, cells: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """``sum_{j in row i} c_ij v_j``, shape (m, r)."""
-    return np.array([cells[a:b] @ V[indices[a:b]] for a, b in pairwise(indptr)])
-
-
-def pull_products(
-    indptr: np.ndarray, indices: np.ndarray, left: np.ndarray, right: np.ndarray, V: np.ndarray
+def pull(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    V: np.ndarray,
 ) -> np.ndarray:
-    """``sum_{j in row i} (left_i . right_j) v_j``, shape (m, r)."""
-    lines = [indices[a:b] for a, b in pairwise(indptr)]
-    return np.array([(right[line] @ left[i]) @ V[line] for i, line in enumerate(lines)])
+    """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r)."""
+    values = values if values.size else np.zeros(indices.size)
+    misfit = misfits(indptr, indices, values, left, right)
+    return np.array([misfit[a:b] @ V[indices[a:b]] for a, b in pairwise(indptr)])
 
 
 def schur_complement(

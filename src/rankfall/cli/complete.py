@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError, Outcome
-from ..files import Cells, Table, check_table_path, read_cells, read_table, write_cells, write_table, written_in_parts
+from ..files import (
+    Cells,
+    Table,
+    check_table_path,
+    read_cells,
+    read_table,
+    write_cells,
+    write_table,
+    written_in_parts,
+)
 from ..problem import Problem
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress

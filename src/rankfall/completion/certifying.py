@@ -110,7 +110,6 @@ class Anchors:
         while self.by_rank and sum(a.network.n_parameters for a in self.by_rank.values()) > _MOST_NUMBERS:
             del self.by_rank[max(self.by_rank)]
 
-
     def _anchor(self, problem: Problem, network: Network, stage: Stage) -> Anchor:
         alike, weighted = replace(problem, weights=None), problem.weights is not None
         return Anchor(alike, network, stage.ridge, stage.lr, self.width or network.widths[1], weighted)

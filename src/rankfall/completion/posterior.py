@@ -101,9 +101,7 @@ class Posterior:
         """Variance of the fitted values that the uncertainty of the factors makes."""
         left, right = self.rows, self.cols
         with threads_for(rows.size * left.mean.shape[1] ** 2):
-            return kernels.cell_variances(
-                rows, cols, left.mean, left.second(), right.mean, right.second()
-            )
+            return kernels.cell_variances(rows, cols, left.mean, left.second(), right.mean, right.second())
 
     @property
     def ridge(self) -> float:

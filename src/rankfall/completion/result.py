@@ -187,9 +187,7 @@ class Completion:
             out[part] = self.delivered(self._filled(self.model.at(i, j), self._lost(i, j), i, j))
         return out.reshape(rows.shape)
 
-    def _filled(
-        self, fitted: np.ndarray, lost: np.ndarray, rows: np.ndarray, cols: np.ndarray
-    ) -> np.ndarray:
+    def _filled(self, fitted: np.ndarray, lost: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values with NaN or effects where the data determine nothing; in place."""
         if np.any(lost):
             fitted[lost] = np.nan

@@ -203,7 +203,9 @@ def _lines(table: Table, block: Callable[[int, int], np.ndarray], suffix: str) -
         holes = block(start, stop).copy()
         holes[table.rows[at] - start, table.cols[at]] = np.nan
         cells = [[format_filled(x, decimal=decimal) for x in row] for row in holes.tolist()]
-        for row, col, k in zip((table.rows[at] - start).tolist(), table.cols[at].tolist(), at.tolist(), strict=True):
+        for row, col, k in zip(
+            (table.rows[at] - start).tolist(), table.cols[at].tolist(), at.tolist(), strict=True
+        ):
             text = repr(float(table.entries[k])) if texts is None else texts[k]
             cells[row][col] = quote(text, delimiter)
         for number, line in enumerate(cells):

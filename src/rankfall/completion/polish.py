@@ -234,10 +234,11 @@ class _TangentSystem:
     def _dense(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray | None:
         S = kernels.schur_complement(*self.by_rows, self.point.U, self.point.V, H_inverse, damping)
         # numpy's order of S is the other triangle of LAPACK's, which then needs no copy
-        factor, info = linalg.lapack.dpotrf(S.T, lower=False, clean=False, overwrite_a=True)
+        potrf, potrs = linalg.get_lapack_funcs(("potrf", "potrs"), (S,))
+        factor, info = potrf(S.T, lower=False, clean=False, overwrite_a=True)
         if info:
             return None
-        return linalg.lapack.dpotrs(factor, right.ravel(), lower=False)[0].reshape(right.shape)
+        return potrs(factor, right.ravel(), lower=False)[0].reshape(right.shape)
 
     def _conjugate_gradients(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:
         shifted = self.blocks + damping * np.eye(self.r)

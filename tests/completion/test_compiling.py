@@ -21,7 +21,7 @@ from rankfall.completion.session import Session
 
 for _ in range(2):
     with announced(Session()):
-        kernels.misfits(np.array([0, 1]), np.array([0]), np.ones(1), np.ones((1, 1)), np.ones((1, 1)))
+        kernels.gram_blocks(np.array([0, 1]), np.array([0]), np.ones((1, 1)))
 """
 
 

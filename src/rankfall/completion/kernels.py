@@ -27,20 +27,6 @@ def gram_blocks(indptr, indices, V):  # pragma: no cover (compiled)
 
 
 @njit(**LOOPS)
-def misfits(indptr, indices, values, left, right):  # pragma: no cover (compiled)
-    """``x_ij - u_i . v_j`` at all entries, in their order."""
-    out = np.empty(values.size)
-    for i in prange(indptr.size - 1):
-        for x in range(indptr[i], indptr[i + 1]):
-            j = indices[x]
-            total = 0.0
-            for a in range(left.shape[1]):
-                total += left[i, a] * right[j, a]
-            out[x] = values[x] - total
-    return out
-
-
-@njit(**LOOPS)
 def pull(indptr, indices, values, left, right, V):  # pragma: no cover (compiled)
     """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r): a Jacobian, transposed, times a misfit.
 

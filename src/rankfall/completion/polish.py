@@ -17,6 +17,7 @@ from scipy import linalg, sparse
 
 from ..problem import Problem
 from . import kernels
+from .factoring import products
 from .parallel import threads_for
 
 # above these, conjugate gradients are cheaper than forming and factorising the column system
@@ -24,15 +25,9 @@ DENSE_UNKNOWNS, DENSE_FLOPS = 1200, 2e8
 MACHINE_PRECISION = 1e-13
 # where lines begin, the crossing lines of the entries, and values
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _read_only(values: np.ndarray) -> np.ndarray:
-    """As the values of a problem are: kernels are compiled once more for arrays that may be written to."""
-    values.flags.writeable = False
-    return values
-
-
-_NO_VALUES = _read_only(np.empty(0))
+# read-only, as the values of a problem are: kernels are compiled once more for arrays that may be written to
+_NO_VALUES = np.empty(0)
+_NO_VALUES.flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +120,19 @@ class _Cells:
     bits do not depend on the number of threads, and no array is larger than the cells themselves.
     """
 
+    problem: Problem
     rows: Line
     cols: Line
     norm: float
 
     @classmethod
     def of(cls, problem: Problem) -> _Cells:
-        return cls(_lines(problem), _lines(problem.T), float(np.linalg.norm(problem.values)) or 1.0)
+        norm = float(np.linalg.norm(problem.values)) or 1.0
+        return cls(problem, _lines(problem), _lines(problem.T), norm)
+
+    def at(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """``left_i . right_j`` at all cells, by rows."""
+        return products(self.problem.rows, self.problem.cols, left, right)
 
 
 def _lines(problem: Problem) -> Line:
@@ -151,7 +152,7 @@ class _Point:
     @classmethod
     def at(cls, cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> _Point:
         U, V = np.ascontiguousarray(U), np.ascontiguousarray(V)
-        error = _read_only(kernels.misfits(*cells.rows, U * s, V))
+        error = cells.problem.values - cells.at(U * s, V)
         return cls(U, s, V, error, float(np.linalg.norm(error) / cells.norm))
 
 
@@ -206,9 +207,8 @@ class _TangentSystem:
 
     def misfit(self, X: np.ndarray, Y: np.ndarray) -> float:
         """Norm of what the straight step ``X V^T + U Y^T`` leaves of the error."""
-        indptr, indices, _ = self.cells.rows
         left, right = np.hstack([X, self.point.U]), np.hstack([self.point.V, Y])
-        return float(np.linalg.norm(kernels.misfits(indptr, indices, self.point.error, left, right)))
+        return float(np.linalg.norm(self.point.error - self.cells.at(left, right)))
 
     def solve(self, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Row and column unknowns; None if the damped system is numerically singular."""

@@ -13,14 +13,6 @@ def gram_blocks(indptr: np.ndarray, indices: np.ndarray, V: np.ndarray) -> np.nd
     return np.array([line.T @ line for line in lines])
 
 
-def misfits(
-    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, left: np.ndarray, right: np.ndarray
-) -> np.ndarray:
-    """``x_ij - u_i . v_j`` at all entries."""
-    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-    return values - np.array([left[i] @ right[j] for i, j in zip(rows, indices, strict=True)])
-
-
 def pull(
     indptr: np.ndarray,
     indices: np.ndarray,
@@ -31,7 +23,8 @@ def pull(
 ) -> np.ndarray:
     """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r)."""
     values = values if values.size else np.zeros(indices.size)
-    misfit = misfits(indptr, indices, values, left, right)
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    misfit = values - cell_products(rows, indices, left, right)
     return np.array([misfit[a:b] @ V[indices[a:b]] for a, b in pairwise(indptr)])
 
 

@@ -126,7 +126,6 @@ def search(
     if top < 1:
         return evidence
     if _quick(problem, top, seed, session, evidence):
-        _drop_if_hollow(problem, evidence)
         return evidence
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)
@@ -145,17 +144,19 @@ def search(
 
 
 def _quick(problem: Problem, top: int, seed: int, session: Session, evidence: Evidence) -> bool:
-    """Whether a hasty round finds an exact fit of a small problem; if not, nothing is made of that."""
+    """Whether a hasty round finds a locally unique exact fit of a small problem; if not, nothing is made of that."""
     n_chains, effort, rise = _QUICK
     settings = plan(problem, effort, n_chains, rise=rise)
     if _work(settings) > _SMALL:
         return False
-    _one_round(problem, settings, top, seed, session, evidence)
-    if evidence.found is None:
-        evidence.visits.clear()
-        evidence.misfits.clear()
-        evidence.best.clear()
-    return evidence.found is not None
+    # a start that no later round has
+    _one_round(problem, settings, top, seed + 2**31, session, evidence)
+    if evidence.found is not None and evidence.unique:
+        return True
+    evidence.found, evidence.unique = None, False
+    for kept in (evidence.visits, evidence.misfits, evidence.best):
+        kept.clear()
+    return False
 
 
 def _drop_if_hollow(problem: Problem, evidence: Evidence) -> None:
@@ -190,7 +191,7 @@ def _one_round(
     for stage in descend(problem, settings, seed, session, "looking for an exact fit"):
         evidence.history.append(stage.history)
         for chain in range(settings.n_chains):
-            for rank in _candidates(stage.s[chain], top):
+            for rank in _candidates(stage.s[chain], top, settings.width):
                 if tried.get((chain, rank), 0) >= attempts:
                     continue
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
@@ -214,12 +215,14 @@ def _work(settings: Plan) -> float:
     return settings.steps * len(settings.ridges) * settings.n_chains * settings.width**2 * 6.0
 
 
-def _candidates(s: np.ndarray, top: int) -> list[int]:
+def _candidates(s: np.ndarray, top: int, width: int) -> list[int]:
     """Ranks at the (at most two) widest gaps of a spectrum.
 
-    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there.
+    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there. Where dead
+    directions were dropped (`width` was that of the network before), the end of the spectrum is no gap.
     """
-    top = min(top, int(0.8 * s.size)) if s.size > 20 else top
+    top = min(top, int(0.8 * width)) if width > 20 else top
+    top = min(top, s.size - 1) if s.size < width else top
     if not s[0] > 0:
         return []
     floor = 1e-12 * s[0]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rankfall as rf
+from rankfall import network
 from rankfall import InputError, Network, Problem
 
 widths_of = st.lists(st.integers(1, 6), min_size=3, max_size=6)
@@ -263,3 +264,14 @@ def test_a_lifted_completion_predicts_the_observed_cells():
     problem = Problem.from_dense(np.where(np.eye(3, 2) > 0, np.nan, A))
     net = rf.Network.lift(A, depth=3, width=1)
     np.testing.assert_allclose(net.predict(problem.rows, problem.cols), problem.values, rtol=1e-14)
+
+
+@pytest.mark.parametrize("chains", [None, 3])
+def test_many_predictions_are_made_in_parts(monkeypatch, chains):
+    net = rf.Network.gaussian((7, 4, 5, 9), scale=1.0, seed=0, chains=chains)
+    rng = np.random.default_rng(0)
+    rows, cols = rng.integers(9, size=101), rng.integers(7, size=101)
+    whole = net.predict(rows, cols)
+    monkeypatch.setattr(network, "_ROOM", 100)
+    np.testing.assert_array_equal(net.predict(rows, cols), whole)
+    assert net.predict(rows[:0], cols[:0]).shape == whole[..., :0].shape

@@ -10,6 +10,9 @@ import numpy as np
 
 from .errors import InputError
 
+# numbers of a gathered array in :meth:`Network.predict`
+_ROOM = 1 << 21
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -182,7 +185,17 @@ class Network:
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Entries of the product, shape (..., n) for positions of shape (n,)."""
         left, right = self.thin_factors()
-        return np.einsum("...nk,...kn->...n", left[..., rows, :], right[..., :, cols], optimize=False)
+        rows, cols = np.asarray(rows), np.asarray(cols)
+        # gathered factors of millions of entries would be by far the largest arrays of all
+        step = max(1, _ROOM // (right.size // right.shape[-1]))
+        parts = [slice(start, start + step) for start in range(0, max(rows.size, 1), step)]
+        values = [
+            np.einsum(
+                "...nk,...kn->...n", left[..., rows[part], :], right[..., :, cols[part]], optimize=False
+            )
+            for part in parts
+        ]
+        return values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
 
     # -- other networks with (nearly) the same product --------------------------------------------
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import get_num_threads, set_num_threads
 from scipy.optimize import least_squares
 
 import rankfall as rf
-from rankfall.completion import kernels, reference
+from rankfall.completion import kernels, parallel, reference
 from rankfall.completion import polish as polishing
+from rankfall.completion.factoring import thin_svd
 from rankfall.completion.polish import polish
 
 
@@ -38,6 +42,45 @@ def test_kernels_agree_with_their_twins(m, n, r, seed):
     fast = kernels.schur_complement(indptr, problem.cols, U, V, H_inverse, 0.1)
     slow = reference.schur_complement(indptr, problem.cols, U, V, H_inverse, 0.1)
     np.testing.assert_allclose(np.tril(fast), np.tril(slow), atol=1e-10)
+    left, right = rng.standard_normal((m, r)), rng.standard_normal((n, r))
+    for values in (problem.values, np.empty(0)):
+        fast, slow = (
+            where.pull(indptr, problem.cols, values, left, right, V) for where in (kernels, reference)
+        )
+        np.testing.assert_allclose(fast, slow, atol=1e-12)
+
+
+@pytest.mark.parametrize("dense", [1200, 0])
+def test_a_polish_has_the_same_bits_for_any_number_of_threads(monkeypatch, dense):
+    monkeypatch.setattr(parallel, "_WORTH", 0)
+    monkeypatch.setattr(polishing, "DENSE_UNKNOWNS", dense)
+    problem, truth = rf.datasets.low_rank((60, 50), rank=3, oversampling=2.0, seed=2)
+    fits = []
+    most = get_num_threads()
+    for n_threads in (1, most):
+        set_num_threads(n_threads)
+        fits.append(polish(problem, *start(problem, truth, 3, 0.05)))
+    set_num_threads(most)
+    for name in ("U", "s", "V"):
+        np.testing.assert_array_equal(getattr(fits[0], name), getattr(fits[1], name))
+
+
+def test_a_polish_makes_no_array_of_cells_times_rank():
+    rng = np.random.default_rng(0)
+    n, r, n_cells = 400, 8, 150_000
+    cells = np.unique(rng.integers(n * n, size=n_cells))
+    rows, cols = np.divmod(cells, n)
+    U, V = rng.standard_normal((n, r)), rng.standard_normal((n, r))
+    values = np.einsum("ij,ij->i", U[rows], V[cols])
+    problem = rf.Problem.from_triplets(rows, cols, values, (n, n))
+    u, s, vt = thin_svd(U + 0.01 * rng.standard_normal(U.shape), V)
+    tracemalloc.start()
+    fit = polish(problem, u, s, vt.T)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert fit.residual < 1e-12
+    # blocks of rank x rank numbers for every line, their inverses, and a few arrays of lines and of cells
+    assert peak < 8 * (12 * cells.size + 8 * 2 * n * r**2)
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (40, 30)])

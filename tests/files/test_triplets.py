@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rankfall.errors import InputError
-from rankfall.files import read_cells, read_table, write_cells, write_table
+from rankfall.files import read_cells, read_table, tables, write_cells, write_table
 
 
 @pytest.fixture
@@ -137,3 +137,32 @@ def test_cells_out(tmp_path):
     assert (tmp_path / "o.csv").read_text() == expected
     with pytest.raises(InputError, match="does not exist"):
         write_cells(tmp_path / "none" / "o.csv", ["x"], ["a"], np.ones(1))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_triplets_are_written_a_few_rows_at_a_time(put, tmp_path, monkeypatch, suffix):
+    path = put("user,item,value\nb,x,1.50\na,y,2\nb,z,3\nc,x,4\n")
+    table = read_table(path, triplets=True)
+    filled = np.arange(9.0).reshape(3, 3)
+    filled[2, 2] = np.nan
+    whole, parts = tmp_path / f"whole{suffix}", tmp_path / f"parts{suffix}"
+    write_table(whole, table, filled)
+    asked = []
+
+    def block(start, stop):
+        asked.append((start, stop))
+        return filled[start:stop]
+
+    monkeypatch.setattr(tables, "_CHUNK", 3)
+    assert tables.written_in_parts(parts, table)
+    write_table(parts, table, block)
+    assert asked == [(0, 1), (1, 2), (2, 3)]
+    assert parts.read_bytes() == whole.read_bytes()
+    assert "1.50" in whole.read_text()
+
+
+def test_a_function_that_makes_other_rows_is_refused(put, tmp_path):
+    table = read_table(put("u,i,v\na,x,1\nb,y,2\n"), triplets=True)
+    with pytest.raises(InputError, match="rows 0 to 2"):
+        write_table(tmp_path / "out.csv", table, lambda start, stop: np.zeros((1, 2)))
+    assert not (tmp_path / "out.csv").exists()

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError, Outcome
-from ..files import Cells, Table, check_table_path, read_cells, read_table, write_cells, write_table
+from ..files import (
+    Cells,
+    Table,
+    check_table_path,
+    read_cells,
+    read_table,
+    write_cells,
+    write_table,
+    written_in_parts,
+)
 from ..problem import Problem
 from .doubts import doubts
 from .outputs import STDOUT, check_outputs, stdout_or
@@ -71,7 +80,7 @@ def run(job: Job) -> Outcome:
     table = replace(table, notes=(*table.notes, *doubts(table)))
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
-    if wanted is None:
+    if wanted is None and not written_in_parts(job.out if job.out != STDOUT else Path("stdout.csv"), table):
         # the whole table and its like will be needed in the end; better to run out of memory now
         np.empty((3, *table.shape))
     with live_progress(job.quiet) as callback:
@@ -192,7 +201,7 @@ def _write(
     """Everything that was asked for, each file whole or not at all."""
     with stdout_or(job.out) as path:
         if wanted is None:
-            write_table(path, table, result.to_dense())
+            write_table(path, table, lambda start, stop: result.to_dense(rows=slice(start, stop)))
         else:
             values = result.predict(wanted.rows, wanted.cols)
             write_cells(path, wanted.row_labels, wanted.col_labels, values, interval)

@@ -24,9 +24,12 @@ _FACTS = ("rank", "train_rmse", "validation_rmse", "steps_per_second")
 def live_progress(quiet: bool = False) -> Iterator[Callable[[Progress], None] | None]:
     """A callback for :func:`rankfall.complete` that keeps a line on stderr up to date.
 
-    None when stderr is not a terminal, or `quiet`. The line disappears at the end.
+    None when stderr is not a terminal, and one that does nothing when `quiet`. The line disappears at the end.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet:
+        yield lambda _: None
+        return
+    if not sys.stderr.isatty():
         yield None
         return
     line = ProgressLine()
@@ -45,7 +48,7 @@ class ProgressLine:
     """What is known now; facts that a report leaves out stay as they were within a phase."""
 
     started: float = field(default_factory=perf_counter)
-    phase: str = "starting (the first time on a computer, compiling takes about a minute)"
+    phase: str = "starting (the first time on a computer, compiling takes a while)"
     facts: dict[str, float] = field(default_factory=dict)
     time_left: float | None = None
     told: float = 0.0

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 P_FAIL = 1e-3
 # hidden directions kept beside those of the rank: the tail whose fate is watched
-_TAIL = 8
+TAIL = 8
 # numbers that all kept networks may hold together
 _MOST_NUMBERS = 4_000_000
+# numbers of a network that is kept as it is
+_SMALL_NUMBERS = 50_000
 # looks of the monitor, share of them that is left to be seen after it should have fired
 _LOOKS, _SPARE = 20, 1.2
 # SGD work that a certificate may cost, as a share of that of all chains so far; steps that are always allowed, and
@@ -70,25 +72,30 @@ class Anchors:
 
     Attributes
     ----------
+    width : int
+        Of the hidden layers when the descent began.
     by_rank : dict
-        Rank -> the best chain that had it when it was first met.
+        Rank -> the best chain that had it when it was first met; its layers may still have to be cut.
     last : (Problem, Network, Stage), or None
         The chains as they are now, for a rank that was found in a spectrum before it was met.
     """
 
+    width: int = 0
     by_rank: dict[int, Anchor] = field(default_factory=dict)
     last: tuple[Problem, Network, Stage] | None = None
 
     def of(self, rank: int) -> Anchor | None:
         """A chain at this rank; else the present one whose spectrum has the widest gap there."""
-        if rank in self.by_rank or self.last is None:
-            return self.by_rank.get(rank)
+        if rank in self.by_rank:
+            return _cut(self.by_rank[rank], rank)
+        if self.last is None:
+            return None
         problem, chains, stage = self.last
         s = stage.s
         if rank >= s.shape[1]:
             return None
         best = int(np.argmax(s[:, rank - 1] / np.maximum(s[:, rank], 1e-300)))
-        return _anchor(problem, chains.chain(best), stage, rank)
+        return _cut(self._anchor(problem, chains.chain(best), stage), rank)
 
     def note(self, problem: Problem, chains: Network, stage: Stage) -> None:
         """Keep the chains that met a rank for the first time, small errors first; large ranks go first."""
@@ -96,14 +103,23 @@ class Anchors:
         for chain in np.argsort(stage.train_rmse).tolist():
             rank = int(stage.ranks[chain])
             if 0 < rank < min(chains.widths) and rank not in self.by_rank:
-                self.by_rank[rank] = _anchor(problem, chains.chain(chain), stage, rank)
+                anchor = self._anchor(problem, chains.chain(chain), stage)
+                # cutting takes decompositions: small networks wait until somebody asks
+                large = anchor.network.n_parameters > _SMALL_NUMBERS
+                self.by_rank[rank] = _cut(anchor, rank) if large else anchor
         while self.by_rank and sum(a.network.n_parameters for a in self.by_rank.values()) > _MOST_NUMBERS:
             del self.by_rank[max(self.by_rank)]
 
+    def _anchor(self, problem: Problem, network: Network, stage: Stage) -> Anchor:
+        alike, weighted = replace(problem, weights=None), problem.weights is not None
+        return Anchor(alike, network, stage.ridge, stage.lr, self.width or network.widths[1], weighted)
 
-def _anchor(problem: Problem, network: Network, stage: Stage, rank: int) -> Anchor:
-    small, alike = network.compress(rank + _TAIL).network, replace(problem, weights=None)
-    return Anchor(alike, small, stage.ridge, stage.lr, network.widths[1], problem.weights is not None)
+
+def _cut(anchor: Anchor, rank: int) -> Anchor:
+    """The same with hidden layers of the rank and a few directions more."""
+    if max(anchor.network.widths[1:-1]) <= rank + TAIL:
+        return anchor
+    return replace(anchor, network=anchor.network.compress(rank + TAIL).network)
 
 
 def certificate_of(rank: int, outcome: Outcome, session: Session, seed: int) -> Certificate | None:

@@ -12,20 +12,24 @@ from ..dynamics import SGD, Record, train
 from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
-from .certifying import Anchors
+from .certifying import TAIL, Anchors
 from .session import Session
 
 DEPTH = 3
 RANK_TOL = 1e-2
 # typical rank assumed where only an order of magnitude is needed
 _TYPICAL_RANK = 5
-_RISE = 1.3
 # with many cells the first, nearly ridgeless stages cost most and show little
 _FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
 # shrinkage, in units of the squared share of noise in the variance, at which a path through noisy data begins
 _NOISE_SHRINKAGE = 0.2
 _MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
+# shares of the largest singular value of a hidden layer below which its directions are dead; that of the matrix
+# is their third power. Where there is noise, weak directions hold nothing else
+_DEAD, _DEAD_NOISY = 0.02, 0.05
+# layers are cut when this share of their width is enough
+_WORTH_CUTTING = 0.8
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Plan:
     steps : int
         SGD steps at every ridge.
     n_chains : int
+    dead : float
+        Hidden directions below this share of the largest are dropped after every stage (Theorem 4).
     """
 
     width: int
@@ -50,6 +56,7 @@ class Plan:
     ridges: tuple[float, ...]
     steps: int
     n_chains: int
+    dead: float = _DEAD
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +87,14 @@ class Stage:
     history: dict[str, np.ndarray]
 
 
-def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100, noise: float = 0.0) -> Plan:
+def plan(
+    problem: Problem,
+    effort: float,
+    n_chains: int,
+    max_width: int = 100,
+    noise: float = 0.0,
+    rise: float = 1.3,
+) -> Plan:
     """Settings of a descent for data with root mean square 1.
 
     With data of this scale and rank r the singular values are about ``s = sqrt(m n / r)``. A ridge
@@ -89,15 +103,16 @@ def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100, n
     earlier). The mean of the tangent kernel over the cells is about ``s^(4/3) r (1/m + 1/n)`` for
     balanced factors, and lr is its inverse. Weight decay then needs about ``r (m + n) / delta`` steps,
     so the steps at each ridge are a multiple (`effort`) of m + n. Where the noise is known to be a share
-    `noise` of the variance, the path begins where the ridge begins to matter to it.
+    `noise` of the variance, the path begins where the ridge begins to matter to it. Every ridge is `rise`
+    times the one before.
     """
     m, n = problem.shape
     s = np.sqrt(m * n / _TYPICAL_RANK)
     power = s ** (2 - 2 / DEPTH)
     first = _FIRST_SHRINKAGE if problem.n_observed < _MANY_CELLS else _FIRST_SHRINKAGE_LARGE
     first = max(first, _NOISE_SHRINKAGE * noise**2)
-    count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / first) / np.log(_RISE)))
-    shrinkage = first * _RISE ** np.arange(count)
+    count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / first) / np.log(rise)))
+    shrinkage = first * rise ** np.arange(count)
     widest = min(m, n, max_width)
     width = int(np.clip(5 * problem.max_oversampled_rank(), min(20, widest), widest))
     return Plan(
@@ -106,6 +121,7 @@ def plan(problem: Problem, effort: float, n_chains: int, max_width: int = 100, n
         ridges=tuple((shrinkage * power / (2 * m * n)).tolist()),
         steps=_RECORDS_PER_STAGE * int(np.ceil(effort * (m + n) / _RECORDS_PER_STAGE)),
         n_chains=n_chains,
+        dead=_DEAD_NOISY if noise else _DEAD,
     )
 
 
@@ -121,7 +137,7 @@ def descend(
     m, n = problem.shape
     net = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)
     lr, step = plan.lr, 0
-    session.anchors[phase] = anchors = Anchors()
+    session.anchors[phase] = anchors = Anchors(plan.width)
     for index, ridge in enumerate(plan.ridges):
         session.check()
         lr = min(lr, 1.0 / _typical_kernel(problem, net, seed))
@@ -142,7 +158,7 @@ def descend(
             return
         session.sgd_steps += plan.steps * plan.n_chains
         step += plan.steps
-        net = Network.stack(trace.finals())
+        net = deflated(Network.stack(trace.finals()), trace.rank[:, -1].max() + TAIL, plan.dead)
         U, s, Vt = net.svd()
         stage = Stage(
             index=index,
@@ -159,7 +175,7 @@ def descend(
                 "step": step - plan.steps + trace.steps[1:],
                 "ridge": np.full(trace.steps.size - 1, ridge),
                 "rank": trace.rank[0, 1:],
-                "singular_values": trace.singular_values[0, 1:],
+                "singular_values": _padded(trace.singular_values[0, 1:], plan.width),
                 "train_rmse": np.sqrt(2 * trace.train_loss[0, 1:]),
             },
         )
@@ -175,6 +191,29 @@ def descend(
         yield stage
         if not stage.ranks.any():
             return
+
+
+def deflated(net: Network, least: int, dead: float) -> Network:
+    """All chains without the hidden directions that are dead in every one of them (Theorem 4).
+
+    At least `least` directions are kept, the rank's and those of a tail.
+    """
+    keep = []
+    for Z in net.hidden_spaces():
+        # the squares are enough here, and much cheaper than a decomposition of the long matrix
+        squares = np.linalg.eigvalsh(Z @ np.swapaxes(Z, -1, -2))
+        alive = np.count_nonzero(squares > dead**2 * squares[:, -1:], axis=1)
+        keep.append(min(max(int(alive.max()), least), Z.shape[-2]))
+    if all(k > _WORTH_CUTTING * w for k, w in zip(keep, net.widths[1:-1], strict=True)):
+        return net
+    return Network.stack([net.chain(k).compress(keep).network for k in range(net.n_chains or 0)])
+
+
+def _padded(spectra: np.ndarray, width: int) -> np.ndarray:
+    """Spectra with zeros for the directions that were dropped, shape (n_records, width)."""
+    out = np.zeros((spectra.shape[0], width))
+    out[:, : spectra.shape[1]] = spectra
+    return out
 
 
 def _typical_kernel(problem: Problem, net: Network, seed: int) -> float:

@@ -11,10 +11,14 @@ from scipy import sparse
 from ..geometry import local_uniqueness
 from ..problem import Problem
 from .descend import Plan, Stage, descend, plan
+from .factoring import products
 from .path import Visit
 from .polish import Polished, polish
 from .session import Session
 
+# chains, steps per ridge in units of m + n, and rise of the ridge in a quick try of small problems; and the
+# floating-point operations up to which a problem is small. Most of those need no more
+_QUICK, _SMALL = (2, 40, 1.5), 1e10
 # (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
 # misfit of an exact fit, relative to the norm of all observed cells and of those of one line
@@ -31,6 +35,9 @@ _WORK = 4e11
 _CHEAP = 1e11
 # chains that never fitted the data better than this, though the ridge was negligible, fit noise
 _NOISY = 0.08
+# chains on exact data that are above this go on falling fast from one ridge to the next, though it rises; a slower
+# fall than by this factor is that of a network that learns the noise by heart
+_SLOW = 0.75
 _PURSUIT_WORK = 2e10
 # from here on each attempt at polishing costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
@@ -118,6 +125,8 @@ def search(
         top -= 1
     if top < 1:
         return evidence
+    if _quick(problem, top, seed, session, evidence):
+        return evidence
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)
         work = _work(settings)
@@ -132,6 +141,22 @@ def search(
             break
     _drop_if_hollow(problem, evidence)
     return evidence
+
+
+def _quick(problem: Problem, top: int, seed: int, session: Session, evidence: Evidence) -> bool:
+    """Whether a hasty round finds a locally unique exact fit of a small problem; if not, nothing is made of that."""
+    n_chains, effort, rise = _QUICK
+    settings = plan(problem, effort, n_chains, rise=rise)
+    if _work(settings) > _SMALL:
+        return False
+    # a start that no later round has
+    _one_round(problem, settings, top, seed + 2**31, session, evidence)
+    if evidence.found is not None and evidence.unique:
+        return True
+    evidence.found, evidence.unique = None, False
+    for kept in (evidence.visits, evidence.misfits, evidence.best):
+        kept.clear()
+    return False
 
 
 def _drop_if_hollow(problem: Problem, evidence: Evidence) -> None:
@@ -161,12 +186,12 @@ def _one_round(
 ) -> None:
     tried: dict[tuple[int, int], int] = {}
     evidence.history.clear()
-    lowest = np.inf
+    lowest = before = np.inf
     attempts = 3 if problem.n_observed < _MANY_CELLS else 1
     for stage in descend(problem, settings, seed, session, "looking for an exact fit"):
         evidence.history.append(stage.history)
         for chain in range(settings.n_chains):
-            for rank in _candidates(stage.s[chain], top):
+            for rank in _candidates(stage.s[chain], top, settings.width):
                 if tried.get((chain, rank), 0) >= attempts:
                     continue
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
@@ -178,9 +203,11 @@ def _one_round(
                         return
         if np.all(stage.train_rmse > 0.9) and np.all(stage.ranks <= 1):
             return
-        lowest = min(lowest, float(stage.train_rmse.min()))
-        if _work(settings) > _CHEAP and lowest > _NOISY and np.all(stage.train_rmse > 1.02 * lowest):
+        now = float(stage.train_rmse.min())
+        lowest = min(lowest, now)
+        if _work(settings) > _CHEAP and lowest > _NOISY and now > min(1.02 * lowest, _SLOW * before):
             return
+        before = now
 
 
 def _work(settings: Plan) -> float:
@@ -188,12 +215,14 @@ def _work(settings: Plan) -> float:
     return settings.steps * len(settings.ridges) * settings.n_chains * settings.width**2 * 6.0
 
 
-def _candidates(s: np.ndarray, top: int) -> list[int]:
+def _candidates(s: np.ndarray, top: int, width: int) -> list[int]:
     """Ranks at the (at most two) widest gaps of a spectrum.
 
-    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there.
+    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there. Where dead
+    directions were dropped (`width` was that of the network before), the end of the spectrum is no gap.
     """
-    top = min(top, int(0.8 * s.size)) if s.size > 20 else top
+    top = min(top, int(0.8 * width)) if width > 20 else top
+    top = min(top, s.size - 1) if s.size < width else top
     if not s[0] > 0:
         return []
     floor = 1e-12 * s[0]
@@ -263,7 +292,7 @@ def _is_exact(problem: Problem, fit: Polished, evidence: Evidence) -> bool:
     if not fit.residual < evidence.tolerance:
         return False
     line = _EXACT_LINE_SINGLE if evidence.single else EXACT_LINE
-    fitted = np.einsum("ij,ij->i", fit.U[problem.rows] * fit.s, fit.V[problem.cols])
+    fitted = products(problem.rows, problem.cols, fit.U * fit.s, fit.V)
     wrong, right = (fitted - problem.values) ** 2, problem.values**2
     for lines, size in ((problem.rows, problem.n_rows), (problem.cols, problem.n_cols)):
         misfit, norm = np.bincount(lines, wrong, size), np.bincount(lines, right, size)
@@ -321,7 +350,7 @@ def _grown(problem: Problem, fit: Polished | None) -> tuple[np.ndarray, np.ndarr
         U, s, V = np.empty((m, 0)), np.empty(0), np.empty((n, 0))
     else:
         U, s, V = fit.U, fit.s, fit.V
-    error = problem.values - np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
+    error = problem.values - products(problem.rows, problem.cols, U * s, V)
     misfit = problem.with_values(error).to_sparse()
     if min(m, n) > 2:
         # not a vector of ones: centred data would send it to zero, which is an error to ARPACK
@@ -340,5 +369,5 @@ def _grown(problem: Problem, fit: Polished | None) -> tuple[np.ndarray, np.ndarr
 
 
 def _relative_misfit(problem: Problem, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
-    fitted = np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
+    fitted = products(problem.rows, problem.cols, U * s, V)
     return float(np.linalg.norm(fitted - problem.values) / np.linalg.norm(problem.values))

@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-# no "nnan"/"ninf": a NaN must stay visible
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
+from .parallel import LOOPS, SERIAL
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(**LOOPS)
 def gram_blocks(indptr, indices, V):  # pragma: no cover (compiled)
     """``H_i = sum_{j in row i} v_j v_j^T``, shape (m, r, r)."""
     m, r = indptr.size - 1, V.shape[1]
@@ -27,7 +26,27 @@ def gram_blocks(indptr, indices, V):  # pragma: no cover (compiled)
     return out
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(**LOOPS)
+def pull(indptr, indices, values, left, right, V):  # pragma: no cover (compiled)
+    """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r): a Jacobian, transposed, times a misfit.
+
+    No `values` at all stand for zeros. The misfit is never stored.
+    """
+    m, r = indptr.size - 1, V.shape[1]
+    out = np.zeros((m, r))
+    known = values.size > 0
+    for i in prange(m):
+        for x in range(indptr[i], indptr[i + 1]):
+            j = indices[x]
+            total = values[x] if known else 0.0
+            for a in range(r):
+                total -= left[i, a] * right[j, a]
+            for a in range(r):
+                out[i, a] += total * V[j, a]
+    return out
+
+
+@njit(**SERIAL)
 def schur_complement(indptr, indices, U, V, H_inverse, damping):  # pragma: no cover (compiled)
     """Normal matrix of the column step with the row step eliminated; lower triangle, (n r, n r).
 

@@ -82,10 +82,11 @@ class FittedModel:
         """Fitted values at some cells."""
         return self.center[cols] + self.scale[cols] * self.posterior.at(rows, cols)
 
-    def dense(self) -> np.ndarray:
-        """Fitted values everywhere, (m, n)."""
-        out = self.posterior.rows.mean @ (self.posterior.cols.mean * self.scale[:, None]).T
-        return out + self.center
+    def dense(self, rows: slice = slice(None)) -> np.ndarray:
+        """Fitted values everywhere, (m, n), or in some rows."""
+        out = self.posterior.rows.mean[rows] @ (self.posterior.cols.mean * self.scale[:, None]).T
+        out += self.center
+        return out
 
     def scores(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and column factors of the low-rank part alone, in the data's units."""

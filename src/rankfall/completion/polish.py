@@ -17,10 +17,17 @@ from scipy import linalg, sparse
 
 from ..problem import Problem
 from . import kernels
+from .factoring import products
+from .parallel import threads_for
 
 # above these, conjugate gradients are cheaper than forming and factorising the column system
 DENSE_UNKNOWNS, DENSE_FLOPS = 1200, 2e8
 MACHINE_PRECISION = 1e-13
+# where lines begin, the crossing lines of the entries, and values
+Line = tuple[np.ndarray, np.ndarray, np.ndarray]
+# read-only, as the values of a problem are: kernels are compiled once more for arrays that may be written to
+_NO_VALUES = np.empty(0)
+_NO_VALUES.flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +70,21 @@ def polish(
     if problem.n_cols > problem.n_rows:  # the eliminated side should be the long one
         flipped = polish(problem.T, V, s, U, max_iter, patience)
         return Polished(flipped.V, flipped.s, flipped.U, flipped.residual, flipped.history, flipped.settled)
-    point = _Point.at(problem, U, s, V)
+    with threads_for(problem.n_observed * s.size**2):
+        return _polish(_Cells.of(problem), U, s, V, max_iter, patience)
+
+
+def _polish(
+    cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray, max_iter: int, patience: int
+) -> Polished:
+    point = _Point.at(cells, U, s, V)
     history, damping = [point.residual], 1e-4
     settled = False
     for _ in range(max_iter):
         if point.residual < MACHINE_PRECISION:
             settled = True
             break
-        step = _accepted_step(problem, point, damping)
+        step = _accepted_step(cells, point, damping)
         if step is None:
             settled = True
             break
@@ -99,36 +113,61 @@ def _stalled(history: list[float], patience: int) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
+class _Cells:
+    """The observed cells by rows and by columns, for kernels that go through one or the other.
+
+    Every output of a kernel belongs to one line and is summed by one thread in the order of the cells: the
+    bits do not depend on the number of threads, and no array is larger than the cells themselves.
+    """
+
+    problem: Problem
+    rows: Line
+    cols: Line
+    norm: float
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Cells:
+        norm = float(np.linalg.norm(problem.values)) or 1.0
+        return cls(problem, _lines(problem), _lines(problem.T), norm)
+
+    def at(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """``left_i . right_j`` at all cells, by rows."""
+        return products(self.problem.rows, self.problem.cols, left, right)
+
+
+def _lines(problem: Problem) -> Line:
+    return np.concatenate([[0], np.cumsum(problem.row_counts)]), problem.cols, problem.values
+
+
+@dataclass(frozen=True, eq=False)
 class _Point:
     """A rank-r matrix and its misfit on the observed cells."""
 
     U: np.ndarray
     s: np.ndarray
     V: np.ndarray
-    error: np.ndarray  # observed minus fitted
+    error: np.ndarray  # observed minus fitted, cells by rows
     residual: float
 
     @classmethod
-    def at(cls, problem: Problem, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> _Point:
+    def at(cls, cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> _Point:
         U, V = np.ascontiguousarray(U), np.ascontiguousarray(V)
-        error = problem.values - np.einsum("ij,ij->i", U[problem.rows] * s, V[problem.cols])
-        scale = np.linalg.norm(problem.values) or 1.0
-        return cls(U, s, V, error, float(np.linalg.norm(error) / scale))
+        error = cells.problem.values - cells.at(U * s, V)
+        return cls(U, s, V, error, float(np.linalg.norm(error) / cells.norm))
 
 
-def _accepted_step(problem: Problem, point: _Point, damping: float) -> tuple[_Point, float] | None:
+def _accepted_step(cells: _Cells, point: _Point, damping: float) -> tuple[_Point, float] | None:
     """The next point and its damping, or None when no damping gives descent."""
-    system = _TangentSystem(problem, point)
+    system = _TangentSystem(cells, point)
     while damping < 1e3:
         step = system.solve(damping)
         if step is None:
             damping *= 10
             continue
         X, Y = step
-        candidate = _Point.at(problem, *_retract(point, X, Y))
-        linear = np.linalg.norm(point.error - system.apply(X, Y)) / (np.linalg.norm(problem.values) or 1.0)
+        candidate = _Point.at(cells, *_retract(point, X, Y))
         if candidate.residual < point.residual:
-            predicted = point.residual**2 - linear**2
+            predicted = point.residual**2 - (system.misfit(X, Y) / cells.norm) ** 2
             gain = (point.residual**2 - candidate.residual**2) / max(predicted, 1e-300)
             if gain > 0.7:
                 damping /= 10
@@ -151,74 +190,79 @@ def _retract(point: _Point, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, n
 class _TangentSystem:
     """Damped normal equations of the tangent step at one point."""
 
-    def __init__(self, problem: Problem, point: _Point) -> None:
-        self.problem, self.point = problem, point
+    def __init__(self, cells: _Cells, point: _Point) -> None:
+        self.cells, self.point = cells, point
         self.r = point.s.size
-        self.indptr = np.concatenate([[0], np.cumsum(problem.row_counts)])
-        self.H = kernels.gram_blocks(self.indptr, problem.cols, point.V)
-        starts = np.arange(problem.n_observed + 1) * self.r
-        blocks = np.arange(self.r)
-        self.J_rows = sparse.csr_array(
-            (point.V[problem.cols].ravel(), (problem.rows[:, None] * self.r + blocks).ravel(), starts),
-            shape=(problem.n_observed, problem.n_rows * self.r),
-        )
-        self.J_cols = sparse.csr_array(
-            (point.U[problem.rows].ravel(), (problem.cols[:, None] * self.r + blocks).ravel(), starts),
-            shape=(problem.n_observed, problem.n_cols * self.r),
-        )
-        self.J_rows_T, self.J_cols_T = self.J_rows.T.tocsr(), self.J_cols.T.tocsr()
+        indptr, indices, _ = cells.rows
+        self.by_rows, self.by_cols = cells.rows[:2], cells.cols[:2]
+        self.H = kernels.gram_blocks(indptr, indices, point.V)
+        # what does not depend on the damping
+        scaled = point.U * point.s
+        self.pull_rows = kernels.pull(*cells.rows, scaled, point.V, point.V)
+        self.pull_cols = kernels.pull(*cells.cols, point.V, scaled, point.U)
+        self.dense = point.V.size <= DENSE_UNKNOWNS
+        self.dense &= float(np.sum(np.diff(indptr).astype(float) ** 2)) * self.r**2 <= DENSE_FLOPS
+        if not self.dense:
+            self.blocks = kernels.gram_blocks(*self.by_cols, point.U)
 
-    def apply(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        """The tangent step on the observed cells."""
-        return self.J_rows @ X.ravel() + self.J_cols @ Y.ravel()
+    def misfit(self, X: np.ndarray, Y: np.ndarray) -> float:
+        """Norm of what the straight step ``X V^T + U Y^T`` leaves of the error."""
+        left, right = np.hstack([X, self.point.U]), np.hstack([self.point.V, Y])
+        return float(np.linalg.norm(self.point.error - self.cells.at(left, right)))
 
     def solve(self, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Row and column unknowns; None if the damped system is numerically singular."""
         H_inverse = np.linalg.inv(self.H + damping * np.eye(self.r))
-
-        def eliminate(row_side: np.ndarray) -> np.ndarray:
-            return np.einsum("iab,ib->ia", H_inverse, row_side.reshape(-1, self.r)).ravel()
-
-        row_start = eliminate(self.J_rows_T @ self.point.error)
-        right = self.J_cols_T @ (self.point.error - self.J_rows @ row_start)
-        flops = float(np.sum(self.problem.row_counts.astype(float) ** 2)) * self.r**2
-        if right.size <= DENSE_UNKNOWNS and flops <= DENSE_FLOPS:
+        start = _blockwise(H_inverse, self.pull_rows)
+        right = self.pull_cols - self._to_cols(start)
+        if self.dense:
             Y = self._dense(H_inverse, damping, right)
         else:
-            Y = self._conjugate_gradients(eliminate, damping, right)
+            Y = self._conjugate_gradients(H_inverse, damping, right)
         if Y is None:
             return None
-        X = row_start - eliminate(self.J_rows_T @ (self.J_cols @ Y))
-        return X.reshape(-1, self.r), Y.reshape(-1, self.r)
+        return start - _blockwise(H_inverse, self._to_rows(Y)), Y
+
+    def _to_rows(self, Y: np.ndarray) -> np.ndarray:
+        """``sum_j (u_i . y_j) v_j``: the coupling of the column unknowns to those of the rows."""
+        return kernels.pull(*self.by_rows, _NO_VALUES, -self.point.U, np.ascontiguousarray(Y), self.point.V)
+
+    def _to_cols(self, X: np.ndarray) -> np.ndarray:
+        """``sum_i (v_j . x_i) u_i``, its transpose."""
+        return kernels.pull(*self.by_cols, _NO_VALUES, -self.point.V, np.ascontiguousarray(X), self.point.U)
 
     def _dense(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray | None:
-        S = kernels.schur_complement(
-            self.indptr, self.problem.cols, self.point.U, self.point.V, H_inverse, damping
-        )
-        try:
-            return linalg.cho_solve(linalg.cho_factor(S, lower=True, overwrite_a=True), right)
-        except linalg.LinAlgError:
+        S = kernels.schur_complement(*self.by_rows, self.point.U, self.point.V, H_inverse, damping)
+        # numpy's order of S is the other triangle of LAPACK's, which then needs no copy
+        potrf, potrs = linalg.get_lapack_funcs(("potrf", "potrs"), (S,))
+        factor, info = potrf(S.T, lower=False, clean=False, overwrite_a=True)
+        if info:
             return None
+        return potrs(factor, right.ravel(), lower=False)[0].reshape(right.shape)
 
-    def _conjugate_gradients(self, eliminate, damping: float, right: np.ndarray) -> np.ndarray:
+    def _conjugate_gradients(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:
+        shifted = self.blocks + damping * np.eye(self.r)
+        block_inverse = np.linalg.inv(shifted)
+
         def normal(Y: np.ndarray) -> np.ndarray:
-            cells = self.J_cols @ Y
-            cells = cells - self.J_rows @ eliminate(self.J_rows_T @ cells)
-            return self.J_cols_T @ cells + damping * Y
-
-        counts = np.concatenate([[0], np.cumsum(self.problem.T.row_counts)])
-        blocks = kernels.gram_blocks(counts, self.problem.T.cols, self.point.U)
-        block_inverse = np.linalg.inv(blocks + damping * np.eye(self.r))
+            Y = Y.reshape(right.shape)
+            out = _blockwise(shifted, Y) - self._to_cols(_blockwise(H_inverse, self._to_rows(Y)))
+            return out.ravel()
 
         def precondition(Y: np.ndarray) -> np.ndarray:
-            return np.einsum("jab,jb->ja", block_inverse, Y.reshape(-1, self.r)).ravel()
+            return _blockwise(block_inverse, Y.reshape(right.shape)).ravel()
 
         size = right.size
         tolerance = min(1e-2, max(self.point.residual, 1e-8))
         return sparse.linalg.cg(
             sparse.linalg.LinearOperator((size, size), matvec=normal, dtype=float),
-            right,
+            right.ravel(),
             rtol=tolerance,
             maxiter=500,
             M=sparse.linalg.LinearOperator((size, size), matvec=precondition, dtype=float),
-        )[0]
+        )[0].reshape(right.shape)
+
+
+def _blockwise(blocks: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """``B_i x_i`` for all lines."""
+    return np.einsum("iab,ib->ia", blocks, lines)

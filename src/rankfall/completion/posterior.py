@@ -24,6 +24,8 @@ import numpy as np
 
 from ..problem import Problem
 from . import posterior_kernels as kernels
+from .factoring import products
+from .parallel import threads_for
 
 # relative variance that the noise never falls below: the expected misfit is a difference of large numbers
 _LEAST_NOISE = 1e-12
@@ -59,7 +61,8 @@ class Side:
 
     def second(self) -> np.ndarray:
         """Packed second moments of all K coordinates."""
-        return kernels.second_moments(self.mean, self.cov, self.free)
+        with threads_for(self.mean.size * self.mean.shape[1]):
+            return kernels.second_moments(self.mean, self.cov, self.free)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +95,13 @@ class Posterior:
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
-        return kernels.cell_products(rows, cols, self.rows.mean, self.cols.mean)
+        return products(rows, cols, self.rows.mean, self.cols.mean)
 
     def variance(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Variance of the fitted values that the uncertainty of the factors makes."""
         left, right = self.rows, self.cols
-        return kernels.cell_variances(rows, cols, left.mean, left.second(), right.mean, right.second())
+        with threads_for(rows.size * left.mean.shape[1] ** 2):
+            return kernels.cell_variances(rows, cols, left.mean, left.second(), right.mean, right.second())
 
     @property
     def ridge(self) -> float:
@@ -224,23 +228,25 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
     indptr, indices, values, weights = cells
     mean, cov, line = own.mean.copy(), np.empty_like(own.cov), own.line.copy()
     weights = weights / other.line[indices, 0] if posterior.line_cells < inf else weights
-    kernels.fold_lines(
-        indptr,
-        indices,
-        values,
-        weights,
-        other.mean,
-        other.second(),
-        own.free,
-        own.fixed,
-        own.prior,
-        posterior.noise,
-        posterior.line_cells,
-        rounds,
-        mean,
-        cov,
-        line,
-    )
+    F = own.free.size
+    with threads_for(indices.size * F**2 + mean.shape[0] * F**3):
+        kernels.fold_lines(
+            indptr,
+            indices,
+            values,
+            weights,
+            other.mean,
+            other.second(),
+            own.free,
+            own.fixed,
+            own.prior,
+            posterior.noise,
+            posterior.line_cells,
+            rounds,
+            mean,
+            cov,
+            line,
+        )
     return replace(own, mean=mean, cov=cov, line=line)
 
 

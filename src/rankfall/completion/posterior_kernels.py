@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-# no "nnan"/"ninf": a NaN must stay visible
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
+from .parallel import LOOPS, SERIAL
+
 # lines that are summed together, and numbers of a strip of their moments
 _ROWS, _STRIP = 32, 512
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(**LOOPS)
 def second_moments(mean, cov, free):  # pragma: no cover (compiled)
     """``E[v_j v_j^T] = mean_j mean_j^T + cov_j``, packed; only the `free` coordinates have a covariance."""
     n, K = mean.shape
@@ -33,7 +33,7 @@ def second_moments(mean, cov, free):  # pragma: no cover (compiled)
     return out
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(**SERIAL)
 def factor(H):  # pragma: no cover (compiled)
     """Cholesky factor of a positive definite matrix, in place of its lower triangle.
 
@@ -52,7 +52,7 @@ def factor(H):  # pragma: no cover (compiled)
         H[a, a] = np.sqrt(pivot)
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(**SERIAL)
 def _invert(H):  # pragma: no cover (compiled)
     """Inverse of a positive definite matrix by Cholesky, in place."""
     factor(H)
@@ -75,7 +75,7 @@ def _invert(H):  # pragma: no cover (compiled)
             H[b, a] = total
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(**SERIAL)
 def _fold_line(
     start,
     stop,
@@ -146,7 +146,7 @@ def _fold_line(
             k += 1
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(**LOOPS)
 def fold_lines(
     indptr,
     indices,
@@ -205,7 +205,7 @@ def fold_lines(
             )  # fmt: skip
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(**LOOPS)
 def cell_products(rows, cols, left, right):  # pragma: no cover (compiled)
     """``u_i . v_j`` at some cells."""
     out = np.empty(rows.size)
@@ -218,7 +218,7 @@ def cell_products(rows, cols, left, right):  # pragma: no cover (compiled)
     return out
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(**LOOPS)
 def cell_variances(rows, cols, left, left_second, right, right_second):  # pragma: no cover (compiled)
     """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells."""
     out = np.empty(rows.size)

@@ -13,6 +13,21 @@ def gram_blocks(indptr: np.ndarray, indices: np.ndarray, V: np.ndarray) -> np.nd
     return np.array([line.T @ line for line in lines])
 
 
+def pull(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    V: np.ndarray,
+) -> np.ndarray:
+    """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r)."""
+    values = values if values.size else np.zeros(indices.size)
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    misfit = values - cell_products(rows, indices, left, right)
+    return np.array([misfit[a:b] @ V[indices[a:b]] for a, b in pairwise(indptr)])
+
+
 def schur_complement(
     indptr: np.ndarray,
     indices: np.ndarray,

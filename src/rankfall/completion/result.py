@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError, Outcome
 from ..problem import Problem
+from .cells import chunks, positions
 from .certifying import sentence
 from .factoring import thin_svd
 from .fold import PLAIN_DAMPING, fold_in_columns, fold_in_rows
@@ -159,22 +160,6 @@ class Completion:
         row_labels, col_labels = self.problem.components
         return (row_labels[rows] != col_labels[cols]) | (row_labels[rows] < 0)
 
-    def _positions(self, rows: object, cols: object) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-        """Shape, and the flat positions."""
-        try:
-            rows, cols = np.broadcast_arrays(np.asarray(rows), np.asarray(cols))
-        except ValueError as error:
-            raise InputError(f"rows and cols do not go together ({error}).") from error
-        if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
-            raise InputError(
-                "Positions must be whole numbers, counted from zero; row_names.index(name) and "
-                "col_names.index(name) find those of names."
-            )
-        m, n = self.shape
-        if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
-            raise InputError(f"A position lies outside the {m} x {n} matrix (positions count from zero).")
-        return rows.shape, rows.ravel(), cols.ravel()
-
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """The model's value at some cells, observed or not.
 
@@ -195,15 +180,21 @@ class Completion:
         InputError
             If a position lies outside the matrix.
         """
-        shape, rows, cols = self._positions(rows, cols)
-        out = self.model.at(rows, cols)
-        lost = self._lost(rows, cols)
+        rows, cols = positions(self.shape, rows, cols)
+        out = np.empty(rows.size)
+        for part in chunks(rows.size):
+            i, j = rows.flat[part], cols.flat[part]
+            out[part] = self.delivered(self._filled(self.model.at(i, j), self._lost(i, j), i, j))
+        return out.reshape(rows.shape)
+
+    def _filled(self, fitted: np.ndarray, lost: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Fitted values with NaN or effects where the data determine nothing; in place."""
         if np.any(lost):
-            out[lost] = np.nan
+            fitted[lost] = np.nan
             if self.fill == "effects":
                 plain = self.plain_effects
-                out[lost] = plain["mean"] + plain["rows"][rows[lost]] + plain["cols"][cols[lost]]
-        return self.delivered(out).reshape(shape)
+                fitted[lost] = plain["mean"] + plain["rows"][rows[lost]] + plain["cols"][cols[lost]]
+        return fitted
 
     def interval(
         self, rows: np.ndarray, cols: np.ndarray, coverage: float = 0.9
@@ -245,19 +236,25 @@ class Completion:
         """
         if not (isinstance(coverage, Real) and 0 < coverage < 1):
             raise InputError(f"coverage must lie between 0 and 1, not {coverage!r}.")
-        shape, rows, cols = self._positions(rows, cols)
-        center, lost = self.model.at(rows, cols), self._lost(rows, cols)
-        half = self._half_width(rows, cols, float(coverage))
-        half[lost] = np.inf if self.fill == "effects" else np.nan
-        with np.errstate(invalid="ignore"):
-            lower, upper = self.delivered(center - half), self.delivered(center + half)
-        return lower.reshape(shape), upper.reshape(shape)
+        rows, cols = positions(self.shape, rows, cols)
+        lower, upper = np.empty(rows.size), np.empty(rows.size)
+        for part in chunks(rows.size):
+            i, j = rows.flat[part], cols.flat[part]
+            center, half = self.model.at(i, j), self._half_width(i, j, float(coverage))
+            half[self._lost(i, j)] = np.inf if self.fill == "effects" else np.nan
+            with np.errstate(invalid="ignore"):
+                lower[part], upper[part] = self.delivered(center - half), self.delivered(center + half)
+        return lower.reshape(rows.shape), upper.reshape(rows.shape)
+
+    @cached_property
+    def _largest_misfit(self) -> float:
+        problem = self.fitted_problem
+        misfit = self.model.at(problem.rows, problem.cols) - problem.values
+        return float(np.max(np.abs(misfit), initial=0.0))
 
     def _half_width(self, rows: np.ndarray, cols: np.ndarray, coverage: float) -> np.ndarray:
         if self.model.exact:
-            problem = self.fitted_problem
-            misfit = np.abs(self.model.at(problem.rows, problem.cols) - problem.values)
-            half = np.full(rows.size, misfit.max(initial=0.0))
+            half = np.full(rows.size, self._largest_misfit)
             local = self.identifiability.local if self.rank else None
             if local is not None and not local.unique:
                 half[local.free[rows, cols]] = np.inf
@@ -273,27 +270,32 @@ class Completion:
         half[(self.model.scale[cols] == 0) & (coverage > counts / (counts + 1))] = np.inf
         return half
 
-    def to_dense(self, observed: Literal["given", "fitted"] = "given") -> np.ndarray:
-        """The completed matrix, shape (m, n).
+    def to_dense(
+        self, observed: Literal["given", "fitted"] = "given", *, rows: slice | None = None
+    ) -> np.ndarray:
+        """The completed matrix, shape (m, n), or some consecutive rows of it.
 
         Parameters
         ----------
         observed : {"given", "fitted"}
             Observed cells as they were given, or the model everywhere.
+        rows : slice, optional
+            Rows to make, ``slice(start, stop)``: a large matrix need not be in memory as a whole.
         """
         if observed not in ("given", "fitted"):
             raise InputError(f'observed must be "given" or "fitted", not {observed!r}.')
-        out = self.model.dense()
-        lost = ~self.problem.determined()
-        if np.any(lost):
-            out[lost] = np.nan
-            if self.fill == "effects":
-                rows, cols = np.nonzero(lost)
-                plain = self.plain_effects
-                out[lost] = plain["mean"] + plain["rows"][rows] + plain["cols"][cols]
-        out = self.delivered(out)
+        start, stop, step = (rows or slice(None)).indices(self.shape[0])
+        if step != 1:
+            raise InputError("rows must be a slice of consecutive rows.")
+        stop = max(start, stop)
+        row_labels, col_labels = self.problem.components
+        here = row_labels[start:stop, None]
+        lost = (here != col_labels) | (here < 0)
+        i, j = np.broadcast_arrays(np.arange(start, stop)[:, None], np.arange(self.shape[1]))
+        out = self.delivered(self._filled(self.model.dense(slice(start, stop)), lost, i, j))
         if observed == "given":
-            out[self.problem.rows, self.problem.cols] = self.problem.values
+            cells = slice(*np.searchsorted(self.problem.rows, [start, stop]))  # they are sorted by row
+            out[self.problem.rows[cells] - start, self.problem.cols[cells]] = self.problem.values[cells]
         return out
 
     def transform(self, new_rows: object) -> np.ndarray:

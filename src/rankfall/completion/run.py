@@ -13,6 +13,7 @@ from ..errors import InputError, Outcome
 from ..problem import Problem
 from . import assemble, choose, exact
 from .choose import Wishes
+from .compiling import announced
 from .models import EFFECTS, SCALINGS
 from .result import Completion
 from .scales import read_bounds, scaled
@@ -105,6 +106,8 @@ def complete(
     -----
     Ctrl-C returns the best completion so far with the outcome "interrupted".
 
+    The first completion on a computer compiles the kernels. It says so: to the callback, or on stderr.
+
     References
     ----------
     Z. Wang and A. Jacot, "Implicit bias of SGD in L2-regularized linear DNNs: One-way jumps from high to
@@ -120,7 +123,7 @@ def complete(
     delivery = assemble.Delivery(given, fill, _names(X), scale, read_bounds(bounds, given.values))
     session = Session(max_time, callback)
     draft = assemble.Draft(problem, int(seed), wishes, delivery)
-    with _threads(n_jobs):
+    with _threads(n_jobs), announced(session):
         outcome = _search(problem, draft, session)
         try:
             return assemble.deliver(draft, outcome, session, _versions())

@@ -21,9 +21,9 @@ import numpy as np
 
 from ..problem import Problem
 from . import sampling_kernels as kernels
-from .factoring import both_errors, thin_svd
+from .factoring import both_errors, products, thin_svd
+from .parallel import threads_for
 from .posterior import Posterior, Refitter, Side
-from .posterior_kernels import cell_products
 
 # normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
 # the covariance (a multiple of the identity; values have root mean square about 1)
@@ -83,26 +83,28 @@ class Sampler:
         center, precision = draw_prior(own[:, template.free], self._rng)
         indptr, indices, values, weights = self.refitter.sides[side]
         mean, draw = own.copy(), own.copy()
-        kernels.draw_lines(
-            indptr,
-            indices,
-            values,
-            weights / other_share[indices],
-            other,
-            template.free,
-            template.fixed,
-            self.noise * own_share,
-            center,
-            precision,
-            self._rng.standard_normal((own.shape[0], template.free.size)),
-            mean,
-            draw,
-        )
+        cells, F = indices.size, template.free.size
+        with threads_for(cells * F**2 + own.shape[0] * F**3 / 3):
+            kernels.draw_lines(
+                indptr,
+                indices,
+                values,
+                weights / other_share[indices],
+                other,
+                template.free,
+                template.fixed,
+                self.noise * own_share,
+                center,
+                precision,
+                self._rng.standard_normal((own.shape[0], template.free.size)),
+                mean,
+                draw,
+            )
         return draw, mean
 
     def _draw_noise(self) -> None:
         problem = self.refitter.problem
-        misfit = cell_products(problem.rows, problem.cols, self.rows, self.cols) - problem.values
+        misfit = products(problem.rows, problem.cols, self.rows, self.cols) - problem.values
         squares = misfit**2 if problem.weights is None else misfit**2 * problem.weights
         shared = squares / (self.row_share[problem.rows] * self.col_share[problem.cols])
         total = float(np.sum(shared)) + _LEAST_MISFIT
@@ -174,7 +176,7 @@ class Average:
             self._effects = [
                 total + side[:, self.rank :] for total, side in zip(self._effects, (rows, cols), strict=True)
             ]
-            self._at_cells += cell_products(self.cells.rows, self.cells.cols, rows, cols)
+            self._at_cells += products(self.cells.rows, self.cells.cols, rows, cols)
             self.count += 1
         parts = (sampler.noise, sampler.row_share, sampler.col_share)
         self._logs = [total + np.log(part) for total, part in zip(self._logs, parts, strict=True)]
@@ -201,7 +203,7 @@ class Average:
         rows, cols, weights = self.cells.rows, self.cells.cols, self.cells.weights
         left, right = U * (s / self.count), np.ascontiguousarray(Vt.T)
         # what compression has dropped stays in the rest, in every cut alike
-        rest = self.at_cells - self.cells.values - cell_products(rows, cols, left, right)
+        rest = self.at_cells - self.cells.values - products(rows, cols, left, right)
         errors = [both_errors(rest, weights)]
         for k in range(s.size):
             rest = rest + left[rows, k] * right[cols, k]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from .parallel import LOOPS, SERIAL
 from .posterior_kernels import factor
 
-# no "nnan"/"ninf": a NaN must stay visible
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
 
-
-@njit(cache=True, fastmath=_FAST)
+@njit(**SERIAL)
 def _back(L, y):  # pragma: no cover (compiled)
     """``y <- L^-T y``, along the rows of L."""
     for a in range(y.size - 1, -1, -1):
@@ -20,7 +18,7 @@ def _back(L, y):  # pragma: no cover (compiled)
             y[b] -= y[a] * L[a, b]
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(**LOOPS)
 def draw_lines(
     indptr, indices, values, weights, crossing, free, fixed, noise, center, precision, normals, mean, draw
 ):  # pragma: no cover (compiled)
@@ -48,7 +46,10 @@ def draw_lines(
         Free coordinates are filled; the column `fixed` of `mean` is read.
     """
     F = free.size
-    pull = precision @ center
+    pull = np.zeros(F)
+    for a in range(F):
+        for b in range(F):
+            pull[a] += precision[a, b] * center[b]
     for i in prange(indptr.size - 1):
         start, count = indptr[i], indptr[i + 1] - indptr[i]
         design, target = np.empty((count, F)), np.empty(count)
@@ -60,7 +61,9 @@ def draw_lines(
             for k in range(F):
                 design[x, k] = crossing[j, free[k]] * size
         L = design.T @ design
-        y = pull.copy()
+        y, other = np.empty(F), np.empty(F)
+        for k in range(F):
+            y[k] = pull[k]
         for x in range(count):
             for k in range(F):
                 y[k] += design[x, k] * target[x]
@@ -73,7 +76,8 @@ def draw_lines(
             for b in range(a):
                 total -= L[a, b] * y[b]
             y[a] = total / L[a, a]
-        other = y + normals[i]
+        for k in range(F):
+            other[k] = y[k] + normals[i, k]
         _back(L, y)
         _back(L, other)
         for k in range(F):

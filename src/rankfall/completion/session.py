@@ -99,6 +99,11 @@ class Session:
 
     def report(self, phase: str, fraction: float | None = None, **facts: float | None) -> None:
         """Tell the callback, then stop here if the time is over."""
+        self.tell(phase, fraction, **facts)
+        self.check()
+
+    def tell(self, phase: str, fraction: float | None = None, **facts: float | None) -> None:
+        """Tell the callback, if there is one."""
         if self.callback is not None:
             now = self.seconds
             if self._phase[0] != phase:
@@ -115,4 +120,3 @@ class Session:
             self.callback(
                 Progress(phase=phase, fraction=fraction, seconds=now, time_left=left, **facts)  # type: ignore[arg-type]
             )
-        self.check()

@@ -8,9 +8,8 @@ import numpy as np
 
 from .choose import NOISES, Choice, Split, earns_its_place, squares
 from .descend import Stage, descend, plan
-from .factoring import rms
+from .factoring import products, rms
 from .path import Visit, combined
-from .posterior_kernels import cell_products
 from .refits import affordable, cheap, grown, mixed, refit, rest_of, truncated, work
 from .session import Session
 
@@ -263,7 +262,7 @@ def _sgd_errors(split: Split, stage: Stage, chain: int, rank: int, unit: float) 
     errors = {}
     for name, cells in (("sgd_train", split.training), ("sgd_validation", split.held)):
         fitted = split.fits[0].at(cells.rows, cells.cols)
-        fitted += cell_products(cells.rows, cells.cols, left, right)
+        fitted += products(cells.rows, cells.cols, left, right)
         misfit = (fitted - cells.values) * split.model.scale[cells.cols]
         errors[name] = rms(misfit, cells.weights)
     return errors

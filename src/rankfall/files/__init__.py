@@ -5,7 +5,7 @@ from __future__ import annotations
 from .archive import archive_kind, load_archive, save_archive
 from .atomic import atomic_path, check_writable
 from .table import Table
-from .tables import check_table_path, read_table, write_table
+from .tables import check_table_path, read_table, write_table, written_in_parts
 from .tables_triplets import Cells, read_cells, write_cells
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "save_archive",
     "write_cells",
     "write_table",
+    "written_in_parts",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -91,7 +91,12 @@ def read_table(
     return tables_binary.read_array(path)
 
 
-def write_table(path: str | PathLike[str], table: Table, filled: np.ndarray) -> None:
+# cells of a text table that are made and written at a time
+_CHUNK = 1 << 20
+Filling = np.ndarray | Callable[[int, int], np.ndarray]
+
+
+def write_table(path: str | PathLike[str], table: Table, filled: Filling) -> None:
     """Write a table with its missing cells filled in, whole or not at all.
 
     Parameters
@@ -100,8 +105,9 @@ def write_table(path: str | PathLike[str], table: Table, filled: np.ndarray) -> 
         The suffix tells the format, as in :func:`read_table`.
     table : Table
         What was read. Its observed cells are written as they were: in text to the letter, elsewhere to the bit.
-    filled : array_like of float, shape ``table.shape``
+    filled : array_like of float, shape ``table.shape``, or function
         The numbers for the missing cells, NaN for those that stay missing. What it says about observed cells is ignored.
+        A function is called with ``start`` and ``stop`` for some consecutive rows, shape (stop - start, n_cols).
 
     Raises
     ------
@@ -112,26 +118,54 @@ def write_table(path: str | PathLike[str], table: Table, filled: np.ndarray) -> 
     -----
     From text to text, header, index, order, delimiter and line ends are kept; only a suffix ``.tsv`` insists
     on tabs. Filled cells get six significant digits, or as many decimals as their column shows if that is
-    more; cells that stay missing stay as they were. Triplets become a wide table.
+    more; cells that stay missing stay as they were. Triplets become a wide table; that is made and written a few
+    rows at a time, and never in memory as a whole (see :func:`written_in_parts`).
     """
     suffix = _suffix(path)
-    filled = np.asarray(filled, dtype=np.float64)
-    if filled.shape != table.shape:
-        raise InputError(f"The table has shape {table.shape}, the numbers to fill it with {filled.shape}.")
-    if np.isinf(filled).any():
-        raise InputError("The numbers to fill the table with are not all finite.")
+    block = _blocks(filled, table.shape)
     with atomic_path(path) as temporary:
+        if written_in_parts(path, table):
+            with open(temporary, "w", encoding="utf-8", newline="") as stream:
+                for text in _lines(table, block, suffix):
+                    stream.write(text)
+            return
+        whole = block(0, table.shape[0])
         if suffix in _TEXT:
-            temporary.write_bytes(_text(table, filled, suffix))
+            temporary.write_bytes(_rewritten(table, whole, suffix))
             return
         from . import tables_binary
 
-        dense = filled.copy()
+        dense = whole.copy()
         dense[table.rows, table.cols] = table.entries
         if suffix == ".parquet":
             tables_binary.write_frame(temporary, table, dense)
         else:
             tables_binary.write_array(temporary, table, dense, zipped=suffix == ".npz")
+
+
+def written_in_parts(path: str | PathLike[str], table: Table) -> bool:
+    """Whether :func:`write_table` writes this table to this file without ever holding all of its numbers."""
+    return _suffix(path) in _TEXT and not isinstance(table.source, SheetSource)
+
+
+def _blocks(filled: Filling, shape: tuple[int, int]) -> Callable[[int, int], np.ndarray]:
+    """The rows from `start` to `stop`, checked."""
+
+    def block(start: int, stop: int) -> np.ndarray:
+        part = np.asarray(filled(start, stop) if callable(filled) else filled[start:stop], dtype=np.float64)
+        if part.shape != (stop - start, shape[1]):
+            raise InputError(
+                f"The table has shape {shape}, the numbers to fill rows {start} to {stop} with {part.shape}."
+            )
+        if np.isinf(part).any():
+            raise InputError("The numbers to fill the table with are not all finite.")
+        return part
+
+    if not callable(filled):
+        filled = np.asarray(filled, dtype=np.float64)
+        if filled.shape != shape:
+            raise InputError(f"The table has shape {shape}, the numbers to fill it with {filled.shape}.")
+    return block
 
 
 def check_table_path(path: str | PathLike[str]) -> None:
@@ -148,27 +182,44 @@ def _suffix(path: str | PathLike[str]) -> str:
     return suffix
 
 
-def _text(table: Table, filled: np.ndarray, suffix: str) -> bytes:
+def _rewritten(table: Table, filled: np.ndarray, suffix: str) -> bytes:
+    """A wide text table with its holes filled in."""
     source = table.source
-    if isinstance(source, SheetSource):
-        text = rewrite(source, np.isnan(table.values), filled, "\t" if suffix == ".tsv" else None)
-        return text.encode(source.sheet.style.encoding)
+    assert isinstance(source, SheetSource)
+    text = rewrite(source, np.isnan(table.values), filled, "\t" if suffix == ".tsv" else None)
+    return text.encode(source.sheet.style.encoding)
+
+
+def _lines(table: Table, block: Callable[[int, int], np.ndarray], suffix: str) -> Iterator[str]:
+    """The lines of a text table, from whatever it was read, a few rows at a time."""
+    source, texts = table.source, None
+    delimiter, decimal, newline = ",", ".", "\n"
     if isinstance(source, TripletSource):
         texts, delimiter, decimal, newline = source.texts, source.delimiter, source.decimal, source.newline
-    else:
-        texts = tuple(map(repr, table.entries.tolist()))
-        delimiter, decimal, newline = ",", ".", "\n"
     if suffix == ".tsv":
         delimiter = "\t"
-    holes = filled.copy()
-    holes[table.rows, table.cols] = np.nan
-    cells = [[format_filled(x, decimal=decimal) for x in row] for row in holes.tolist()]
-    for row, col, text in zip(table.rows.tolist(), table.cols.tolist(), texts, strict=True):
-        cells[row][col] = quote(text, delimiter)
-    if table.row_names is not None:
-        for name, line in zip(table.row_names, cells, strict=True):
-            line.insert(0, quote(name, delimiter))
     if table.col_names is not None:
         names = [quote(name, delimiter) for name in table.col_names]
-        cells.insert(0, [quote(table.corner, delimiter), *names] if table.row_names is not None else names)
-    return "".join(delimiter.join(line) + newline for line in cells).encode("utf-8")
+        if table.row_names is not None:
+            names.insert(0, quote(table.corner, delimiter))
+        yield delimiter.join(names) + newline
+    m, n = table.shape
+    step = max(1, _CHUNK // max(n, 1))
+    order = None if np.all(np.diff(table.rows) >= 0) else np.argsort(table.rows, kind="stable")
+    rows = table.rows if order is None else table.rows[order]
+    for start in range(0, m, step):
+        stop = min(start + step, m)
+        at = np.arange(*np.searchsorted(rows, [start, stop]))
+        at = at if order is None else order[at]
+        holes = block(start, stop).copy()
+        holes[table.rows[at] - start, table.cols[at]] = np.nan
+        cells = [[format_filled(x, decimal=decimal) for x in row] for row in holes.tolist()]
+        for row, col, k in zip(
+            (table.rows[at] - start).tolist(), table.cols[at].tolist(), at.tolist(), strict=True
+        ):
+            text = repr(float(table.entries[k])) if texts is None else texts[k]
+            cells[row][col] = quote(text, delimiter)
+        for number, line in enumerate(cells):
+            if table.row_names is not None:
+                line.insert(0, quote(table.row_names[start + number], delimiter))
+            yield delimiter.join(line) + newline

@@ -1,0 +1,31 @@
+"""How the kernels of this package are compiled, and how many threads a call of a parallel one is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# no "nnan"/"ninf": a NaN must stay visible
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+SERIAL = {"cache": True, "fastmath": _FAST}
+LOOPS = {**SERIAL, "parallel": True}
+# multiplications from which on a call is given all threads: about a millisecond
+_WORTH = 1e6
+
+
+@contextmanager
+def threads_for(multiplications: float) -> Iterator[None]:
+    """One thread for kernels inside that have little to do; otherwise as many as there were.
+
+    Threads that meet every few microseconds wait for each other, and on a busy machine for whoever else runs
+    there: up to ten milliseconds a call. No bit of a result depends on it.
+    """
+    import numba
+
+    before = numba.get_num_threads()
+    if multiplications < _WORTH:
+        numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

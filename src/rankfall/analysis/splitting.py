@@ -187,7 +187,8 @@ def splitting(
         Paths killed in each round at least (all ties are killed). 1 gives the smallest variance.
     every : int, optional
         Steps between two looks at a path; must divide `horizon`. The event, and the levels, are those of the run seen
-        on this grid. By default the largest divisor of `horizon` for at least about 1000 looks.
+        on this grid. Looking often makes the variance smaller: between two looks a path can leap ahead of all others.
+        By default the largest divisor of `horizon` for at least about 1000 looks.
     rank_tol : float
         As of :func:`rankfall.measures.numerical_rank`.
     smallest : float

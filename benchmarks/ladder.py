@@ -8,7 +8,7 @@ processor (fewer, on a busy machine); on the first rungs also the share of direc
 
 Two things make it work. The score is the "relaxed" one: at this lr the noise moves the entries of A between 0.5 and 1.3
 within a few steps, and the singular values of A itself say little about how near a fall is. And paths are looked at often:
-within 25 steps the odds of a fall can change tenfold, and one path that made such a leap becomes the parent of all others.
+between two looks one path can leap far ahead and become the parent of all others.
 
     python benchmarks/ladder.py                      ten minutes
     python benchmarks/ladder.py --first 4            the last rung alone
@@ -52,7 +52,8 @@ def rung(net: rf.Network, ridge: float, n_replicas: int, repeats: int, seed: int
     return {
         "ridge": ridge, "estimate": result.estimate, "low": low, "high": high,
         "relative_error": result.relative_error, "steps": result.n_steps,
-        "seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - worked, "extinct": int(result.extinct.sum()), "repeats": repeats,
+        "seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - worked,
+        "extinct": int(result.extinct.sum()), "repeats": repeats,
     }  # fmt: skip
 
 

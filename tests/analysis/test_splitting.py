@@ -46,7 +46,7 @@ def short_run(tol: float, n_replicas: int, repeats: int, seed: int, **options) -
 
 @pytest.mark.stat
 @pytest.mark.parametrize(
-    "score", ["singular_value", "relative", "tail", lambda net: float(net.product()[1, 0])]
+    "score", ["singular_value", "relative", "relaxed", "tail", lambda net: float(net.product()[1, 0])]
 )
 def test_all_paths_of_a_tiny_problem(short: tuple[float, float, np.ndarray], score: object) -> None:
     # |z| < 4: 6e-5 for each score; fixed seed
@@ -75,11 +75,14 @@ def test_other_ways_of_sampling_agree_with_direct_runs(settings: dict) -> None:
 
 @pytest.mark.stat
 @pytest.mark.slow
-def test_intervals_cover_the_enumerated_probability(short: tuple[float, float, np.ndarray]) -> None:
+@pytest.mark.parametrize("score", ["singular_value", "relaxed"])
+def test_intervals_cover_the_enumerated_probability(
+    short: tuple[float, float, np.ndarray], score: str
+) -> None:
     # 200 runs of 10 repeats, intervals of 95%; with that coverage a share outside 91%..98% has probability 2%.
     # One call: repeats do not depend on their neighbours (see below), so 2000 of them are 200 independent runs
     exact, tol, _ = short
-    rows = short_run(tol, 50, 2000, 17).repeats.reshape(200, 10)
+    rows = short_run(tol, 50, 2000, 17, score=score).repeats.reshape(200, 10)
     held = [low <= exact <= high for low, high in map(spread_interval, rows)]
     print(f"exact {exact:.5f}, splitting {rows.mean():.5f}, {sum(held)} of 200")
     assert 0.91 <= np.mean(held) <= 0.98
@@ -151,11 +154,14 @@ def test_replays_have_the_bits_of_the_run(settings: dict) -> None:
     assert same_bits(trace.weights(0, 1), result.replay(path, record).weights(0, 1))
 
 
-def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("score", ["singular_value", "relaxed"])
+def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatch, score: str) -> None:
     monkeypatch.setattr("rankfall.analysis.sgd_chain._WORTH_THREADS", 0.0)
     sgd = rf.SGD(0.4, 0.0066, 1)
     run = [
-        rf.splitting(PROBLEM, NET, sgd, 1, 2000, 10, repeats, 8, every=50, n_kill=2, n_threads=n_threads)
+        rf.splitting(
+            PROBLEM, NET, sgd, 1, 2000, 10, repeats, 8, every=50, n_kill=2, n_threads=n_threads, score=score
+        )
         for repeats, n_threads in ((3, 1), (3, 2), (9, 2))
     ]
     assert run[0].repeats.tobytes() == run[1].repeats.tobytes() == run[2].repeats[:3].tobytes()
@@ -178,6 +184,20 @@ def test_scores_are_what_they_are_called() -> None:
         scores, happened, stopped = chain.look(chain.begin(np.arange(2)))
         assert scores == pytest.approx([expected] * 2, rel=1e-12)
         assert not happened.any() and not stopped.any()
+    # gradient descent of the library from there; a network on which it diverges is as far as can be
+    for relaxation in (1, 30):
+        chain = SGDChain(problem, net, sgd, 1, 1, "relaxed", relaxation=relaxation)
+        record = rf.Record(relaxation, ("singular_values",))
+        s = rf.train(problem, net, rf.GD(0.1, 0.01, relaxation), record=record).singular_values[0, -1]
+        states = chain.begin(np.arange(2))
+        scores, happened, stopped = chain.look(states)
+        assert scores == pytest.approx([-s[1] / s[0]] * 2, rel=1e-12)
+        assert not happened.any() and not stopped.any()
+        assert np.array_equal(states[0], chain.begin(np.arange(2))[0])
+    far = rf.Network(tuple(4 * W for W in net.weights))
+    chain = SGDChain(problem, far, sgd, 1, 1, "relaxed")
+    scores, _, stopped = chain.look(chain.begin(np.arange(2)))
+    assert np.isneginf(scores).all() and not stopped.any()
     flat = net.compress(1).embed()
     assert numerical_rank(flat.singular_values(), problem) == 1
     assert SGDChain(problem, flat, sgd, 2, 1).upward
@@ -220,6 +240,7 @@ def test_intervals_and_looks() -> None:
         ({"horizon": 10, "every": 3}, "divides 10"),
         ({"score": "length"}, "score must be one of"),
         ({"score": lambda net: np.nan}, "NaN"),
+        ({"score": "relaxed", "relaxation": 0}, "relaxation"),
         ({"rank_tol": 1.0}, "rank_tol"),
         ({"n_kill": 100}, "n_kill"),
     ],

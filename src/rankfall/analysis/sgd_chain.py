@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import njit
 
-from ..dynamics import SGD, Constant
+from ..dynamics import GD, SGD, Constant
 from ..dynamics.batches import choose
 from ..dynamics.engine import Engine, threads
 from ..dynamics.passes import OPTIONS
@@ -27,7 +27,9 @@ from ..problem import Problem
 from .ams import Segment, States
 
 Score = str | Callable[[Network], float]
-SCORES = ("singular_value", "relative", "tail")
+SCORES = ("singular_value", "relative", "relaxed", "tail")
+RELAXATION = 20
+"""Steps of gradient descent before a "relaxed" score is taken."""
 
 # about how long a step of a tiny network takes, and the shortest call that is shared among threads
 _STEP_SECONDS = 2e-7
@@ -47,7 +49,8 @@ class SGDChain:
     target_rank : int
         The event is a numerical rank of at most this, or of at least this if it lies above the rank of `net`.
     every : int
-    score : {"singular_value", "relative", "tail"} or function of a Network
+    score : {"singular_value", "relative", "relaxed", "tail"} or function of a Network
+    relaxation : int
         See :func:`rankfall.splitting`.
     rank_tol : float
     seed : int
@@ -69,10 +72,13 @@ class SGDChain:
         score: Score = "singular_value",
         rank_tol: float = RANK_TOL,
         seed: int = 0,
+        relaxation: int = RELAXATION,
     ) -> None:
         check_chain(problem, net, optimiser, target_rank, every, rank_tol)
         if not callable(score) and score not in SCORES:
             raise InputError(f"score must be one of {', '.join(SCORES)} or a function, not {score!r}.")
+        if isinstance(relaxation, bool) or int(relaxation) != relaxation or relaxation < 1:
+            raise InputError(f"relaxation must be a positive whole number, not {relaxation}.")
         self.problem, self.net, self.optimiser = problem, net, optimiser
         self.target_rank, self.every = int(target_rank), int(every)
         self.score, self.rank_tol, self.seed = score, float(rank_tol), int(seed)
@@ -82,6 +88,10 @@ class SGDChain:
         start_rank = int(numerical_rank(start.singular_values(), problem, rank_tol))
         self.upward = self.target_rank > start_rank
         self.engine = Engine(problem, optimiser, self._state(self.begin(np.zeros(1, np.int64))), self.seed)
+        self.relaxation = int(relaxation)
+        lr, ridge = (float(s.values(0, 1)[0]) for s in (optimiser.lr, optimiser.ridge))
+        descent = GD(lr, ridge, self.relaxation)
+        self.descent = Engine(problem, descent, self._state(self.begin(np.zeros(1, np.int64))), self.seed)
 
     # -- the protocol of ams.Chain ------------------------------------------------------------------
 
@@ -95,14 +105,11 @@ class SGDChain:
         state = self._state(states)
         state.chains = streams
         self.engine.state = state
-        # a call of a few milliseconds is over before other threads have woken up
-        seconds = streams.size * self.every * _STEP_SECONDS * (1 + self.flat.shape[1] / 100)
-        with threads(1 if seconds < _WORTH_THREADS else None):
-            self.engine.move(self.every)
+        self._move(self.engine, self.every, self.optimiser.batch_size)
         return state.buffer[:, : self.flat.shape[1]], state.scales, state.clock, state.running, state.orders
 
     def look(self, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        flat, scales, _, running, _ = states
+        flat, scales, _, running, orders = states
         n = scales.size
         widths = np.repeat(self.widths, n, axis=0)
         scores, happened = np.full(n, -np.inf), np.zeros(n, bool)
@@ -112,7 +119,10 @@ class SGDChain:
             s = net.singular_values()
             rank = numerical_rank(s, self.problem, self.rank_tol)
             happened[members] = rank >= self.target_rank if self.upward else rank <= self.target_rank
-            scores[members] = self._scores(net, s)
+            if self.score == "relaxed":
+                scores[members] = self._relaxed(flat[members], scales[members], orders[members])
+            else:
+                scores[members] = self._scores(net, s)
         # a copy that has diverged never comes back
         return scores, happened, ~running
 
@@ -128,11 +138,37 @@ class SGDChain:
         below = self.target_rank - 1 if self.upward else self.target_rank
         if self.score == "tail":
             size = largest_tail(net, below)
-        elif self.score == "relative":
-            size = s[:, below] / np.maximum(s[:, 0], np.finfo(np.float64).tiny)
-        else:
+        elif self.score == "singular_value":
             size = s[:, below]
+        else:
+            size = s[:, below] / np.maximum(s[:, 0], np.finfo(np.float64).tiny)
         return size if self.upward else -size
+
+    def _relaxed(self, flat: np.ndarray, scales: np.ndarray, orders: np.ndarray) -> np.ndarray:
+        """The relative score of copies that gradient descent has taken a few steps further.
+
+        At a large lr the noise moves every entry of A to and fro within a few steps; what remains once that has died
+        down is how far the rank has come. Copies that diverge on the way are as far as can be.
+        """
+        n = scales.size
+        # clocks at 0: a score must be a function of the network alone
+        begun = (flat, scales, np.zeros(n, np.int64), np.ones(n, bool), orders)
+        state = self.descent.state = self._state(begun)
+        self._move(self.descent, self.relaxation, self.problem.n_observed)
+        scores, widths = np.full(n, -np.inf), np.repeat(self.widths, n, axis=0)
+        flat, scales = state.buffer[:, : self.flat.shape[1]], state.scales
+        kept = np.flatnonzero(state.running & products_within_range(flat, scales, widths))
+        if kept.size:
+            net = unpack(flat[kept], scales[kept], widths[kept])
+            scores[kept] = self._scores(net, net.singular_values())
+        return scores
+
+    def _move(self, engine: Engine, n_steps: int, batch_size: int) -> None:
+        """Move the copies in an engine, by one thread if a call is over before others have woken up."""
+        steps = engine.state.n_chains * n_steps * batch_size
+        seconds = steps * _STEP_SECONDS * (1 + self.flat.shape[1] / 100)
+        with threads(1 if seconds < _WORTH_THREADS else None):
+            engine.move(n_steps)
 
     def _state(self, states: States) -> State:
         """Copies as a state of the engine, in memory of its own, with rows on cache lines."""

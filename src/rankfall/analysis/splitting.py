@@ -14,7 +14,7 @@ from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from .ams import Segment, check_sizes, split
-from .sgd_chain import Score, SGDChain
+from .sgd_chain import RELAXATION, Score, SGDChain
 
 # by default a path is looked at about this many times
 _LOOKS = 1000
@@ -59,7 +59,7 @@ class Splitting:
         SGD steps of all paths together.
     upward : bool
         Whether the event is a rise of the rank to `target_rank` or more, not a fall to `target_rank` or less.
-    target_rank, horizon, every, n_replicas, n_kill, seed, rank_tol, score
+    target_rank, horizon, every, n_replicas, n_kill, seed, rank_tol, score, relaxation
         As given to :func:`splitting`.
     """
 
@@ -81,6 +81,7 @@ class Splitting:
     problem: Problem = field(repr=False)
     net: Network = field(repr=False)
     optimiser: SGD = field(repr=False)
+    relaxation: int = RELAXATION
 
     @property
     def standard_error(self) -> float:
@@ -124,7 +125,8 @@ class Splitting:
 
     def _chain(self) -> SGDChain:
         return SGDChain(
-            self.problem, self.net, self.optimiser, self.target_rank, self.every, self.score, self.rank_tol, self.seed
+            self.problem, self.net, self.optimiser, self.target_rank, self.every, self.score, self.rank_tol, self.seed,
+            self.relaxation,
         )  # fmt: skip
 
 
@@ -139,6 +141,7 @@ def splitting(
     seed: int = 0,
     *,
     score: Score = "singular_value",
+    relaxation: int = RELAXATION,
     n_kill: int = 1,
     every: int | None = None,
     rank_tol: float = RANK_TOL,
@@ -171,15 +174,21 @@ def splitting(
         Independent repeats, from whose spread the interval is made. At most 4096.
     seed : int
         Results depend on it, not on the number of threads; those of a repeat not on the other repeats.
-    score : {"singular_value", "relative", "tail"} or function of a Network
+    score : {"singular_value", "relative", "relaxed", "tail"} or function of a Network
         How near a network is to the event: minus the (r+1)-th singular value of A, r = `target_rank`; the same divided
-        by the largest; minus ``max_l Phi_l``, the tail of Theorem 3 at rank r; or any function that returns a number.
-        For rises the r-th singular value, and the tail at rank r - 1, without the minus.
+        by the largest; that of the network that gradient descent reaches from here in `relaxation` steps, which sees
+        through fluctuations that will pass and is the best where lr is large; minus ``max_l Phi_l``, the tail of
+        Theorem 3 at rank r; or any function that returns a number. For rises the r-th singular value, and the tail at
+        rank r - 1, without the minus.
+    relaxation : int
+        Steps of gradient descent, with the lr and ridge of `sgd`, for ``score="relaxed"``. They should outlast the
+        fluctuations of the observed entries; more than that costs time and changes little.
     n_kill : int
         Paths killed in each round at least (all ties are killed). 1 gives the smallest variance.
     every : int, optional
         Steps between two looks at a path; must divide `horizon`. The event, and the levels, are those of the run seen
-        on this grid. By default the largest divisor of `horizon` for at least about 1000 looks.
+        on this grid. Looking often makes the variance smaller: between two looks a path can leap ahead of all others.
+        By default the largest divisor of `horizon` for at least about 1000 looks.
     rank_tol : float
         As of :func:`rankfall.measures.numerical_rank`.
     smallest : float
@@ -206,7 +215,7 @@ def splitting(
 
     check_sizes(horizon, n_replicas, repeats, n_kill)
     every = looking(horizon, every)
-    chain = SGDChain(problem, net, sgd, target_rank, every, score, rank_tol, seed)
+    chain = SGDChain(problem, net, sgd, target_rank, every, score, rank_tol, seed, relaxation)
     # many small decompositions: BLAS threads would only wait for each other, and could change bits
     with threads(n_threads), threadpool_limits(limits=1, user_api="blas"):
         runs = split(chain, horizon // every, n_replicas, repeats, seed, n_kill, smallest)
@@ -231,6 +240,7 @@ def splitting(
         problem=problem,
         net=net,
         optimiser=sgd,
+        relaxation=chain.relaxation,
     )
 
 

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rankfall as rf
-from rankfall import network
-from rankfall import InputError, Network, Problem
+from rankfall import InputError, Network, Problem, network
 
 widths_of = st.lists(st.integers(1, 6), min_size=3, max_size=6)
 seeds = st.integers(0, 2**32 - 1)

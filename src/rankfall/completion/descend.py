@@ -25,6 +25,9 @@ _FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
 _NOISE_SHRINKAGE = 0.2
 _MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
+# floating-point operations between two records, all chains together, below which one thread makes the steps: they take
+# a few milliseconds, and threads that meet so often wait for each other on a busy machine
+_SHORT = 5e7
 # shares of the largest singular value of a hidden layer below which its directions are dead; that of the matrix
 # is their third power. Where there is noise, weak directions hold nothing else
 _DEAD, _DEAD_NOISY = 0.02, 0.05
@@ -149,6 +152,7 @@ def descend(
                 SGD(lr=lr, ridge=ridge, n_steps=plan.steps),
                 seed=_stage_seed(seed, index, attempt),
                 record=Record(every=plan.steps // _RECORDS_PER_STAGE),
+                n_threads=1 if _short(plan) else None,
                 callback=lambda _: session.check(),  # a stage of a large table takes many seconds
             )
             if not np.any(trace.diverged):
@@ -191,6 +195,10 @@ def descend(
         yield stage
         if not stage.ranks.any():
             return
+
+
+def _short(plan: Plan) -> bool:
+    return plan.steps // _RECORDS_PER_STAGE * plan.n_chains * plan.width**2 * 6.0 < _SHORT
 
 
 def deflated(net: Network, least: int, dead: float) -> Network:

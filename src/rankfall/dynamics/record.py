@@ -25,6 +25,8 @@ OBSERVABLES = (
 
 # chains that one thread decomposes at a time, and the widest layers for which a BLAS surely starts no threads
 _BLOCK, _NARROW = 64, 64
+# multiplications below which one thread measures the losses
+_SHORT = 1e6
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,14 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
 
 def data_loss(network: Network, problem: Problem) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
+    from .engine import threads
     from .measuring import mean_squares
 
     left, right = network.thin_factors()
     right = np.swapaxes(right, -1, -2)
     # copies: numba would compile once more for a read-only array
     arrays = (left, right, problem.rows, problem.cols, problem.values)
-    return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))
+    # threads that meet for less than a millisecond would mostly wait for each other
+    short = left.size // left.shape[-2] * problem.n_observed < _SHORT
+    with threads(1 if short else None):
+        return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))

@@ -41,7 +41,7 @@ def test_what_does_not_hold_is_shown(rankfall, saved, tmp_path):
     failing = Certificate("Theorem 3", "no", (Condition("x", "2 <= 1", 2.0, 1.0, "nowhere"),))
     for certificate, word, n_lines in ((None, "no certificate", 1), (failing, "2 <= 1 fails", None)):
         path = tmp_path / "other.npz"
-        replace(rf.load(saved), certificate=certificate).save(path)
+        replace(rf.load(saved), watched=certificate).save(path)
         ran = rankfall("certify", path)
         assert ran.code == 3 and word in ran.out.splitlines()[0]
         assert n_lines is None or len(ran.out.splitlines()) == n_lines

@@ -10,10 +10,9 @@ import numpy as np
 
 from ..errors import Outcome
 from ..problem import Problem
-from ..theory import Certificate
 from . import path
 from .advice import warnings_of
-from .certifying import certificate_of
+from .certifying import watch
 from .choose import MIN_CELLS, Choice, Split, Wishes, effects_alone, split_under
 from .exact import Evidence
 from .model import FittedModel, HeldOut, least_norm, shares
@@ -22,7 +21,7 @@ from .posterior import Posterior, known_side
 from .refits import finish
 from .result import Completion
 from .scales import Bounds, Scale
-from .session import OutOfTime, Session
+from .session import Session
 
 # relative change, of the noise in the last sweep or of the held-out error, below which a fit has settled
 _STILL = 0.02
@@ -158,17 +157,9 @@ def deliver(draft: Draft, outcome: Outcome, session: Session, versions: dict[str
     return replace(
         result,
         warnings=tuple(warnings_of(draft, result)),
-        certificate=_certificate(result, session, draft.seed),
+        watched=watch(result.rank, result.outcome, session, draft.seed),
         seconds=session.seconds,
     )
-
-
-def _certificate(result: Completion, session: Session, seed: int) -> Certificate | None:
-    """Why the rank is believed to stay; None if nothing can be said, or there is no time left to find out."""
-    try:
-        return certificate_of(result.rank, result.outcome, session, seed)
-    except (OutOfTime, KeyboardInterrupt):
-        return None  # the completion itself is done
 
 
 def _errors_in(draft: Draft) -> str:

@@ -14,6 +14,7 @@ from ..errors import Outcome
 from ..network import Network
 from ..problem import Problem
 from ..theory import Certificate, Condition, phi_threshold, tail_table
+from .parallel import threads
 
 if TYPE_CHECKING:
     from .descend import Stage
@@ -122,47 +123,76 @@ def _cut(anchor: Anchor, rank: int) -> Anchor:
     return replace(anchor, network=anchor.network.compress(rank + TAIL).network)
 
 
-def certificate_of(rank: int, outcome: Outcome, session: Session, seed: int) -> Certificate | None:
-    """Run the chain that met the rank a while longer, watched; None where no chain met it.
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """A certificate that can be made: the run that decides is made when somebody asks.
 
-    The run is at the learning rate and the ridge of the stage (a larger ridge for exact data, see `_raised`), on the
-    standardised cells, with the hidden layers cut to the rank and eight more directions. It is as long as the tail
-    needs until the monitor fires, if it shrinks by ``1 - 4 lr ridge`` a step, and some time more.
+    Attributes
+    ----------
+    anchor : Anchor
+    rank : int
+        The rank delivered.
+    exact : bool
+        Whether it fits exactly; the chain then goes on at a larger ridge (see `_raised`).
+    sgd_steps : int
+        Steps of all chains so far, in proportion to which the run may cost.
+    seed : int
     """
+
+    anchor: Anchor
+    rank: int
+    exact: bool
+    sgd_steps: int
+    seed: int
+
+    def certificate(self) -> Certificate:
+        """Run the chain that met the rank a while longer, watched.
+
+        The run is at the learning rate and the ridge of the stage, on the standardised cells, with the hidden layers
+        cut to the rank and eight more directions. It is as long as the tail needs until the monitor fires, if it
+        shrinks by ``1 - 4 lr ridge`` a step, and some time more.
+        """
+        with threads(None):
+            return self._watched()
+
+    def _watched(self) -> Certificate:
+        anchor = _raised(self.anchor, self.rank) if self.exact else self.anchor
+        n_steps = _steps(anchor, self.rank)
+        share = _SHARE * _step_work(anchor.width) / _step_work(anchor.network.widths[1])
+        allowed = max(int(share * self.sgd_steps), _ALWAYS + _PER_LINE * sum(anchor.problem.shape))
+        if n_steps > allowed:
+            return _refused(
+                Condition(_COST, "SGD steps needed <= steps allowed", n_steps, allowed, "completion")
+            )
+        found = monitor(
+            anchor.problem,
+            anchor.network,
+            SGD(lr=anchor.lr, ridge=anchor.ridge, n_steps=n_steps),
+            seed=self.seed,
+            p_fail=P_FAIL,
+            every=ceil(n_steps / _LOOKS),
+            n_threads=1,  # there is one chain
+        ).certificate
+        if found.rank is None:
+            return replace(found, assumptions=_about(anchor))
+        if found.rank == self.rank:
+            return replace(found, assumptions=(*_about(anchor), *found.assumptions))
+        same = Condition(
+            "same rank", "delivered rank = rank at which SGD stays", self.rank, found.rank, "completion"
+        )
+        if found.rank > self.rank:
+            same = replace(same, left=found.rank, right=self.rank)
+        return replace(found, conditions=(*found.conditions, same), rank=None, assumptions=_about(anchor))
+
+
+def watch(rank: int, outcome: Outcome, session: Session, seed: int) -> Watch | None:
+    """The run that a certificate of the delivered rank needs; None where no chain met it."""
     phase = {Outcome.EXACT: EXACT_PHASE, Outcome.CHOSEN: FALL_PHASE}.get(outcome)
     anchors = session.anchors.get(phase or "")
     anchor = None if anchors is None or not rank else anchors.of(rank)
     if anchor is None:
         return None
-    if outcome is Outcome.EXACT:
-        anchor = _raised(anchor, rank)
-    n_steps = _steps(anchor, rank)
-    share = _SHARE * _step_work(anchor.width) / _step_work(anchor.network.widths[1])
-    allowed = max(int(share * session.sgd_steps), _ALWAYS + _PER_LINE * sum(anchor.problem.shape))
-    if n_steps > allowed:
-        return _refused(Condition(_COST, "SGD steps needed <= steps allowed", n_steps, allowed, "completion"))
-    session.report("certifying the rank", rank=rank, ridge=anchor.ridge)
-    watched = monitor(
-        anchor.problem,
-        anchor.network,
-        SGD(lr=anchor.lr, ridge=anchor.ridge, n_steps=n_steps),
-        seed=seed,
-        p_fail=P_FAIL,
-        every=ceil(n_steps / _LOOKS),
-        n_threads=1,  # there is one chain
-        callback=lambda _: session.check(),
-    )
-    found = watched.certificate
-    if found.rank is None:
-        return replace(found, assumptions=_about(anchor))
-    if found.rank != rank:
-        same = Condition(
-            "same rank", "delivered rank = rank at which SGD stays", rank, found.rank, "completion"
-        )
-        if found.rank > rank:
-            same = replace(same, left=found.rank, right=rank)
-        return replace(found, conditions=(*found.conditions, same), rank=None, assumptions=_about(anchor))
-    return replace(found, assumptions=(*_about(anchor), *found.assumptions))
+    return Watch(anchor, rank, outcome is Outcome.EXACT, session.sgd_steps, seed)
 
 
 def _raised(anchor: Anchor, rank: int) -> Anchor:

@@ -97,6 +97,7 @@ def plan(
     max_width: int = 100,
     noise: float = 0.0,
     rise: float = 1.3,
+    first: float | None = None,
 ) -> Plan:
     """Settings of a descent for data with root mean square 1.
 
@@ -107,13 +108,14 @@ def plan(
     balanced factors, and lr is its inverse. Weight decay then needs about ``r (m + n) / delta`` steps,
     so the steps at each ridge are a multiple (`effort`) of m + n. Where the noise is known to be a share
     `noise` of the variance, the path begins where the ridge begins to matter to it. Every ridge is `rise`
-    times the one before.
+    times the one before; `first` is the delta that the path begins with, if that is not left to the data.
     """
     m, n = problem.shape
     s = np.sqrt(m * n / _TYPICAL_RANK)
     power = s ** (2 - 2 / DEPTH)
-    first = _FIRST_SHRINKAGE if problem.n_observed < _MANY_CELLS else _FIRST_SHRINKAGE_LARGE
-    first = max(first, _NOISE_SHRINKAGE * noise**2)
+    if first is None:
+        first = _FIRST_SHRINKAGE if problem.n_observed < _MANY_CELLS else _FIRST_SHRINKAGE_LARGE
+        first = max(first, _NOISE_SHRINKAGE * noise**2)
     count = 1 + int(np.ceil(np.log(_LAST_SHRINKAGE / first) / np.log(rise)))
     shrinkage = first * rise ** np.arange(count)
     widest = min(m, n, max_width)

@@ -16,9 +16,10 @@ from .path import Visit
 from .polish import Polished, polish
 from .session import Session
 
-# chains, steps per ridge in units of m + n, and rise of the ridge in a quick try of small problems; and the
-# floating-point operations up to which a problem is small. Most of those need no more
-_QUICK, _SMALL = (2, 40, 1.5), 1e10
+# a quick try: narrow networks, few steps at each of a few ridges. Most problems need no more
+_QUICK = {"n_chains": 2, "effort": 40, "max_width": 32, "rise": 1.7, "first": 0.01}
+# chains whose misfit is above this have not found the data's directions
+_UNFITTED = 0.5
 # (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
 # misfit of an exact fit, relative to the norm of all observed cells and of those of one line
@@ -144,13 +145,10 @@ def search(
 
 
 def _quick(problem: Problem, top: int, seed: int, session: Session, evidence: Evidence) -> bool:
-    """Whether a hasty round finds a locally unique exact fit of a small problem; if not, nothing is made of that."""
-    n_chains, effort, rise = _QUICK
-    settings = plan(problem, effort, n_chains, rise=rise)
-    if _work(settings) > _SMALL:
-        return False
+    """Whether a hasty round finds a locally unique exact fit of small rank; if not, nothing is made of that."""
+    settings = plan(problem, **_QUICK)
     # a start that no later round has
-    _one_round(problem, settings, top, seed + 2**31, session, evidence)
+    _one_round(problem, settings, top, seed + 2**31, session, evidence, _UNFITTED)
     if evidence.found is not None and evidence.unique:
         return True
     evidence.found, evidence.unique = None, False
@@ -182,15 +180,22 @@ def _drop_if_hollow(problem: Problem, evidence: Evidence) -> None:
 
 
 def _one_round(
-    problem: Problem, settings: Plan, top: int, seed: int, session: Session, evidence: Evidence
+    problem: Problem,
+    settings: Plan,
+    top: int,
+    seed: int,
+    session: Session,
+    evidence: Evidence,
+    worst: float = np.inf,
 ) -> None:
+    """Let chains fall once; what those show whose misfit is below `worst` is polished."""
     tried: dict[tuple[int, int], int] = {}
     evidence.history.clear()
     lowest = before = np.inf
     attempts = 3 if problem.n_observed < _MANY_CELLS else 1
     for stage in descend(problem, settings, seed, session, "looking for an exact fit"):
         evidence.history.append(stage.history)
-        for chain in range(settings.n_chains):
+        for chain in np.flatnonzero(stage.train_rmse < worst).tolist():
             for rank in _candidates(stage.s[chain], top, settings.width):
                 if tried.get((chain, rank), 0) >= attempts:
                     continue

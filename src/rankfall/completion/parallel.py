@@ -29,3 +29,29 @@ def threads_for(multiplications: float) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
+
+
+@contextmanager
+def threads(n_jobs: int | None) -> Iterator[None]:
+    """This many numba threads, and one BLAS thread.
+
+    The matrices here are small and the loops around them parallel: BLAS threads would only wait for each
+    other, and results would depend on their number.
+    """
+    import numba
+    from threadpoolctl import threadpool_limits
+
+    before = numba.get_num_threads()
+    if n_jobs is not None:
+        numba.set_num_threads(min(n_jobs, _most()))
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def _most() -> int:
+    from numba.core import config
+
+    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError, Outcome
 from ..problem import Problem
 from .cells import chunks, positions
-from .certifying import sentence
+from .certifying import Watch, sentence
 from .factoring import thin_svd
 from .fold import PLAIN_DAMPING, fold_in_columns, fold_in_rows
 from .model import FittedModel
@@ -63,11 +63,8 @@ class Completion:
         The scale of the fit.
     bounds : (float, float) or None
         Predictions and intervals are kept within.
-    certificate : Certificate or None
-        Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it went on for a
-        while. A conditional statement about that run (its assumptions say of what), not about the refit or
-        polish that was delivered. ``holds`` is False if the monitor did not certify this rank; None if no chain
-        met it, or there was no time.
+    watched : Watch, Certificate or None
+        What `certificate` is made of.
     """
 
     problem: Problem
@@ -85,7 +82,7 @@ class Completion:
     fill: Literal["effects"] | None = None
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
-    certificate: Certificate | None = None
+    watched: Watch | Certificate | None = None
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -116,6 +113,17 @@ class Completion:
         U, s, Vt = self.factors
         root = np.sqrt(s)
         return identifiability(self.problem, self.rank, U * root, Vt.T * root)
+
+    @cached_property
+    def certificate(self) -> Certificate | None:
+        """Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it goes on for a while.
+
+        The chain goes on when this is first asked for (or the result printed or saved), which takes a tenth of a second
+        to seconds. A conditional statement about that run (its assumptions say of what), not about the refit or
+        polish that was delivered. ``holds`` is False if the monitor did not certify this rank; None if no chain met
+        it.
+        """
+        return self.watched.certificate() if isinstance(self.watched, Watch) else self.watched
 
     @property
     def mixed_units(self) -> bool:

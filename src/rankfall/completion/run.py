@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from . import assemble, choose, exact
 from .choose import Wishes
 from .compiling import announced
 from .models import EFFECTS, SCALINGS
+from .parallel import threads
 from .result import Completion
 from .scales import read_bounds, scaled
 from .session import OutOfTime, Progress, Session
@@ -123,7 +123,7 @@ def complete(
     delivery = assemble.Delivery(given, fill, _names(X), scale, read_bounds(bounds, given.values))
     session = Session(max_time, callback)
     draft = assemble.Draft(problem, int(seed), wishes, delivery)
-    with _threads(n_jobs), announced(session):
+    with threads(n_jobs), announced(session):
         outcome = _search(problem, draft, session)
         try:
             return assemble.deliver(draft, outcome, session, _versions())
@@ -195,32 +195,6 @@ def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     if hasattr(X, "columns") and hasattr(X, "index"):
         return tuple(map(str, X.index)), tuple(map(str, X.columns))  # type: ignore[attr-defined]
     return None, None
-
-
-@contextmanager
-def _threads(n_jobs: int | None) -> Iterator[None]:
-    """This many numba threads, and one BLAS thread.
-
-    The matrices here are small and the loops around them parallel: BLAS threads would only wait for each
-    other, and results would depend on their number.
-    """
-    import numba
-    from threadpoolctl import threadpool_limits
-
-    before = numba.get_num_threads()
-    if n_jobs is not None:
-        numba.set_num_threads(min(n_jobs, _max_threads()))
-    try:
-        with threadpool_limits(limits=1, user_api="blas"):
-            yield
-    finally:
-        numba.set_num_threads(before)
-
-
-def _max_threads() -> int:
-    from numba.core import config
-
-    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def _versions() -> dict[str, str]:

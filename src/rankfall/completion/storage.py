@@ -85,7 +85,7 @@ def load(path: object) -> Completion:
             fill=meta["fill"],
             row_names=None if meta["row_names"] is None else tuple(meta["row_names"]),
             col_names=None if meta["col_names"] is None else tuple(meta["col_names"]),
-            certificate=_certificate(meta.get("certificate")),
+            watched=_certificate(meta.get("certificate")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a complete rankfall result ({error}).") from error

@@ -71,7 +71,10 @@ class State:
             ledgers=np.zeros((n_chains, 4, 0)),
         )
         for k, network in enumerate(networks):
-            state.put(k, network)
+            if k and network is networks[k - 1]:  # chains that share a start
+                state.buffer[k], state.widths[k] = state.buffer[k - 1], state.widths[k - 1]
+            else:
+                state.put(k, network)
         return state
 
     @property

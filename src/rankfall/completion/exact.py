@@ -19,7 +19,7 @@ from .session import Session
 # a quick try: narrow networks, few steps at each of a few ridges. Most problems need no more
 _QUICK = {"n_chains": 2, "effort": 40, "max_width": 32, "rise": 1.7, "first": 0.01}
 # chains whose misfit is above this have not found the data's directions
-_UNFITTED = 0.5
+_UNFITTED = 0.8
 # (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
 ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
 # misfit of an exact fit, relative to the norm of all observed cells and of those of one line
@@ -148,7 +148,7 @@ def _quick(problem: Problem, top: int, seed: int, session: Session, evidence: Ev
     """Whether a hasty round finds a locally unique exact fit of small rank; if not, nothing is made of that."""
     settings = plan(problem, **_QUICK)
     # a start that no later round has
-    _one_round(problem, settings, top, seed + 2**31, session, evidence, _UNFITTED)
+    _one_round(problem, settings, top, seed + 2**31, session, evidence, hasty=True)
     if evidence.found is not None and evidence.unique:
         return True
     evidence.found, evidence.unique = None, False
@@ -186,9 +186,10 @@ def _one_round(
     seed: int,
     session: Session,
     evidence: Evidence,
-    worst: float = np.inf,
+    hasty: bool = False,
 ) -> None:
-    """Let chains fall once; what those show whose misfit is below `worst` is polished."""
+    """Let chains fall once and polish what they show; in a `hasty` round only where they fit."""
+    worst = _UNFITTED if hasty else np.inf
     tried: dict[tuple[int, int], int] = {}
     evidence.history.clear()
     lowest = before = np.inf
@@ -210,7 +211,8 @@ def _one_round(
             return
         now = float(stage.train_rmse.min())
         lowest = min(lowest, now)
-        if _work(settings) > _CHEAP and lowest > _NOISY and now > min(1.02 * lowest, _SLOW * before):
+        costly = not hasty and _work(settings) > _CHEAP
+        if costly and lowest > _NOISY and now > min(1.02 * lowest, _SLOW * before):
             return
         before = now
 

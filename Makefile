@@ -23,7 +23,7 @@ help:
 	@echo "make check     lint, format, layers, types, the site (make format: mend the format)"
 	@echo "make wheel     builds the wheel, and tries it in an empty environment; writes dist/"
 	@echo "make bench     kernel speed, beside the machine's limit, PyTorch and JAX"
-	@echo "make bench-scaling  time and memory against the size of the matrix (ARGS=--large: half an hour, 4 GB)"
+	@echo "make bench-scaling  time and memory against the size of the matrix (ARGS=--large: half a minute more, 1 GB)"
 	@echo "make bench-peers  seconds to a relative error of 1e-6, beside solvers that are told the rank"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"

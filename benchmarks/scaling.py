@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help=f"instead of {SIZES}, without requirements")
     parser.add_argument("--rho", type=float, nargs="+", default=list(RHOS))
     parser.add_argument("--seeds", type=int, default=1, help="instances of every size; the fit uses all")
-    parser.add_argument("--large", action="store_true", help="adds n = 20,000; half an hour, 4 GB")
+    parser.add_argument("--large", action="store_true", help="adds n = 20,000; half a minute, 1 GB")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:

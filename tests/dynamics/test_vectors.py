@@ -7,10 +7,11 @@ import pytest
 from numba import njit
 
 import rankfall as rf
-from dynamics.problems import holed
+from dynamics.problems import gap, holed
 from rankfall.dynamics import vectors
+from rankfall.dynamics.engine import Engine
 from rankfall.dynamics.layout import DELAY, lanes, layout
-from rankfall.dynamics.state import pack, unpack
+from rankfall.dynamics.state import State, pack, unpack
 from rankfall.dynamics.vectors import ROWS
 
 DTYPES = [np.float64, np.float32]
@@ -186,3 +187,18 @@ def test_padding_stays_zero():
             n_rows, n_cols = (widths[0], widths[1]) if layer == 1 else (widths[layer], widths[layer - 1])
             assert not W[n_rows:].any()
             assert not W[:, n_cols:].any()
+
+
+@pytest.mark.parametrize("optimiser", [rf.GD(0.05, 0.01, 7), rf.SGD(0.05, 0.01, 7, 3)])
+@pytest.mark.parametrize("steps", range(1, 2 * DELAY))
+def test_other_steps_may_follow_while_updates_wait(optimiser, steps):
+    """A row is handed from steps of one entry to steps of several at any moment (`splitting` does so)."""
+    problem = holed((9, 7), rank=2)
+    net = rf.Network.gaussian((7, 5, 3, 4, 9), 1.0, 0)
+    state = State.start([net], np.array([0]), np.dtype(np.float64), np.array([1e6]))
+    Engine(problem, rf.SGD(0.05, 0.01, steps), state, 3).move(steps)
+    between = state.network(0)
+    state.clock[:] = 0
+    Engine(problem, optimiser, state, 3).move(7)
+    expected = rf.train(problem, between, optimiser, seed=3).final()
+    assert gap(state.network(0), expected) < 1e-13

@@ -20,7 +20,7 @@ from .kernels import (
 )
 from .layout import DELAY
 from .ledger import charge_batch
-from .passes import FASTMATH, OPTIONS, fold, subtract_products, times, times_transposed
+from .passes import FASTMATH, OPTIONS, fold, settle, subtract_products, times, times_transposed
 from .streams import distinct_below, random_below, shuffle_ahead
 from .vectors import add, assign, dot
 
@@ -63,7 +63,9 @@ def run_batches(
 ):  # fmt: skip
     """Advance one chain by steps of `batch_size` entries; returns the decay scalar and the steps made."""
     depth = widths.size - 1
-    padded, layers, _, _, end, _, _, _ = layout(widths, lanes_of(flat))
+    padded, layers, inputs, outputs, end, _, _, _ = layout(widths, lanes_of(flat))
+    # a row that comes from steps of one entry may hold updates that wait
+    settle(flat, widths, padded, layers, inputs, outputs, False)
     low, high = padded[1], padded[depth - 1]
     first, last = layers[1], layers[depth]
     F, B = vectors(batch_size, padded, flat), vectors(batch_size, padded, flat)
@@ -136,7 +138,9 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
     """
     depth = widths.size - 1
     n_cols = widths[0]
-    padded, layers, _, _, end, _, _, _ = layout(widths, lanes_of(flat))
+    padded, layers, inputs, outputs, end, _, _, _ = layout(widths, lanes_of(flat))
+    # a row that comes from steps of one entry may hold updates that wait
+    settle(flat, widths, padded, layers, inputs, outputs, False)
     low, high = padded[1], padded[depth - 1]
     first, last = layers[1], layers[depth]
     F, B = vectors(n_cols, padded, flat), vectors(n_cols, padded, flat)

@@ -13,11 +13,12 @@ from ..problem import Problem
 from .descend import Plan, Stage, descend, plan
 from .factoring import products
 from .path import Visit
-from .polish import Polished, polish
+from .polish import MACHINE_PRECISION, Polished, polish
 from .session import Session
 
-# a quick try: narrow networks, few steps at each of a few ridges. Most problems need no more
-_QUICK = {"n_chains": 2, "effort": 40, "max_width": 32, "rise": 1.7, "first": 0.01}
+# a quick try: one narrow network, few ridges, and little patience with a start. Most problems need no more
+_QUICK = {"n_chains": 1, "effort": 60, "max_width": 32, "rise": 1.7, "first": 0.05}
+_QUICK_POLISH = {"max_iter": 16, "patience": 5, "max_inner": 100}
 # chains whose misfit is above this have not found the data's directions
 _UNFITTED = 0.8
 # (chains, steps per ridge in units of m + n): cheap first, then wider nets cast for hard instances
@@ -42,8 +43,8 @@ _SLOW = 0.75
 _PURSUIT_WORK = 2e10
 # from here on each attempt at polishing costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
-# a random step of this relative size along the tangent space must be undone by polishing
-_KICK, _RETURN = 1e-3, 1e-6
+# a random step of this relative size along the tangent space must be undone by polishing; a misfit at which it is
+_KICK, _RETURN, _RETURNED = 1e-4, 1e-7, 1e-11
 # share of the missing cells that may move before an exact fit says nothing
 _OPEN = 0.25
 
@@ -201,7 +202,7 @@ def _one_round(
                 if tried.get((chain, rank), 0) >= attempts:
                     continue
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
-                _try(problem, stage, chain, rank, evidence)
+                _try(problem, stage, chain, rank, evidence, hasty)
                 session.check()
                 if evidence.found is not None:
                     top = evidence.found.s.size - 1  # is a smaller rank enough?
@@ -238,10 +239,11 @@ def _candidates(s: np.ndarray, top: int, width: int) -> list[int]:
     return sorted(ranks, key=lambda k: -ratios[k - 1])[:2]
 
 
-def _try(problem: Problem, stage: Stage, chain: int, rank: int, evidence: Evidence) -> None:
+def _try(problem: Problem, stage: Stage, chain: int, rank: int, evidence: Evidence, hasty: bool) -> None:
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     before = _relative_misfit(problem, U, s, V)
-    fit = polish(problem, U, s, V, patience=8 if problem.n_observed < _MANY_CELLS else 4)
+    limits = {"patience": 8 if problem.n_observed < _MANY_CELLS else 4}
+    fit = polish(problem, U, s, V, **(_QUICK_POLISH if hasty else limits))
     _note(problem, fit, evidence, before=before, ridge=stage.ridge, steps=stage.step)
 
 
@@ -322,7 +324,9 @@ def _returns(problem: Problem, fit: Polished, tolerance: float) -> bool:
     Ql, Rl = np.linalg.qr(np.hstack([fit.U * fit.s + X, fit.U]))
     Qr, Rr = np.linalg.qr(np.hstack([fit.V, Y]))
     a, s, bt = np.linalg.svd(Rl @ Rr.T)
-    back = polish(problem, Ql @ a[:, :r], s[:r], Qr @ bt[:r].T)
+    # rounding to single precision leaves a misfit that is no measure of the way back
+    enough = _RETURNED if tolerance == EXACT else MACHINE_PRECISION
+    back = polish(problem, Ql @ a[:, :r], s[:r], Qr @ bt[:r].T, enough=enough)
     if back.residual > tolerance:
         return False
     # |A - B|_F through the 2r x 2r cores

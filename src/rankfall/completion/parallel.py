@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 # no "nnan"/"ninf": a NaN must stay visible
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -39,16 +44,23 @@ def threads(n_jobs: int | None) -> Iterator[None]:
     other, and results would depend on their number.
     """
     import numba
-    from threadpoolctl import threadpool_limits
 
     before = numba.get_num_threads()
     if n_jobs is not None:
         numba.set_num_threads(min(n_jobs, _most()))
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
+        with _libraries().limit(limits=1, user_api="blas"):
             yield
     finally:
         numba.set_num_threads(before)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The BLAS of numpy and of scipy, which are loaded by now; looking for them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _most() -> int:

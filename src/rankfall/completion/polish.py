@@ -61,27 +61,30 @@ def polish(
     V: np.ndarray,
     max_iter: int = 60,
     patience: int = 8,
+    max_inner: int = 500,
+    enough: float = MACHINE_PRECISION,
 ) -> Polished:
     """Minimise ``|U S V^T - X|_observed`` over rank-r matrices, from a start.
 
-    Stops at machine precision, at a local minimum, or as soon as it stalls: `patience` steps that do not
-    halve the residual mean a wrong basin (or noise), and an unregularised fit only wanders off from there.
+    Stops at a residual of `enough`, at a local minimum, or as soon as it stalls: `patience` steps that do not
+    halve the residual mean a wrong basin (or noise), and an unregularised fit only wanders off from there. A step
+    makes at most `max_inner` iterations of conjugate gradients.
     """
     if problem.n_cols > problem.n_rows:  # the eliminated side should be the long one
-        flipped = polish(problem.T, V, s, U, max_iter, patience)
+        flipped = polish(problem.T, V, s, U, max_iter, patience, max_inner, enough)
         return Polished(flipped.V, flipped.s, flipped.U, flipped.residual, flipped.history, flipped.settled)
     with threads_for(problem.n_observed * s.size**2):
-        return _polish(_Cells.of(problem), U, s, V, max_iter, patience)
+        return _polish(_Cells.of(problem, max_inner), U, s, V, max_iter, patience, enough)
 
 
 def _polish(
-    cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray, max_iter: int, patience: int
+    cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray, max_iter: int, patience: int, enough: float
 ) -> Polished:
     point = _Point.at(cells, U, s, V)
     history, damping = [point.residual], 1e-4
     settled = False
     for _ in range(max_iter):
-        if point.residual < MACHINE_PRECISION:
+        if point.residual < enough:
             settled = True
             break
         step = _accepted_step(cells, point, damping)
@@ -124,11 +127,12 @@ class _Cells:
     rows: Line
     cols: Line
     norm: float
+    max_inner: int
 
     @classmethod
-    def of(cls, problem: Problem) -> _Cells:
+    def of(cls, problem: Problem, max_inner: int) -> _Cells:
         norm = float(np.linalg.norm(problem.values)) or 1.0
-        return cls(problem, _lines(problem), _lines(problem.T), norm)
+        return cls(problem, _lines(problem), _lines(problem.T), norm, max_inner)
 
     def at(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """``left_i . right_j`` at all cells, by rows."""
@@ -258,7 +262,7 @@ class _TangentSystem:
             sparse.linalg.LinearOperator((size, size), matvec=normal, dtype=float),
             right.ravel(),
             rtol=tolerance,
-            maxiter=500,
+            maxiter=self.cells.max_inner,
             M=sparse.linalg.LinearOperator((size, size), matvec=precondition, dtype=float),
         )[0].reshape(right.shape)
 

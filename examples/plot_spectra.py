@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 
 import rankfall as rf
 from rankfall.plot import STYLE
-from rankfall.plot.style import INK, KEPT, MISSING, VALIDATION
+from rankfall.plot.style import GREEN, INK, KEPT, MISSING, VALIDATION
 
 plt.rcParams.update(STYLE)
 
@@ -92,7 +92,7 @@ for name in imputers:
 # two.
 
 # colours that stay apart for colour-blind eyes, and a mark for each
-LOOKS = {"Ethiopia": (KEPT, "o"), "Brasil": (VALIDATION, "s"), "Vietnam": ("#009E73", "^")}
+LOOKS = {"Ethiopia": (KEPT, "o"), "Brasil": (VALIDATION, "s"), "Vietnam": (GREEN, "^")}
 figure = plt.figure(figsize=(11, 8.2), layout="constrained")
 panels = figure.subplot_mosaic([["spectra"] * 3, list(imputers)], height_ratios=(1.15, 1))
 

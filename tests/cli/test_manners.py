@@ -300,6 +300,15 @@ def test_a_report_that_is_interrupted_leaves_nothing(
     assert not page.exists()
 
 
+def test_ctrl_c_while_loading(rankfall: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rankfall.cli.app.main", stop)
+    ran = rankfall("--help")
+    assert (ran.code, ran.err) == (130, "rankfall: Interrupted before anything was begun.\n")
+
+
 # -- the next step ----------------------------------------------------------------------------------------
 
 

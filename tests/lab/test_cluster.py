@@ -17,8 +17,6 @@ from rankfall.errors import InputError
 from rankfall.lab import cluster, read_study, run_sweep
 from rankfall.lab.reading import make_study
 
-pytest.importorskip("distributed")
-
 TESTS = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
 DEADLINE = 60

@@ -77,9 +77,10 @@ def test_the_figure_is_of_vectors_unless_they_are_too_many(folder: Path) -> None
     assert (tables.picture, tables.picture_dark) == (b"png", None)
 
 
-def test_lines_of_figures_are_seen_in_the_dark() -> None:
+def test_lines_of_figures_are_seen_on_paper_and_in_the_dark() -> None:
     """WCAG 2: at least 3 to 1 between a curve and the ground."""
     for color in style.SERIES:
+        assert contrast(color, "#ffffff") >= 3, color
         dark = darkened(f'<svg fill="{color}"></svg>'.encode()).decode()
         found = re.findall(r"#[0-9a-f]{6}", dark)
         assert contrast(found[-1], DARK["paper"]) >= 3, color

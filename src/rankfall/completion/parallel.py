@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ..dynamics.engine import threads as kernel_threads
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
@@ -43,16 +45,8 @@ def threads(n_jobs: int | None) -> Iterator[None]:
     The matrices here are small and the loops around them parallel: BLAS threads would only wait for each
     other, and results would depend on their number.
     """
-    import numba
-
-    before = numba.get_num_threads()
-    if n_jobs is not None:
-        numba.set_num_threads(min(n_jobs, _most()))
-    try:
-        with _libraries().limit(limits=1, user_api="blas"):
-            yield
-    finally:
-        numba.set_num_threads(before)
+    with kernel_threads(n_jobs), _libraries().limit(limits=1, user_api="blas"):
+        yield
 
 
 @cache
@@ -61,9 +55,3 @@ def _libraries() -> ThreadpoolController:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-def _most() -> int:
-    from numba.core import config
-
-    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]

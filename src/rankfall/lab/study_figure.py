@@ -24,7 +24,7 @@ _DARK = {
         zip(
             style.SERIES,
             [DARK[role] for role in ("kept", "validation", "good", "violet", "amber")]
-            + ["#9bd3f2", DARK["soft"], "#f5bd4f"],
+            + ["#7fd0e6", DARK["soft"], "#b9a4f0"],
             strict=True,
         )
     ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import INK, KEPT, STYLE, VALIDATION
+from .style import INK, SERIES, STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def _points(ax: Axes, table: pd.DataFrame, name: str, schedules: Sequence[str]) 
     for k, schedule in enumerate(schedules):
         part = table[table["schedule"] == schedule]
         for row in part.to_dict("records"):
-            colour = (KEPT, VALIDATION, "#009E73")[depths.index(row["depth"]) % 3]
+            colour = SERIES[depths.index(row["depth"]) % 3]
             face = "none" if row["noise"] else colour
             spread = 0.5 * ((0.618 * row["repeat"]) % 1.0 - 0.5)
             ax.plot(row[name], len(schedules) - 1 - k + spread, "o", ms=3.5, color=colour, mfc=face, mew=0.8)
@@ -74,7 +74,7 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
-    for depth, colour in zip(sorted(table["depth"].unique()), (KEPT, VALIDATION, "#009E73"), strict=False):
+    for depth, colour in zip(sorted(table["depth"].unique()), SERIES, strict=False):
         for noise in np.sort(table["noise"].unique()):
             face = "none" if noise else colour
             label = f"depth {depth}, noise {noise:g}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import FALLEN, INK, KEPT, STYLE, VALIDATION
+from .style import FALLEN, INK, KEPT, SERIES, STYLE, VALIDATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-COLOURS = (KEPT, VALIDATION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = SERIES[:6]
 MARKS = "osD^PX"
 
 

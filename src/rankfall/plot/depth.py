@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import FALLEN, INK, KEPT, STYLE, VALIDATION
+from .style import FALLEN, INK, SERIES, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#56B4E9", KEPT, "#009E73", "#E69F00", VALIDATION, "#CC79A7")
+COLOURS = SERIES[:6]
 
 
 def depth_figure(found: pd.DataFrame, rates: pd.DataFrame) -> Figure:

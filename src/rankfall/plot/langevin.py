@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import KEPT, STYLE, VALIDATION
+from .style import SERIES, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (KEPT, VALIDATION, "#009E73", "#CC79A7")
+COLOURS = SERIES[:4]
 
 
 def langevin_figure(rates: pd.DataFrame, paths: pd.DataFrame) -> Figure:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import KEPT, STYLE, VALIDATION
+from .style import FALLEN, KEPT, SERIES, STYLE, VALIDATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,15 +79,13 @@ def _mark_regimes(ax: Axes, counts: pd.DataFrame, y: np.ndarray) -> None:
 def end_ranks(ax: Axes, counts: pd.DataFrame, ranks: pd.DataFrame) -> None:
     """Shares of the chains by their last rank of A, a bar for each setting."""
     settings = list(dict.fromkeys(counts["setting"]))
-    most = int(ranks["last_rank"].max())
-    shades = {rank: f"C{rank % 10}" for rank in range(most + 1)}
-    palette = ("#B4BCC4", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+    palette = (FALLEN, *SERIES)
     named: set[int] = set()
     for k, setting in enumerate(settings):
         part = ranks[(ranks["setting"] == setting) & (ranks["last_rank"] >= 0)].sort_values("last_rank")
         left, total = 0.0, part["chains"].sum()
         for rank, chains in zip(part["last_rank"], part["chains"], strict=True):
-            colour = palette[rank] if rank < len(palette) else shades[rank]
+            colour = palette[rank % len(palette)]
             label = None if rank in named else f"{rank}"
             ax.barh(
                 len(settings) - 1 - k,

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import INK, KEPT, STYLE, VALIDATION
+from .style import GREEN, INK, KEPT, STYLE, VALIDATION
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-GREEN = "#009E73"
 
 
 def reach_figure(table: pd.DataFrame) -> Figure:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import KEPT, STYLE, TRAIN, VALIDATION
+from .style import SERIES, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#56B4E9", KEPT, "#009E73", VALIDATION, "#CC79A7", TRAIN)
+COLOURS = SERIES[:6]
 
 
 def recovery_figure(table: pd.DataFrame) -> Figure:

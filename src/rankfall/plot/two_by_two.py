@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import FALLEN, KEPT, MISSING, STYLE, VALIDATION
+from .style import FALLEN, KEPT, MISSING, SERIES, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (KEPT, "#009E73", VALIDATION, "#CC79A7")
-ENDS = (("end_2", KEPT, "rank 2"), ("end_1", "#E69F00", "rank 1"), ("end_0", FALLEN, "rank 0"), ("diverged", MISSING, "diverged"))  # fmt: skip
+COLOURS = SERIES[:4]
+ENDS = (("end_2", KEPT, "rank 2"), ("end_1", SERIES[4], "rank 1"), ("end_0", FALLEN, "rank 0"), ("diverged", MISSING, "diverged"))  # fmt: skip
 
 
 def two_by_two_figure(table: pd.DataFrame) -> Figure:

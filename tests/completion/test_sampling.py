@@ -158,6 +158,18 @@ def test_noise_and_shares_are_found():
     assert errors[0] < 0.8 * errors[1]
 
 
+def test_lines_that_are_copies_of_each_other_do_not_take_all_the_noise():
+    """They fit without error, sweep after sweep; the noise of the others must not become endless shares of nothing."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((80, 30))
+    X[:, 1:6] = X[:, :1]
+    refitter, start = begun(rf.Problem.from_dense(X), 8, line_cells=20.0)
+    sampler, average = sampled(refitter, start, sweeps=150)
+    assert sampler.noise > 1e-6
+    assert max(sampler.row_share.max(), sampler.col_share.max()) <= 1e4
+    assert np.isfinite(average.at_cells).all()
+
+
 def test_the_mean_of_draws_predicts_better_than_a_variational_fit_of_too_large_a_rank():
     problem, truth = noisy((80, 60), rank=4, observed=0.3, noise=1.0)
     refitter, start = begun(problem, 12)

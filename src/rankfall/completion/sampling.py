@@ -30,6 +30,9 @@ from .posterior import Posterior, Refitter, Side
 _MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12
+# range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise of the others
+# would become ever larger shares of ever less
+_SHARES = 1e-4, 1e4
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
 _BUFFER, _KEPT = 6, 2
 
@@ -116,10 +119,10 @@ class Sampler:
             self.col_share = self._draw_share(problem.cols, by_rows, problem.col_counts)
 
     def _draw_share(self, lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Shares of the noise of every line, inverse gamma with `line_cells` prior cells of share 1."""
+        """Shares of the noise of every line, inverse gamma with `line_cells` prior cells of share 1, kept in a range."""
         prior = self.start.line_cells
         sums = np.bincount(lines, squares, counts.size)
-        return 0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts))
+        return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_SHARES)
 
 
 def draw_prior(lines: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

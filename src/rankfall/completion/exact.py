@@ -43,7 +43,8 @@ _SLOW = 0.75
 _PURSUIT_WORK = 2e10
 # from here on each attempt at polishing costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
-# a random step of this relative size along the tangent space must be undone by polishing; a misfit at which it is
+# a random step of this relative size along the tangent space must be undone by polishing, up to this distance; the
+# misfit at which polishing may stop
 _KICK, _RETURN, _RETURNED = 1e-4, 1e-7, 1e-11
 # share of the missing cells that may move before an exact fit says nothing
 _OPEN = 0.25

@@ -74,11 +74,18 @@ def polish(
         flipped = polish(problem.T, V, s, U, max_iter, patience, max_inner, enough)
         return Polished(flipped.V, flipped.s, flipped.U, flipped.residual, flipped.history, flipped.settled)
     with threads_for(problem.n_observed * s.size**2):
-        return _polish(_Cells.of(problem, max_inner), U, s, V, max_iter, patience, enough)
+        return _polish(_Cells.of(problem), U, s, V, max_iter, patience, max_inner, enough)
 
 
 def _polish(
-    cells: _Cells, U: np.ndarray, s: np.ndarray, V: np.ndarray, max_iter: int, patience: int, enough: float
+    cells: _Cells,
+    U: np.ndarray,
+    s: np.ndarray,
+    V: np.ndarray,
+    max_iter: int,
+    patience: int,
+    max_inner: int,
+    enough: float,
 ) -> Polished:
     point = _Point.at(cells, U, s, V)
     history, damping = [point.residual], 1e-4
@@ -87,7 +94,7 @@ def _polish(
         if point.residual < enough:
             settled = True
             break
-        step = _accepted_step(cells, point, damping)
+        step = _accepted_step(cells, point, damping, max_inner)
         if step is None:
             settled = True
             break
@@ -127,12 +134,11 @@ class _Cells:
     rows: Line
     cols: Line
     norm: float
-    max_inner: int
 
     @classmethod
-    def of(cls, problem: Problem, max_inner: int) -> _Cells:
+    def of(cls, problem: Problem) -> _Cells:
         norm = float(np.linalg.norm(problem.values)) or 1.0
-        return cls(problem, _lines(problem), _lines(problem.T), norm, max_inner)
+        return cls(problem, _lines(problem), _lines(problem.T), norm)
 
     def at(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """``left_i . right_j`` at all cells, by rows."""
@@ -160,9 +166,11 @@ class _Point:
         return cls(U, s, V, error, float(np.linalg.norm(error) / cells.norm))
 
 
-def _accepted_step(cells: _Cells, point: _Point, damping: float) -> tuple[_Point, float] | None:
+def _accepted_step(
+    cells: _Cells, point: _Point, damping: float, max_inner: int
+) -> tuple[_Point, float] | None:
     """The next point and its damping, or None when no damping gives descent."""
-    system = _TangentSystem(cells, point)
+    system = _TangentSystem(cells, point, max_inner)
     while damping < 1e3:
         step = system.solve(damping)
         if step is None:
@@ -194,8 +202,8 @@ def _retract(point: _Point, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, n
 class _TangentSystem:
     """Damped normal equations of the tangent step at one point."""
 
-    def __init__(self, cells: _Cells, point: _Point) -> None:
-        self.cells, self.point = cells, point
+    def __init__(self, cells: _Cells, point: _Point, max_inner: int) -> None:
+        self.cells, self.point, self.max_inner = cells, point, max_inner
         self.r = point.s.size
         indptr, indices, _ = cells.rows
         self.by_rows, self.by_cols = cells.rows[:2], cells.cols[:2]
@@ -262,7 +270,7 @@ class _TangentSystem:
             sparse.linalg.LinearOperator((size, size), matvec=normal, dtype=float),
             right.ravel(),
             rtol=tolerance,
-            maxiter=self.cells.max_inner,
+            maxiter=self.max_inner,
             M=sparse.linalg.LinearOperator((size, size), matvec=precondition, dtype=float),
         )[0].reshape(right.shape)
 

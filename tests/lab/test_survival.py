@@ -19,6 +19,7 @@ import pytest
 from lab.toys import files, write_study
 from rankfall.lab import open_sweep, read_study, run_sweep, sweep_status
 from rankfall.lab.reading import make_study
+from rankfall.lab.sweep import SweepProgress
 
 TESTS = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
@@ -141,3 +142,24 @@ def test_bad_cells_harm_no_other(tmp_path: Path) -> None:
     status = sweep_status(tmp_path)
     assert (status.done, status.failed, status.open) == (1, 7, 0)
     assert dict(sentences) == {axes["mode"]: sentence for axes, sentence in status.failures}
+
+
+class _Deaf:
+    """Ctrl-C comes while its finaliser runs, whose exceptions Python ignores."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_in_a_finaliser_is_not_lost(tmp_path: Path) -> None:
+    study, out = read_study(write_study(tmp_path / "toy.toml", repeats=20)), tmp_path / "out"
+
+    def progress(told: SweepProgress) -> None:
+        if told.done == 4:
+            _Deaf()
+
+    with ThreadPoolExecutor(1) as executor, pytest.raises(KeyboardInterrupt):
+        run_sweep(study, out, executor, 1, progress)
+    assert 4 <= n_files(out) < 40
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -19,6 +19,7 @@ from os import PathLike
 
 from ..errors import InputError
 from .cell import Cell
+from .interrupts import lasting_interrupts
 from .pools import Borrowed, Pool, Processes, grace
 from .store import Store
 from .study import Study
@@ -192,15 +193,17 @@ class _Run:
     def go(self, pool: Pool) -> None:
         """Compute what is missing."""
         try:
-            while self.waiting or self.suspects or self.running:
-                broken = not self._fill(pool)
-                if self.running:
-                    ended, _ = wait(self.running, timeout=1.0, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        broken |= not self._take(future)
-                if broken:
-                    self._mend(pool)
-                self.tell()
+            with lasting_interrupts() as check:
+                while self.waiting or self.suspects or self.running:
+                    broken = not self._fill(pool)
+                    if self.running:
+                        ended, _ = wait(self.running, timeout=1.0, return_when=FIRST_COMPLETED)
+                        for future in ended:
+                            broken |= not self._take(future)
+                    if broken:
+                        self._mend(pool)
+                    self.tell()
+                    check()
         finally:
             pool.close()
 

@@ -59,13 +59,16 @@ def refit(split: Split, starts: Sequence[np.ndarray], noise: float, seed: int) -
     """The average over the posterior of a rank, sampled from some column factors, cut to the rank that lives.
 
     Where sweeps are cheap every start is tried, and the held-out cells decide: a chain may stay long in a
-    region that is not the best one if there is little noise.
+    region that is not the best one if there is little noise. Elsewhere a start is used if those before it
+    died out, as one does that the ridge of its chain has shrunk to next to nothing.
     """
     rank = starts[0].shape[1]
     split.begun.add(rank)
-    if not cheap(split, rank):
-        starts = starts[:1]
-    fits = [_sampled(split, V, noise, (seed, 4, rank, number)) for number, V in enumerate(starts)]
+    fits = []
+    for number, V in enumerate(starts):
+        fits.append(_sampled(split, V, noise, (seed, 4, rank, number)))
+        if fits[-1].rank and not cheap(split, rank):
+            break
     return min(fits, key=split.held_error)
 
 

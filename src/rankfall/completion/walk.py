@@ -48,13 +48,10 @@ def walk(choice: Choice, seed: int, session: Session) -> None:
     widest = min(*first.training.shape, max(2 * first.training.max_oversampled_rank(), 1))
     if choice.wishes.max_rank is not None:
         widest = min(widest, choice.wishes.max_rank)
-    if widest < 1:
+    if widest < 1 or rest_of(first)[1] == 0:  # no rank may be tried, or effects leave nothing to explain
         choice.pool()
         return
     met = _fall(choice, widest, seed, session)
-    if not met:
-        choice.pool()
-        return
     _climb(choice, met, seed, session)
     _look_above(choice, widest, seed, session)
     if _try_other_noise(choice, seed, session):
@@ -70,8 +67,6 @@ def _fall(choice: Choice, widest: int, seed: int, session: Session) -> list[_Met
     """Chains of SGD on the first split; the ranks they met, small ones first."""
     split = choice.first
     rest, unit = rest_of(split)
-    if unit == 0:
-        return []
     met: dict[int, _Met] = {}
     settings = plan(rest, _EFFORT, _CHAINS, noise=split.pilot_noise / unit**2)
     typical = unit * split.model.typical
@@ -98,7 +93,7 @@ def _climb(choice: Choice, met: list[_Met], seed: int, session: Session) -> None
         if _covered(split, fall.rank) or not affordable(split, fall.rank):
             continue
         starts = [split.starts[fall.rank]]
-        if last.rank:
+        if last.rank or not cheap(split, fall.rank):
             starts.append(grown(split, last, fall.rank, seed))
         last = refit(split, starts, last.noise if last.rank else split.pilot_noise, seed)
         visit = choice.enter(last, **(fall.facts if last.rank == fall.rank else {}))
@@ -215,13 +210,12 @@ def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
         if rank == 0:
             continue
         session.check()
-        met = [other for other in spectra if other >= rank] or [max(spectra)]
-        s, Vt = spectra[min(met)]
-        V = Vt[:rank].T * np.sqrt(s[:rank])
-        if V.shape[1] < rank:
-            extra = np.random.default_rng([seed, 3, rank]).standard_normal((V.shape[0], rank - V.shape[1]))
-            V = np.hstack([V, 0.1 * np.sqrt(np.mean(V**2)) * extra])
-        split.fits[rank] = refit(split, [V], choice.first.fits[rank].noise, seed)
+        starts = [grown(split, split.fits[0], rank, seed)]
+        if spectra:
+            met = [other for other in spectra if other >= rank] or [max(spectra)]
+            s, Vt = spectra[min(met)]
+            starts.insert(0, Vt[:rank].T * np.sqrt(s[:rank]))
+        split.fits[rank] = refit(split, starts, choice.first.fits[rank].noise, seed)
 
 
 def _mix(choice: Choice, seed: int, session: Session) -> None:

@@ -1,0 +1,34 @@
+"""Refits on the walk through the ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+from rankfall.completion import refits
+from rankfall.completion.choose import split_under
+
+
+@pytest.fixture(scope="module")
+def split():
+    """Noisy data of rank 3; a fifth of the cells is held out."""
+    problem, _ = rf.datasets.low_rank((60, 50), rank=3, observed=0.6, noise=0.3, seed=0)
+    held = np.random.default_rng(0).random(problem.n_observed) < 0.2
+    made = split_under("none", "none", problem.subset(~held), problem.subset(held))
+    made.fits[0] = refits.effects_alone(made)
+    return made
+
+
+def test_where_sweeps_are_dear_a_start_that_died_out_gives_way_to_the_next(split, monkeypatch):
+    monkeypatch.setattr(refits, "cheap", lambda split, rank: False)
+    dying = np.full((50, 3), 1e-9)
+    living = refits.grown(split, split.fits[0], 3, 0)
+    noise = split.fits[0].noise
+    assert refits.refit(split, [dying], noise, 0).rank == 0
+    replaced = refits.refit(split, [dying, living, dying], noise, 0)
+    assert replaced.rank == 3
+    assert split.held_error(replaced) < 0.5 * split.held_error(split.fits[0])
+    # one that lives is enough
+    first = refits.refit(split, [living, dying], noise, 0)
+    np.testing.assert_array_equal(first.cols.mean, refits.refit(split, [living], noise, 0).cols.mean)

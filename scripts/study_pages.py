@@ -3,7 +3,7 @@
     rankfall study all --out study-output
     python scripts/study_pages.py study-output
 
-Of every study in the folder the figure is copied (as SVG), and the table of claims with its rules replaces the one on
+Of every study in the folder the figure is copied, and the table of claims with its rules replaces the one on
 the study's page. Lines that change are printed, so that one sees which sentences of the page to look at.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
         page = PAGES / f"{folder.name}.md"
         before = page.read_text(encoding="utf-8")
         after = renewed(before, claims)
-        write(PAGES / f"{folder.name}.svg", (folder / "figure.svg").read_bytes())
+        write(PAGES / f"{folder.name}.png", (folder / "figure.png").read_bytes())
         write(page, after.encode())
         sys.stdout.writelines(
             difflib.unified_diff(before.splitlines(True), after.splitlines(True), page.name, page.name, n=0)

@@ -27,7 +27,8 @@ _BURN, _LEAST, _MOST, _LOOK = 8, 24, 96, 8
 _WORK = 2e12
 # factors without which the held-out error is larger by no more than this share are dead, and dropped
 _DEAD = 1e-3
-# relative change of the held-out error between two looks below which the average has settled
+# relative gain in held-out error between two looks below which the average has settled. It may be a loss: where lines
+# with shares of their own are copies of each other, the chain drifts towards ever less noise, and past the best fit
 _SETTLED = 1e-3
 
 
@@ -73,7 +74,7 @@ def refit(split: Split, starts: Sequence[np.ndarray], noise: float, seed: int) -
 
 
 def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> Posterior:
-    """A chain that runs until the held-out error of its running mean has settled; dead factors are dropped."""
+    """A chain that runs until the held-out error of its running mean falls no more; dead factors are dropped."""
     rank = V.shape[1]
     start = _start(split, V, noise)
     sampler, average = Sampler(split.refitter, start, seed), Average(rank, split.held)
@@ -87,8 +88,9 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
         kept = sampler.sweeps - _BURN
         if kept % _LOOK == 0:
             error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
-            before, drift = error, abs(error - before) / max(before, 1e-300)
-            if kept >= _LEAST and drift <= _SETTLED:
+            gain = (before - error) / max(before, 1e-300)
+            before, drift = error, abs(gain)
+            if kept >= _LEAST and gain <= _SETTLED:
                 break
     living = average.living(_DEAD)
     if not living:

@@ -88,7 +88,7 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
         kept = sampler.sweeps - _BURN
         if kept % _LOOK == 0:
             error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
-            gain = (before - error) / max(before, 1e-300)
+            gain = 1 - error / max(before, 1e-300)
             before, drift = error, abs(gain)
             if kept >= _LEAST and gain <= _SETTLED:
                 break

@@ -34,8 +34,11 @@ def test_where_sweeps_are_dear_a_start_that_died_out_gives_way_to_the_next(split
     np.testing.assert_array_equal(first.cols.mean, refits.refit(split, [living], noise, 0).cols.mean)
 
 
-@pytest.mark.parametrize(("factor", "sweeps"), [(1.1, 32), (0.9, 104), (1.0, 32)])
-def test_a_chain_ends_when_the_held_out_error_falls_no_more(split, monkeypatch, factor, sweeps):
+@pytest.mark.parametrize(
+    ("dear", "factor", "sweeps"), [(True, 1.1, 32), (True, 0.9, 104), (True, 1.0, 32), (False, 1.1, 104)]
+)
+def test_a_dear_chain_ends_when_the_held_out_error_falls_no_more(split, monkeypatch, dear, factor, sweeps):
+    monkeypatch.setattr(refits, "cheap", lambda split, rank: not dear)
     errors = iter(factor ** np.arange(20.0))
     monkeypatch.setattr(refits, "combined", lambda *both: next(errors))
     fit = refits.refit(split, [refits.grown(split, split.fits[0], 3, 0)], split.fits[0].noise, 0)

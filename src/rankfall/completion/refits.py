@@ -27,8 +27,9 @@ _BURN, _LEAST, _MOST, _LOOK = 8, 24, 96, 8
 _WORK = 2e12
 # factors without which the held-out error is larger by no more than this share are dead, and dropped
 _DEAD = 1e-3
-# relative gain in held-out error between two looks below which the average has settled. It may be a loss: where lines
-# with shares of their own are copies of each other, the chain drifts towards ever less noise, and past the best fit
+# relative change of the held-out error between two looks below which the average has settled; of dear fits, gain. (Where
+# lines with shares of their own are copies of each other, a chain drifts to ever less noise, past the best fit. Small
+# tables have few cells held out: there an error that rises may fall again.)
 _SETTLED = 1e-3
 
 
@@ -74,11 +75,11 @@ def refit(split: Split, starts: Sequence[np.ndarray], noise: float, seed: int) -
 
 
 def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> Posterior:
-    """A chain that runs until the held-out error of its running mean falls no more; dead factors are dropped."""
+    """A chain that runs until the held-out error of its running mean has settled; dead factors are dropped."""
     rank = V.shape[1]
     start = _start(split, V, noise)
     sampler, average = Sampler(split.refitter, start, seed), Average(rank, split.held)
-    most, before, drift = _most_sweeps(split, rank), np.inf, np.inf
+    most, dear, before, drift = _most_sweeps(split, rank), not cheap(split, rank), np.inf, np.inf
     while sampler.sweeps < most:
         split.check()
         pairs = sampler.sweep()
@@ -89,8 +90,8 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
         if kept % _LOOK == 0:
             error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
             gain = 1 - error / max(before, 1e-300)
-            before, drift = error, abs(gain)
-            if kept >= _LEAST and gain <= _SETTLED:
+            before, drift = error, max(gain, 0.0) if dear else abs(gain)
+            if kept >= _LEAST and drift <= _SETTLED:
                 break
     living = average.living(_DEAD)
     if not living:

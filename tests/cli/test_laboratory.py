@@ -147,6 +147,8 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=theirs,
         start_new_session=True,
+        # a job in the background of a shell is started with Ctrl-C ignored, and so would be its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(theirs)
     deadline = time.monotonic() + 60

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
@@ -144,6 +145,14 @@ def test_bad_cells_harm_no_other(tmp_path: Path) -> None:
     assert dict(sentences) == {axes["mode"]: sentence for axes, sentence in status.failures}
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Python's own handler; a job in the background of a shell is started with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class _Deaf:
     """Ctrl-C comes while its finaliser runs, whose exceptions Python ignores."""
 
@@ -151,6 +160,7 @@ class _Deaf:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_in_a_finaliser_is_not_lost(tmp_path: Path) -> None:
     study, out = read_study(write_study(tmp_path / "toy.toml", repeats=20)), tmp_path / "out"

@@ -35,7 +35,15 @@ def test_where_sweeps_are_dear_a_start_that_died_out_gives_way_to_the_next(split
 
 
 @pytest.mark.parametrize(
-    ("dear", "factor", "sweeps"), [(True, 1.1, 32), (True, 0.9, 104), (True, 1.0, 32), (False, 1.1, 104)]
+    ("dear", "factor", "sweeps"),
+    [
+        (True, 1.1, 32),
+        (True, 0.9, 104),
+        (True, 1.0, 32),
+        (True, 0.0, 32),
+        (False, 0.0, 32),
+        (False, 1.1, 104),
+    ],
 )
 def test_a_dear_chain_ends_when_the_held_out_error_falls_no_more(split, monkeypatch, dear, factor, sweeps):
     monkeypatch.setattr(refits, "cheap", lambda split, rank: not dear)

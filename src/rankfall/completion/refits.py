@@ -89,7 +89,7 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
         kept = sampler.sweeps - _BURN
         if kept % _LOOK == 0:
             error = combined(*both_errors(average.at_cells - split.held.values, split.held.weights))
-            gain = 1 - error / max(before, 1e-300)
+            gain = 1 - error / max(before, 1e-300) if error != before else 0.0
             before, drift = error, max(gain, 0.0) if dear else abs(gain)
             if kept >= _LEAST and drift <= _SETTLED:
                 break

@@ -51,3 +51,28 @@ def test_a_dear_chain_ends_when_the_held_out_error_falls_no_more(split, monkeypa
     monkeypatch.setattr(refits, "combined", lambda *both: next(errors))
     fit = refits.refit(split, [refits.grown(split, split.fits[0], 3, 0)], split.fits[0].noise, 0)
     assert fit.sweeps == sweeps
+
+
+def test_the_fit_to_all_cells_begins_with_noise_that_is_alike_in_all_lines(monkeypatch):
+    """Shares of lines that have drifted while the training cells were fitted would drift on."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 2)) @ rng.standard_normal((2, 40))
+    X += rng.standard_normal(X.shape) * np.where(np.arange(40) < 20, 0.05, 1.0)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    begun = []
+
+    class Recorded(refits.Sampler):
+        def __init__(self, refitter, start, seed):
+            super().__init__(refitter, start, seed)
+            begun.append((seed[1], refitter.problem, self.row_share, self.col_share, start))
+
+    monkeypatch.setattr(refits, "Sampler", Recorded)
+    completed = rf.complete(X, seed=0)
+    assert completed.rank == 2
+    last = [entry for entry in begun if entry[0] == 5]
+    _, problem, rows, cols, start = next(entry for entry in last if entry[4].line_cells < np.inf)
+    assert problem.n_observed == np.isfinite(X).sum()
+    np.testing.assert_array_equal(rows, 1)
+    np.testing.assert_array_equal(cols, 1)
+    # between the two variances, in the scaled units of the fit
+    assert 0 < start.noise < 1

@@ -4,8 +4,8 @@ A Levenberg-Marquardt method in orthonormal frames. With ``A = U S V^T``, a tang
 ``X V^T + U Y^T``; because U and V are orthonormal its conditioning depends on which cells are observed,
 not on the spread of the singular values (Boumal & Absil's RTRMC and Zilber & Nadler's GNMR use the same
 fact). The row unknowns X are eliminated exactly, one r x r block per row; the column unknowns Y are
-solved by a dense Cholesky factorisation when there are few, otherwise by conjugate gradients without
-forming the matrix. The rank-2r result is brought back to rank r by the truncated SVD.
+solved by a dense Cholesky factorisation when they are few and badly determined, otherwise by conjugate
+gradients without forming the matrix. The rank-2r result is brought back to rank r by the truncated SVD.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from . import kernels
 from .factoring import products
 from .parallel import threads_for
 
-# above these, conjugate gradients are cheaper than forming and factorising the column system
-DENSE_UNKNOWNS, DENSE_FLOPS = 1200, 2e8
+# above these, conjugate gradients are cheaper than forming and factorising the column system. From so many cells per
+# degree of freedom on they need so few iterations that they are cheaper at any size
+DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 1.5
 MACHINE_PRECISION = 1e-13
 # where lines begin, the crossing lines of the entries, and values
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -213,6 +214,8 @@ class _TangentSystem:
         self.pull_rows = kernels.pull(*cells.rows, scaled, point.V, point.V)
         self.pull_cols = kernels.pull(*cells.cols, point.V, scaled, point.U)
         self.dense = point.V.size <= DENSE_UNKNOWNS
+        freedom = self.r * (sum(cells.problem.shape) - self.r)
+        self.dense &= cells.problem.n_observed < DENSE_CELLS * freedom
         self.dense &= float(np.sum(np.diff(indptr).astype(float) ** 2)) * self.r**2 <= DENSE_FLOPS
         if not self.dense:
             self.blocks = kernels.gram_blocks(*self.by_cols, point.U)

@@ -169,13 +169,29 @@ def finish(choice: Choice, problem: Problem, seed: int, hurry: bool) -> tuple[Sp
     nothing = refitter.problem.subset(np.zeros(problem.n_observed, bool))
     whole = Split(first.model, refitter.problem, nothing, refitter, before.line_cells)
     sweeps = min(before.sweeps, _BURN + _LOOK) if hurry else before.sweeps
-    start = replace(refitter.adopt(before), sweeps=sweeps, drift=before.drift)
+    start = replace(
+        _at_equal_noise(refitter.adopt(before), refitter.problem), sweeps=sweeps, drift=before.drift
+    )
     if rank == 0:
         return whole, refitter.fold_rows(refitter.improve(replace(start, sweeps=0), before.sweeps))
     noises = (before.line_cells,) if hurry else choice.mixtures.get(rank, (before.line_cells,))
     if len(noises) > 1:
         whole.fits[0] = effects_alone(whole)
     return whole, _mean_of_chains(whole, start, noises, (seed, 5, rank))
+
+
+def _at_equal_noise(fit: Posterior, problem: Problem) -> Posterior:
+    """The fit with the mean of its noise over the cells in place of every line's own share.
+
+    A chain goes on from there as the one before it began. Where lines are copies of each other its shares have
+    drifted to ever less noise, and would drift on.
+    """
+    if fit.line_cells == np.inf:
+        return fit
+    rows, cols = (side.line.copy() for side in (fit.rows, fit.cols))
+    noise = fit.noise * float(np.mean(rows[problem.rows, 0] * cols[problem.cols, 0]))
+    rows[:, 0] = cols[:, 0] = 1.0
+    return replace(fit, rows=replace(fit.rows, line=rows), cols=replace(fit.cols, line=cols), noise=noise)
 
 
 def grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:

@@ -41,6 +41,9 @@ _NOISY = 0.08
 # fall than by this factor is that of a network that learns the noise by heart
 _SLOW = 0.75
 _PURSUIT_WORK = 2e10
+# fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum (wrong
+# basins of exact data are scattered); cells times rank squared below which more tries cost nothing
+_SEEN, _ALIKE, _TRIFLE = 8, 1.1, 1e5
 # from here on each attempt at polishing costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
 # a random step of this relative size along the tangent space must be undone by polishing, up to this distance; the
@@ -87,11 +90,22 @@ class Evidence:
         return _EXACT_SINGLE if self.single else EXACT
 
     def near_limit(self, problem: Problem) -> bool:
-        """Whether the spectra pointed, more than once, at a rank with hardly more cells than unknowns."""
+        """Whether the spectra pointed, more than once, at a rank with hardly more cells than unknowns, whose minimum is not known."""
         pointed = [visit.rank for visit in self.visits if not isnan(visit.sgd_train)]
         return any(
-            pointed.count(rank) > 1 and problem.oversampling(rank) < _NEAR_LIMIT for rank in set(pointed)
+            pointed.count(rank) > 1
+            and problem.oversampling(rank) < _NEAR_LIMIT
+            and not self.knows(problem, rank)
+            for rank in set(pointed)
         )
+
+    def knows(self, problem: Problem, rank: int) -> bool:
+        """Whether fits of this rank, which are dear, keep ending at one misfit: its minimum, and not exact."""
+        misfits = [visit.train for visit in self.visits if visit.rank == rank and not isnan(visit.sgd_train)]
+        if len(misfits) < _SEEN or problem.n_observed * rank**2 < _TRIFLE:
+            return False
+        low, high = np.quantile(misfits, (0.25, 0.75))
+        return bool(high <= _ALIKE * low)
 
     def says_noise(self, problem: Problem) -> bool:
         """Whether an inexact minimum predicts cells that it has not seen.
@@ -200,7 +214,7 @@ def _one_round(
         evidence.history.append(stage.history)
         for chain in np.flatnonzero(stage.train_rmse < worst).tolist():
             for rank in _candidates(stage.s[chain], top, settings.width):
-                if tried.get((chain, rank), 0) >= attempts:
+                if tried.get((chain, rank), 0) >= attempts or evidence.knows(problem, rank):
                     continue
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
                 _try(problem, stage, chain, rank, evidence, hasty)

@@ -54,15 +54,17 @@ def schur_complement(indptr, indices, U, V, H_inverse, damping):  # pragma: no c
     hold both cells, plus ``damping`` on the diagonal.
     """
     m, r, n = indptr.size - 1, U.shape[1], V.shape[0]
-    S = np.zeros((n * r, n * r))
-    for d in range(n * r):
-        S[d, d] = damping
+    blocks = np.zeros((n, n, r * r))  # each in one piece: long loops become vectors
+    square = np.empty(r * r)
     longest = 0
     for i in range(m):
         longest = max(longest, indptr[i + 1] - indptr[i])
     HV = np.empty((longest, r))
     for i in range(m):
         start, n_cells = indptr[i], indptr[i + 1] - indptr[i]
+        for a in range(r):
+            for b in range(r):
+                square[a * r + b] = U[i, a] * U[i, b]
         for x in range(n_cells):
             j = indices[start + x]
             for a in range(r):
@@ -77,8 +79,15 @@ def schur_complement(indptr, indices, U, V, H_inverse, damping):  # pragma: no c
                 weight = 1.0 if x == y else 0.0
                 for a in range(r):
                     weight -= HV[x, a] * V[k, a]
-                for a in range(r):
-                    scaled = weight * U[i, a]
-                    for b in range(r):
-                        S[j * r + a, k * r + b] += scaled * U[i, b]
+                block = blocks[j, k]
+                for c in range(r * r):
+                    block[c] += weight * square[c]
+    S = np.zeros((n * r, n * r))
+    for j in range(n):
+        for k in range(j + 1):
+            for a in range(r):
+                for b in range(r):
+                    S[j * r + a, k * r + b] = blocks[j, k, a * r + b]
+    for d in range(n * r):
+        S[d, d] += damping
     return S

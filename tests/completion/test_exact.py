@@ -1,0 +1,63 @@
+"""What the search for an exact fit makes of the fits it has seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+from rankfall.completion import exact
+from rankfall.completion.path import Visit
+
+
+def visited(rank: int, misfits) -> list[Visit]:
+    return [Visit(rank, misfit, sgd_train=0.5) for misfit in misfits]
+
+
+ALIKE = (0.30, 0.31, 0.30, 0.32, 0.31, 0.30, 0.5, 0.31)
+SCATTERED = (0.02, 0.05, 0.03, 0.08, 0.02, 0.03, 0.05, 0.04)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Exact data near the information limit, on which a fit of rank 6 is dear."""
+    return rf.datasets.low_rank((300, 40), rank=6, oversampling=1.2, mask="guaranteed", seed=0)[0]
+
+
+@pytest.mark.parametrize(("misfits", "known"), [(ALIKE, True), (ALIKE[:7], False), (SCATTERED, False)])
+def test_the_minimum_of_a_rank_is_known_when_its_fits_end_there(problem, misfits, known):
+    evidence = exact.Evidence(visits=visited(8, misfits) + visited(7, ALIKE[:2]))
+    assert evidence.knows(problem, 8) == known
+    assert not evidence.knows(problem, 7)
+
+
+def test_cheap_ranks_are_tried_again_whatever_was_seen(problem):
+    assert not exact.Evidence(visits=visited(2, ALIKE)).knows(problem, 2)
+
+
+def test_fits_of_a_pursuit_do_not_count(problem):
+    assert not exact.Evidence(visits=[Visit(8, 0.3) for _ in range(9)]).knows(problem, 8)
+
+
+def test_a_rank_near_the_limit_whose_minimum_is_known_calls_for_no_more_chains(problem):
+    assert exact.Evidence(visits=visited(7, SCATTERED)).near_limit(problem)
+    assert not exact.Evidence(visits=visited(7, ALIKE)).near_limit(problem)
+
+
+def test_columns_with_hardly_any_noise_beside_noisy_ones_are_not_fitted_over_and_over(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 2)) @ rng.standard_normal((2, 24))
+    X += rng.standard_normal(X.shape) * np.where(np.arange(24) < 12, 0.05, 1.0)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    tries: Counter[int] = Counter()
+    once = exact._try
+
+    def counted(problem, stage, chain, rank, evidence, hasty):
+        tries[rank] += not hasty
+        once(problem, stage, chain, rank, evidence, hasty)
+
+    monkeypatch.setattr(exact, "_try", counted)
+    rf.complete(X, seed=0)
+    assert max(tries[rank] for rank in range(11, 15)) < 12

@@ -61,6 +61,8 @@ class Evidence:
     ----------
     single : bool
         Whether the values have single precision only, and a fit is exact if it agrees to that.
+    coarse : bool
+        Whether the values have a few digits only: hardly any such table is reproduced by a low rank.
     found : Polished or None
         The exact fit of smallest rank.
     unique : bool
@@ -76,6 +78,7 @@ class Evidence:
     """
 
     single: bool = False
+    coarse: bool = False
     found: Polished | None = None
     unique: bool = False
     hollow: int = 0
@@ -126,7 +129,8 @@ def search(
     A failed round is followed by a pursuit (rank by rank, adding the leading direction of the misfit),
     then by a round with more chains, unless an inexact minimum predicts cells it has not seen: then the
     data are noisy, and more chains would only meet it again. The widest nets are cast only where the
-    spectra pointed at a rank near the information limit; prediction says nothing there.
+    spectra pointed at a rank near the information limit (prediction says nothing there) and the values have
+    more than a few digits.
 
     Parameters
     ----------
@@ -154,7 +158,8 @@ def search(
             _pursue(problem, top, session, evidence)
         if evidence.found is not None:
             break
-        if not evidence.near_limit(problem) and (number > 0 or evidence.says_noise(problem)):
+        hard = evidence.near_limit(problem) and not (evidence.coarse and number > 0)
+        if not hard and (number > 0 or evidence.says_noise(problem)):
             break
     _drop_if_hollow(problem, evidence)
     return evidence
@@ -299,13 +304,6 @@ def _predicts(problem: Problem, fit: Polished) -> bool:
         return False
     again = polish(problem.subset(~held), fit.U, fit.s, fit.V, patience=4)
     return _relative_misfit(problem.subset(held), again.U, again.s, again.V) < _PREDICTS
-
-
-def is_single(values: np.ndarray) -> bool:
-    """Whether the values were rounded to single precision; whole numbers are exact as they are."""
-    with np.errstate(over="ignore"):
-        narrow = values.astype(np.float32)
-    return bool(np.array_equal(values, narrow) and not np.array_equal(values, np.rint(values)))
 
 
 def _is_exact(problem: Problem, fit: Polished, evidence: Evidence) -> bool:

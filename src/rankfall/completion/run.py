@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, Outcome
 from ..problem import Problem
-from . import assemble, choose, exact
+from . import assemble, choose, digits, exact
 from .choose import Wishes
 from .compiling import announced
 from .models import EFFECTS, SCALINGS
@@ -144,7 +144,8 @@ def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcom
             raise InputError(
                 'The columns have very different units, and row effects have none: effects="both" means nothing.'
             )
-        draft.evidence.single = exact.is_single(problem.values)
+        draft.evidence.single = digits.is_single(problem.values)
+        draft.evidence.coarse = digits.is_coarse(problem.values, problem.cols)
         with session.share(0.5):
             exact.search(standardised, wishes.max_rank, seed, session, draft.evidence)
             draft.searched = True

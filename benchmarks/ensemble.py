@@ -1,4 +1,4 @@
-"""Many chains at once: microseconds per chain-step beside one chain alone, and memory against the number of steps.
+"""Many chains at once: microseconds per chain-step beside single chains, and memory against the number of steps.
 
     python benchmarks/ensemble.py [--chains 10000] [--steps 100000] [--quick]
 

@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+import rankfall as rf
+from rankfall.completion import exact
 from rankfall.completion.digits import is_coarse, is_single
+
+
+def table(values):
+    """The values in four columns."""
+    return rf.Problem.from_dense(np.reshape(values, (-1, 4)))
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.1, 0.01, 0.001, 1e-9, 1e3, 1e9])
 def test_readings_are_coarse_in_any_unit(unit):
-    cols = np.arange(200) % 4
-    values = np.random.default_rng(0).integers(-99_999, 99_999, 200)
-    assert is_coarse(values * unit, cols)
-    assert not is_coarse(values / 7 * unit, cols)
+    values = np.random.default_rng(0).integers(-99_999, 99_999, (50, 4)) * unit
+    assert is_coarse(table(values))
+    assert not is_coarse(table(values / 7))
     # every column has a unit of its own
-    assert is_coarse(values * unit * 10.0 ** (3 * cols), cols)
-    assert not is_coarse(values * unit * 10.0 ** (3 * cols), np.zeros_like(cols))
+    units = 10.0 ** np.array([0, 3, 6, 9])
+    assert is_coarse(table(values * units))
+    assert not is_coarse(table((values * units).T))
 
 
 def test_rounded_numbers_of_some_digits():
     values = np.random.default_rng(0).standard_normal(200) * 30
-    cols = np.arange(200) % 4
-    assert is_coarse(np.round(values, 2), cols)
-    assert not is_coarse(np.round(values, 6), cols)
-    assert not is_coarse(values, cols)
-    assert is_coarse(np.zeros(3), np.arange(3))
-    assert is_coarse(np.array([1.0, 1e-300]), np.zeros(2, int))  # no more than a zero beside the other
-    assert not is_coarse(np.array([3e-310, 1e-310]), np.zeros(2, int))
+    assert is_coarse(table(np.round(values, 2)))
+    assert is_coarse(table(np.round(values, 2).astype(np.float32)))
+    assert not is_coarse(table(np.round(values, 6)))
+    assert not is_coarse(table(values))
+    assert not is_coarse(table(values.astype(np.float32)))
+    assert is_coarse(table(np.zeros(8)))
+    assert not is_coarse(table([3e-310, 1e-310, 0, 0]))
+    holes = np.round(values, 1)
+    holes[::3] = np.nan
+    assert is_coarse(table(holes))
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_readings_are_not_searched_with_the_widest_nets(monkeypatch, scale):
+    """Numbers of all their digits are, where a rank near the information limit is pointed at."""
+    rounds = Counter()
+    once = exact._one_round
+
+    def counted(problem, settings, *args, **options):
+        rounds[settings.n_chains] += 1
+        once(problem, settings, *args, **options)
+
+    monkeypatch.setattr(exact, "_one_round", counted)
+    monkeypatch.setattr(exact.Evidence, "near_limit", lambda self, problem: True)
+    X = np.exp(np.random.default_rng(0).standard_normal((12, 6)))
+    X[::3, ::2] = np.nan
+    rf.complete(np.round(X, 2), scale=scale, seed=0)
+    assert max(rounds) == 4
+    rf.complete(X, scale=scale, seed=0)
+    assert max(rounds) == 16
 
 
 def test_single_precision_is_told_from_whole_numbers():

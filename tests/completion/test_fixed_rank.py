@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -50,10 +51,31 @@ def test_kernels_agree_with_their_twins(m, n, r, seed):
         np.testing.assert_allclose(fast, slow, atol=1e-12)
 
 
-@pytest.mark.parametrize("dense", [1200, 0])
-def test_a_polish_has_the_same_bits_for_any_number_of_threads(monkeypatch, dense):
+@pytest.fixture(params=["cholesky", "conjugate gradients"])
+def solver(request, monkeypatch):
+    """Polishing by one way to solve the column system; the test must have used it, and no other."""
+    dense = request.param == "cholesky"
+    monkeypatch.setattr(polishing, "DENSE_CELLS", np.inf if dense else 0.0)
+    used = Counter()
+    for name in ("_dense", "_conjugate_gradients"):
+        count(monkeypatch, name, used)
+    yield
+    assert set(used) == {"_dense" if dense else "_conjugate_gradients"}
+
+
+def count(monkeypatch, name, used):
+    """Count the calls of a method of the tangent system."""
+    method = getattr(polishing._TangentSystem, name)
+
+    def counted(*args):
+        used[name] += 1
+        return method(*args)
+
+    monkeypatch.setattr(polishing._TangentSystem, name, counted)
+
+
+def test_a_polish_has_the_same_bits_for_any_number_of_threads(monkeypatch, solver):
     monkeypatch.setattr(parallel, "_WORTH", 0)
-    monkeypatch.setattr(polishing, "DENSE_UNKNOWNS", dense)
     problem, truth = rf.datasets.low_rank((60, 50), rank=3, oversampling=2.0, seed=2)
     fits = []
     most = get_num_threads()
@@ -85,7 +107,7 @@ def test_a_polish_makes_no_array_of_cells_times_rank():
 
 @pytest.mark.parametrize("shape", [(30, 40), (40, 30)])
 @pytest.mark.parametrize("condition", [1.0, 100.0])
-def test_polish_recovers_clean_data_to_machine_precision(shape, condition):
+def test_polish_recovers_clean_data_to_machine_precision(shape, condition, solver):
     problem, truth = rf.datasets.low_rank(shape, rank=3, oversampling=2.0, condition=condition, seed=1)
     fit = polish(problem, *start(problem, truth, 3, 0.003))
     assert fit.residual < 1e-13
@@ -95,8 +117,9 @@ def test_polish_recovers_clean_data_to_machine_precision(shape, condition):
 
 def test_conjugate_gradients_and_cholesky_agree(monkeypatch):
     problem, truth = rf.datasets.low_rank((40, 30), rank=3, oversampling=1.6, seed=2)
+    monkeypatch.setattr(polishing, "DENSE_CELLS", np.inf)
     dense = polish(problem, *start(problem, truth, 3, 0.05))
-    monkeypatch.setattr(polishing, "DENSE_UNKNOWNS", 0)
+    monkeypatch.setattr(polishing, "DENSE_CELLS", 0.0)
     iterative = polish(problem, *start(problem, truth, 3, 0.05))
     assert iterative.residual < 1e-12
     np.testing.assert_allclose(iterative.s, dense.s, rtol=1e-9)

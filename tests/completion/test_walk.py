@@ -69,10 +69,10 @@ def test_the_fit_to_all_cells_begins_with_noise_that_is_alike_in_all_lines(monke
     monkeypatch.setattr(refits, "Sampler", Recorded)
     completed = rf.complete(X, seed=0)
     assert completed.rank == 2
-    last = [entry for entry in begun if entry[0] == 5]
-    _, problem, rows, cols, start = next(entry for entry in last if entry[4].line_cells < np.inf)
+    problem, rows, cols, start = next(b[1:] for b in begun if b[0] == 5 and b[4].line_cells < np.inf)
     assert problem.n_observed == np.isfinite(X).sum()
     np.testing.assert_array_equal(rows, 1)
     np.testing.assert_array_equal(cols, 1)
-    # between the two variances, in the scaled units of the fit
-    assert 0 < start.noise < 1
+    # the mean of small and large variances in units of the columns, and not a small one
+    misfit = start.at(problem.rows, problem.cols) - problem.values
+    assert 0.5 * np.mean(misfit**2) < start.noise < 2 * np.mean(misfit**2)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..problem import Problem
+
 # digits of the largest value up to which values count as coarse
 _COARSE = 5
+# share of a value by which it changes at most when it is rounded to single precision
+_HALF_SINGLE = 6e-8
 
 
 def is_single(values: np.ndarray) -> bool:
@@ -15,14 +19,16 @@ def is_single(values: np.ndarray) -> bool:
     return bool(np.array_equal(values, narrow) and not np.array_equal(values, np.rint(values)))
 
 
-def is_coarse(values: np.ndarray, cols: np.ndarray) -> bool:
-    """Whether those of every column are multiples of a unit of which the largest is less than ``10^5``, as readings are.
+def is_coarse(problem: Problem) -> bool:
+    """Whether the values of every column are multiples of a unit, and less than ``10^5`` of them, as readings are.
 
-    The unit is a power of ten.
+    The unit is a power of ten; values of single precision are multiples to that precision.
     """
-    largest = np.zeros(int(cols.max(initial=0)) + 1)
-    np.maximum.at(largest, cols, np.abs(values))
+    size = np.abs(problem.values)
+    largest = np.zeros(problem.n_cols)
+    np.maximum.at(largest, problem.cols, size)
     with np.errstate(all="ignore"):
-        places = _COARSE - 1 - np.floor(np.log10(largest[cols]))
-        units = values * 10.0**places
-        return bool(np.all((np.abs(units - np.rint(units)) < 1e-6) | (values == 0)))
+        unit = 10.0 ** (np.floor(np.log10(largest[problem.cols])) + 1 - _COARSE)
+        apart = np.abs(problem.values / unit - np.rint(problem.values / unit))
+        rounding = _HALF_SINGLE * size / unit if is_single(problem.values) else 0.0
+        return bool(np.all((apart < 1e-6 + rounding) | (size == 0)))

@@ -20,8 +20,8 @@ from . import kernels
 from .factoring import products
 from .parallel import threads_for
 
-# above these, conjugate gradients are cheaper than forming and factorising the column system. From so many cells per
-# degree of freedom on they need so few iterations that they are cheaper at any size
+# above these, conjugate gradients are cheaper than forming and factorising the column system; from so many cells per
+# degree of freedom on they mostly are at any size, since they need few iterations
 DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 1.5
 MACHINE_PRECISION = 1e-13
 # where lines begin, the crossing lines of the entries, and values

@@ -136,7 +136,7 @@ def mixed(split: Split, fit: Posterior, noises: Sequence[float], seed: int) -> P
 def _mean_of_chains(split: Split, fit: Posterior, noises: Sequence[float], seed: Sequence[int]) -> Posterior:
     """Chains under each of some noise models, averaged and cut to the rank of a fit.
 
-    That of the fit's own noise model goes on from it; the others begin from the misfit of the effects, since
+    That of the fit's own noise model begins with the fit; the others begin from the misfit of the effects, since
     they might never leave the region where the fit is.
     """
     average = Average(fit.rank, split.held)
@@ -156,8 +156,9 @@ def _mean_of_chains(split: Split, fit: Posterior, noises: Sequence[float], seed:
 
 
 def finish(choice: Choice, problem: Problem, seed: int, hurry: bool) -> tuple[Split, Posterior]:
-    """Fit the chosen rank on all cells, from where the fit on the training cells stood; rows folded in.
+    """Fit the chosen rank on all cells, from the columns of the fit on the training cells; rows folded in.
 
+    The chain begins with noise that is alike in all lines.
     The split that is returned holds all cells as training cells, under the data model as it was: its mean and
     scales are but constants, and the fits are relative to them. There are as many sweeps as there, because
     the held-out cells, by which intervals are calibrated, were predicted by such a fit; in a `hurry` few.
@@ -183,8 +184,8 @@ def finish(choice: Choice, problem: Problem, seed: int, hurry: bool) -> tuple[Sp
 def _at_equal_noise(fit: Posterior, problem: Problem) -> Posterior:
     """The fit with the mean of its noise over the cells in place of every line's own share.
 
-    A chain goes on from there as the one before it began. Where lines are copies of each other its shares have
-    drifted to ever less noise, and would drift on.
+    A chain finds the shares again. Where lines are copies of each other it drifts to ever less noise, and one
+    that went on from shares that have drifted would drift further.
     """
     if fit.line_cells == np.inf:
         return fit

@@ -145,7 +145,7 @@ def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcom
                 'The columns have very different units, and row effects have none: effects="both" means nothing.'
             )
         draft.evidence.single = digits.is_single(problem.values)
-        draft.evidence.coarse = digits.is_coarse(problem.values, problem.cols)
+        draft.evidence.coarse = digits.is_coarse(draft.delivery.given)
         with session.share(0.5):
             exact.search(standardised, wishes.max_rank, seed, session, draft.evidence)
             draft.searched = True

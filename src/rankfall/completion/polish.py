@@ -22,7 +22,7 @@ from .parallel import threads_for
 
 # above these, conjugate gradients are cheaper than forming and factorising the column system; from so many cells per
 # degree of freedom on they mostly are at any size, since they need few iterations
-DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 1.5
+DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 2.0
 MACHINE_PRECISION = 1e-13
 # where lines begin, the crossing lines of the entries, and values
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rankfall as rf
@@ -92,7 +92,6 @@ def test_schatten_cost():
 widths_of = st.lists(st.integers(1, 5), min_size=3, max_size=6)
 
 
-@settings(deadline=None)
 @given(widths_of, seeds)
 def test_schatten_cost_bounds_the_norm_and_balance_reaches_it(widths, seed):
     net = rf.Network.gaussian(widths, seed=seed)
@@ -106,7 +105,6 @@ def test_imbalance_by_hand():
     np.testing.assert_allclose(measures.imbalance(net), [8, 5])
 
 
-@settings(deadline=None)
 @given(widths_of, seeds)
 def test_balanced_networks_have_no_imbalance(widths, seed):
     net = rf.Network.gaussian(widths, seed=seed).balance()

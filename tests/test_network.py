@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rankfall as rf
@@ -102,7 +102,6 @@ def test_gaussian_is_reproducible_and_its_chains_do_not_depend_on_their_number(w
     assert not np.array_equal(other.weights[0], single.weights[0])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(2, 5), seeds)
 def test_lift_is_balanced_with_the_least_norm(m, n, depth, seed):
     A = np.random.default_rng(seed).standard_normal((m, n))

@@ -33,7 +33,7 @@ def chains(draw: st.DrawFn) -> tuple[FiniteChain, int]:
 
 
 @pytest.mark.stat
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 @given(chains(), st.integers(2, 8), st.integers(1, 3))
 def test_unbiased_for_any_chain_and_any_score(case: tuple[FiniteChain, int], n: int, k: int) -> None:
     # 1000 repeats, |z| < 4.5: false alarms below 1e-4 for each example as far as the mean is normal, which the

@@ -37,7 +37,6 @@ def rows(jumps: rf.Jumps) -> list[tuple[int, ...]]:
     return list(jumps.table[["step", "rank_from", "rank_to"]].itertuples(index=False, name=None))
 
 
-@settings(deadline=None)  # the first call imports pandas
 @given(planted(), st.integers(1, 50))
 def test_planted_jumps_and_no_others(case, every):
     """The answer is in steps, so a dwell of d records is d * every steps."""

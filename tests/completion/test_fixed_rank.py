@@ -27,7 +27,7 @@ def start(problem, truth, rank, distance, seed=0):
     return U[:, :rank], s[:rank], Vt[:rank].T
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 3), st.integers(0, 1000))
 def test_kernels_agree_with_their_twins(m, n, r, seed):
     rng = np.random.default_rng(seed)

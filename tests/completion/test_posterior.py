@@ -33,7 +33,7 @@ def plain(problem, rank, seed=0, line_cells=np.inf, effects=(False, False), swee
     return refitter, refitter.improve(refitter.start(V, 1.0, line_cells), sweeps, tol)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(2, 8),
     st.integers(2, 8),
@@ -206,7 +206,7 @@ def test_folded_rows_do_not_depend_on_what_rows_were():
     np.testing.assert_array_equal(refitter.fold_rows(other).rows.mean, folded.rows.mean)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 100))
 def test_permuting_rows_permutes_the_fit(seed):
     problem, _ = noisy((25, 20), rank=2, seed=seed)

@@ -38,7 +38,7 @@ def sampled(refitter, start, sweeps=60, burn=20, seed=(0,)):
     return sampler, average
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 3), st.booleans(), st.integers(0, 1000))
 def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
     rng = np.random.default_rng(seed)

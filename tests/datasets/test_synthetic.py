@@ -28,7 +28,7 @@ def requests(draw: st.DrawFn) -> dict:
     }
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(requests())
 def test_what_was_asked_for_is_what_comes(request: dict) -> None:
     if request["mask"] == "uniform":

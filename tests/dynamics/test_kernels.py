@@ -38,7 +38,7 @@ def runs(draw: st.DrawFn) -> tuple[rf.Problem, rf.Network, rf.SGD | rf.GD, int, 
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(runs())
 def test_kernel_agrees_with_its_twin(run):
     problem, net, optimiser, chain, seed = run

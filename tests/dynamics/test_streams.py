@@ -28,7 +28,7 @@ def test_twin_gives_the_known_answers(counter, key, words):
     assert reference.philox_words(counter, *key) == words
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**62), st.integers(1, 2**32 - 1))
 def test_kernel_gives_the_twins_numbers(key, chain, index, bound):
     key64 = np.uint64(key)

@@ -37,7 +37,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "it.npz"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(array=ARRAYS, by_columns=st.booleans())
 def test_arrays_come_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, array, by_columns: bool
@@ -159,7 +159,7 @@ def test_a_flipped_byte_is_noticed(target: Path) -> None:
         load_archive(target)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_damage_ends_in_another_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -270,7 +270,7 @@ NUMBERS = st.one_of(
 LABELS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=5).map(lambda s: "n" + s.strip())
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_table_comes_back_to_the_letter(tmp_path, data):
     m, n = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))

@@ -77,7 +77,7 @@ def test_agrees_with_dense_linear_algebra(args, method):
     assert local.unique == (value > UNIQUENESS_TOL)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     m=st.integers(2, 14),
     n=st.integers(2, 14),

@@ -25,7 +25,7 @@ def tailed(widths, rank, tail, seed):
     return rf.Network(tuple(F @ W @ G.T + V for F, W, G, V in layers))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds, st.integers(2, 5), st.floats(1e-6, 1), st.integers(1, 4), st.data())
 def test_bounds(seed, depth, tail, rank, data):
     widths = tuple(data.draw(st.integers(4, 8)) for _ in range(depth + 1))

@@ -24,7 +24,7 @@ def scalar_loss(s, s_star, ridge, n_observed, depth):
 # -- the effective loss
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, st.integers(2, 6))
 def test_no_weights_are_cheaper_than_the_cost(seed, depth):
     """Section 4a: the balanced lift has this squared norm, and other weights with the same product more."""
@@ -93,7 +93,7 @@ def test_thresholds_by_brute_force(depth):
     assert theory.s_glob(RIDGE, 25, depth) == pytest.approx(overall, abs=1e-4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(depths, st.floats(1e-5, 1), st.integers(1, 1000), st.floats(1.001, 100))
 def test_s_plus_is_the_minimum(depth, ridge, n_observed, times):
     local, overall = (f(ridge, n_observed, depth) for f in (theory.s_loc, theory.s_glob))
@@ -119,7 +119,7 @@ def test_s_plus_below_the_threshold_and_at_depth_two():
 # -- basins
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(depths, st.floats(1e-4, 1), st.floats(1e-3, 10))
 def test_radius_and_barrier_are_those_of_one_singular_value(depth, ridge, slope):
     """``ridge L s^(2/L) - g s`` is positive up to the radius, and the barrier is its maximum."""

@@ -289,7 +289,7 @@ def test_the_search_knows_no_units(size):
 # -- invariances
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seeds, st.integers(3, 5), st.floats(0.1, 10))
 def test_invariances(seed, depth, factor):
     """Transposing, permuting rows, and scaling the data by c with the ridge by c^(2 - 2/L)."""

@@ -37,7 +37,7 @@ def tails(spaces: list[np.ndarray], rank: int) -> np.ndarray:
     return np.array([np.sum(np.linalg.svd(Z, compute_uv=False)[rank:] ** 2) for Z in spaces])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points(), st.integers(0, 3))
 def test_factors_agree_with_the_enumeration_of_all_entries(point, rank):
     """The right side of (3.1) exactly, and above the tail that the step leaves."""
@@ -61,7 +61,7 @@ def test_factors_agree_with_the_enumeration_of_all_entries(point, rank):
     np.testing.assert_allclose(seen.phi, tails(net.hidden_spaces(), rank), atol=scale.max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(points(), st.integers(0, 2), st.integers(2, 4), st.integers(0, 99))
 def test_batches_are_bounded_by_their_entries(point, rank, size, seed):
     """Convexity: surely by the mean of the single entries, hence by the largest factor."""
@@ -109,7 +109,7 @@ def test_all_entries_at_once_leave_no_spread():
     np.testing.assert_allclose(sizes, seen.mean_factor * seen.phi, rtol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points())
 def test_the_table_has_the_factors_of_every_rank(point):
     problem, net = point
@@ -121,7 +121,7 @@ def test_the_table_has_the_factors_of_every_rank(point):
         np.testing.assert_allclose(table.mean_factor[real, rank], seen.mean_factor[real], rtol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points(), st.integers(0, 2))
 def test_rotating_hidden_spaces_and_transposing_change_nothing(point, rank):
     problem, net = point
@@ -135,7 +135,7 @@ def test_rotating_hidden_spaces_and_transposing_change_nothing(point, rank):
         np.testing.assert_allclose(getattr(over, name)[::-1][real], expected[real], rtol=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points(min_depth=3), st.integers(0, 3))
 def test_robust_and_sufficient_factors_are_larger(point, rank):
     """``Lambda <= Lambda^ <=`` Lemma A's bound, also for batches."""

@@ -11,7 +11,7 @@ VENV_BENCH := .venv-bench
 STAMP_BENCH := $(VENV_BENCH)/.installed
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
-PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .benchmarks .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
 .PHONY: help demo examples docs test test-all check format wheel bench bench-scaling bench-peers bench-real clean
 
@@ -51,11 +51,12 @@ docs: $(STAMP)
 	$(SPHINX) --doctree-dir docs/_build/doctrees/html -D plot_gallery=1 docs docs/_build/html
 	@echo "The site is in docs/_build/html: open index.html, or copy the folder to any web server."
 
+# one process of tests for each core; threads that wait leave the core to the others
 test: $(STAMP)
-	$(BIN)/python -m pytest -q
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto -m "slow or not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff check .

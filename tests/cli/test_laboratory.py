@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.toys import write_study
+from plain_user import for_permissions, run_plain
 from rankfall.cli.sweep_progress import PlainLines, told
 from rankfall.lab import Study, SweepProgress
 
@@ -133,6 +134,19 @@ def test_no_room_left(tmp_path: Path) -> None:
     assert ran.stderr.endswith(".parquet: File too large.\n")
     assert ran.stderr.count("\n") == 1
     assert list((out / "cells").iterdir()) == []
+
+
+@for_permissions
+def test_an_unwritable_folder(tmp_path: Path) -> None:
+    study, protected = write_study(tmp_path / "toy.toml", repeats=1), tmp_path / "protected"
+    protected.mkdir()
+    protected.chmod(0o555)
+    args = ("sweep", str(study), "--out", str(protected / "out"), "--jobs", "1", "-q")
+    ran = run_plain("-m", "rankfall", *args, env=ENVIRONMENT)
+    assert ran.returncode == 2
+    assert ran.stderr == f"rankfall: Cannot write into {protected / 'out'}: Permission denied.\n"
+    assert ran.stdout == ""
+    assert list(protected.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of POSIX")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plain_user import for_permissions, run_plain
 from rankfall import InputError
 from rankfall.files import atomic_path, check_writable
 
@@ -98,17 +99,23 @@ def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+@for_permissions
 def test_protected_files_and_folders(tmp_path: Path) -> None:
-    target = tmp_path / "out.csv"
+    folder, target = tmp_path / "folder", tmp_path / "out.csv"
     target.write_text("mine")
     target.chmod(0o444)
-    with pytest.raises(InputError, match="read-only"):
-        check_writable(target)
-    tmp_path.chmod(0o555)
-    with pytest.raises(InputError, match="Permission denied"):
-        check_writable(tmp_path / "new.csv")
-    tmp_path.chmod(0o755)
+    folder.mkdir()
+    folder.chmod(0o555)
+    script = (
+        "import sys\nfrom rankfall import InputError\nfrom rankfall.files import check_writable\n"
+        "for path in sys.argv[1:]:\n  try: check_writable(path)\n  except InputError as error: print(error)"
+    )
+    ran = run_plain("-c", script, str(target), str(folder / "new.csv"))
+    assert ran.stderr == ""
+    first, second = ran.stdout.splitlines()
+    assert "read-only" in first
+    assert "Permission denied" in second
+    assert target.read_text() == "mine"
 
 
 def test_checking_changes_nothing(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_bounds_weights_folds_and_rules(loud):
         ({"scaling": "rows"}, "scaling must be one of"),
         ({"rule": "best"}, "rule must be one of"),
         ({"folds": 1}, "folds must be"),
+        ({"folds": 10_000}, "folds must not be more than"),
         ({"weights": np.ones((3, 3))}, r"weights have shape \(3, 3\)"),
         ({"weights": -np.ones((4, 5))}, "0 or more"),
         ({"weights": np.zeros((4, 5))}, "All weights are zero"),

@@ -59,7 +59,7 @@ def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, seed):
     second = kernels.second_moments(mean, cov, varying)
     np.testing.assert_allclose(second, reference.second_moments(mean, cov, varying), atol=1e-12)
     weights = rng.uniform(0.5, 2, problem.n_observed)
-    prior = rng.uniform(0.5, 2, free.size)
+    prior, pull = rng.uniform(0.5, 2, free.size), rng.standard_normal(free.size)
     shrinkage = 10.0 if by_line else np.inf
     results = []
     for module in (kernels, reference):
@@ -73,6 +73,7 @@ def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, seed):
             free,
             fixed,
             prior,
+            pull,
             0.3,
             shrinkage,
             3,

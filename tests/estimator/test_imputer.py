@@ -323,3 +323,13 @@ def test_weights_are_those_of_complete() -> None:
     assert not np.allclose(LowRankImputer(max_rank=2).fit_transform(noisy), imputer.transform(noisy))
     with pytest.raises(InputError, match="shape"):
         imputer.fit(noisy, weights=weights[:, 1:])
+
+
+def test_a_column_whose_weights_are_all_zero_is_an_empty_feature() -> None:
+    table = np.random.default_rng(0).standard_normal((20, 4)) + 10 * np.arange(4)
+    table[3, 1] = np.nan
+    weights = np.ones(table.shape)
+    weights[:, 2] = 0
+    with pytest.warns(UserWarning, match="without any observed value are dropped: 2"):
+        imputer = LowRankImputer(max_rank=0).fit(table, weights=weights)
+    assert list(imputer.get_feature_names_out()) == ["x0", "x1", "x3"]

@@ -13,9 +13,6 @@ from .scales import check_scale, clip, forward, inverse
 if TYPE_CHECKING:
     from .result import Completion
 
-# shrinkage of the line effects that fill cells which the model leaves open
-PLAIN_DAMPING = 1.0
-
 
 def fold_in_rows(result: Completion, new_rows: object) -> np.ndarray:
     """See :meth:`Completion.transform`."""
@@ -67,6 +64,7 @@ def _assembled(
         count = int(np.count_nonzero(empty))
         text = f"{count} new {name}{'s have' if count > 1 else ' has'} no entry: filled with effects only."
         warnings.warn(text, UserWarning, stacklevel=4)
+    comparable = not result.mixed_units  # a line's level means nothing where columns have different units
     for line in range(values.shape[0]):
         lost = labels < 0
         if not known[line].any():
@@ -75,8 +73,8 @@ def _assembled(
             lost = lost | ~np.isin(labels, labels[known[line]])
         fitted[line, lost] = np.nan
         if result.fill == "effects" and np.any(lost):
-            rest = values[line, known[line]] - plain[known[line]]
-            fitted[line, lost] = plain[lost] + rest.sum() / (rest.size + PLAIN_DAMPING)
+            level = np.mean(fitted[line, ~lost] - plain[~lost]) if comparable and not lost.all() else 0.0
+            fitted[line, lost] = plain[lost] + level
     return np.where(known, given, clip(inverse(fitted, result.scale), result.bounds))
 
 

@@ -107,6 +107,27 @@ class FittedModel:
         mean = 0.0 if mean is None else mean
         return {"mean": np.asarray(mean), "rows": by_row, "cols": by_col + (self.center - mean)}
 
+    def average_lines(
+        self, row_labels: np.ndarray, col_labels: np.ndarray, with_rows: bool
+    ) -> dict[str, np.ndarray]:
+        """Average row and columns of the fit, within the components that the labels (-1: none) say.
+
+        ``mean + cols_j`` is the average of column j, ``rows_i`` that of ``x_ij - mean - cols_j`` over the columns; `mean`
+        is the average of the columns, which stands for columns (and rows) without label.
+        """
+        left, right = self.posterior.rows.mean, self.posterior.cols.mean * self.scale[:, None]
+        n = 1 + max(int(row_labels.max()), int(col_labels.max()))
+        across, down = _group_means(left, row_labels, n), _group_means(right, col_labels, n)
+        known = col_labels >= 0
+        columns = self.center + np.einsum("jk,jk->j", across[col_labels], right)
+        mean = float(np.mean(columns[known])) if known.any() else 0.0
+        by_row = np.einsum("ik,ik->i", left - across[row_labels], down[row_labels])
+        return {
+            "mean": np.asarray(mean),
+            "rows": np.where((row_labels >= 0) & with_rows, by_row, 0.0),
+            "cols": np.where(known, columns - mean, 0.0),
+        }
+
     def spread(self, rows: np.ndarray, cols: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Local scale of the error at some cells: noise of row and column, and uncertainty of the factors.
 
@@ -166,6 +187,14 @@ class FittedModel:
         cells = compressed(Problem(rows, cols, rest[rows, cols], rest.shape))
         blank = replace(own, mean=mean, cov=np.empty((k, own.cov.shape[1])), line=np.ones((k, 2)))
         return folded(cells, other, blank, self.posterior).mean @ other.mean.T
+
+
+def _group_means(lines: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+    """Means of the lines of each label, shape (n, K); a label of -1 is left out."""
+    kept = labels >= 0
+    total = np.zeros((n, lines.shape[1]))
+    np.add.at(total, labels[kept], lines[kept])
+    return total / np.maximum(np.bincount(labels[kept], minlength=n), 1)[:, None]
 
 
 def least_norm(loadings: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -94,29 +94,6 @@ def constant_columns(problem: Problem) -> np.ndarray:
     return (low == high) & (problem.col_counts >= _CONSTANT)
 
 
-def fit_effects(
-    problem: Problem, damping: float, with_rows: bool, sweeps: int = 20
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Mean, row effects and column effects by damped alternating means.
-
-    ``cols_j = sum_i (x_ij - mean - rows_i) / (n_j + damping)`` and likewise for rows: the ridge solution,
-    in which a line with few entries is drawn towards the mean. Lines without entries get 0.
-    """
-    mean = float(problem.values.mean())
-    rest = problem.values - mean
-    rows, cols = np.zeros(problem.n_rows), np.zeros(problem.n_cols)
-    row_weights = np.maximum(problem.row_counts + damping, 1e-3)
-    col_weights = np.maximum(problem.col_counts + damping, 1e-3)
-    for _ in range(sweeps if with_rows else 1):
-        before = rows.copy()
-        cols = np.bincount(problem.cols, rest - rows[problem.rows], problem.n_cols) / col_weights
-        if with_rows:
-            rows = np.bincount(problem.rows, rest - cols[problem.cols], problem.n_rows) / row_weights
-            if np.max(np.abs(rows - before)) <= 1e-6 * np.max(np.abs(rows), initial=1e-300):
-                break
-    return mean, rows, cols
-
-
 def fit_model(problem: Problem, effects: str, scaling: str) -> DataModel:
     """Mean and scales of a data model; the scale makes the root mean square of what is left about 1."""
     mean = 0.0 if effects == "none" else float(np.average(problem.values, weights=problem.weights))
@@ -157,8 +134,9 @@ def _idle(effects: str, scaling: str) -> bool:
 
 
 def _spreads_differ(problem: Problem) -> bool:
-    mean, _, cols = fit_effects(problem, 0.5, with_rows=False)
-    rest = problem.values - mean - cols[problem.cols]
+    rest = problem.values - float(problem.values.mean())
+    counts = problem.col_counts + _FEW
+    rest = rest - (np.bincount(problem.cols, rest, problem.n_cols) / counts)[problem.cols]
     counts = np.maximum(problem.col_counts, 1)
     spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) / counts)
     spread = spread[(problem.col_counts > 2) & (spread > 0)]

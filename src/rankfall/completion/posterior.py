@@ -2,7 +2,7 @@
 
 They begin the chains of :mod:`.sampling`, and fold lines into what these deliver.
 
-The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(0, 1 / prior_k)`` on
+The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 / prior_k)`` on
 every free coordinate. The posterior is approximated by independent Gaussians, one for every row and one for
 every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against alternating
 ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a line with
@@ -48,6 +48,9 @@ class Side:
         The known coordinate, -1 if there is none.
     prior : ndarray, shape (F,)
         Precisions.
+    center : ndarray, shape (F,)
+        Means of the priors: 0 but for the factors of a mean of draws that has no effects of the crossing lines, where
+        they say what a line without entries is like.
     line : ndarray, shape (k, 2)
         Share of the noise variance of every line (around 1), and its expected misfit.
     """
@@ -57,6 +60,7 @@ class Side:
     free: np.ndarray
     fixed: int
     prior: np.ndarray
+    center: np.ndarray
     line: np.ndarray
 
     def second(self) -> np.ndarray:
@@ -190,7 +194,7 @@ class Refitter:
     def _turn(self, posterior: Posterior, side: int) -> Posterior:
         """New factors of rows (side 0) or columns (1), then their priors and the noise."""
         own, other = (posterior.rows, posterior.cols) if side == 0 else (posterior.cols, posterior.rows)
-        own = _solve(self.sides[side], other, own, posterior, 1)
+        own = _solve(self.sides[side], other, replace(own, center=np.zeros(own.free.size)), posterior, 1)
         own = replace(own, prior=_prior(own))
         misfit = float(np.sum(own.line[:, 1] / own.line[:, 0]))
         noise = max(misfit / self.problem.n_observed, _LEAST_NOISE)
@@ -210,18 +214,28 @@ def compressed(problem: Problem) -> Compressed:
 def known_side(mean: np.ndarray) -> Side:
     """Factors without uncertainty and without priors: those of an exact fit."""
     size, rank = mean.shape
-    return Side(mean, np.zeros((size, 0)), np.arange(rank), -1, np.zeros(rank), np.ones((size, 2)))
+    return Side(
+        mean, np.zeros((size, 0)), np.arange(rank), -1, np.zeros(rank), np.zeros(rank), np.ones((size, 2))
+    )
 
 
 def _blank(size: int, K: int, rank: int) -> Side:
     return Side(
-        np.zeros((size, K)), np.zeros((size, 0)), np.arange(rank), -1, np.ones(rank), np.ones((size, 2))
+        np.zeros((size, K)),
+        np.zeros((size, 0)),
+        np.arange(rank),
+        -1,
+        np.ones(rank),
+        np.zeros(rank),
+        np.ones((size, 2)),
     )
 
 
 def _sized(side: Side) -> Side:
     F = side.free.size
-    return replace(side, cov=np.zeros((side.mean.shape[0], F * (F + 1) // 2)), prior=np.ones(F))
+    return replace(
+        side, cov=np.zeros((side.mean.shape[0], F * (F + 1) // 2)), prior=np.ones(F), center=np.zeros(F)
+    )
 
 
 def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, rounds: int) -> Side:
@@ -240,6 +254,7 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
             own.free,
             own.fixed,
             own.prior,
+            own.prior * own.center,
             posterior.noise,
             posterior.line_cells,
             rounds,

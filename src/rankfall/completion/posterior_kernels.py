@@ -87,6 +87,7 @@ def _fold_line(
     free,
     fixed,
     prior,
+    pull,
     noise,
     shrinkage,
     n_rounds,
@@ -114,7 +115,7 @@ def _fold_line(
                 H[x, z] = M[a * (a + 1) // 2 + free[z]] / s
                 H[z, x] = H[x, z]
             H[x, x] += prior[x]
-            rhs[x] = y[a] / s
+            rhs[x] = y[a] / s + pull[x]
             if fixed >= 0:
                 hi, lo = max(a, fixed), min(a, fixed)
                 rhs[x] -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
@@ -157,6 +158,7 @@ def fold_lines(
     free,
     fixed,
     prior,
+    pull,
     noise,
     shrinkage,
     n_rounds,
@@ -168,7 +170,7 @@ def fold_lines(
 
     For line i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance
     ``s_i = noise line_i``, the free coordinates have precision ``M_ff / s_i + diag(prior)`` and mean
-    ``cov (y_f - M_f,fixed u_fixed) / s_i``; the coordinate `fixed` (-1: none) is known. The line's share of
+    ``cov ((y_f - M_f,fixed u_fixed) / s_i + pull)``; the coordinate `fixed` (-1: none) is known. The line's share of
     the noise is then ``line_i = (misfit_i / noise + shrinkage) / (n_i + shrinkage)`` with the expected
     misfit ``sum_j w_ij E[(x_ij - u_i . v_j)^2]`` (1 if `shrinkage` is infinite); both are repeated
     `n_rounds` times.
@@ -177,6 +179,8 @@ def fold_lines(
     ----------
     mean, second : ndarray, shapes (n, K), (n, K (K + 1) / 2)
         First and second moments of the crossing lines' factors.
+    prior, pull : ndarray, shape (F,)
+        Precisions of the prior, and these times its mean.
     out : ndarray, shape (m, K)
         Filled with the means; its column `fixed` is read.
     cov : ndarray, shape (m, F (F + 1) / 2)
@@ -200,7 +204,7 @@ def fold_lines(
                         total[k] += w * moments[k]
         for i in range(first, last):
             _fold_line(
-                indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed, prior,
+                indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed, prior, pull,
                 noise, shrinkage, n_rounds, i, out, cov, line,
             )  # fmt: skip
 

@@ -78,6 +78,7 @@ def fold_lines(
     free: np.ndarray,
     fixed: int,
     prior: np.ndarray,
+    pull: np.ndarray,
     noise: float,
     shrinkage: float,
     n_rounds: int,
@@ -95,7 +96,7 @@ def fold_lines(
             s = noise * line[i, 0]
             rhs = y[free] - (M[free, fixed] * out[i, fixed] if fixed >= 0 else 0.0)
             S = np.linalg.inv(M[np.ix_(free, free)] / s + np.diag(prior))
-            out[i, free] = S @ rhs / s
+            out[i, free] = S @ (rhs / s + pull)
             u = out[i]
             misfit = w @ x**2 - 2 * u @ y + u @ M @ u + np.sum(S * M[np.ix_(free, free)])
             line[i, 1] = max(misfit, 0.0)

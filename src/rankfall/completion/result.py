@@ -15,7 +15,7 @@ from ..problem import Problem
 from .cells import chunks, positions
 from .certifying import Watch, sentence
 from .factoring import thin_svd
-from .fold import PLAIN_DAMPING, fold_in_columns, fold_in_rows
+from .fold import fold_in_columns, fold_in_rows
 from .model import FittedModel
 from .scales import clip, inverse, scaled
 
@@ -47,7 +47,7 @@ class Completion:
         One row per rank visited, by rank: rank, oversampling, ridge (of the SGD stage), sgd_train and
         sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or
         polish), validation_mae (mean absolute error there), refit_ridge (geometric mean over the factors), steps, chosen. Errors are on the scale of
-        the fit; validation errors are NaN when no cell was held out (exact data).
+        the fit; validation errors are NaN when no cell was held out (exact data). ``path.attrs["rule"]``: that of the choice.
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),
         train_rmse, validation_rmse.
@@ -83,6 +83,9 @@ class Completion:
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
     watched: Watch | Certificate | None = None
+
+    def __post_init__(self) -> None:
+        self.path.attrs["rule"] = self.settings.get("rule")
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -157,11 +160,13 @@ class Completion:
 
     @cached_property
     def plain_effects(self) -> dict[str, np.ndarray]:
-        """What stands in for cells that the data do not determine: damped effects of the lines."""
-        from .models import fit_effects
+        """What stands in for cells that the data do not determine: the average lines of the fit.
 
-        mean, rows, cols = fit_effects(self.fitted_problem, PLAIN_DAMPING, with_rows=True)
-        return {"mean": np.asarray(mean), "rows": rows, "cols": cols}
+        ``mean + cols_j`` is the average of column j over the rows of its component (of all columns, for one without
+        entries), and ``rows_i`` what row i has above these averages, on average over its columns; 0 where columns have
+        different units, whose rows cannot be averaged.
+        """
+        return self.model.average_lines(*self.problem.components, with_rows=not self.mixed_units)
 
     def _lost(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Cells that the observed ones do not determine."""

@@ -77,7 +77,8 @@ def complete(
         chains of SGD do not use them; refits, choice and errors do.
     scale : {"linear", "log", "log1p"}
         Scale on which everything is fitted: "log" for positive, "log1p" for non-negative skewed data.
-        Results come back in the data's own units, errors on the scale of the fit.
+        Results come back in the data's own units (what was the mean on the scale of the fit is then rather the median),
+        errors on the scale of the fit. "log1p" reaches down to -1: say ``bounds=(0, None)`` for counts.
     bounds : "observed", (low, high) or None
         Range in which predictions and intervals are kept: that of the observed cells, or two numbers of
         which either may be None.
@@ -119,6 +120,8 @@ def complete(
     _check_arguments(seed, n_jobs, fill, wishes)
     if weights is not None:
         given = given.with_weights(weights)
+    if folds is not None and folds > given.n_observed:
+        raise InputError(f"folds must not be more than the {given.n_observed} observed cells, not {folds}.")
     problem = scaled(given, scale)
     delivery = assemble.Delivery(given, fill, _names(X), scale, read_bounds(bounds, given.values))
     session = Session(max_time, callback)

@@ -30,6 +30,8 @@ from .posterior import Posterior, Refitter, Side
 _MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12
+# variance of a delivered coordinate, relative to the square of its mean, that the prior of folded lines never falls below
+_LEAST_VARIANCE = 1e-9
 # range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise of the others
 # would become ever larger shares of ever less
 _SHARES = 1e-4, 1e4
@@ -222,17 +224,22 @@ class Average:
         `drift` is the relative change of the held-out error while the chain last ran.
 
         The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|``. The columns keep these means
-        and get the covariances of a variational step; priors are the inverse mean squares of the
-        coordinates.
+        and get the covariances of a variational step; priors are the inverse mean squares of the coordinates. Where
+        the crossing lines have no effects, the factors carry their levels: then priors have the coordinates' means and
+        variances, so that a line with few entries is drawn towards the average line and not towards zero, and the
+        coordinates are those in which the rows are uncorrelated.
         """
         U, s, Vt = self._compressed(rank)
         root = np.sqrt(s / self.count)
+        left, right = U * root, Vt.T * root
+        if start.rows.fixed < 0 and rank:
+            left, right = _uncorrelated(left, right)
         noise, row_share, col_share = (np.exp(2 * total / self.count) for total in self._logs)
         fit = replace(
             start,
             rank=rank,
-            rows=self._side(start.rows, U * root, self._effects[0], row_share),
-            cols=self._side(start.cols, Vt.T * root, self._effects[1], col_share),
+            rows=self._side(start.rows, left, self._effects[0], row_share),
+            cols=self._side(start.cols, right, self._effects[1], col_share),
             noise=float(noise[0]),
             sweeps=sweeps,
             converged=True,
@@ -245,12 +252,27 @@ class Average:
         dropped = self.rank - factors.shape[1]
         free = np.append(np.arange(factors.shape[1]), template.free[template.free >= self.rank] - dropped)
         mean = np.hstack([factors, effects / self.count])
-        squares = np.mean(mean[:, free] ** 2, axis=0)
+        center = np.zeros(free.size)
+        if template.fixed < 0:
+            center[: factors.shape[1]] = np.mean(factors, axis=0)
+        squares = np.mean((mean[:, free] - center) ** 2, axis=0)
+        squares = np.maximum(squares, _LEAST_VARIANCE * center**2)
         return Side(
             mean=mean,
             cov=np.zeros((mean.shape[0], free.size * (free.size + 1) // 2)),
             free=free,
             fixed=template.fixed if template.fixed < 0 else template.fixed - dropped,
             prior=1 / np.maximum(squares, 1e-300),
+            center=center,
             line=np.column_stack([share, np.zeros_like(share)]),
         )
+
+
+def _uncorrelated(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same product in coordinates in which the rows of `left` are uncorrelated, with ``|left_k| = |right_k|``."""
+    Q, R = np.linalg.qr(right)
+    left = left @ R.T
+    turn = np.linalg.svd(left - left.mean(axis=0), full_matrices=False)[2].T
+    left, right = left @ turn, Q @ turn
+    root = np.sqrt(np.maximum(np.linalg.norm(left, axis=0), 1e-300))
+    return left / root, right * root

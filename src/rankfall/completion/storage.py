@@ -96,7 +96,7 @@ def _certificate(plain: dict[str, object] | None) -> Certificate | None:
 
 
 _HELD = ("rows", "cols", "predicted", "spread")
-_SIDE = ("mean", "free", "fixed", "prior", "line")
+_SIDE = ("mean", "free", "fixed", "prior", "center", "line")
 
 
 def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
@@ -129,8 +129,10 @@ def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
     """Back from :func:`_arrays`; `problem` is on the scale of the fit."""
 
     def side(name: str, cov: np.ndarray) -> Side:
-        mean, free, fixed, prior, line = (arrays[f"{name}_{part}"] for part in _SIDE)
-        return Side(mean, cov, free, int(fixed), prior, line)
+        # results of earlier versions lack the means of the priors, which were 0
+        zeros = np.zeros_like(arrays[f"{name}_prior"])
+        mean, free, fixed, prior, center, line = (arrays.get(f"{name}_{part}", zeros) for part in _SIDE)
+        return Side(mean, cov, free, int(fixed), prior, center, line)
 
     free = arrays["rows_free"].size
     rows = side("rows", np.zeros((problem.n_rows, free * (free + 1) // 2)))

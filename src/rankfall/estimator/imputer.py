@@ -147,7 +147,9 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise InputError("There is no observed entry: nothing to learn from.")
         kept = counts > 0
         if weights is not None:
-            weights = _kept_columns(_weights_like(weights, table.shape), kept)
+            weights = _weights_like(weights, table.shape)
+            kept &= _has_weight(weights)  # entries of weight 0 are none
+            weights = _kept_columns(weights, kept)
         result = completed(self, _kept_columns(table, kept), fill=self.fill, weights=weights)
         features = getattr(self, "feature_names_in_", None)
         if features is not None:
@@ -274,6 +276,14 @@ def _weights_like(weights: object, shape: tuple[int, int]) -> Table:
     if table.shape != shape:
         raise InputError(f"weights must have the table's shape {shape}, not {table.shape}.")
     return table
+
+
+def _has_weight(weights: Table) -> np.ndarray:
+    """Columns in which some weight is not 0."""
+    if isinstance(weights, np.ndarray):
+        return np.any(weights != 0, axis=0)
+    coo = weights.tocoo()
+    return np.bincount(coo.col[coo.data != 0], minlength=coo.shape[1]) > 0
 
 
 def _dense(X: Table) -> np.ndarray:

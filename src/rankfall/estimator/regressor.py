@@ -224,9 +224,13 @@ def _find(labels: np.ndarray, categories: np.ndarray, what: str) -> np.ndarray:
     if np.all(positions < 0) and isinstance(labels[0], str) != isinstance(categories[0], str):
         # otherwise "17" for 17 would be a new label without a word
         raise InputError(
-            f"The {what} labels do not match those of the fit: {labels[0]!r} here, {categories[0]!r} there."
+            f"The {what} labels do not match those of the fit: {_plain(labels[0])!r} here, {_plain(categories[0])!r} there."
         )
     return positions
+
+
+def _plain(label: object) -> object:
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _merge(

@@ -149,6 +149,18 @@ def test_an_unwritable_folder(tmp_path: Path) -> None:
     assert list(protected.iterdir()) == []
 
 
+@for_permissions
+@pytest.mark.parametrize("part", ["log.jsonl", "cells", "failures", "study.json"])
+def test_status_of_what_cannot_be_read(rankfall, tmp_path: Path, part: str) -> None:
+    study, out = write_study(tmp_path / "toy.toml", repeats=1), tmp_path / "out"
+    rankfall("sweep", study, "--out", out, "--jobs", 1)
+    (out / part).chmod(0)
+    ran = run_plain("-m", "rankfall", "status", str(out), env=ENVIRONMENT)
+    (out / part).chmod(0o755)
+    assert ran.returncode == 2
+    assert ran.stderr == f"rankfall: Cannot read {out / part}: Permission denied.\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of POSIX")
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     """On a terminal, with its bar, and Ctrl-C for the whole process group."""

@@ -84,9 +84,9 @@ def test_cells_claims_figure(tmp_path: Path, coin: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(out / "results.parquet"), open_sweep(out))
 
     with ThreadPoolExecutor(2) as executor:
-        quick = run_study("coin-toss", out, quick=True, executor=executor)
+        quick = run_study("coin-toss", tmp_path / "quick", quick=True, executor=executor)
     assert quick.claims[0].note == "1 cells"
-    assert b"--quick" in (out / "claims.md").read_bytes()
+    assert b"--quick" in (tmp_path / "quick" / "claims.md").read_bytes()
 
 
 def test_failed_cells_are_not_judged(tmp_path: Path, coin: Path) -> None:

@@ -267,3 +267,29 @@ def test_a_cluster_that_is_gone(
     with pytest.raises(InputError, match=f"{sentence}.* the cells finished so far are kept"):
         run_sweep(study, tmp_path / "out", Elsewhere(end))
     assert in_threads(study, tmp_path / "out").found == 0
+
+
+def test_a_damaged_cell_is_not_done(tmp_path: Path, study: Study) -> None:
+    in_threads(study, tmp_path / "out")
+    Store(tmp_path / "out").path(study.cells[2]).write_bytes(b"xx")
+    status = sweep_status(tmp_path / "out")
+    assert (status.done, status.open) == (5, 1)
+    assert in_threads(study, tmp_path / "out").found == 5
+
+
+def test_a_damaged_record_of_a_failure_is_still_one(tmp_path: Path, study: Study) -> None:
+    in_threads(study, tmp_path / "out")
+    store, cell = Store(tmp_path / "out"), study.cells[0]
+    store.path(cell).unlink()
+    (tmp_path / "out" / "failures" / f"{cell.key}.json").write_text("{")
+    status = sweep_status(tmp_path / "out")
+    assert (status.done, status.failed, status.open) == (5, 1, 0)
+    assert "damaged" in status.failures[0][1]
+
+
+def test_the_quick_version_does_not_replace_the_full_one(tmp_path: Path, study: Study) -> None:
+    in_threads(study, tmp_path / "out")
+    with pytest.raises(InputError, match=r"holds the full study .* choose another folder for the quick one"):
+        in_threads(replace(study, quick=True), tmp_path / "out")
+    in_threads(replace(study, quick=True), tmp_path / "other")
+    assert in_threads(study, tmp_path / "other").found == 6

@@ -50,6 +50,8 @@ class Rate:
 
     def __str__(self) -> str:
         seen = f"{self.events} events in {self.exposure:,} chain-steps"
+        if self.exposure == 0:
+            return "no chain-steps: nothing is known of the rate"
         if self.events == 0:
             return f"no events in {self.exposure:,} chain-steps: rate below {self.rule_of_three:.2g} (95%)"
         return f"{seen}: {self.rate:.3g} per step, {self.low:.3g} to {self.high:.3g} ({self.level:.0%})"

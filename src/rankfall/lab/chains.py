@@ -71,16 +71,17 @@ def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
     Parameters
     ----------
     chains : DataFrame
-        One row per chain: the columns of :func:`passages`, and diverged.
+        One row per chain: the columns of :func:`passages`, end_rank and diverged.
     rule : str
-        Must say: supported if no lasting rise was seen and the high end of its rate lies below the low end of the rate of
-        first falls, not supported if one was seen, undecided otherwise.
+        Must say: supported if no lasting rise was seen and the high end of its rate, in chains that end alive, lies below the
+        low end of the rate of first falls, not supported if one was seen, undecided otherwise.
     error : float
         One minus the coverage of the intervals.
     """
     fallen = chains[chains["fell"] == 1]
-    after = int((fallen["observed"] - fallen["first_step"]).clip(lower=0).sum())
     rises = int(fallen["rises_after"].sum())
+    counted = fallen if rises else fallen[fallen["end_rank"] > 0]
+    after = int((counted["observed"] - counted["first_step"]).clip(lower=0).sum())
     rate = poisson_rate(rises, after, error)
     falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), error)
     if rises:
@@ -90,6 +91,7 @@ def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
     risen = fallen[fallen["rises_after"] > 0]
     note = (
         f"{rises} lasting rises (in {len(risen)} of {len(fallen)} fallen chains, {int(risen['diverged'].sum())} of which "
-        f"diverged later) in {after:,} steps after the first fall."
+        f"diverged later) in {after:,} steps after the first fall"
+        + ("." if rises else f" of the {len(counted)} that end alive: from the zero matrix nothing rises.")
     )
     return Claim("The rank never rises again after a fall.", rule, *rate, outcome, note)

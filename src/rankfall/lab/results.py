@@ -81,13 +81,13 @@ def sweep_status(folder: str | PathLike[str]) -> SweepStatus:
     Raises
     ------
     InputError
-        If the folder holds no sweep.
+        If the folder holds no sweep, or cannot be read.
     """
     store = Store(Path(folder))
     study = store.study()
     cells = study.cells
     failures = store.failures(cells)
-    done = sum(store.path(cell).exists() for cell in cells)
+    done = store.finished(cells)
     keys = {cell.key for cell in cells}
     seconds = sum(float(line.get("seconds", 0)) for line in store.log() if line.get("key") in keys)
     failed = tuple((cell.axes, failures[cell.key]) for cell in cells if cell.key in failures)

@@ -67,13 +67,18 @@ class Store:
         Raises
         ------
         InputError
-            If the folder belongs to a study of another name, or cannot be written.
+            If the folder belongs to a study of another name, or to the full version of which this is the quick one, or
+            cannot be written.
         """
         if (self.folder / "study.json").exists():
-            other = self.study().name
-            if other != study.name:
+            other = self.study()
+            if other.name != study.name:
                 raise InputError(
-                    f"{self.folder} holds the study {other!r}; choose another folder for {study.name!r}."
+                    f"{self.folder} holds the study {other.name!r}; choose another folder for {study.name!r}."
+                )
+            if study.quick and not other.quick:
+                raise InputError(
+                    f"{self.folder} holds the full study {other.name!r}; choose another folder for the quick one."
                 )
         content = {**study.as_dict(), "data": study.data, "quick": study.quick}
         self._write("study.json", json.dumps(content, indent=1) + "\n")
@@ -188,23 +193,58 @@ class Store:
         self._log(cell, result)
 
     def failures(self, cells: tuple[Cell, ...]) -> dict[str, str]:
-        """What went wrong in the cells that failed and have not been finished since, by key."""
+        """What went wrong in the cells that failed and have not been finished since, by key.
+
+        Raises
+        ------
+        InputError
+            If a record cannot be read. One that is damaged says no more than that its cell failed.
+        """
+        finished, failed = self._keys("cells"), self._keys("failures")
         found: dict[str, str] = {}
         for cell in cells:
-            path = self.folder / "failures" / f"{cell.key}.json"
-            if path.exists() and not self.path(cell).exists():
-                with contextlib.suppress(OSError, ValueError, KeyError):
-                    found[cell.key] = json.loads(path.read_text(encoding="utf-8"))["failure"]
+            if cell.key in failed and cell.key not in finished:
+                path = self.folder / "failures" / f"{cell.key}.json"
+                try:
+                    found[cell.key] = str(json.loads(path.read_text(encoding="utf-8"))["failure"])
+                except OSError as error:
+                    raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
+                except (ValueError, KeyError, TypeError):
+                    found[cell.key] = "it failed, but the record of why is damaged"
         return found
+
+    def finished(self, cells: tuple[Cell, ...]) -> int:
+        """How many cells have a file that begins and ends as Parquet does (what is in it is not read).
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read.
+        """
+        there = self._keys("cells")
+        return sum(cell.key in there and _looks_whole(self.path(cell)) for cell in cells)
+
+    def _keys(self, folder: str) -> set[str]:
+        """Keys of the cells that have a file in a folder."""
+        path = self.folder / folder
+        try:
+            return {name.partition(".")[0] for name in os.listdir(path)}
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
 
     # -- the log ----------------------------------------------------------------------------------------
 
     def log(self) -> list[dict[str, Any]]:
         """Every line of the log: key, failure, seconds, peak_mb, ended. A line cut short by a crash is skipped."""
+        path = self.folder / "log.jsonl"
         try:
-            lines = (self.folder / "log.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
         entries = []
         for line in lines:
             with contextlib.suppress(ValueError):
@@ -237,3 +277,16 @@ def _ends_a_line(path: Path) -> bool:
     with open(path, "rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) == b"\n"
+
+
+def _looks_whole(path: Path) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(4)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(size - 4, 0))
+            return head == stream.read(4) == b"PAR1"
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error

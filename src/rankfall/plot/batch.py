@@ -35,6 +35,7 @@ def batch_figure(table: pd.DataFrame) -> Figure:
         axes = figure.subplots(1, 3)
         many = table.groupby(["problem", "ridge"])["batch_size"].transform("nunique") > 1
         rates = table[many] if many.any() else table
+        rates = rates[rates["rate"].notna()]  # gradient descent has none
         falls_against_batch(axes[0], rates, per_epoch=False)
         falls_against_batch(axes[1], rates, per_epoch=True)
         bound_against_rank(axes[2], table)

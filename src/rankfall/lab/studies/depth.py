@@ -53,7 +53,8 @@ RULES = {
         "the depth with more pairs. Exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise."
     ),
     "back": (
-        "Lasting rises of the rank after the first fall, per step after it, depth 3 and more: exact 95% Poisson interval. Supported if none was seen and its "
+        "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains that do not end at "
+        "the zero matrix, from which nothing rises), depth 3 and more: exact 95% Poisson interval. Supported if none was seen and its "
         "high end lies below the low end of the rate of first falls, not supported if one was seen, undecided otherwise."
     ),
     "firm": (
@@ -219,7 +220,7 @@ def _slower(chains: pd.DataFrame) -> Claim:
 
 def _firm(chains: pd.DataFrame) -> Claim:
     renamed = {f"firm_{name}": name for name in ("fell", "first_step", "rises_after")}
-    firm = chains[["observed", "diverged", *renamed]].rename(columns=renamed)
+    firm = chains[["observed", "diverged", "end_rank", *renamed]].rename(columns=renamed)
     claim = never_back(firm, RULES["firm"], ERROR)
     return replace(
         claim, statement="The number of singular values above 1e-3 of the start's scale never rises again."

@@ -48,8 +48,8 @@ RULES = {
         "The same for ending at the true rank: among the rows in which exactly one of the two does, share in which it is SGD."
     ),
     "back": (
-        "Lasting rises of the rank of SGD after gradient descent had converged, per step: exact 95% Poisson interval. Supported "
-        "if none was seen and at least one fall was, not supported if one was seen, undecided otherwise."
+        "Lasting rises of the rank of SGD after gradient descent had converged, per step (if none was seen, in the runs that do "
+        "not end at the zero matrix, from which nothing rises): exact 95% Poisson interval. Supported if none was seen and at least one fall was, not supported if one was seen, undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -222,7 +222,9 @@ def _paired(statement: str, rule: str, for_sgd: pd.Series, for_gd: pd.Series) ->
 
 
 def _never_back(good: pd.DataFrame) -> Claim:
-    rises, falls, observed = (int(good[name].sum()) for name in ("rises", "falls", "observed"))
+    rises, falls = int(good["rises"].sum()), int(good["falls"].sum())
+    counted = good if rises else good[good["after_rank"] > 0]
+    observed = int(counted["observed"].sum())
     rate = poisson_rate(rises, observed, ERROR)
     if rises:
         outcome = "not supported"
@@ -233,7 +235,7 @@ def _never_back(good: pd.DataFrame) -> Claim:
         RULES["back"],
         *rate,
         outcome,
-        f"{rises} lasting rises and {falls} falls in {observed:,} steps.",
+        f"{rises} lasting rises and {falls} falls in {observed:,} steps{'' if rises else ' of networks that live'}.",
     )
 
 

@@ -37,8 +37,8 @@ ERROR = 0.05
 
 RULES = {
     "rises": (
-        "Lasting rises after the burn-in, per step (of each layer, for Z_l): exact 95% Poisson interval. Supported if none "
-        "was seen while at least one lasting fall was (at any time), not supported if a rise was seen, undecided otherwise. The one-sided "
+        "Lasting rises after the burn-in, per step (of each layer, for Z_l; if none was seen, in the chains that do not end at "
+        "the zero matrix, from which nothing rises): exact 95% Poisson interval. Supported if none was seen while at least one lasting fall was (at any time), not supported if a rise was seen, undecided otherwise. The one-sided "
         "bound when nothing was seen is 3/n."
     ),
     "falls": (
@@ -175,16 +175,18 @@ def _falls(where: str, rows: pd.DataFrame) -> Claim:
 
 
 def _no_rises(statement: str, rows: pd.DataFrame) -> Claim:
-    rises, observed = int(rows["rises"].sum()), int(rows["observed"].sum())
+    rises = int(rows["rises"].sum())
+    counted = rows if rises else rows[rows["last_rank"] > 0]
+    observed = int(counted["observed"].sum())
     rate = poisson_rate(rises, observed, ERROR)
     if rises:
         outcome, where = "not supported", ", ".join(sorted(set(rows.loc[rows["rises"] > 0, "setting"])))
         seen = f"{rises} rises ({int((rows['rises'] > 0).sum())} chains; {where})"
     else:
         outcome = "supported" if rows["all_falls"].sum() else "undecided"
-        seen = f"No rise, so below {none_seen(observed):.2g} per step (3/n),"
+        seen = f"No rise, so below {none_seen(observed):.2g} per step (3/n) where the network lives,"
     note = (
-        f"{seen} in {observed:,} steps after the burn-in, against {int(rows['all_falls'].sum())} falls; "
+        f"{seen} in {observed:,} of {int(rows['observed'].sum()):,} steps after the burn-in, against {int(rows['all_falls'].sum())} falls; "
         f"{int(rows['early_rises'].sum())} rises during it; {_diverged(rows)} chains diverged."
     )
     return Claim(statement, RULES["rises"], *rate, outcome, note)

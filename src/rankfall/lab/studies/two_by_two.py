@@ -59,8 +59,8 @@ RULES = {
         "The same for consecutive ridges of one depth and lr of which the smaller saw at least 5 first falls."
     ),
     "back": (
-        "Lasting rises of the rank after the first fall, per step after it: exact 95% Poisson interval. Supported if none "
-        "was seen and its high end lies below the low end of the rate of first falls, not supported if one was seen, "
+        "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains that do not end at "
+        "the zero matrix, from which nothing rises): exact 95% Poisson interval. Supported if none was seen and its high end lies below the low end of the rate of first falls, not supported if one was seen, "
         "undecided otherwise."
     ),
 }  # fmt: skip

@@ -318,7 +318,7 @@ class Completion:
         ridges of the fit (each column counting for what is known of it); the rows of the fit are such
         regressions too, so rows that were fitted are completed as they were then (without `weights`, which new
         rows do not have). A row without entries
-        gets mean and column effects only, and a warning. Cells that the row's entries do not determine
+        gets the average row of the fit (effects only), and a warning. Cells that the row's entries do not determine
         (columns without entries, or in components that the row does not meet) are NaN, or line effects if
         the completion was made with ``fill="effects"``.
 

@@ -7,7 +7,7 @@ most one within 2000 steps, looked at every 20. Printed for each ridge: the esti
 relative error, steps of SGD, seconds, and seconds of the processor (fewer, on a busy machine); on the first rungs also the
 share of direct runs, with its exact binomial interval.
 
-    python benchmarks/ladder.py                      ten minutes
+    python benchmarks/ladder.py                      some minutes
     python benchmarks/ladder.py --first 4            the last rung alone
     python benchmarks/ladder.py --quick              the first rungs
     python benchmarks/ladder.py --figure ladder.png --table ladder.csv

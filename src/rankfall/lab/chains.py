@@ -65,6 +65,14 @@ def passages(jumps: Jumps) -> dict[str, np.ndarray]:
     }
 
 
+def able_to_rise(rows: pd.DataFrame, rises: int, end_rank: str = "end_rank") -> pd.DataFrame:
+    """The rows whose steps a rate of rises counts: all if there were any, else those that do not end at the zero matrix.
+
+    From the zero matrix SGD raises nothing, so steps there say nothing about how rare rises are.
+    """
+    return rows if rises else rows[rows[end_rank] > 0]
+
+
 def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
     """The claim that the rank never rises again after its first fall.
 
@@ -80,7 +88,7 @@ def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
     """
     fallen = chains[chains["fell"] == 1]
     rises = int(fallen["rises_after"].sum())
-    counted = fallen if rises else fallen[fallen["end_rank"] > 0]
+    counted = able_to_rise(fallen, rises)
     after = int((counted["observed"] - counted["first_step"]).clip(lower=0).sum())
     rate = poisson_rate(rises, after, error)
     falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), error)

@@ -23,7 +23,7 @@ from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...network import Network
 from ..cell import Cell
-from ..chains import disturbed
+from ..chains import able_to_rise, disturbed
 from ..claims import Claim, Verdict, verdict
 from ..intervals import binomial_share, none_seen, poisson_rate, rate_ratio
 from ..noisy import problem_of, settled
@@ -58,7 +58,8 @@ RULES = {
         "otherwise."
     ),
     "one-way": (
-        "Rises of the rank that last, per step, over all chains of SGD that did not diverge: exact Poisson interval. Supported if none was "
+        "Rises of the rank that last, per step, over all chains of SGD that did not diverge (if none was seen, those that do not end "
+        "at the zero matrix, from which nothing rises): exact Poisson interval. Supported if none was "
         "seen and its upper end lies below the lower end of the rate of falls, not supported if one was seen, "
         "undecided otherwise."
     ),
@@ -309,15 +310,16 @@ def _worst(
 
 def _one_way(results: pd.DataFrame) -> Claim:
     kept = results[results["diverged"] == 0]
-    steps, rises, falls = (int(kept[name].sum()) for name in ("steps", "rises", "falls"))
-    up, down = poisson_rate(rises, steps), poisson_rate(falls, steps)
+    rises, falls = int(kept["rises"].sum()), int(kept["falls"].sum())
+    steps = int(able_to_rise(kept, rises)["steps"].sum())
+    up, down = poisson_rate(rises, steps), poisson_rate(falls, int(kept["steps"].sum()))
     answer = "not supported" if rises else "supported" if up.high < down.low else "undecided"
     return Claim(
         "Jumps go one way: the rank falls and does not rise.",
         RULES["one-way"],
         *up,
         answer,
-        f"{falls} falls and {rises} rises in {steps} steps; "
+        f"{falls} falls; {rises} rises in {steps:,} steps{'' if rises else ' of chains that end alive'}; "
         + (f"at most {none_seen(steps):.2g} rises per step by the 3/n bound." if not rises else "rises were seen."),
     )  # fmt: skip
 

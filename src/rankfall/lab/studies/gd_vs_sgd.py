@@ -19,7 +19,7 @@ from ...network import Network
 from ...problem import Problem
 from ...theory import weight_gradient
 from ..cell import Cell
-from ..chains import fastest
+from ..chains import able_to_rise, fastest
 from ..claims import Claim, verdict
 from ..intervals import binomial_share, paired_signs, poisson_rate
 
@@ -223,8 +223,7 @@ def _paired(statement: str, rule: str, for_sgd: pd.Series, for_gd: pd.Series) ->
 
 def _never_back(good: pd.DataFrame) -> Claim:
     rises, falls = int(good["rises"].sum()), int(good["falls"].sum())
-    counted = good if rises else good[good["after_rank"] > 0]
-    observed = int(counted["observed"].sum())
+    observed = int(able_to_rise(good, rises, "after_rank")["observed"].sum())
     rate = poisson_rate(rises, observed, ERROR)
     if rises:
         outcome = "not supported"

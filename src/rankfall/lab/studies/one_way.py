@@ -23,6 +23,7 @@ from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, solve
 from ..cell import Cell
+from ..chains import able_to_rise
 from ..claims import Claim
 from ..intervals import none_seen, poisson_rate
 from ..noisy import unit_problem
@@ -176,8 +177,7 @@ def _falls(where: str, rows: pd.DataFrame) -> Claim:
 
 def _no_rises(statement: str, rows: pd.DataFrame) -> Claim:
     rises = int(rows["rises"].sum())
-    counted = rows if rises else rows[rows["last_rank"] > 0]
-    observed = int(counted["observed"].sum())
+    observed = int(able_to_rise(rows, rises, "last_rank")["observed"].sum())
     rate = poisson_rate(rises, observed, ERROR)
     if rises:
         outcome, where = "not supported", ", ".join(sorted(set(rows.loc[rows["rises"] > 0, "setting"])))

@@ -37,7 +37,7 @@ def one_way_figure(counts: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
 
 
 def rates(ax: Axes, counts: pd.DataFrame) -> None:
-    """Falls as dots and rises as squares, with intervals; a hollow triangle is the upper bound where none was seen."""
+    """Falls as dots and rises as squares, with intervals; a hollow triangle is the upper bound where none was seen, if there is one."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     y = np.arange(len(counts))[::-1]
@@ -51,9 +51,10 @@ def rates(ax: Axes, counts: pd.DataFrame) -> None:
             ax.errorbar(
                 rate[seen], at[seen], xerr=spread, fmt=mark, ms=4, color=colour, capsize=2, label=names[kind]
             )
-        if not seen.all():
+        bounded = ~seen & np.isfinite(high)  # where all chains ended at zero there is no bound on rises
+        if bounded.any():
             label = f"no {kind}: 97.5% bound"
-            ax.plot(high[~seen], at[~seen], "<", mfc="none", color=colour, ms=5, label=label)
+            ax.plot(high[bounded], at[bounded], "<", mfc="none", color=colour, ms=5, label=label)
     labels = [f"{setting}: {name}" for setting, name in zip(counts["setting"], counts["object"], strict=True)]
     ax.set_yticks(y, labels, fontsize=8)
     ax.set_xscale("log")

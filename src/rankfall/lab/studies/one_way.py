@@ -213,8 +213,8 @@ def counts_table(results: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for (regime, setting, name), group in results.groupby(["regime", "setting", "object"], sort=False):
-        observed, steps = int(group["observed"].sum()), int(group["steps"].sum())
-        up = poisson_rate(int(group["rises"].sum()), observed, ERROR)
+        rises, steps = int(group["rises"].sum()), int(group["steps"].sum())
+        up = poisson_rate(rises, int(able_to_rise(group, rises, "last_rank")["observed"].sum()), ERROR)
         down = poisson_rate(int(group["all_falls"].sum()), steps, ERROR)
         rows.append(
             {
@@ -222,7 +222,7 @@ def counts_table(results: pd.DataFrame) -> pd.DataFrame:
                 "setting": setting,
                 "object": name,
                 "falls": int(group["all_falls"].sum()),
-                "rises": int(group["rises"].sum()),
+                "rises": rises,
                 "steps": steps,
                 **{f"fall_{n}": value for n, value in zip(("rate", "low", "high"), down, strict=True)},
                 **{f"rise_{n}": value for n, value in zip(("rate", "low", "high"), up, strict=True)},

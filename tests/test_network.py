@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import rankfall as rf
 from rankfall import InputError, Network, Problem, network
+from rankfall.network import operator_norm
 
 widths_of = st.lists(st.integers(1, 6), min_size=3, max_size=6)
 seeds = st.integers(0, 2**32 - 1)
@@ -162,6 +163,14 @@ def test_the_bound_of_theorem_4_holds(widths, seed, rank):
     assert small.bound <= loose * (1 + 1e-12) + 1e-13 * size(net)
     lost = sum(np.sum(W**2) for W in net.weights) - sum(np.sum(W**2) for W in small.network.weights)
     assert -1e-12 <= lost <= sum(np.sum(s[rank:] ** 2) for s in tails) + 1e-12
+
+
+@given(st.integers(1, 6), st.integers(1, 30), seeds, st.sampled_from([0.0, 1e-200, 1.0, 1e200]))
+def test_the_operator_norm_is_the_largest_singular_value(m, n, seed, scale):
+    W = scale * np.random.default_rng(seed).standard_normal((m, n))
+    for M in (W, W.T):
+        assert operator_norm(M) == pytest.approx(np.linalg.norm(M, 2), rel=1e-14, abs=0)
+    assert np.isnan(operator_norm(W + np.nan))
 
 
 @given(widths_of, seeds)

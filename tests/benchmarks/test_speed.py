@@ -15,7 +15,16 @@ import pytest
 import rankfall as rf
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-NAMES = ["big_problems", "end_to_end", "end_to_end_methods", "kernels", "limits", "peer_process", "scaling"]
+NAMES = [
+    "big_problems",
+    "busy",
+    "end_to_end",
+    "end_to_end_methods",
+    "kernels",
+    "limits",
+    "peer_process",
+    "scaling",
+]
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +345,13 @@ def test_requirements_are_pinned_and_name_no_index() -> None:
     packages = [line for line in lines if not line.startswith("#")]
     assert all("==" in line and "://" not in line for line in packages)
     assert {"torch", "jax", "pymanopt"} <= {line.split("==")[0] for line in packages}
+
+
+# -- beside other processes --------------------------------------------------------------------------------
+
+
+def test_completions_beside_another_process(bench, capsys) -> None:
+    bench.busy.main(["--sizes", "30", "--repeats", "1", "--others", "1"])
+    n, alone, beside, times = capsys.readouterr().out.splitlines()[-1].split()
+    assert n == "30"
+    assert float(times) == pytest.approx(float(beside) / float(alone), rel=0.3)

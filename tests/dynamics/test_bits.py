@@ -14,7 +14,7 @@ import pytest
 
 import rankfall as rf
 from dynamics.problems import holed, same_bits
-from rankfall.dynamics import checkpoints, engine, record, recorder
+from rankfall.dynamics import checkpoints, engine, kernels, record, recorder
 
 OPTIMISERS = {
     "single": rf.SGD(0.03, 1e-2, 5000),
@@ -105,6 +105,22 @@ def test_the_number_of_threads_is_put_back(problem, net):
     before = numba.get_num_threads()
     rf.train(problem, net, rf.SGD(0.01, 0.0, 10), n_threads=1)
     assert numba.get_num_threads() == before
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
+@pytest.mark.parametrize("chains", [1, 3])
+def test_there_are_no_more_threads_than_chains(problem, net, monkeypatch, chains):
+    import numba
+
+    seen, kernel = [], kernels.advance_single
+
+    def watched(*arguments):
+        seen.append(numba.get_num_threads())
+        return kernel(*arguments)
+
+    monkeypatch.setattr(kernels, "advance_single", watched)
+    rf.train(problem, net, rf.SGD(0.01, 0.0, 10), chains=chains, n_threads=2)
+    assert set(seen) == {min(chains, 2)}
 
 
 def test_length_of_calls_does_not_matter(problem, net, monkeypatch):

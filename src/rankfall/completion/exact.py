@@ -12,8 +12,9 @@ from ..geometry import local_uniqueness
 from ..problem import Problem
 from .descend import Plan, Stage, descend, plan
 from .factoring import products
+from .isolated import is_isolated
 from .path import Visit
-from .polish import MACHINE_PRECISION, Polished, polish
+from .polish import Polished, polish
 from .session import Session
 
 # a quick try: one narrow network, few ridges, and little patience with a start. Most problems need no more
@@ -46,9 +47,6 @@ _PURSUIT_WORK = 2e10
 _SEEN, _ALIKE, _TRIFLE = 8, 1.1, 1e5
 # from here on each attempt at polishing costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
-# a random step of this relative size along the tangent space must be undone by polishing, up to this distance; the
-# misfit at which polishing may stop
-_KICK, _RETURN, _RETURNED = 1e-4, 1e-7, 1e-11
 # share of the missing cells that may move before an exact fit says nothing
 _OPEN = 0.25
 
@@ -287,7 +285,7 @@ def _note(
     if _is_exact(problem, fit, evidence):
         if evidence.found is None or rank < evidence.found.s.size:
             evidence.found = fit
-            evidence.unique = _returns(problem, fit, evidence.tolerance)
+            evidence.unique = is_isolated(problem, fit, evidence.tolerance)
         return
     if fit.settled and not isnan(before):  # pursuits start from a fit of smaller rank and tell nothing
         evidence.misfits.setdefault(rank, []).append(fit.residual)
@@ -322,30 +320,6 @@ def _is_exact(problem: Problem, fit: Polished, evidence: Evidence) -> bool:
         if np.any(misfit > np.maximum(line**2 * norm, 1e-24 * norm.sum())):
             return False
     return True
-
-
-def _returns(problem: Problem, fit: Polished, tolerance: float) -> bool:
-    """Whether an exact fit is locally the only one: kicked along the tangent space, it comes back.
-
-    One rank too many always leaves such freedom (a row factor times a column factor that meet in missing
-    cells only), so an exact fit that does not come back calls for a smaller rank.
-    """
-    rng = np.random.default_rng(0)
-    r, size = fit.s.size, _KICK * float(np.sqrt(np.mean(fit.s**2)))
-    X = rng.standard_normal(fit.U.shape) * size / np.sqrt(fit.U.shape[0])
-    Y = rng.standard_normal(fit.V.shape) * size / np.sqrt(fit.V.shape[0])
-    Ql, Rl = np.linalg.qr(np.hstack([fit.U * fit.s + X, fit.U]))
-    Qr, Rr = np.linalg.qr(np.hstack([fit.V, Y]))
-    a, s, bt = np.linalg.svd(Rl @ Rr.T)
-    # rounding to single precision leaves a misfit that is no measure of the way back
-    enough = _RETURNED if tolerance == EXACT else MACHINE_PRECISION
-    back = polish(problem, Ql @ a[:, :r], s[:r], Qr @ bt[:r].T, enough=enough)
-    if back.residual > tolerance:
-        return False
-    # |A - B|_F through the 2r x 2r cores
-    left = np.asarray(np.linalg.qr(np.hstack([fit.U * fit.s, -back.U * back.s]), mode="r"))
-    right = np.asarray(np.linalg.qr(np.hstack([fit.V, back.V]), mode="r"))
-    return bool(np.linalg.norm(left @ right.T) < _RETURN * np.linalg.norm(fit.s))
 
 
 def _pursue(problem: Problem, top: int, session: Session, evidence: Evidence) -> None:

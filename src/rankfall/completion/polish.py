@@ -10,6 +10,7 @@ gradients without forming the matrix. The rank-2r result is brought back to rank
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,12 @@ from .parallel import threads_for
 # degree of freedom on they mostly are at any size, since they need few iterations
 DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 2.0
 MACHINE_PRECISION = 1e-13
+# how a tangent vector is found from its values at the cells
+_INNER_STRAIGHT, _DAMPING_STRAIGHT, _TOLERANCE_STRAIGHT = 200, 1e-10, 1e-5
 # where lines begin, the crossing lines of the entries, and values
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
+# a Jacobian, transposed, times numbers at the cells: that of the row unknowns and that of the column unknowns
+Pulls = tuple[np.ndarray, np.ndarray]
 # read-only, as the values of a problem are: kernels are compiled once more for arrays that may be written to
 _NO_VALUES = np.empty(0)
 _NO_VALUES.flags.writeable = False
@@ -74,8 +79,29 @@ def polish(
     if problem.n_cols > problem.n_rows:  # the eliminated side should be the long one
         flipped = polish(problem.T, V, s, U, max_iter, patience, max_inner, enough)
         return Polished(flipped.V, flipped.s, flipped.U, flipped.residual, flipped.history, flipped.settled)
-    with threads_for(problem.n_observed * s.size**2):
+    with _threads(problem, s.size):
         return _polish(_Cells.of(problem), U, s, V, max_iter, patience, max_inner, enough)
+
+
+def _threads(problem: Problem, rank: int) -> AbstractContextManager[None]:
+    """Those that a product with the Jacobian is worth, of which there are hundreds."""
+    return threads_for(2 * problem.n_observed * rank)
+
+
+def tangent_from_cells(
+    problem: Problem, U: np.ndarray, V: np.ndarray, X: np.ndarray, Y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Row and column unknowns of a tangent vector with the values of ``X V^T + U Y^T`` at the observed cells.
+
+    U and V are orthonormal frames. Where the cells do not determine the vector, the smallest is found (nearly); and
+    None where the equations cannot be solved.
+    """
+    if problem.n_cols > problem.n_rows:
+        found = tangent_from_cells(problem.T, V, U, Y, X)
+        return None if found is None else (found[1], found[0])
+    with _threads(problem, U.shape[1]):
+        system = _TangentSystem(_Cells.of(problem), U, V, _INNER_STRAIGHT)
+        return system.solve(system.pulls_of_tangent(X, Y), _DAMPING_STRAIGHT, _TOLERANCE_STRAIGHT)
 
 
 def _polish(
@@ -171,16 +197,18 @@ def _accepted_step(
     cells: _Cells, point: _Point, damping: float, max_inner: int
 ) -> tuple[_Point, float] | None:
     """The next point and its damping, or None when no damping gives descent."""
-    system = _TangentSystem(cells, point, max_inner)
+    system = _TangentSystem(cells, point.U, point.V, max_inner)
+    pulls = system.pulls_of_misfit(point.U * point.s)
+    tolerance = min(1e-2, max(point.residual, 1e-8))
     while damping < 1e3:
-        step = system.solve(damping)
+        step = system.solve(pulls, damping, tolerance)
         if step is None:
             damping *= 10
             continue
         X, Y = step
         candidate = _Point.at(cells, *_retract(point, X, Y))
         if candidate.residual < point.residual:
-            predicted = point.residual**2 - (system.misfit(X, Y) / cells.norm) ** 2
+            predicted = point.residual**2 - (_left_over(cells, point, X, Y) / cells.norm) ** 2
             gain = (point.residual**2 - candidate.residual**2) / max(predicted, 1e-300)
             if gain > 0.7:
                 damping /= 10
@@ -189,6 +217,12 @@ def _accepted_step(
             return candidate, max(damping, 1e-14)
         damping = max(damping * 8, 1e-10)
     return None
+
+
+def _left_over(cells: _Cells, point: _Point, X: np.ndarray, Y: np.ndarray) -> float:
+    """Norm of what the straight step ``X V^T + U Y^T`` leaves of the error."""
+    left, right = np.hstack([X, point.U]), np.hstack([point.V, Y])
+    return float(np.linalg.norm(point.error - cells.at(left, right)))
 
 
 def _retract(point: _Point, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -201,53 +235,61 @@ def _retract(point: _Point, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, n
 
 
 class _TangentSystem:
-    """Damped normal equations of the tangent step at one point."""
+    """Damped normal equations for a tangent vector ``X V^T + U Y^T`` whose values at the cells are wanted."""
 
-    def __init__(self, cells: _Cells, point: _Point, max_inner: int) -> None:
-        self.cells, self.point, self.max_inner = cells, point, max_inner
-        self.r = point.s.size
+    def __init__(self, cells: _Cells, U: np.ndarray, V: np.ndarray, max_inner: int) -> None:
+        self.cells, self.U, self.V, self.max_inner = cells, U, V, max_inner
+        self.r = U.shape[1]
         indptr, indices, _ = cells.rows
         self.by_rows, self.by_cols = cells.rows[:2], cells.cols[:2]
-        self.H = kernels.gram_blocks(indptr, indices, point.V)
-        # what does not depend on the damping
-        scaled = point.U * point.s
-        self.pull_rows = kernels.pull(*cells.rows, scaled, point.V, point.V)
-        self.pull_cols = kernels.pull(*cells.cols, point.V, scaled, point.U)
-        self.dense = point.V.size <= DENSE_UNKNOWNS
+        self.H = kernels.gram_blocks(indptr, indices, V)
+        self.dense = V.size <= DENSE_UNKNOWNS
         freedom = self.r * (sum(cells.problem.shape) - self.r)
         self.dense &= cells.problem.n_observed < DENSE_CELLS * freedom
         self.dense &= float(np.sum(np.diff(indptr).astype(float) ** 2)) * self.r**2 <= DENSE_FLOPS
         if not self.dense:
-            self.blocks = kernels.gram_blocks(*self.by_cols, point.U)
+            self.blocks = kernels.gram_blocks(*self.by_cols, U)
 
-    def misfit(self, X: np.ndarray, Y: np.ndarray) -> float:
-        """Norm of what the straight step ``X V^T + U Y^T`` leaves of the error."""
-        left, right = np.hstack([X, self.point.U]), np.hstack([self.point.V, Y])
-        return float(np.linalg.norm(self.point.error - self.cells.at(left, right)))
+    def pulls_of_misfit(self, scaled: np.ndarray) -> Pulls:
+        """Right-hand sides where what ``scaled V^T`` leaves of the data is wanted."""
+        return (
+            kernels.pull(*self.cells.rows, scaled, self.V, self.V),
+            kernels.pull(*self.cells.cols, self.V, scaled, self.U),
+        )
 
-    def solve(self, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
-        """Row and column unknowns; None if the damped system is numerically singular."""
+    def pulls_of_tangent(self, X: np.ndarray, Y: np.ndarray) -> Pulls:
+        """Right-hand sides where the values of ``X V^T + U Y^T`` are wanted."""
+        rows = kernels.pull(*self.by_rows, _NO_VALUES, -X, self.V, self.V)
+        cols = kernels.pull(*self.by_cols, _NO_VALUES, -Y, self.U, self.U)
+        return rows + self._to_rows(Y), cols + self._to_cols(X)
+
+    def solve(self, pulls: Pulls, damping: float, tolerance: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Row and column unknowns; None if the damped system is numerically singular.
+
+        Conjugate gradients stop at `tolerance`, relative to the right-hand side.
+        """
+        pull_rows, pull_cols = pulls
         H_inverse = np.linalg.inv(self.H + damping * np.eye(self.r))
-        start = _blockwise(H_inverse, self.pull_rows)
-        right = self.pull_cols - self._to_cols(start)
+        start = _blockwise(H_inverse, pull_rows)
+        right = pull_cols - self._to_cols(start)
         if self.dense:
             Y = self._dense(H_inverse, damping, right)
         else:
-            Y = self._conjugate_gradients(H_inverse, damping, right)
+            Y = self._conjugate_gradients(H_inverse, damping, right, tolerance)
         if Y is None:
             return None
         return start - _blockwise(H_inverse, self._to_rows(Y)), Y
 
     def _to_rows(self, Y: np.ndarray) -> np.ndarray:
         """``sum_j (u_i . y_j) v_j``: the coupling of the column unknowns to those of the rows."""
-        return kernels.pull(*self.by_rows, _NO_VALUES, -self.point.U, np.ascontiguousarray(Y), self.point.V)
+        return kernels.pull(*self.by_rows, _NO_VALUES, -self.U, np.ascontiguousarray(Y), self.V)
 
     def _to_cols(self, X: np.ndarray) -> np.ndarray:
         """``sum_i (v_j . x_i) u_i``, its transpose."""
-        return kernels.pull(*self.by_cols, _NO_VALUES, -self.point.V, np.ascontiguousarray(X), self.point.U)
+        return kernels.pull(*self.by_cols, _NO_VALUES, -self.V, np.ascontiguousarray(X), self.U)
 
     def _dense(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray | None:
-        S = kernels.schur_complement(*self.by_rows, self.point.U, self.point.V, H_inverse, damping)
+        S = kernels.schur_complement(*self.by_rows, self.U, self.V, H_inverse, damping)
         # numpy's order of S is the other triangle of LAPACK's, which then needs no copy
         potrf, potrs = linalg.get_lapack_funcs(("potrf", "potrs"), (S,))
         factor, info = potrf(S.T, lower=False, clean=False, overwrite_a=True)
@@ -255,7 +297,9 @@ class _TangentSystem:
             return None
         return potrs(factor, right.ravel(), lower=False)[0].reshape(right.shape)
 
-    def _conjugate_gradients(self, H_inverse: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:
+    def _conjugate_gradients(
+        self, H_inverse: np.ndarray, damping: float, right: np.ndarray, tolerance: float
+    ) -> np.ndarray:
         shifted = self.blocks + damping * np.eye(self.r)
         block_inverse = np.linalg.inv(shifted)
 
@@ -268,7 +312,6 @@ class _TangentSystem:
             return _blockwise(block_inverse, Y.reshape(right.shape)).ravel()
 
         size = right.size
-        tolerance = min(1e-2, max(self.point.residual, 1e-8))
         return sparse.linalg.cg(
             sparse.linalg.LinearOperator((size, size), matvec=normal, dtype=float),
             right.ravel(),

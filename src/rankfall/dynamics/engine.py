@@ -103,6 +103,10 @@ class Engine:
         self._call(0, n_steps)
 
     def _call(self, start: int, stop: int) -> None:
+        with at_most(self.state.n_chains):
+            self._kernel(start, stop)
+
+    def _kernel(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
         lr, ridge = (np.array(s.values(start, stop)) for s in (optimiser.lr, optimiser.ridge))
         weights = (state.buffer, state.widths, state.scales)
@@ -147,3 +151,12 @@ def threads(n_threads: int | None) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
+
+
+@contextmanager
+def at_most(n_threads: int) -> Iterator[None]:
+    """No more threads than this in the kernels: those that have no chain would only be waited for on a busy machine."""
+    import numba
+
+    with threads(min(n_threads, numba.get_num_threads())):
+        yield

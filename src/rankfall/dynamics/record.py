@@ -120,7 +120,7 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
 
 def data_loss(network: Network, problem: Problem) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
-    from .engine import threads
+    from .engine import at_most
     from .measuring import mean_squares
 
     left, right = network.thin_factors()
@@ -129,5 +129,5 @@ def data_loss(network: Network, problem: Problem) -> np.ndarray:
     arrays = (left, right, problem.rows, problem.cols, problem.values)
     # threads that meet for less than a millisecond would mostly wait for each other
     short = left.size // left.shape[-2] * problem.n_observed < _SHORT
-    with threads(1 if short else None):
+    with at_most(1 if short else len(left)):
         return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))

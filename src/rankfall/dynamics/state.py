@@ -98,8 +98,8 @@ class State:
 
     def groups(self, members: np.ndarray) -> list[np.ndarray]:
         """`members` sorted into groups of equal widths."""
-        if not members.size:
-            return []
+        if members.size < 2:
+            return [members] if members.size else []
         _, label = np.unique(self.widths[members], axis=0, return_inverse=True)
         label = label.ravel()
         return [members[label == g] for g in range(label.max() + 1)]

@@ -283,6 +283,7 @@ BAD = {
     "large batch": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3, 10**4, "distinct")),
     "what": lambda p, n: rf.Record(what=("loss",)),
     "every": lambda p, n: rf.Record(every=0),
+    "rank_tol": lambda p, n: rf.Record(rank_tol=1.0),
     "extra": lambda p, n: rf.Record(extra={"rank": _norm}),
     "shape": lambda p, n: rf.train(p.T, n, rf.SGD(0.1, 0.1, 3)),
     "dtype": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), dtype=np.int32),

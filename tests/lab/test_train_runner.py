@@ -12,7 +12,8 @@ import pytest
 import rankfall as rf
 from rankfall.errors import InputError
 from rankfall.lab import Cell, read_study
-from rankfall.lab.training import is_setting, run
+from rankfall.lab.training import run
+from rankfall.lab.training_settings import check_settings, is_setting
 from rankfall.lab.work import compute
 
 SETTINGS = {
@@ -122,3 +123,9 @@ def test_a_time_limit_ends_training(n_threads: int) -> None:
     assert result.payload is None
     assert result.failure == "time limit: the cell had not ended after 0.3 s"
     assert 0.3 <= result.seconds < 30
+
+
+def test_widths_must_fit_the_matrix() -> None:
+    with pytest.raises(InputError, match=r"s, \[settings\]: network.widths makes matrices of shape \(8, 8\)"):
+        check_settings({**SETTINGS, "network": {"widths": [8, 3, 8]}}, "s, [settings]")
+    check_settings({**SETTINGS, "network": {"widths": [6, 3, 8]}}, "s, [settings]")

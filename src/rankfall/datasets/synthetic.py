@@ -72,6 +72,36 @@ def low_rank(
         If an argument is out of range, if there are too few entries to give every line `min_per_line`, or
         if redrawing a uniform mask does not succeed in reasonable time.
     """
+    n_observed = check_low_rank(shape, rank, observed, oversampling, noise, condition, min_per_line, mask)
+    m, n = _check_shape(shape)
+    least = rank if min_per_line is None else int(min_per_line)
+
+    factors, cells, noises = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+    truth = _matrix(m, n, rank, condition, factors)
+    rows, cols = np.divmod(_MASKS[mask](m, n, n_observed, least, cells), n)
+    values = truth[rows, cols]
+    if noise:
+        values = values + noise * truth.std() * noises.standard_normal(values.size)
+    return Problem.from_triplets(rows, cols, values, shape=(m, n)), truth
+
+
+def check_low_rank(
+    shape: tuple[int, int],
+    rank: int,
+    observed: float | None = None,
+    oversampling: float | None = None,
+    noise: float = 0.0,
+    condition: float = 1.0,
+    min_per_line: int | None = None,
+    mask: str = "uniform",
+) -> int:
+    """The number of observed entries that :func:`low_rank` would draw.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, or if there are too few entries to give every line `min_per_line`.
+    """
     m, n = _check_shape(shape)
     if not 1 <= rank <= min(m, n):
         raise InputError(f"The rank of a {m} x {n} matrix lies between 1 and {min(m, n)}; {rank} does not.")
@@ -88,17 +118,9 @@ def low_rank(
             f"{n_observed} observed entries cannot give each of {max(m, n)} lines {least} of them: "
             "observe more, or lower min_per_line."
         )
-    masks = {"uniform": _uniform_cells, "guaranteed": _guaranteed_cells}
-    if mask not in masks:
+    if mask not in _MASKS:
         raise InputError(f'mask must be "uniform" or "guaranteed", not {mask!r}.')
-
-    factors, cells, noises = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
-    truth = _matrix(m, n, rank, condition, factors)
-    rows, cols = np.divmod(masks[mask](m, n, n_observed, least, cells), n)
-    values = truth[rows, cols]
-    if noise:
-        values = values + noise * truth.std() * noises.standard_normal(values.size)
-    return Problem.from_triplets(rows, cols, values, shape=(m, n)), truth
+    return n_observed
 
 
 def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
@@ -204,3 +226,6 @@ def _top_up(lines: np.ndarray, least: int, rng: np.random.Generator) -> None:
         lacking = least - int(np.count_nonzero(line))
         if lacking > 0:
             line[rng.choice(np.flatnonzero(~line), size=lacking, replace=False)] = True
+
+
+_MASKS = {"uniform": _uniform_cells, "guaranteed": _guaranteed_cells}

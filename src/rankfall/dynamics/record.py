@@ -60,6 +60,10 @@ class Record:
     def __post_init__(self) -> None:
         if int(self.every) != self.every or self.every < 1:
             raise InputError(f"every must be a positive whole number, not {self.every}.")
+        if not 0 <= self.rank_tol < 1:
+            raise InputError(
+                f"rank_tol is a share of the largest singular value, 0 or more and below 1; it is {self.rank_tol}."
+            )
         what = (self.what,) if isinstance(self.what, str) else tuple(self.what)
         unknown = [name for name in what if name not in OBSERVABLES]
         if unknown:

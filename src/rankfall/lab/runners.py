@@ -41,9 +41,9 @@ def find(runner: str, folder: Path | None = None) -> Callable[[Cell], pd.DataFra
 
 
 def check(cell: Cell, place: str) -> None:
-    """Refuse settings that the runner does not know; only the generic one has a fixed list."""
+    """Refuse settings and values that the runner does not know; only the generic one has a fixed list."""
     if cell.runner == GENERIC:
-        from .training import check_settings
+        from .training_settings import check_settings
 
         check_settings(cell.settings, place)
 
@@ -52,7 +52,7 @@ def accepts(runner: str, name: str) -> bool:
     """Whether a runner has a setting of this dotted name, even if the study's settings leave it out."""
     if runner != GENERIC:
         return False
-    from .training import is_setting
+    from .training_settings import is_setting
 
     return is_setting(name)
 

@@ -24,7 +24,7 @@ leading = 5                     # singular values to keep
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -33,32 +33,11 @@ from .cell import Cell
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..dynamics import GD, SGD
+    from ..dynamics import GD, SGD, Record
     from ..dynamics.schedules import Schedule
     from ..network import Network
     from ..problem import Problem
 
-_SETTINGS: dict[str, tuple[str, ...]] = {
-    "problem": (
-        "shape",
-        "rank",
-        "observed",
-        "oversampling",
-        "noise",
-        "condition",
-        "min_per_line",
-        "mask",
-        "seed",
-        "path",
-        "triplets",
-        "sha256",
-    ),
-    "network": ("widths", "depth", "width", "scale", "common_start", "seed"),
-    "optimiser": ("method", "lr", "ridge", "n_steps", "batch_size", "sampling"),
-    "record": ("every", "rank_tol", "leading"),
-}
-_SINGLE = ("chains", "repeat", "deflate", "dtype")
-_FROM_FILE = ("path", "triplets", "sha256")
 _SCHEDULES = ("linear", "geometric", "piecewise")
 _LEADING = 5
 
@@ -82,19 +61,18 @@ def run(cell: Cell, folder: Path | None = None) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from ..dynamics import Record, train
+    from ..dynamics import train
 
     problem = _problem(cell, folder)
     chains = cell.get("chains", 1)
     settings = cell.get("record", {})
-    record = Record(**{name: settings[name] for name in ("every", "rank_tol") if name in settings})
     trace = train(
         problem,
         _network(cell, problem, chains),
-        _optimiser(cell),
+        optimiser_of(cell.get("optimiser")),
         chains=chains,
         seed=cell.seed("noise"),
-        record=record,
+        record=record_of(settings),
         deflate=cell.get("deflate", None),
         dtype=cell.get("dtype", "float64"),
     )
@@ -111,72 +89,12 @@ def run(cell: Cell, folder: Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def is_setting(name: str) -> bool:
-    """Whether a dotted name is a setting of this runner."""
-    table, _, rest = name.partition(".")
-    return name in _SINGLE or rest.split(".")[0] in _SETTINGS.get(table, ())
-
-
-def check_settings(settings: dict[str, Any], place: str) -> None:
-    """Refuse unknown and missing settings; what the values mean is checked when they are used.
-
-    Raises
-    ------
-    InputError
-        With the first thing that is wrong.
-    """
-    for name, value in settings.items():
-        if name not in (*_SETTINGS, *_SINGLE):
-            choices = ", ".join((*_SETTINGS, *_SINGLE))
-            raise InputError(f"{place}: there is no setting {name!r}; known are {choices}.")
-        if name in _SETTINGS:
-            if not isinstance(value, dict):
-                raise InputError(f"{place}: {name} must be a table, not {value!r}.")
-            for item in value:
-                if item not in _SETTINGS[name]:
-                    choices = ", ".join(_SETTINGS[name])
-                    raise InputError(f"{place}: there is no setting {name}.{item}; known are {choices}.")
-    problem, network, optimiser = (settings.get(name, {}) for name in ("problem", "network", "optimiser"))
-    _check_problem(problem, place)
-    if ("widths" in network) == ("depth" in network):
-        raise InputError(f"{place}: the network needs either widths (of all layers) or depth.")
-    if "widths" in network and "width" in network:
-        raise InputError(f"{place}: network.width goes with depth; widths names every layer's.")
-    if optimiser.get("method", "SGD") not in ("SGD", "GD"):
-        raise InputError(f'{place}: optimiser.method must be "SGD" or "GD", not {optimiser["method"]!r}.')
-    _need(optimiser, ("lr", "ridge", "n_steps"), "optimiser", place)
-    if optimiser.get("method") == "GD" and {"batch_size", "sampling"} & set(optimiser):
-        raise InputError(f"{place}: gradient descent uses all entries; it has no batch_size and no sampling.")
-
-
 def hashes(settings: dict[str, Any], folder: Path, known: dict[str, str]) -> dict[str, str]:
     """The data file of a cell, if it has one, and its SHA-256 (which is looked up in `known` first)."""
     name = settings["problem"].get("path")
     if name is None:
         return {}
     return {name: known[name] if name in known else _sha256(folder / name)}
-
-
-def _check_problem(problem: dict[str, Any], place: str) -> None:
-    if "path" not in problem:
-        _need(problem, ("shape", "rank"), "problem", place)
-        return
-    if not isinstance(problem["path"], str):
-        raise InputError(f"{place}: problem.path must be a text, not {problem['path']!r}.")
-    if PurePath(problem["path"]).is_absolute():
-        raise InputError(
-            f"{place}: problem.path must start from the study's folder, since results must not depend on where "
-            "that is; it is absolute."
-        )
-    other = [name for name in problem if name not in _FROM_FILE]
-    if other:
-        raise InputError(f"{place}: problem.{other[0]} has no meaning beside problem.path.")
-
-
-def _need(table: dict[str, Any], names: tuple[str, ...], place: str, file: str) -> None:
-    for name in names:
-        if name not in table:
-            raise InputError(f"{file}: the setting {place}.{name} is missing.")
 
 
 def _problem(cell: Cell, folder: Path | None) -> Problem:
@@ -201,24 +119,43 @@ def _network(cell: Cell, problem: Problem, chains: int) -> Network:
     from ..network import Network
 
     settings = cell.get("network")
-    rows, columns = problem.shape
-    widths = settings.get("widths")
-    if widths is None:
-        width = settings.get("width", min(rows, columns))
-        widths = [columns, *[width] * (int(settings["depth"]) - 1), rows]
     starts = None if settings.get("common_start", False) else chains
     seed = settings.get("seed", cell.seed("start"))
-    return Network.gaussian(widths, scale=settings.get("scale", 1.0), seed=seed, chains=starts)
+    scale = settings.get("scale", 1.0)
+    return Network.gaussian(widths_of(settings, problem.shape), scale=scale, seed=seed, chains=starts)
 
 
-def _optimiser(cell: Cell) -> SGD | GD:
+def widths_of(network: dict[str, Any], shape: tuple[int, int]) -> list[int]:
+    """Widths of all layers, columns of the matrix first; `network` is the table of settings."""
+    rows, columns = shape
+    if "widths" in network:
+        return network["widths"]
+    width = network.get("width", min(rows, columns))
+    return [columns, *[width] * (int(network["depth"]) - 1), rows]
+
+
+def optimiser_of(settings: dict[str, Any]) -> SGD | GD:
+    """The optimiser of a table of settings.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
     from ..dynamics import GD, SGD
 
-    settings = dict(cell.get("optimiser"))
+    settings = dict(settings)
     method = settings.pop("method", "SGD")
     for name in ("lr", "ridge"):
         settings[name] = _schedule(settings[name], name)
     return GD(**settings) if method == "GD" else SGD(**settings)
+
+
+def record_of(settings: dict[str, Any]) -> Record:
+    """What is recorded, by a table of settings."""
+    from ..dynamics import Record
+
+    return Record(**{name: settings[name] for name in ("every", "rank_tol") if name in settings})
 
 
 def _schedule(value: Any, name: str) -> float | Schedule:
@@ -229,11 +166,17 @@ def _schedule(value: Any, name: str) -> float | Schedule:
     kinds = dict(zip(_SCHEDULES, (Linear, Geometric, Piecewise), strict=True))
     settings = dict(value)
     kind = settings.pop("kind", None)
+    for item, inner in settings.items():
+        numbers = inner if isinstance(inner, list) else [inner]
+        if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in numbers):
+            raise InputError(f"optimiser.{name}: {item} must be numbers, not {inner!r}.")
     try:
         return kinds[kind](**settings)
     except KeyError:
         raise InputError(f"optimiser.{name}: kind must be one of {', '.join(kinds)}, not {kind!r}.") from None
-    except TypeError as error:
+    except InputError as error:
+        raise InputError(f"optimiser.{name}: {error}") from error
+    except (TypeError, ValueError) as error:
         raise InputError(f"optimiser.{name}: these are not the arguments of {kind} ({error}).") from error
 
 

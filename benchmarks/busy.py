@@ -3,7 +3,8 @@
     python benchmarks/busy.py
     python benchmarks/busy.py --sizes 1000 3000 --repeats 5
 
-Random n x n matrices of rank 5 without noise, rho = 3, as in ``scaling.py``. With as many busy processes as processors
+Random n x n matrices of rank 5 without noise, rho = 3, as in ``scaling.py``, and n x n / 2 with noise (a fifth of the
+signal), three tenths of the cells known. With as many busy processes as processors
 a program that uses one thread gets about half of one and takes up to twice as long. Threads that often wait for each other
 lose more: each time the slowest of them has to get its turn. The medians of a few repeats, the two cases in turn.
 """
@@ -23,6 +24,7 @@ import rankfall as rf
 from big_problems import draw, n_observed
 
 SIZES = (100, 300, 1000, 3000)
+NOISY = (200, 600)
 RANK, RHO = 5, 3.0
 
 
@@ -58,25 +60,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--noisy", type=int, nargs="*", default=NOISY, help="sizes of the tables with noise")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--others", type=int, default=os.cpu_count(), help="busy processes")
     options = parser.parse_args(arguments)
-    problems = {n: draw(n, RANK, n_observed(n, RANK, RHO), seed=0).problem for n in options.sizes}
-    times: dict[tuple[int, bool], list[float]] = {(n, b): [] for n in problems for b in (False, True)}
+    problems = {f"{n} x {n}": draw(n, RANK, n_observed(n, RANK, RHO), seed=0).problem for n in options.sizes}
+    for n in options.noisy:
+        shape = (n, n // 2)
+        problems[f"{n} x {n // 2}, noisy"] = rf.datasets.low_rank(shape, RANK, observed=0.3, noise=0.2)[0]
+    times: dict[tuple[str, bool], list[float]] = {(name, b): [] for name in problems for b in (False, True)}
     for problem in problems.values():
         seconds(problem)  # compiles, loads
     for _ in range(options.repeats):
-        for n, problem in problems.items():
-            times[n, False].append(seconds(problem))
+        for name, problem in problems.items():
+            times[name, False].append(seconds(problem))
         with busy(options.others):
-            for n, problem in problems.items():
-                times[n, True].append(seconds(problem))
+            for name, problem in problems.items():
+                times[name, True].append(seconds(problem))
     print(f"{os.cpu_count()} processors, {options.others} other processes")
-    print(f"{'n':>6} {'alone, s':>10} {'busy, s':>10} {'times':>7}")
-    for n in problems:
-        alone, beside = (float(np.median(times[n, b])) for b in (False, True))
-        print(f"{n:6} {alone:10.3f} {beside:10.3f} {beside / alone:7.1f}")
+    print(f"{'':18} {'alone, s':>10} {'busy, s':>10} {'times':>7}")
+    for name in problems:
+        alone, beside = (float(np.median(times[name, b])) for b in (False, True))
+        print(f"{name:18} {alone:10.3f} {beside:10.3f} {beside / alone:7.1f}")
 
 
 if __name__ == "__main__":

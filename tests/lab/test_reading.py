@@ -142,7 +142,6 @@ def test_one_cell(tmp_path: Path) -> None:
         ("depth = 3\n", "depth = 3\nwidth = 2.5\n", "network.width must be a whole number, 1 or more, not 2.5"),
         ('"optimiser.lr" = 0.2', '"optimiser.lr" = -0.2', r"\[settings\]: lr must be finite and not negative"),
         ('"optimiser.lr" = 0.2', '"optimiser.lr" = "big"', "optimiser.lr must be a number or a table of a schedule"),
-        ("lr = 0.1\nridge = 0.01", 'lr = 0.1\nridge = { kind = "linear", first = "a", last = 1, n_steps = 9 }', "ridge: first must be"),
         ("ridge = 0.01", "ridge = 6.0", "2 lr ridge must stay below 1"),
         ("n_steps = 200", "n_steps = 200.5", "optimiser.n_steps must be a whole number, 0 or more, not 200.5"),
         ("n_steps = 200", 'n_steps = 200\nbatch_size = 50\nsampling = "distinct"', "A batch of 50 cannot be drawn"),

@@ -129,3 +129,19 @@ def test_widths_must_fit_the_matrix() -> None:
     with pytest.raises(InputError, match=r"s, \[settings\]: network.widths makes matrices of shape \(8, 8\)"):
         check_settings({**SETTINGS, "network": {"widths": [8, 3, 8]}}, "s, [settings]")
     check_settings({**SETTINGS, "network": {"widths": [6, 3, 8]}}, "s, [settings]")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sentence"),
+    [
+        ({"kind": "linear", "first": "a", "last": 1, "n_steps": 9}, "optimiser.lr: first must be numbers, not 'a'"),
+        ({"kind": "linear", "first": 1, "last": 1}, "optimiser.lr: these are not the arguments of linear"),
+        ({"kind": "geometric", "first": 0, "last": 1, "n_steps": 9}, "optimiser.lr: A geometric schedule needs"),
+        ({"kind": "piecewise", "starts": [0, 5], "levels": [0.1]}, "optimiser.lr: Piecewise needs as many levels"),
+        ({"first": 1}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not None"),
+    ],
+)  # fmt: skip
+def test_schedules_are_checked_before_a_run(schedule: dict, sentence: str) -> None:
+    optimiser = {**SETTINGS["optimiser"], "lr": schedule}
+    with pytest.raises(InputError, match=sentence):
+        check_settings({**SETTINGS, "optimiser": optimiser}, "s, [settings]")

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 SERIAL = {"cache": True, "fastmath": _FAST}
 LOOPS = {**SERIAL, "parallel": True}
-# multiplications from which on a call is given all threads: about a millisecond
-_WORTH = 1e6
+# multiplications from which on a call is given all threads: a few milliseconds
+_WORTH = 4e6
 
 
 @contextmanager
 def threads_for(multiplications: float) -> Iterator[None]:
     """One thread for kernels inside that have little to do; otherwise as many as there were.
 
-    Threads that meet every few microseconds wait for each other, and on a busy machine for whoever else runs
-    there: up to ten milliseconds a call. No bit of a result depends on it.
+    Threads that meet often wait for each other, and on a busy machine for whoever else runs there: up to ten
+    milliseconds a call (``benchmarks/busy.py``). No bit of a result depends on it.
     """
     import numba
 

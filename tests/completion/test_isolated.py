@@ -16,7 +16,7 @@ EXACT = 1e-9
 
 
 def fit_of(truth, rank):
-    """The truth (or a matrix of smaller rank, with directions of small weight) as a fit."""
+    """The truth as a fit."""
     U, s, Vt = np.linalg.svd(truth)
     return Polished(U[:, :rank].copy(), s[:rank], Vt[:rank].T.copy(), 0.0, (0.0,), True)
 
@@ -64,6 +64,16 @@ def test_one_rank_too_many_is_not_isolated(shape):
     problem, truth = rf.datasets.low_rank(shape, rank=2, oversampling=3.0, seed=1)
     assert is_isolated(problem, fit_of(truth, 2), EXACT)
     assert not is_isolated(problem, fit_of(bumped(problem, truth), 3), EXACT)
+
+
+@pytest.mark.parametrize("weight", [1e-9, 1e-7])
+def test_a_direction_of_next_to_no_weight_is_kicked(monkeypatch, weight):
+    """First order holds no further than its weight."""
+    problem, truth = rf.datasets.low_rank((30, 20), rank=2, oversampling=2.5, seed=1)
+    rng = np.random.default_rng(0)
+    other = truth + weight * np.outer(rng.standard_normal(30), rng.standard_normal(20))
+    monkeypatch.setattr(isolated, "_is_found", lambda *_: pytest.fail("first order"))
+    is_isolated(problem.with_values(other[problem.rows, problem.cols]), fit_of(other, 3), EXACT)
 
 
 def test_the_linear_question_is_enough_where_cells_abound(monkeypatch):

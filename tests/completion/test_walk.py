@@ -8,6 +8,7 @@ import pytest
 import rankfall as rf
 from rankfall.completion import exact, refits
 from rankfall.completion.choose import split_under
+from rankfall.completion.sampling import Sampler
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,23 @@ def test_the_fit_to_all_cells_begins_with_noise_that_is_alike_in_all_lines(monke
     # the mean of small and large variances in units of the columns, and not a small one
     misfit = start.at(problem.rows, problem.cols) - problem.values
     assert 0.5 * np.mean(misfit**2) < start.noise < 2 * np.mean(misfit**2)
+
+
+@pytest.mark.parametrize("last", [2, 30])
+def test_a_chain_whose_draws_are_no_numbers_ends(monkeypatch, last):
+    """Next to no noise, and a precision is lost to rounding: at the start of every chain, or after some sweeps."""
+    drawn = Sampler._draw_noise
+
+    def lost(self):
+        drawn(self)
+        if self.sweeps >= last:
+            self.noise = np.nan
+
+    monkeypatch.setattr(Sampler, "_draw_noise", lost)
+    problem, truth = rf.datasets.low_rank((40, 30), rank=2, observed=0.6, noise=0.2, seed=0)
+    result = rf.complete(problem, seed=0)
+    filled = result.to_dense()
+    assert np.isfinite(filled).all()
+    if last == 30:
+        assert result.rank == 2
+        assert np.sqrt(np.mean((filled - truth) ** 2)) < 0.2 * truth.std()

@@ -9,6 +9,9 @@ import pytest
 from rankfall.errors import InputError
 from rankfall.lab import Study, read_study
 from rankfall.lab.reading import make_study
+from rankfall.lab.results import sweep_status
+from rankfall.lab.store import Store
+from rankfall.lab.sweep import run_sweep
 
 GOOD = """
 [study]
@@ -128,6 +131,10 @@ def test_one_cell(tmp_path: Path) -> None:
         ("depth = 3\n", "depth = 3\nwidths = [6, 4, 8]\n", "either widths"),
         ("chains = 4", '"network.width" = 4', r"\[settings\]: 'network.width' has a dot in it"),
         ("chains = 4", 'chains = "two"', r"\[settings\]: chains must be a whole number, 1 or more, not 'two'"),
+        ("optimiser.n_steps = 100", 'optimiser.n_steps = "few"', r"s.toml, \[quick\], \[settings\]: optimiser.n_steps must"),
+        ("rank = 1\n", "rank = 1\ntriplets = true\n", "problem.triplets has no meaning without problem.path"),
+        ("ridge = 0.01", f"ridge = {10**400}", "optimiser.ridge must be a number, .* not 1000*[.][.][.]"),
+        ("observed = 0.9", "oversampling = 1e308", "oversampling 1e.308 asks for 0 of 48 cells"),
         ("chains = 4", "chains = true", "chains must be a whole number, 1 or more, not True"),
         ("chains = 4", "chains = 0", "chains must be a whole number, 1 or more, not 0"),
         ("chains = 4", 'dtype = "float16"', """dtype must be "float64" or "float32", not 'float16'"""),
@@ -137,11 +144,11 @@ def test_one_cell(tmp_path: Path) -> None:
         ("observed = 0.9", 'observed = "most"', "problem.observed must be a number, not 'most'"),
         ("observed = 0.9", "observed = 1.1", r"observed is a fraction .* it is 1.1"),
         ("observed = 0.9", "", r"Give either observed .* or oversampling"),
-        ("[0.0, 0.1]", "[0.0, -0.1]", "noise must be a finite number, zero or more; it is -0.1"),
+        ("[0.0, 0.1]", "[-0.2, -0.1]", "noise must be a finite number, zero or more; it is -0.2"),
         ("[2, 3]", "[1, 3]", "network.depth must be a whole number, 2 or more, not 1"),
         ("depth = 3\n", "depth = 3\nwidth = 2.5\n", "network.width must be a whole number, 1 or more, not 2.5"),
-        ('"optimiser.lr" = 0.2', '"optimiser.lr" = -0.2', r"\[settings\]: lr must be finite and not negative"),
-        ('"optimiser.lr" = 0.2', '"optimiser.lr" = "big"', "optimiser.lr must be a number or a table of a schedule"),
+        ('"optimiser.lr" = 0.2', '"optimiser.lr" = -0.2', r"s.toml, cell optimiser.lr = -0.2, optimiser.ridge = 0.02, problem.noise = 0.0, network.depth = 2: lr must be finite"),
+        ('"optimiser.lr" = 0.2', '"optimiser.lr" = "big"', "optimiser.lr must be a number, a list of them or the table of a schedule"),
         ("ridge = 0.01", "ridge = 6.0", "2 lr ridge must stay below 1"),
         ("n_steps = 200", "n_steps = 200.5", "optimiser.n_steps must be a whole number, 0 or more, not 200.5"),
         ("n_steps = 200", 'n_steps = 200\nbatch_size = 50\nsampling = "distinct"', "A batch of 50 cannot be drawn"),
@@ -183,3 +190,21 @@ def test_the_example() -> None:
     quick = read_study(example, quick=True)
     assert len(quick.cells) == 6
     assert len({cell.seed("noise") for cell in quick.cells}) == 1
+
+
+def test_a_corner_of_a_grid_may_be_impossible(tmp_path: Path) -> None:
+    """It fails when it is run, with the library's sentence; the others do not suffer."""
+    study = read(tmp_path, GOOD.replace("[0.0, 0.1]", "[0.0, -0.1]"))
+    sweep = run_sweep(study, tmp_path / "out", n_workers=1)
+    assert (sweep.done, sweep.failed) == (4, 4)
+    assert all("noise must be a finite number" in sentence for _, sentence in sweep.failures)
+
+
+def test_a_folder_of_settings_that_are_refused_now_can_be_opened(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "out")
+    content = read(tmp_path, GOOD).as_dict()
+    content["settings"]["record"] = {"every": 0}
+    store.adopt(make_study(content, "before"))
+    assert store.study().settings["record"] == {"every": 0}
+    run_sweep(read(tmp_path, GOOD), tmp_path / "out", n_workers=1)
+    assert sweep_status(tmp_path / "out").done == 8

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rankfall as rf
+from rankfall.datasets.synthetic import check_low_rank
 from rankfall.errors import InputError
 from rankfall.lab import Cell, read_study
 from rankfall.lab.training import run
-from rankfall.lab.training_settings import check_settings, is_setting
+from rankfall.lab.training_settings import FROM_FILE, TABLES, check_together, check_values, is_setting
 from rankfall.lab.work import compute
 
 SETTINGS = {
@@ -64,7 +66,7 @@ def test_other_settings() -> None:
     ("lr", "sentence"),
     [
         ({"kind": "cosine"}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not 'cosine'"),
-        ({"kind": "linear", "start": 1}, "optimiser.lr: these are not the arguments of linear"),
+        ({"kind": "linear", "start": 1}, "optimiser.lr: a linear schedule has kind, first, last, n_steps"),
         (-1.0, "lr must be finite and not negative"),
     ],
 )
@@ -126,22 +128,51 @@ def test_a_time_limit_ends_training(n_threads: int) -> None:
 
 
 def test_widths_must_fit_the_matrix() -> None:
-    with pytest.raises(InputError, match=r"s, \[settings\]: network.widths makes matrices of shape \(8, 8\)"):
-        check_settings({**SETTINGS, "network": {"widths": [8, 3, 8]}}, "s, [settings]")
-    check_settings({**SETTINGS, "network": {"widths": [6, 3, 8]}}, "s, [settings]")
+    with pytest.raises(InputError, match="makes matrices of 8 x 8, the problem has 8 x 6"):
+        check_together({**SETTINGS, "network": {"widths": [8, 3, 8]}})
+    check_together({**SETTINGS, "network": {"widths": [6, 3, 8]}})
 
 
 @pytest.mark.parametrize(
     ("schedule", "sentence"),
     [
-        ({"kind": "linear", "first": "a", "last": 1, "n_steps": 9}, "optimiser.lr: first must be numbers, not 'a'"),
-        ({"kind": "linear", "first": 1, "last": 1}, "optimiser.lr: these are not the arguments of linear"),
+        ({"kind": "linear", "first": "a", "last": 1, "n_steps": 9}, "optimiser.lr: first of a linear schedule must be a number, not 'a'"),
+        ({"kind": "linear", "first": 1, "last": 1}, "optimiser.lr: a linear schedule has kind, first, last, n_steps, and no others"),
+        ({"kind": "linear", "first": 1, "last": 1, "n_steps": [9]}, "n_steps of a linear schedule must be a number"),
         ({"kind": "geometric", "first": 0, "last": 1, "n_steps": 9}, "optimiser.lr: A geometric schedule needs"),
         ({"kind": "piecewise", "starts": [0, 5], "levels": [0.1]}, "optimiser.lr: Piecewise needs as many levels"),
+        ({"kind": "piecewise", "starts": 0, "levels": [0.1]}, "starts of a piecewise schedule must be a list"),
+        ({"kind": ["linear"]}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not"),
         ({"first": 1}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not None"),
     ],
 )  # fmt: skip
 def test_schedules_are_checked_before_a_run(schedule: dict, sentence: str) -> None:
-    optimiser = {**SETTINGS["optimiser"], "lr": schedule}
     with pytest.raises(InputError, match=sentence):
-        check_settings({**SETTINGS, "optimiser": optimiser}, "s, [settings]")
+        check_values({**SETTINGS, "optimiser": {**SETTINGS["optimiser"], "lr": schedule}})
+
+
+def test_values_that_a_run_can_use_pass() -> None:
+    """Whole numbers written as 2.0, lists of rates, no singular values at all: checked, and run."""
+    settings = {
+        "chains": 2.0,
+        "problem": {"shape": [8, 6.0], "rank": 1.0, "observed": 0.8, "seed": 3.0},
+        "network": {"depth": 3.0, "width": 4.0, "seed": 1.0},
+        "optimiser": {"lr": [0.05] * 20, "ridge": 0, "n_steps": 20.0, "batch_size": 2.0},
+        "record": {"every": 10.0, "leading": 0},
+    }
+    check_values(settings)
+    check_together(settings)
+    frame = run(replace(CELL, settings=settings))
+    assert list(frame) == ["chain", "step", "rank", "train_loss"]
+
+
+def test_every_argument_of_the_library_is_a_setting() -> None:
+    arguments = {
+        "problem": {*signature(rf.datasets.low_rank).parameters, *FROM_FILE},
+        "optimiser": {*signature(rf.SGD).parameters, "method"} - {"entries"},
+        "record": {*signature(rf.Record).parameters, "leading"} - {"what", "extra"},
+    }
+    assert {name: set(TABLES[name]) for name in arguments} == arguments
+    assert set(signature(check_low_rank).parameters) == {*signature(rf.datasets.low_rank).parameters} - {
+        "seed"
+    }

@@ -60,7 +60,7 @@ def warnings_of(draft: Draft, result: Completion) -> list[str]:
                 f"{_lines(*short)} with fewer entries than the rank {rank}: their predictions lean on the "
                 "ridge (or the least norm) and are uncertain."
             )
-    # the search knows already whether the fit comes back when it is pushed; which cells move is another question
+    # the search knows already whether the fit is the only one near by; which cells move is another question
     open_ended = outcome is Outcome.EXACT and rank and not draft.evidence.unique
     if open_ended and rank * sum(problem.shape) <= _CHEAP_UNKNOWNS:
         out += _uniqueness_warning(result)

@@ -285,7 +285,7 @@ def _note(
     if _is_exact(problem, fit, evidence):
         if evidence.found is None or rank < evidence.found.s.size:
             evidence.found = fit
-            evidence.unique = is_isolated(problem, fit, evidence.tolerance)
+            evidence.unique = is_isolated(problem, fit, evidence.tolerance, evidence.single)
         return
     if fit.settled and not isnan(before):  # pursuits start from a fit of smaller rank and tell nothing
         evidence.misfits.setdefault(rank, []).append(fit.residual)

@@ -84,7 +84,7 @@ def polish(
 
 
 def _threads(problem: Problem, rank: int) -> AbstractContextManager[None]:
-    """Those that a product with the Jacobian is worth, of which there are hundreds."""
+    """Those that a product with the Jacobian is worth: conjugate gradients make hundreds of them."""
     return threads_for(2 * problem.n_observed * rank)
 
 

@@ -83,6 +83,8 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
     while sampler.sweeps < most:
         split.check()
         pairs = sampler.sweep()
+        if not sampler.finite:
+            break
         if sampler.sweeps <= _BURN:
             continue
         average.add(pairs, sampler)
@@ -93,7 +95,7 @@ def _sampled(split: Split, V: np.ndarray, noise: float, seed: Sequence[int]) -> 
             before, drift = error, max(gain, 0.0) if dear else abs(gain)
             if kept >= _LEAST and drift <= _SETTLED:
                 break
-    living = average.living(_DEAD)
+    living = average.living(_DEAD) if average.count else 0
     if not living:
         return split.fits[0]
     return average.deliver(split.refitter, start, sampler.sweeps, living, drift)
@@ -150,8 +152,12 @@ def _mean_of_chains(split: Split, fit: Posterior, noises: Sequence[float], seed:
         for _ in range(sweeps):
             split.check()
             pairs = sampler.sweep()
+            if not sampler.finite:
+                break
             if sampler.sweeps > _BURN:
                 average.add(pairs, sampler)
+    if not average.count:
+        return split.refitter.fold_rows(fit)
     return average.deliver(split.refitter, fit, sweeps, fit.rank, fit.drift)
 
 

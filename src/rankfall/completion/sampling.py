@@ -77,6 +77,11 @@ class Sampler:
         self.sweeps += 1
         return (old, col_mean), (row_mean, self.cols)
 
+    @property
+    def finite(self) -> bool:
+        """Whether the draws are numbers still: with next to no noise, precisions may be lost to rounding."""
+        return bool(np.isfinite(self.noise))
+
     def _draw(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """A draw of the rows (side 0) or columns (1), and its mean."""
         own, other = (self.rows, self.cols) if side == 0 else (self.cols, self.rows)

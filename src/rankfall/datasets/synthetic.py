@@ -162,7 +162,8 @@ def _count(m: int, n: int, rank: int, observed: float | None, oversampling: floa
             "Give either observed (a fraction of the cells) or oversampling (rho), and not both."
         )
     if oversampling is not None:
-        count = round(oversampling * rank * (m + n - rank)) if np.isfinite(oversampling) else -1
+        wanted = oversampling * rank * (m + n - rank)
+        count = round(wanted) if np.isfinite(wanted) else -1
         if not 1 <= count <= m * n:
             largest = m * n / (rank * (m + n - rank))
             raise InputError(

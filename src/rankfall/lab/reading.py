@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from difflib import get_close_matches
@@ -15,7 +16,7 @@ from typing import Any
 
 from ..errors import InputError
 from . import runners
-from .cell import lookup
+from .cell import Cell, lookup
 from .study import Study, put
 
 _STUDY = ("name", "runner", "seed", "seed_axes", "time_limit")
@@ -41,7 +42,7 @@ def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
     ------
     InputError
         If the file cannot be read, or says something that cannot be meant: an unknown name, an empty grid,
-        a setting that does not exist. One sentence, with the place.
+        a setting that does not exist, a value that no run could use. One sentence, with the place.
     """
     path = Path(path)
     try:
@@ -54,6 +55,8 @@ def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
         raise InputError(f"{path} is not a TOML file: {error}.") from error
     _check_values(content, str(path), "")
     study = make_study(content, str(path), quick)
+    for version in (False, True) if "quick" in content else (False,):
+        _check_values_of_cells(make_study(content, str(path), version), f"{path}{', [quick]' * version}")
     data: dict[str, str] = {}
     for cell in study.cells:
         data.update(runners.data_files(cell, path.parent, data))
@@ -243,6 +246,29 @@ def _check_cells(study: Study, place: str) -> None:
             raise InputError(
                 f"{place}: cells {first} and {number} are the same; their settings do not differ."
             )
+
+
+def _check_values_of_cells(study: Study, place: str) -> None:
+    """Values that no run could use; and values that do not fit each other if that is so in all cells.
+
+    Single corners of a grid may be impossible, a rank with too many cells for the matrix: they fail when they are run.
+    """
+    cells = study.cells
+    for check, enough in ((runners.check_values, 1), (runners.check_together, len(cells))):
+        wrong = [(cell, error) for cell in cells if (error := _refused(check, cell))]
+        if len(wrong) >= enough:
+            cell, error = wrong[0]
+            named = len(wrong) < len(cells)
+            axes = ", ".join(f"{name} = {json.dumps(value)}" for name, value in cell.axes.items())
+            raise InputError(f"{place}, {f'cell {axes}' if named else '[settings]'}: {error}")
+
+
+def _refused(check: Callable[[Cell], None], cell: Cell) -> InputError | None:
+    try:
+        check(cell)
+    except InputError as error:
+        return error
+    return None
 
 
 def _name(head: dict[str, Any], place: str) -> str:

@@ -41,11 +41,27 @@ def find(runner: str, folder: Path | None = None) -> Callable[[Cell], pd.DataFra
 
 
 def check(cell: Cell, place: str) -> None:
-    """Refuse settings and values that the runner does not know; only the generic one has a fixed list."""
+    """Refuse settings that the runner does not know; only the generic one has a fixed list."""
     if cell.runner == GENERIC:
         from .training_settings import check_settings
 
         check_settings(cell.settings, place)
+
+
+def check_values(cell: Cell) -> None:
+    """Refuse values of a cell that no run could use."""
+    if cell.runner == GENERIC:
+        from .training_settings import check_values as check
+
+        check(cell.settings)
+
+
+def check_together(cell: Cell) -> None:
+    """Refuse values of a cell that do not fit each other."""
+    if cell.runner == GENERIC:
+        from .training_settings import check_together as check
+
+        check(cell.settings)
 
 
 def accepts(runner: str, name: str) -> bool:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ..network import Network
     from ..problem import Problem
 
-_SCHEDULES = ("linear", "geometric", "piecewise")
 _LEADING = 5
 
 
@@ -64,7 +63,7 @@ def run(cell: Cell, folder: Path | None = None) -> pd.DataFrame:
     from ..dynamics import train
 
     problem = _problem(cell, folder)
-    chains = cell.get("chains", 1)
+    chains = int(cell.get("chains", 1))
     settings = cell.get("record", {})
     trace = train(
         problem,
@@ -107,6 +106,8 @@ def _problem(cell: Cell, folder: Path | None) -> Problem:
         settings.setdefault("seed", cell.seed("problem"))
         settings.pop("sha256", None)
         settings["shape"] = tuple(settings["shape"])
+        # whole numbers may be written as 2.0
+        settings.update({name: int(settings[name]) for name in ("rank", "seed")})
         return low_rank(**settings)[0]
     path = (folder or Path()) / settings["path"]
     if "sha256" in settings and _sha256(path) != settings["sha256"]:
@@ -163,21 +164,26 @@ def _schedule(value: Any, name: str) -> float | Schedule:
 
     if not isinstance(value, dict):
         return value
-    kinds = dict(zip(_SCHEDULES, (Linear, Geometric, Piecewise), strict=True))
+    kinds = {"linear": Linear, "geometric": Geometric, "piecewise": Piecewise}
     settings = dict(value)
     kind = settings.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise InputError(f"optimiser.{name}: kind must be one of {', '.join(kinds)}, not {kind!r}.")
+    expected = ("starts", "levels") if kind == "piecewise" else ("first", "last", "n_steps")
+    what = "a list of numbers" if kind == "piecewise" else "a number"
+    if set(settings) != set(expected):
+        raise InputError(
+            f"optimiser.{name}: a {kind} schedule has kind, {', '.join(expected)}, and no others."
+        )
     for item, inner in settings.items():
         numbers = inner if isinstance(inner, list) else [inner]
-        if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in numbers):
-            raise InputError(f"optimiser.{name}: {item} must be numbers, not {inner!r}.")
+        plain = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in numbers)
+        if not plain or isinstance(inner, list) != (kind == "piecewise"):
+            raise InputError(f"optimiser.{name}: {item} of a {kind} schedule must be {what}, not {inner!r}.")
     try:
         return kinds[kind](**settings)
-    except KeyError:
-        raise InputError(f"optimiser.{name}: kind must be one of {', '.join(kinds)}, not {kind!r}.") from None
     except InputError as error:
         raise InputError(f"optimiser.{name}: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise InputError(f"optimiser.{name}: these are not the arguments of {kind} ({error}).") from error
 
 
 def _sha256(path: Path) -> str:

@@ -72,10 +72,9 @@ def low_rank(
         If an argument is out of range, if there are too few entries to give every line `min_per_line`, or
         if redrawing a uniform mask does not succeed in reasonable time.
     """
-    n_observed = check_low_rank(shape, rank, observed, oversampling, noise, condition, min_per_line, mask)
-    m, n = _check_shape(shape)
-    least = rank if min_per_line is None else int(min_per_line)
-
+    m, n, n_observed, least = check_low_rank(
+        shape, rank, observed, oversampling, noise, condition, min_per_line, mask
+    )
     factors, cells, noises = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     truth = _matrix(m, n, rank, condition, factors)
     rows, cols = np.divmod(_MASKS[mask](m, n, n_observed, least, cells), n)
@@ -94,8 +93,8 @@ def check_low_rank(
     condition: float = 1.0,
     min_per_line: int | None = None,
     mask: str = "uniform",
-) -> int:
-    """The number of observed entries that :func:`low_rank` would draw.
+) -> tuple[int, int, int, int]:
+    """What :func:`low_rank` would draw: rows, columns, observed entries, and the fewest of them in a line.
 
     Raises
     ------
@@ -120,7 +119,7 @@ def check_low_rank(
         )
     if mask not in _MASKS:
         raise InputError(f'mask must be "uniform" or "guaranteed", not {mask!r}.')
-    return n_observed
+    return m, n, n_observed, least
 
 
 def two_by_two(e: float) -> tuple[Problem, np.ndarray]:

@@ -54,9 +54,10 @@ def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not a TOML file: {error}.") from error
     _check_values(content, str(path), "")
-    study = make_study(content, str(path), quick)
-    for version in (False, True) if "quick" in content else (False,):
-        _check_values_of_cells(make_study(content, str(path), version), f"{path}{', [quick]' * version}")
+    versions = {v: make_study(content, str(path), v) for v in sorted({False, quick, "quick" in content})}
+    for is_quick, version in versions.items():
+        _check_usable(version, f"{path}, [quick]" if is_quick else str(path))
+    study = versions[quick]
     data: dict[str, str] = {}
     for cell in study.cells:
         data.update(runners.data_files(cell, path.parent, data))
@@ -248,7 +249,7 @@ def _check_cells(study: Study, place: str) -> None:
             )
 
 
-def _check_values_of_cells(study: Study, place: str) -> None:
+def _check_usable(study: Study, place: str) -> None:
     """Values that no run could use; and values that do not fit each other if that is so in all cells.
 
     Single corners of a grid may be impossible, a rank with too many cells for the matrix: they fail when they are run.

@@ -202,7 +202,8 @@ def check_together(settings: dict[str, Any]) -> None:
         return
     rows, columns = map(int, problem["shape"])
     arguments = {name: value for name, value in problem.items() if name not in ("seed", *FROM_FILE)}
-    n_observed = check_low_rank(**{**arguments, "shape": (rows, columns), "rank": int(problem["rank"])})
+    arguments.update(shape=(rows, columns), rank=int(problem["rank"]))
+    _, _, n_observed, _ = check_low_rank(**arguments)
     optimiser_of(settings["optimiser"]).check(n_observed)
     widths = widths_of(settings["network"], (rows, columns))
     if (widths[-1], widths[0]) != (rows, columns):

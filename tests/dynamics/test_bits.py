@@ -31,9 +31,10 @@ def problem():
     return holed((12, 17), seed=1, rank=2)
 
 
-@pytest.fixture(scope="module")
-def net():
-    return rf.Network.gaussian((17, 13, 11, 12), 1.0, 0)
+@pytest.fixture(scope="module", params=[(13, 11), (70, 67)], ids=["narrow", "wide"])
+def net(request):
+    """The hidden layer of the wide one is asked for all steps between two updates at once."""
+    return rf.Network.gaussian((17, *request.param, 12), 1.0, 0)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

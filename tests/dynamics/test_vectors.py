@@ -12,7 +12,7 @@ from rankfall.dynamics import vectors
 from rankfall.dynamics.engine import Engine
 from rankfall.dynamics.layout import DELAY, lanes, layout
 from rankfall.dynamics.state import State, pack, unpack
-from rankfall.dynamics.vectors import ROWS
+from rankfall.dynamics.vectors import ROWS, TWO
 
 DTYPES = [np.float64, np.float32]
 # every operand stands this many elements after the start of its array
@@ -65,6 +65,12 @@ def call_rows_both(W, x, forth, y, back, size):
 
 
 @njit
+def call_two_rows_both(W, V, places, forth, height, back, size):
+    x0, x1, y0, y1 = places
+    vectors.two_rows_both(W, SHIFT, V, x0, x1, forth, SHIFT, height, y0, y1, back, SHIFT, size)
+
+
+@njit
 def call_rows_update(W, B, F, n_rows, size):
     vectors.rows_update(W, SHIFT, B, SHIFT, F, SHIFT, n_rows, size)
 
@@ -110,7 +116,7 @@ def test_vectors(dtype, n_lines):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("count", range(DELAY + 1))
+@pytest.mark.parametrize("count", range(1, DELAY + 1))
 def test_products_through_waiting_pairs(dtype, count):
     arrays = Arrays(dtype, 2)
     size, other = arrays.size, 3 * lanes(dtype)
@@ -142,6 +148,33 @@ def test_rows(dtype, n_lines):
     (B, B0), (F, F0) = arrays(DELAY, ROWS), arrays(DELAY, size)
     call_rows_update(W, B, F, ROWS, size)
     arrays.check(W, W0 - B0.T @ F0)
+    arrays.margins_are_untouched()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_lines", [1, 3])
+def test_two_rows_for_two_vectors_are_those_of_one(dtype, n_lines):
+    arrays = Arrays(dtype, n_lines)
+    size = arrays.size
+    (W, W0), (V, V0) = arrays(ROWS, size), arrays(3, size)
+    (forth, forth0), (back, back0) = arrays(TWO, ROWS), arrays(TWO, size)
+    xs, ys = (0, 2), (1, 2)
+    alone = [
+        (forth[SHIFT:][s * ROWS :][:ROWS].copy(), back[SHIFT:][s * size :][:size].copy()) for s in (0, 1)
+    ]
+    places = tuple(SHIFT + k * size for k in xs + ys)
+    for k in range(0, ROWS, TWO):
+        starts = (places[0], places[1], places[2] + k, places[3] + k)
+        call_two_rows_both(W[k * size :], V, starts, forth[k:], ROWS, back, size)
+    arrays.check(forth, forth0 + V0[list(xs)] @ W0.T)
+    arrays.check(back, back0 + V0[list(ys), :ROWS] @ W0)
+    for s, (one, other) in enumerate(alone):
+        margin = np.zeros(SHIFT, dtype)
+        x, y = V0[xs[s]], V0[ys[s], :ROWS]
+        forth_s, back_s = (np.concatenate([margin, part]) for part in (one, other))
+        call_rows_both(W, np.concatenate([margin, x]), forth_s, np.concatenate([margin, y]), back_s, size)
+        np.testing.assert_array_equal(forth[SHIFT:][s * ROWS :][:ROWS], forth_s[SHIFT:])
+        np.testing.assert_array_equal(back[SHIFT:][s * size :][:size], back_s[SHIFT:])
     arrays.margins_are_untouched()
 
 

@@ -9,6 +9,8 @@ times the stored ones, the same scalar for every layer because every layer decay
 so one step touches one row of V_L, one row of the transposed V_1 and the hidden-to-hidden layers only. Those are
 only read: their rank-one updates wait and are carried out `DELAY` at a time, which takes a quarter of the traffic.
 Until then ``V f`` is the product with what is stored, put right by two short vectors for every update that waits.
+Since entries are known ahead, a single hidden layer that is larger than the nearest cache is gone through once for all
+`DELAY` steps between two updates; only where one of them meets a row or a column of an earlier one is it asked alone.
 
 Updates are carried out at global steps that are multiples of `DELAY`. The scalar is folded into the weights at
 multiples of `FOLD_EVERY`, and whenever it falls below `SMALLEST_SCALE`. All this depends on the step number and
@@ -24,15 +26,27 @@ from numba import njit, prange
 from .layout import DELAY, LINE
 from .layout import layout as plain_layout
 from .ledger import charge
-from .passes import FASTMATH, OPTIONS, fold, hidden_pass, settle
+from .passes import (
+    FASTMATH,
+    OPTIONS,
+    ask_backward,
+    ask_forward,
+    ask_together,
+    corrected,
+    fold,
+    hidden_pass,
+    settle,
+)
 from .streams import random_below, shuffle_ahead
 from .vectors import add, assign, clear, dot, fetch
 
 FOLD_EVERY = 4096
 SMALLEST_SCALE = 1e-3
 # entries are drawn this many steps ahead; rows of larger networks (bytes) are fetched one step ahead
-AHEAD = 32
+AHEAD = 64
 NEAR = 1 << 19
+# a hidden layer of more bytes than this does not stay in the nearest cache, and one pass serves several steps
+TOGETHER = 1 << 15
 
 # how the entry of a step is chosen
 REPLACEMENT, DISTINCT, EPOCHS, PRESCRIBED = 0, 1, 2, 3
@@ -63,6 +77,15 @@ def draw(picked, order, entries, step, start, n_entries, key, chain, sampling):
 
 
 @njit(**OPTIONS)
+def among(numbers, wanted):
+    """Whether a number is one of some."""
+    found = False
+    for number in numbers:
+        found |= number == wanted
+    return found
+
+
+@njit(**OPTIONS)
 def run_chain(
     flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
     chain, sampling, ledger,
@@ -86,14 +109,19 @@ def run_chain(
         np.zeros(AHEAD, np.int64),
         np.zeros(AHEAD, np.int64),
     )
-    drawn = 0
+    drawn, ahead = 0, -1
     targets = np.zeros(AHEAD)
     distant = flat.nbytes > NEAR
+    together = depth == 3 and low * high * flat.itemsize > TOGETHER
+    forth, back = np.zeros(DELAY * high, flat.dtype), np.zeros(DELAY * low, flat.dtype)
+    asked = False
     step = 0
     while step < n_steps:
-        ahead = step % AHEAD
-        if ahead == 0:
-            drawn = min(AHEAD, n_steps - step)
+        ahead += 1
+        if ahead == drawn:
+            ahead = 0
+            # all steps between two updates are drawn together
+            drawn = min(AHEAD - (start + step) % DELAY, n_steps - step)
             draw(picked[:drawn], order, entries, step, start, values.size, key, chain, sampling)
             for k in range(drawn):
                 entry = picked[k]
@@ -108,6 +136,20 @@ def run_chain(
         if depth > 2:
             assign(flat, inputs[2] + slot * low, 1, flat, col, low)
             assign(flat, outputs[depth - 1] + slot * high, 1, flat, row, high)
+        if together:
+            if slot == 0 and not asked and ahead + DELAY <= drawn:
+                ask_together(
+                    flat, layers[2], widths[2], low, high, cols_ahead[ahead:], rows_ahead[ahead:], forth, back,
+                    inputs[2], outputs[2], False,
+                )  # fmt: skip
+                asked = True
+            # a row or a column that has moved since is asked for again
+            if not asked or among(cols_ahead[ahead - slot : ahead], col):
+                ask_forward(flat, layers[2], widths[2], low, high, col, forth, slot * high)
+            if not asked or among(rows_ahead[ahead - slot : ahead], row):
+                ask_backward(flat, layers[2], widths[2], low, row, back, slot * low)
+            corrected(flat, padded, inputs, outputs, slot, top, bottom, forth, back)
+        elif depth > 2:
             hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom, down)
         else:
             assign(flat, top, 1, flat, col, low)
@@ -139,7 +181,15 @@ def run_chain(
         step += 1
         folding = (start + step) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE
         if folding or slot == DELAY - 1:
-            settle(flat, widths, padded, layers, inputs, outputs, not down)
+            following = ahead + 1
+            asked = together and not folding and following + DELAY <= drawn
+            if asked:
+                ask_together(
+                    flat, layers[2], widths[2], low, high, cols_ahead[following:], rows_ahead[following:], forth,
+                    back, inputs[2], outputs[2], True,
+                )  # fmt: skip
+            else:
+                settle(flat, widths, padded, layers, inputs, outputs, together or not down)
         if folding:
             fold(flat[:end], scale, tiny)
             scale = 1.0

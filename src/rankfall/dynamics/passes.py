@@ -5,7 +5,18 @@ from __future__ import annotations
 from numba import njit
 
 from .layout import DELAY
-from .vectors import ROWS, clear, rows_backward, rows_both, rows_forward, rows_update, through
+from .vectors import (
+    ROWS,
+    TWO,
+    add,
+    clear,
+    rows_backward,
+    rows_both,
+    rows_forward,
+    rows_update,
+    through,
+    two_rows_both,
+)
 
 # no "nnan" and no "ninf": with them LLVM may drop the comparison that detects divergence
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -49,6 +60,56 @@ def hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom
         for number in range(0, widths[layer], ROWS):
             k = turned(number, widths[layer], not down)
             rows_backward(flat, W + k * size, flat, y + k, flat, back, size)
+
+
+@njit(**OPTIONS)
+def ask_together(flat, place, n_rows, low, high, cols, rows, forth, back, X, Y, settling):
+    """``W f`` and ``W^T b`` with what is stored of the only hidden matrix, for all `DELAY` steps between two updates.
+
+    The vectors f of the steps are the stretches of `flat` that begin at `cols`, the b those at `rows`. While a pack of
+    rows of W is in the nearest cache it serves all steps. If `settling`, the updates that wait are carried out first,
+    pack by pack.
+    """
+    clear(forth, 0, DELAY * high)
+    clear(back, 0, DELAY * low)
+    for number in range(0, n_rows, ROWS):
+        if settling:
+            rows_update(flat, place + number * low, flat, Y + number, flat, X, high, low)
+        for s in range(0, DELAY, TWO):
+            for k in range(number, min(number + ROWS, n_rows), TWO):
+                two_rows_both(
+                    flat, place + k * low, flat, cols[s], cols[s + 1], forth, s * high + k, high,
+                    rows[s] + k, rows[s + 1] + k, back, s * low, low,
+                )  # fmt: skip
+    if settling:
+        clear(flat, Y, DELAY * high)
+
+
+@njit(**OPTIONS)
+def ask_forward(flat, place, n_rows, low, high, col, forth, start):
+    """The same for one f: the bits of :func:`ask_together`."""
+    clear(forth, start, high)
+    for k in range(0, n_rows, ROWS):
+        rows_forward(flat, place + k * low, flat, col, forth, start + k, low)
+
+
+@njit(**OPTIONS)
+def ask_backward(flat, place, n_rows, low, row, back, start):
+    """The same for one b: the bits of :func:`ask_together`."""
+    clear(back, start, low)
+    for k in range(0, n_rows, ROWS):
+        rows_backward(flat, place + k * low, flat, row + k, back, start, low)
+
+
+@njit(**OPTIONS)
+def corrected(flat, padded, inputs, outputs, slot, top, bottom, forth, back):
+    """:func:`hidden_pass` where the products with what is stored are known: what waits is taken off them."""
+    low, high = padded[1], padded[2]
+    X, Y = inputs[2], outputs[2]
+    waiting(flat, top, Y, high, X, X + slot * low, low, slot)
+    add(flat, top, 1, forth, slot * high, high)
+    waiting(flat, bottom, X, low, Y, Y + slot * high, high, slot)
+    add(flat, bottom, 1, back, slot * low, low)
 
 
 @njit(**OPTIONS)

@@ -16,6 +16,8 @@ from .trace import Snapshots
 # chains measured at a time
 PORTION = 1024
 
+# what is kept as it is, not computed from the networks
+NOT_MEASURED = {"weights", "ledger"}
 SPECTRA = ("singular_values", "hidden_singular_values")
 
 
@@ -47,7 +49,9 @@ class Recorder:
     def take(self, index: int) -> None:
         """Measure all running chains as record number `index`."""
         state = self.state
-        for members in self._portions(np.flatnonzero(state.running & within_range(state))):
+        observed = set(self.record.what) - NOT_MEASURED
+        of = state.running & within_range(state) if observed else np.zeros(state.n_chains, bool)
+        for members in self._portions(np.flatnonzero(of)):
             network = state.ensemble(members)
             for name, values in measure(network, self.problem, self.record).items():
                 column = self._column(name, values)

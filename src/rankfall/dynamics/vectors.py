@@ -21,8 +21,10 @@ from numba.core import cgutils
 
 from .layout import DELAY, LINE
 
-# rows of a matrix that are gone through together; divides the padded widths
+# rows of a matrix in a pack; divides the padded widths
 ROWS = 8
+# rows, and pairs of vectors, whose sums are kept in registers at a time: processors with sixteen short ones have no more
+_TOGETHER, TWO = 4, 2
 # the typing context that every intrinsic has for a first parameter is not one of its calls
 intrinsic: Any = extending.intrinsic
 
@@ -50,12 +52,12 @@ class _Writer:
     def number(self, value: int) -> ir.Constant:
         return ir.Constant(self.index, value)
 
-    def address(self, k: int, count: int = 0, stride=None):
-        """Where the operand in the arguments k and k + 1 begins, or its row `count` if rows are `stride` apart."""
-        offset = self.args[k + 1]
+    def address(self, k: int, count: int = 0, stride=None, offset: int | None = None):
+        """Where the operand in the arguments k and k + 1 (or `offset`) begins, or its row `count` if rows are `stride` apart."""
+        place = self.args[k + 1 if offset is None else offset]
         if stride is not None:
-            offset = self.builder.add(offset, self.builder.mul(self.number(count), stride))
-        return self.builder.gep(self.args[k], [offset])
+            place = self.builder.add(place, self.builder.mul(self.number(count), stride))
+        return self.builder.gep(self.args[k], [place])
 
     def element(self, address, count: int):
         """Element number `count` from an address on, in every place of a vector."""
@@ -201,23 +203,27 @@ def clear(typing, x, x0, size):
 
 @intrinsic
 def through(typing, out, out0, Y, Y0, size, X, X0, x, x0, x_size, count):
-    """``out = - sum_s y_s (x_s . x)`` over the first `count` of `DELAY` pairs of vectors that follow each other."""
+    """``out = - sum_s y_s (x_s . x)`` over the first `count` (1 to `DELAY`) of pairs of vectors that follow each other."""
 
     def write(w: _Writer):
-        size, x_size, count = w.args[4], w.args[9], w.args[10]
+        for waiting in range(
+            1, DELAY + 1
+        ):  # written out for every count: those that do not wait cost nothing
+            with w.builder.if_then(w.builder.icmp_signed("==", w.args[10], w.number(waiting))):
+                write_for(w, waiting)
+
+    def write_for(w: _Writer, waiting: int):
+        size, x_size = w.args[4], w.args[9]
         result, right = w.address(0), w.address(7)
-        lefts = [w.address(5, s, x_size) for s in range(DELAY)]
-        outs = [w.address(2, s, size) for s in range(DELAY)]
-        totals = w.sums(DELAY)
+        lefts = [w.address(5, s, x_size) for s in range(waiting)]
+        outs = [w.address(2, s, size) for s in range(waiting)]
+        totals = w.sums(1 << (waiting - 1).bit_length())  # a power of two, to be summed up together
         with w.lines(x_size) as place:
             vector = w.load(right, place)
-            for left, total in zip(lefts, totals, strict=True):
+            for left, total in zip(lefts, totals, strict=False):
                 w.add_product(total, w.load(left, place), vector)
-        sums, zero = w.sum_up(totals), ir.Constant(w.vector.element, 0.0)
-        factors = []
-        for s in range(DELAY):
-            waits = w.builder.icmp_signed("<", w.number(s), count)
-            factors.append(w.spread(w.builder.select(waits, w.builder.fneg(w.pick(sums, s)), zero)))
+        sums = w.sum_up(totals)
+        factors = [w.spread(w.builder.fneg(w.pick(sums, s))) for s in range(waiting)]
         with w.lines(size) as place:
             total = ir.Constant(w.vector, [0.0] * w.lanes)
             for factor, y in zip(factors, outs, strict=True):
@@ -286,21 +292,54 @@ def rows_both(typing, W, W0, x, x0, forth, forth0, y, y0, back, back0, size):
     """``forth += W x`` and ``back += W^T y``"""
 
     def write(w: _Writer):
-        size, right, left, result = w.args[10], w.address(2), w.address(6), w.address(8)
-        forward = w.address(4)
-        rows, totals = [w.address(0, k, size) for k in range(ROWS)], w.sums(ROWS)
-        factors = [w.element(left, k) for k in range(ROWS)]
-        with w.lines(size) as place:
-            f, b = w.load(right, place), w.load(result, place)
-            for row, total, factor in zip(rows, totals, factors, strict=True):
-                weights = w.load(row, place)
-                w.add_product(total, weights, f)
-                b = w.fma(factor, weights, b)
-            w.store(b, result, place)
-        w.add_to(forward, w.sum_up(totals))
+        size, right, result = w.args[10], w.address(2), w.address(8)
+        for first in range(0, ROWS, _TOGETHER):
+            rows = [w.address(0, k, size) for k in range(first, first + _TOGETHER)]
+            totals = w.sums(_TOGETHER)
+            factors = [w.element(w.address(6), k) for k in range(first, first + _TOGETHER)]
+            with w.lines(size) as place:
+                f, b = w.load(right, place), w.load(result, place)
+                for row, total, factor in zip(rows, totals, factors, strict=True):
+                    weights = w.load(row, place)
+                    w.add_product(total, weights, f)
+                    b = w.fma(factor, weights, b)
+                w.store(b, result, place)
+            w.add_to(w.builder.gep(w.address(4), [w.number(first)]), w.sum_up(totals))
 
     offset = types.intp
     return _written(types.void(W, offset, x, offset, forth, offset, y, offset, back, offset, offset), write)
+
+
+@intrinsic
+def two_rows_both(typing, W, W0, V, x0, x1, forth, forth0, height, y0, y1, back, back0, size):
+    """``forth_s += W x_s`` and ``back_s += W^T y_s`` for two vectors of each kind and two rows.
+
+    The x_s, of length `size`, and the y_s begin at four places of V; the results follow each other at distances
+    `height` and `size`. For each s the bits are those of `rows_both`.
+    """
+
+    def write(w: _Writer):
+        height, size = w.args[7], w.args[12]
+        rows = [w.address(0, k, size) for k in range(TWO)]
+        rights = [w.address(2, offset=k) for k in (3, 4)]
+        lefts = [w.address(2, offset=k) for k in (8, 9)]
+        forths = [w.address(5, s, height) for s in range(TWO)]
+        backs = [w.address(10, s, size) for s in range(TWO)]
+        totals = [w.sums(TWO) for _ in range(TWO)]
+        factors = [[w.element(left, k) for k in range(TWO)] for left in lefts]
+        with w.lines(size) as place:
+            weights = [w.load(row, place) for row in rows]
+            for right, back, own, sums in zip(rights, backs, factors, totals, strict=True):
+                f, b = w.load(right, place), w.load(back, place)
+                for row, factor, total in zip(weights, own, sums, strict=True):
+                    w.add_product(total, row, f)
+                    b = w.fma(factor, row, b)
+                w.store(b, back, place)
+        for forth, sums in zip(forths, totals, strict=True):
+            w.add_to(forth, w.sum_up(sums))
+
+    o = types.intp
+    return _written(types.void(W, o, V, o, o, forth, o, o, o, o, back, o, o), write)
 
 
 @intrinsic

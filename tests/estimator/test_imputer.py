@@ -333,3 +333,17 @@ def test_a_column_whose_weights_are_all_zero_is_an_empty_feature() -> None:
     with pytest.warns(UserWarning, match="without any observed value are dropped: 2"):
         imputer = LowRankImputer(max_rank=0).fit(table, weights=weights)
     assert list(imputer.get_feature_names_out()) == ["x0", "x1", "x3"]
+
+
+@pytest.mark.parametrize("weights", [None, np.ones((6, 3)), sparse.csr_matrix(np.ones((6, 3)))])
+def test_a_cell_without_a_logarithm_is_named_as_the_table_counts(weights) -> None:
+    table = np.arange(1.0, 19.0).reshape(6, 3)
+    table[:, 0], table[4, 2] = np.nan, -1.0
+    with pytest.raises(InputError, match="row 4, column 2 holds -1"):
+        LowRankImputer(scale="log").fit(table, weights=weights)
+
+
+def test_no_entry_has_a_weight() -> None:
+    for weights in (np.zeros((6, 3)), sparse.csr_matrix((6, 3))):
+        with pytest.raises(InputError, match="no observed entry that has a weight"):
+            LowRankImputer().fit(np.ones((6, 3)), weights=weights)

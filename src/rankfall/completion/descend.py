@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from .certifying import TAIL, Anchors
 from .session import Session
 
 DEPTH = 3
+# chains only show where ranks are: what they find is refitted or polished in double precision, and noise of the size of
+# their rounding is nothing beside that of SGD
+_PRECISION = np.float32
 RANK_TOL = 1e-2
 # typical rank assumed where only an order of magnitude is needed
 _TYPICAL_RANK = 5
@@ -133,7 +136,7 @@ def plan(
 def descend(
     problem: Problem, plan: Plan, seed: int, session: Session, phase: str, unit: float = 1.0
 ) -> Iterator[Stage]:
-    """Run the chains along the path; one :class:`Stage` per ridge.
+    """Run the chains along the path, in single precision; one :class:`Stage` per ridge.
 
     A chain that diverges starts the whole stage again from the last good weights at half the learning
     rate, for all chains. The generator ends when every chain has died (rank 0) or the path is over; the
@@ -155,6 +158,7 @@ def descend(
                 seed=_stage_seed(seed, index, attempt),
                 record=Record(every=plan.steps // _RECORDS_PER_STAGE),
                 n_threads=1 if _short(plan) else None,
+                dtype=_PRECISION,
                 callback=lambda _: session.check(),  # a stage of a large table takes many seconds
             )
             if not np.any(trace.diverged):
@@ -164,7 +168,7 @@ def descend(
             return
         session.sgd_steps += plan.steps * plan.n_chains
         step += plan.steps
-        net = deflated(Network.stack(trace.finals()), trace.rank[:, -1].max() + TAIL, plan.dead)
+        net = deflated(_in_double(trace.finals()), trace.rank[:, -1].max() + TAIL, plan.dead)
         U, s, Vt = net.svd()
         stage = Stage(
             index=index,
@@ -197,6 +201,11 @@ def descend(
         yield stage
         if not stage.ranks.any():
             return
+
+
+def _in_double(networks: Sequence[Network]) -> Network:
+    """An ensemble of networks, in double precision."""
+    return Network(tuple(np.stack(layer).astype(np.float64) for layer in zip(*networks, strict=True)))
 
 
 def _short(plan: Plan) -> bool:

@@ -54,12 +54,17 @@ def scaled(problem: Problem, scale: str) -> Problem:
     InputError
         If a value has no logarithm; the first such cell is named.
     """
-    bad = check_scale(problem.values, scale)
+    require_scale(problem.rows, problem.cols, problem.values, scale)
+    return problem if scale == "linear" else problem.with_values(forward(problem.values, scale))
+
+
+def require_scale(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, scale: str) -> None:
+    """Refuse cells that have no logarithm; the first one is named."""
+    bad = check_scale(values, scale)
     if bad is not None:
-        i, j, x = problem.rows[bad[0]], problem.cols[bad[0]], problem.values[bad[0]]
+        i, j, x = rows[bad[0]], cols[bad[0]], values[bad[0]]
         need = "positive numbers" if scale == "log" else "numbers above -1"
         raise InputError(f'scale="{scale}" needs {need}, but row {i}, column {j} holds {x:g}.')
-    return problem if scale == "linear" else problem.with_values(forward(problem.values, scale))
 
 
 def read_bounds(bounds: object, values: np.ndarray) -> Bounds | None:

@@ -140,8 +140,8 @@ def trace_from_arrays(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Tr
 
     if meta.get("layout") != VERSION:
         raise InputError(
-            "This trace was written by an earlier version of rankfall, which stored weights differently; "
-            "run it again."
+            "This trace was written by an earlier version of rankfall, whose steps stored or rounded weights "
+            "differently; run it again."
         )
     try:
         flat, widths = arrays["final_weights"], arrays["final_widths"]

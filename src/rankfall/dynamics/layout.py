@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# raised when files that hold rows could be misread
-VERSION = 2
+# raised when files that hold rows could be misread, or their runs be continued with other bits
+VERSION = 3
 # bytes of a cache line, and of the longest vector registers
 LINE = 64
 # hidden-to-hidden layers take their rank-one updates in packs of this many

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..completion.scales import require_scale
 from ..errors import InputError
 from .engine import completed
 
@@ -142,13 +143,17 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         names = tuple(map(str, X.index)) if hasattr(X, "columns") and hasattr(X, "index") else None
         table = self._read(X, reset=True)
-        counts = _column_counts(table)
-        if not counts.any():
-            raise InputError("There is no observed entry: nothing to learn from.")
-        kept = counts > 0
+        rows, cols, values = _entries(table)
         if weights is not None:
             weights = _weights_like(weights, table.shape)
-            kept &= _has_weight(weights)  # entries of weight 0 are none
+            weighs = _at(weights, rows, cols) != 0  # entries of weight 0 are none
+            rows, cols, values = rows[weighs], cols[weighs], values[weighs]
+        if not rows.size:
+            what = "entry" if weights is None else "entry that has a weight"
+            raise InputError(f"There is no observed {what}: nothing to learn from.")
+        require_scale(rows, cols, values, self.scale)  # here, where no column was left out yet
+        kept = np.bincount(cols, minlength=table.shape[1]) > 0
+        if weights is not None:
             weights = _kept_columns(weights, kept)
         result = completed(self, _kept_columns(table, kept), fill=self.fill, weights=weights)
         features = getattr(self, "feature_names_in_", None)
@@ -256,12 +261,14 @@ def _is_missing(value: object) -> bool:
     return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)
 
 
-def _column_counts(X: Table) -> np.ndarray:
-    """Observed entries in every column."""
+def _entries(X: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values of the observed entries."""
     if isinstance(X, np.ndarray):
-        return np.count_nonzero(~np.isnan(X), axis=0)
+        rows, cols = np.nonzero(~np.isnan(X))
+        return rows, cols, X[rows, cols]
     coo = X.tocoo()
-    return np.bincount(coo.col[~np.isnan(coo.data)], minlength=coo.shape[1])
+    there = ~np.isnan(coo.data)
+    return coo.row[there], coo.col[there], coo.data[there]
 
 
 def _kept_columns(X: Table, kept: np.ndarray) -> Table:
@@ -278,12 +285,11 @@ def _weights_like(weights: object, shape: tuple[int, int]) -> Table:
     return table
 
 
-def _has_weight(weights: Table) -> np.ndarray:
-    """Columns in which some weight is not 0."""
+def _at(weights: Table, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Weights of some entries."""
     if isinstance(weights, np.ndarray):
-        return np.any(weights != 0, axis=0)
-    coo = weights.tocoo()
-    return np.bincount(coo.col[coo.data != 0], minlength=coo.shape[1]) > 0
+        return weights[rows, cols]
+    return np.asarray(weights.tocsc()[rows, cols]).ravel()
 
 
 def _dense(X: Table) -> np.ndarray:

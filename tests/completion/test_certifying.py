@@ -93,7 +93,18 @@ def test_few_numbers_are_kept(monkeypatch):
         anchors.note(problem, chains, Stage())
     assert sorted(anchors.by_rank) == list(range(1, 20))
     assert anchors.of(20) is None
-    one = anchors.by_rank[1].network.n_parameters
-    monkeypatch.setattr(certifying, "_MOST_NUMBERS", 3 * one)
+
+    def kept():
+        return sum(anchor.network.n_parameters for anchor in anchors.by_rank.values())
+
+    whole = chains.n_parameters
+    assert kept() == 19 * whole
+    monkeypatch.setattr(certifying, "_MOST_NUMBERS", 18 * whole)  # room enough once they are cut
     anchors.note(problem, chains, Stage())
-    assert 1 in anchors.by_rank and max(anchors.by_rank) <= 3
+    assert sorted(anchors.by_rank) == list(range(1, 20))
+    assert kept() < 18 * whole
+    assert max(anchors.by_rank[2].network.widths[1:-1]) < 20
+    monkeypatch.setattr(certifying, "_MOST_NUMBERS", 2 * whole)
+    anchors.note(problem, chains, Stage())
+    assert 1 in anchors.by_rank and max(anchors.by_rank) < 19
+    assert kept() <= 2 * whole

@@ -25,8 +25,6 @@ P_FAIL = 1e-3
 TAIL = 8
 # numbers that all kept networks may hold together
 _MOST_NUMBERS = 4_000_000
-# numbers of a network that is kept as it is
-_SMALL_NUMBERS = 50_000
 # looks of the monitor, share of them that is left to be seen after it should have fired
 _LOOKS, _SPARE = 20, 1.2
 # SGD work that a certificate may cost, as a share of that of all chains so far; steps that are always allowed, and
@@ -104,12 +102,16 @@ class Anchors:
         for chain in np.argsort(stage.train_rmse).tolist():
             rank = int(stage.ranks[chain])
             if 0 < rank < min(chains.widths) and rank not in self.by_rank:
-                anchor = self._anchor(problem, chains.chain(chain), stage)
-                # cutting takes decompositions: small networks wait until somebody asks
-                large = anchor.network.n_parameters > _SMALL_NUMBERS
-                self.by_rank[rank] = _cut(anchor, rank) if large else anchor
-        while self.by_rank and sum(a.network.n_parameters for a in self.by_rank.values()) > _MOST_NUMBERS:
+                alone = Network(tuple(W.copy() for W in chains.chain(chain)))  # the other chains may go
+                self.by_rank[rank] = self._anchor(problem, alone, stage)
+        # cutting takes decompositions, and waits until somebody asks or there is no room
+        if self._too_many():
+            self.by_rank = {rank: _cut(anchor, rank) for rank, anchor in self.by_rank.items()}
+        while self._too_many():
             del self.by_rank[max(self.by_rank)]
+
+    def _too_many(self) -> bool:
+        return sum(anchor.network.n_parameters for anchor in self.by_rank.values()) > _MOST_NUMBERS
 
     def _anchor(self, problem: Problem, network: Network, stage: Stage) -> Anchor:
         alike, weighted = replace(problem, weights=None), problem.weights is not None

@@ -6,7 +6,7 @@
 
 Random n x n matrices of rank 5, N = rho r (2 n - r) of their entries without noise, in every line at least
 5. The error is relative, on 100,000 random cells (all for small n), observed or not. rankfall runs to its
-own end, which includes finding the rank, trying whether a smaller one fits as well, and its certificate.
+own end, which includes finding the rank and trying whether the fit is the only one. (The certificate is made when it is asked for.)
 The others are stopped in the iteration in which they reach the error, which nobody could know in practice;
 looking it up is not on their clock.
 
@@ -20,14 +20,16 @@ looking it up is not on their clock.
   array and its singular values; above n = 1000 it is left out.
 
 What takes longer than ten times rankfall's time and a minute is stopped there, and the error it had reached
-is printed. Each run has a process of its own; starting it, reading the data and compiling are not timed.
+is printed. Each run has a process of its own; starting it, reading the data and compiling are not timed. What
+arrived within seconds is run again, all methods in turns, and the medians count: single runs differ by half.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ EXTRA = (100, 1.5)
 LARGE = 5000
 RANK = 5
 TARGET = 1e-6
+# runs that arrive within so many seconds are repeated
+SHORT = 5.0
 DENSE_UP_TO = 1000
 PYMANOPT = {"pymanopt cg": "cg", "pymanopt tr": "tr"}
 OWN = ("rankfall", "als", "soft-impute")
@@ -85,6 +89,17 @@ def run(method: str, file: Path, seconds: float, python: Path | None, blas_threa
     return ask(HERE / "end_to_end_methods.py", request, threads=threads, seconds=patience)
 
 
+def again(records: dict[str, Record], repeats: int, once: Callable[[str], Record]) -> None:
+    """Repeat the short runs in turns; their seconds become medians."""
+    short = [m for m, r in records.items() if r.get("reached") and r["seconds"] < SHORT]
+    times = {method: [records[method]["seconds"]] for method in short}
+    for _ in range(repeats - 1):
+        for method, found in times.items():
+            found.append(once(method)["seconds"])
+    for method, found in times.items():
+        records[method]["seconds"] = statistics.median(found)
+
+
 def line(n: int, rho: float, count: int, method: str, record: Record, ours: float) -> str:
     start = f"{n:6} {rho:5.3g} {count:8}  {method:12}"
     if "seconds" not in record:
@@ -126,6 +141,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help=f"adds n = {LARGE}")
     parser.add_argument("--seed", type=int, default=0, help="of the instances")
     parser.add_argument("--limit", type=float, default=600, help="most seconds for a peer on an instance")
+    parser.add_argument("--repeats", type=int, default=5, help="of runs that arrive within seconds")
     parser.add_argument("--blas-threads", type=int, default=1, help="for pymanopt and soft-impute")
     parser.add_argument("--peers", metavar="PYTHON", help="a Python with pymanopt")
     options = parser.parse_args()
@@ -148,8 +164,14 @@ def main() -> None:
                 ours = records.get("rankfall", {}).get("seconds", np.nan)
                 allowed = options.limit if np.isnan(ours) else min(10 * ours + 60, options.limit)
                 records[method] = run(method, file, allowed, python, options.blas_threads)
-                ours = records["rankfall"].get("seconds", np.nan)
-                print(line(n, rho, count, method, records[method], ours), flush=True)
+            again(
+                records,
+                options.repeats,
+                lambda m, f=file: run(m, f, SHORT * 10, python, options.blas_threads),
+            )
+            ours = records["rankfall"].get("seconds", np.nan)
+            for method, record in records.items():
+                print(line(n, rho, count, method, record, ours), flush=True)
             results.append((n, rho, records))
     print("\n" + "\n".join(judge(results)))
 

@@ -312,6 +312,26 @@ def test_cases(bench) -> None:
     assert cases(None, None, True)[-1] == (5000, 3.0)
 
 
+def test_short_runs_are_repeated_in_turns(bench) -> None:
+    records = {
+        "rankfall": {"seconds": 1.0, "reached": True},
+        "late": {"seconds": 99.0, "reached": True},
+        "never": {"seconds": 1.0, "reached": False},
+        "broken": {"error": "it failed"},
+        "als": {"seconds": 2.0, "reached": True},
+    }
+    asked, later = [], iter([9.0, 7.0, 5.0, 8.0])
+
+    def once(method):
+        asked.append(method)
+        return {"seconds": next(later), "reached": True}
+
+    bench.end_to_end.again(records, 3, once)
+    assert asked == ["rankfall", "als"] * 2
+    assert (records["rankfall"]["seconds"], records["als"]["seconds"]) == (5.0, 7.0)
+    assert (records["late"]["seconds"], records["never"]["seconds"]) == (99.0, 1.0)
+
+
 def test_verdicts_of_end_to_end(bench) -> None:
     def case(ours, cg, tr):
         made = {

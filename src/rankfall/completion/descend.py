@@ -55,6 +55,8 @@ class Plan:
     n_chains : int
     dead : float
         Hidden directions below this share of the largest are dropped after every stage (Theorem 4).
+    records : int
+        Records of a stage.
     """
 
     width: int
@@ -63,6 +65,14 @@ class Plan:
     steps: int
     n_chains: int
     dead: float = _DEAD
+    records: int = _RECORDS_PER_STAGE
+
+
+class _Later(Record):
+    """Not at the start, which is the end of the stage before."""
+
+    def steps(self, start: int, stop: int) -> np.ndarray:
+        return super().steps(start, stop)[1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +111,7 @@ def plan(
     noise: float = 0.0,
     rise: float = 1.3,
     first: float | None = None,
+    records: int = _RECORDS_PER_STAGE,
 ) -> Plan:
     """Settings of a descent for data with root mean square 1.
 
@@ -127,9 +138,10 @@ def plan(
         width=width,
         lr=float(1 / (power * _TYPICAL_RANK * (1 / m + 1 / n))),
         ridges=tuple((shrinkage * power / (2 * m * n)).tolist()),
-        steps=_RECORDS_PER_STAGE * int(np.ceil(effort * (m + n) / _RECORDS_PER_STAGE)),
+        steps=records * int(np.ceil(effort * (m + n) / records)),
         n_chains=n_chains,
         dead=_DEAD_NOISY if noise else _DEAD,
+        records=records,
     )
 
 
@@ -156,7 +168,7 @@ def descend(
                 net,
                 SGD(lr=lr, ridge=ridge, n_steps=plan.steps),
                 seed=_stage_seed(seed, index, attempt),
-                record=Record(every=plan.steps // _RECORDS_PER_STAGE),
+                record=_Later(every=plan.steps // plan.records),
                 n_threads=1 if _short(plan) else None,
                 dtype=_PRECISION,
                 callback=lambda _: session.check(),  # a stage of a large table takes many seconds
@@ -182,11 +194,11 @@ def descend(
             ranks=trace.rank[:, -1],
             train_rmse=np.sqrt(2 * trace.train_loss[:, -1]),
             history={
-                "step": step - plan.steps + trace.steps[1:],
-                "ridge": np.full(trace.steps.size - 1, ridge),
-                "rank": trace.rank[0, 1:],
-                "singular_values": _padded(trace.singular_values[0, 1:], plan.width),
-                "train_rmse": np.sqrt(2 * trace.train_loss[0, 1:]),
+                "step": step - plan.steps + trace.steps,
+                "ridge": np.full(trace.steps.size, ridge),
+                "rank": trace.rank[0],
+                "singular_values": _padded(trace.singular_values[0], plan.width),
+                "train_rmse": np.sqrt(2 * trace.train_loss[0]),
             },
         )
         anchors.note(problem, net, stage)
@@ -209,7 +221,7 @@ def _in_double(networks: Sequence[Network]) -> Network:
 
 
 def _short(plan: Plan) -> bool:
-    return plan.steps // _RECORDS_PER_STAGE * plan.n_chains * plan.width**2 * 6.0 < _SHORT
+    return plan.steps // plan.records * plan.n_chains * plan.width**2 * 6.0 < _SHORT
 
 
 def deflated(net: Network, least: int, dead: float) -> Network:

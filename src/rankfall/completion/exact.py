@@ -18,7 +18,7 @@ from .polish import Polished, polish
 from .session import Session
 
 # a quick try: one narrow network, few ridges, and little patience with a start. Most problems need no more
-_QUICK = {"n_chains": 1, "effort": 60, "max_width": 32, "rise": 1.7, "first": 0.05}
+_QUICK = {"n_chains": 1, "effort": 40, "max_width": 32, "rise": 1.42, "first": 0.05, "records": 2}
 _QUICK_POLISH = {"max_iter": 16, "patience": 5, "max_inner": 100}
 # chains whose misfit is above this have not found the data's directions
 _UNFITTED = 0.8

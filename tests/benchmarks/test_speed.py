@@ -330,6 +330,9 @@ def test_short_runs_are_repeated_in_turns(bench) -> None:
     assert asked == ["rankfall", "als"] * 2
     assert (records["rankfall"]["seconds"], records["als"]["seconds"]) == (5.0, 7.0)
     assert (records["late"]["seconds"], records["never"]["seconds"]) == (99.0, 1.0)
+    records["als"]["seconds"] = 2.0
+    bench.end_to_end.again(records, 4, lambda method: {"error": "it failed"})
+    assert records["als"]["seconds"] == np.inf
 
 
 def test_verdicts_of_end_to_end(bench) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.completion import exact
+from rankfall.completion import descend, exact
 from rankfall.completion.path import Visit
 from rankfall.completion.session import Session
 
@@ -64,3 +65,23 @@ def test_columns_with_hardly_any_noise_beside_noisy_ones_are_not_fitted_over_and
     evidence = exact.search(problem, None, 0, Session(None, None), exact.Evidence())
     assert evidence.found is None
     assert max(tries[rank] for rank in range(11, 15)) < 12
+
+
+def test_chains_near_the_end_of_the_number_range_start_again(monkeypatch):
+    """As chains that diverge do: half of the learning rate, from the last good weights."""
+    problem = rf.datasets.low_rank((20, 18), 2, oversampling=2.0, seed=0)[0]
+    rates, train = [], descend.train
+
+    def lose(trace):
+        return replace(trace, measured={"rank": np.full_like(trace.rank, -1)})
+
+    def once_lost(*arguments, **options):
+        rates.append(arguments[2].lr.value)
+        trace = train(*arguments, **options)
+        return lose(trace) if len(rates) == 1 else trace
+
+    monkeypatch.setattr(descend, "train", once_lost)
+    settings = descend.plan(problem, 20, 1)
+    stage = next(descend.descend(problem, settings, 0, Session(), "looking for an exact fit"))
+    assert rates[1] == rates[0] / 2
+    assert stage.ranks[0] > 0

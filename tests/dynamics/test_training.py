@@ -11,7 +11,10 @@ from rankfall.dynamics import Constant, Geometric, Linear, Piecewise, reference
 from rankfall.dynamics.deflation import EVERY
 from rankfall.dynamics.engine import smallest_weight
 from rankfall.dynamics.passes import fold
+from rankfall.dynamics.record import measure
+from rankfall.dynamics.recorder import products_within_range
 from rankfall.dynamics.stability import tangent_diagonal
+from rankfall.dynamics.state import pack
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,36 @@ def test_records_are_what_they_say(problem, net):
             assert trace.measured["norm"][chain, k] == pytest.approx(_norm(network))
     assert same_bits(trace.weights(0, 0), net)
     assert same_bits(trace.weights(2, 3), trace.final(2))
+
+
+@pytest.mark.parametrize("what", [(), ("weights",), ("ledger",)])
+def test_own_observables_need_no_built_in_one(problem, net, what):
+    record = rf.Record(40, what, extra={"norm": _norm})
+    trace = rf.train(problem, net, rf.SGD(0.03, 1e-2, 100), record=record)
+    assert trace.measured["norm"].shape == (1, 4)
+    assert trace.measured["norm"][0, -1] == pytest.approx(_norm(trace.final()))
+
+
+def test_long_tables_are_within_the_range_of_single_precision():
+    """The bound takes what a layer can be, not the longest side for all: a million rows are no overflow."""
+    widths = np.array([[20, 20, 20, 10**6]])
+    ones = np.ones(1)
+    for largest, inside in ((1.2, True), (10.0, True), (1e4, False), (np.nan, False)):
+        flat = np.full((1, 8), largest, np.float32)
+        assert products_within_range(flat, ones, widths)[0] == inside
+        assert products_within_range(flat.astype(np.float64), ones, widths)[0] == (largest < np.inf)
+
+
+def test_what_is_within_the_range_can_be_measured():
+    """Layers of one sign, all weights alike, are as large as the bound says."""
+    problem = holed((30, 20), observed=1.0)
+    for largest in np.geomspace(1.0, 1e12, 40):
+        net = rf.Network(tuple(np.full(shape, largest, np.float32) for shape in ((9, 20), (8, 9), (30, 8))))
+        flat, widths = pack([net], np.dtype(np.float32))
+        if products_within_range(flat, np.ones(1), widths)[0]:
+            assert np.isfinite(net.product()).all()
+            measured = measure(rf.Network.stack([net]), problem, rf.Record())
+            assert all(np.isfinite(values).all() for values in measured.values())
 
 
 def _norm(network):

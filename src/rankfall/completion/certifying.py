@@ -104,9 +104,9 @@ class Anchors:
             if 0 < rank < min(chains.widths) and rank not in self.by_rank:
                 alone = Network(tuple(W.copy() for W in chains.chain(chain)))  # the other chains may go
                 self.by_rank[rank] = self._anchor(problem, alone, stage)
-        # cutting takes decompositions, and waits until somebody asks or there is no room
-        if self._too_many():
-            self.by_rank = {rank: _cut(anchor, rank) for rank, anchor in self.by_rank.items()}
+                # cutting takes decompositions, and waits until somebody asks or there is no room
+                if self._too_many():
+                    self.by_rank = {rank: _cut(anchor, rank) for rank, anchor in self.by_rank.items()}
         while self._too_many():
             del self.by_rank[max(self.by_rank)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dynamics import SGD, Record, train
+from ..dynamics import SGD, Record, Trace, train
 from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
@@ -16,8 +16,8 @@ from .certifying import TAIL, Anchors
 from .session import Session
 
 DEPTH = 3
-# chains only show where ranks are: what they find is refitted or polished in double precision, and noise of the size of
-# their rounding is nothing beside that of SGD
+# chains only show where ranks are: what they find is refitted or polished in double precision, their rounding is nothing
+# beside the noise of SGD, and data with root mean square 1 are far from the ends of the number range
 _PRECISION = np.float32
 RANK_TOL = 1e-2
 # typical rank assumed where only an order of magnitude is needed
@@ -150,7 +150,7 @@ def descend(
 ) -> Iterator[Stage]:
     """Run the chains along the path, in single precision; one :class:`Stage` per ridge.
 
-    A chain that diverges starts the whole stage again from the last good weights at half the learning
+    A chain that diverges, or comes near the end of the number range, starts the whole stage again from the last good weights at half the learning
     rate, for all chains. The generator ends when every chain has died (rank 0) or the path is over; the
     caller may leave earlier. `unit` is what reported errors are multiples of.
     """
@@ -173,7 +173,7 @@ def descend(
                 dtype=_PRECISION,
                 callback=lambda _: session.check(),  # a stage of a large table takes many seconds
             )
-            if not np.any(trace.diverged):
+            if not np.any(trace.diverged) and _in_range(trace):
                 break
             lr /= 2
         else:
@@ -213,6 +213,11 @@ def descend(
         yield stage
         if not stage.ranks.any():
             return
+
+
+def _in_range(trace: Trace) -> bool:
+    """Whether all chains could be measured in the end: no product was near the end of the number range."""
+    return "rank" in trace.measured and bool(np.all(trace.rank[:, -1] >= 0))
 
 
 def _in_double(networks: Sequence[Network]) -> Network:

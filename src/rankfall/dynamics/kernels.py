@@ -42,11 +42,11 @@ from .vectors import add, assign, clear, dot, fetch
 
 FOLD_EVERY = 4096
 SMALLEST_SCALE = 1e-3
-# entries are drawn this many steps ahead; rows of larger networks (bytes) are fetched one step ahead
+# entries are drawn this many steps ahead, a multiple of DELAY; rows of larger networks (bytes) are fetched one step ahead
 AHEAD = 64
 NEAR = 1 << 19
 # a hidden layer of more bytes than this does not stay in the nearest cache, and one pass serves several steps
-TOGETHER = 1 << 15
+LARGE_LAYER = 1 << 15
 
 # how the entry of a step is chosen
 REPLACEMENT, DISTINCT, EPOCHS, PRESCRIBED = 0, 1, 2, 3
@@ -112,8 +112,9 @@ def run_chain(
     drawn, ahead = 0, -1
     targets = np.zeros(AHEAD)
     distant = flat.nbytes > NEAR
-    together = depth == 3 and low * high * flat.itemsize > TOGETHER
-    forth, back = np.zeros(DELAY * high, flat.dtype), np.zeros(DELAY * low, flat.dtype)
+    together = depth == 3 and low * high * flat.itemsize > LARGE_LAYER
+    room = DELAY if together else 0
+    forth, back = np.zeros(room * high, flat.dtype), np.zeros(room * low, flat.dtype)
     asked = False
     step = 0
     while step < n_steps:

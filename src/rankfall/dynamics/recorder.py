@@ -49,9 +49,9 @@ class Recorder:
     def take(self, index: int) -> None:
         """Measure all running chains as record number `index`."""
         state = self.state
-        observed = set(self.record.what) - NOT_MEASURED
-        of = state.running & within_range(state) if observed else np.zeros(state.n_chains, bool)
-        for members in self._portions(np.flatnonzero(of)):
+        needed = bool(self.record.extra) or bool(set(self.record.what) - NOT_MEASURED)
+        measured = np.flatnonzero(state.running & within_range(state)) if needed else np.arange(0)
+        for members in self._portions(measured):
             network = state.ensemble(members)
             for name, values in measure(network, self.problem, self.record).items():
                 column = self._column(name, values)
@@ -114,6 +114,7 @@ def products_within_range(flat: np.ndarray, scales: np.ndarray, widths: np.ndarr
     with np.errstate(divide="ignore", over="ignore"):
         # updates that wait add at most DELAY largest^2 to a weight
         weight = np.log(largest) + np.log1p(DELAY * largest) + np.log(scales)
-        # |W_1| ... |W_L| with |W| <= largest weight times widest layer
-        logs = depth * (weight + np.log(widths.max(axis=1)))
+        # |W_1| ... |W_L| with |W|^2 <= largest weight^2 times number of weights
+        sizes = np.log(widths).sum(axis=1) - 0.5 * np.log(widths[:, [0, -1]]).sum(axis=1)
+        logs = depth * weight + sizes
     return logs < most

@@ -24,7 +24,7 @@ from .layout import DELAY, LINE
 # rows of a matrix in a pack; divides the padded widths
 ROWS = 8
 # rows, and pairs of vectors, whose sums are kept in registers at a time: processors with sixteen short ones have no more
-_TOGETHER, TWO = 4, 2
+_AT_ONCE, TWO = 4, 2
 # the typing context that every intrinsic has for a first parameter is not one of its calls
 intrinsic: Any = extending.intrinsic
 
@@ -52,9 +52,12 @@ class _Writer:
     def number(self, value: int) -> ir.Constant:
         return ir.Constant(self.index, value)
 
-    def address(self, k: int, count: int = 0, stride=None, offset: int | None = None):
-        """Where the operand in the arguments k and k + 1 (or `offset`) begins, or its row `count` if rows are `stride` apart."""
-        place = self.args[k + 1 if offset is None else offset]
+    def address(self, k: int, count: int = 0, stride=None, at: int | None = None):
+        """Where an operand begins, or its row `count` if rows are `stride` apart.
+
+        Argument k is its array, argument `at` (k + 1 if not given) its offset.
+        """
+        place = self.args[k + 1 if at is None else at]
         if stride is not None:
             place = self.builder.add(place, self.builder.mul(self.number(count), stride))
         return self.builder.gep(self.args[k], [place])
@@ -203,12 +206,11 @@ def clear(typing, x, x0, size):
 
 @intrinsic
 def through(typing, out, out0, Y, Y0, size, X, X0, x, x0, x_size, count):
-    """``out = - sum_s y_s (x_s . x)`` over the first `count` (1 to `DELAY`) of pairs of vectors that follow each other."""
+    """``out = - sum_s y_s (x_s . x)`` over the first `count` pairs of vectors that follow each other, 1 to `DELAY`."""
 
     def write(w: _Writer):
-        for waiting in range(
-            1, DELAY + 1
-        ):  # written out for every count: those that do not wait cost nothing
+        # written out for every count: those that do not wait cost nothing
+        for waiting in range(1, DELAY + 1):
             with w.builder.if_then(w.builder.icmp_signed("==", w.args[10], w.number(waiting))):
                 write_for(w, waiting)
 
@@ -293,10 +295,10 @@ def rows_both(typing, W, W0, x, x0, forth, forth0, y, y0, back, back0, size):
 
     def write(w: _Writer):
         size, right, result = w.args[10], w.address(2), w.address(8)
-        for first in range(0, ROWS, _TOGETHER):
-            rows = [w.address(0, k, size) for k in range(first, first + _TOGETHER)]
-            totals = w.sums(_TOGETHER)
-            factors = [w.element(w.address(6), k) for k in range(first, first + _TOGETHER)]
+        for first in range(0, ROWS, _AT_ONCE):
+            rows = [w.address(0, k, size) for k in range(first, first + _AT_ONCE)]
+            totals = w.sums(_AT_ONCE)
+            factors = [w.element(w.address(6), k) for k in range(first, first + _AT_ONCE)]
             with w.lines(size) as place:
                 f, b = w.load(right, place), w.load(result, place)
                 for row, total, factor in zip(rows, totals, factors, strict=True):
@@ -321,25 +323,27 @@ def two_rows_both(typing, W, W0, V, x0, x1, forth, forth0, height, y0, y1, back,
     def write(w: _Writer):
         height, size = w.args[7], w.args[12]
         rows = [w.address(0, k, size) for k in range(TWO)]
-        rights = [w.address(2, offset=k) for k in (3, 4)]
-        lefts = [w.address(2, offset=k) for k in (8, 9)]
+        rights = [w.address(2, at=k) for k in (3, 4)]
+        lefts = [w.address(2, at=k) for k in (8, 9)]
         forths = [w.address(5, s, height) for s in range(TWO)]
         backs = [w.address(10, s, size) for s in range(TWO)]
         totals = [w.sums(TWO) for _ in range(TWO)]
         factors = [[w.element(left, k) for k in range(TWO)] for left in lefts]
         with w.lines(size) as place:
             weights = [w.load(row, place) for row in rows]
-            for right, back, own, sums in zip(rights, backs, factors, totals, strict=True):
-                f, b = w.load(right, place), w.load(back, place)
+            for right, result, own, sums in zip(rights, backs, factors, totals, strict=True):
+                f, b = w.load(right, place), w.load(result, place)
                 for row, factor, total in zip(weights, own, sums, strict=True):
                     w.add_product(total, row, f)
                     b = w.fma(factor, row, b)
-                w.store(b, back, place)
-        for forth, sums in zip(forths, totals, strict=True):
-            w.add_to(forth, w.sum_up(sums))
+                w.store(b, result, place)
+        for result, sums in zip(forths, totals, strict=True):
+            w.add_to(result, w.sum_up(sums))
 
-    o = types.intp
-    return _written(types.void(W, o, V, o, o, forth, o, o, o, o, back, o, o), write)
+    offset = types.intp
+    places = (offset, offset)
+    kinds = (W, offset, V, *places, forth, offset, offset, *places, back, offset, offset)
+    return _written(types.void(*kinds), write)
 
 
 @intrinsic

@@ -71,7 +71,7 @@ def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
 
 def test_a_run_that_falls_further_does_not_certify_the_delivered_rank(monkeypatch):
     """With a ridge that kills the weakest direction the chain stays at a smaller rank than was delivered."""
-    monkeypatch.setattr(certifying, "_SHRINKAGE", 1.0)
+    monkeypatch.setattr(certifying, "_SHRINKAGE", 4.0)
     monkeypatch.setattr(certifying, "_ALWAYS", 10**7)
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.6, condition=4.0, seed=0)
     result = rf.complete(problem, seed=0)

@@ -104,11 +104,15 @@ class Anchors:
             if 0 < rank < min(chains.widths) and rank not in self.by_rank:
                 alone = Network(tuple(W.copy() for W in chains.chain(chain)))  # the other chains may go
                 self.by_rank[rank] = self._anchor(problem, alone, stage)
-                # cutting takes decompositions, and waits until somebody asks or there is no room
-                if self._too_many():
-                    self.by_rank = {rank: _cut(anchor, rank) for rank, anchor in self.by_rank.items()}
+                self._cut_if_too_many()
+        self._cut_if_too_many()
         while self._too_many():
             del self.by_rank[max(self.by_rank)]
+
+    def _cut_if_too_many(self) -> None:
+        """Cutting takes decompositions, and waits until somebody asks or there is no room."""
+        if self._too_many():
+            self.by_rank = {rank: _cut(anchor, rank) for rank, anchor in self.by_rank.items()}
 
     def _too_many(self) -> bool:
         return sum(anchor.network.n_parameters for anchor in self.by_rank.values()) > _MOST_NUMBERS

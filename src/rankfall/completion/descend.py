@@ -150,9 +150,9 @@ def descend(
 ) -> Iterator[Stage]:
     """Run the chains along the path, in single precision; one :class:`Stage` per ridge.
 
-    A chain that diverges, or comes near the end of the number range, starts the whole stage again from the last good weights at half the learning
-    rate, for all chains. The generator ends when every chain has died (rank 0) or the path is over; the
-    caller may leave earlier. `unit` is what reported errors are multiples of.
+    A chain that diverges, or comes near the end of the number range, starts the whole stage again from the
+    last good weights at half the learning rate, for all chains. The generator ends when every chain has died
+    (rank 0) or the path is over; the caller may leave earlier. `unit` is what reported errors are multiples of.
     """
     m, n = problem.shape
     net = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)

@@ -29,13 +29,13 @@ from .ledger import charge
 from .passes import (
     FASTMATH,
     OPTIONS,
-    ask_backward,
-    ask_forward,
     ask_together,
     corrected,
     fold,
     hidden_pass,
     settle,
+    times,
+    times_transposed,
 )
 from .streams import random_below, shuffle_ahead
 from .vectors import add, assign, clear, dot, fetch
@@ -146,9 +146,9 @@ def run_chain(
                 asked = True
             # a row or a column that has moved since is asked for again
             if not asked or among(cols_ahead[ahead - slot : ahead], col):
-                ask_forward(flat, layers[2], widths[2], low, high, col, forth, slot * high)
+                times(flat, layers[2], widths[2], low, flat[col:], forth[slot * high :], high, 1)
             if not asked or among(rows_ahead[ahead - slot : ahead], row):
-                ask_backward(flat, layers[2], widths[2], low, row, back, slot * low)
+                times_transposed(flat, layers[2], widths[2], low, flat[row:], high, back[slot * low :], 1)
             corrected(flat, padded, inputs, outputs, slot, top, bottom, forth, back)
         elif depth > 2:
             hidden_pass(flat, widths, padded, layers, inputs, outputs, slot, top, bottom, down)

@@ -67,7 +67,8 @@ def ask_together(flat, place, n_rows, low, high, cols, rows, forth, back, X, Y, 
     """``W f`` and ``W^T b`` with what is stored of the only hidden matrix, for all `DELAY` steps between two updates.
 
     The vectors f of the steps are the stretches of `flat` that begin at `cols`, the b those at `rows`. While a pack of
-    rows of W is in the nearest cache it serves all steps. If `settling`, the updates that wait are carried out first,
+    rows of W is in the nearest cache it serves all steps; for each of them the bits are those of :func:`times` and
+    :func:`times_transposed`. If `settling`, the updates that wait are carried out first,
     pack by pack.
     """
     clear(forth, 0, DELAY * high)
@@ -83,22 +84,6 @@ def ask_together(flat, place, n_rows, low, high, cols, rows, forth, back, X, Y, 
                 )  # fmt: skip
     if settling:
         clear(flat, Y, DELAY * high)
-
-
-@njit(**OPTIONS)
-def ask_forward(flat, place, n_rows, low, high, col, forth, start):
-    """The same for one f: the bits of :func:`ask_together`."""
-    clear(forth, start, high)
-    for k in range(0, n_rows, ROWS):
-        rows_forward(flat, place + k * low, flat, col, forth, start + k, low)
-
-
-@njit(**OPTIONS)
-def ask_backward(flat, place, n_rows, low, row, back, start):
-    """The same for one b: the bits of :func:`ask_together`."""
-    clear(back, start, low)
-    for k in range(0, n_rows, ROWS):
-        rows_backward(flat, place + k * low, flat, row + k, back, start, low)
 
 
 @njit(**OPTIONS)

@@ -35,9 +35,9 @@ def plain(problem, rank, seed=0, line_cells=np.inf, effects=(False, False), swee
 
 @settings(max_examples=25)
 @given(
-    st.integers(2, 8),
-    st.integers(2, 8),
-    st.integers(0, 3),
+    st.integers(2, 40),
+    st.integers(2, 12),
+    st.integers(0, 10),
     st.booleans(),
     st.booleans(),
     st.integers(0, 1000),

@@ -39,7 +39,7 @@ def sampled(refitter, start, sweeps=60, burn=20, seed=(0,)):
 
 
 @settings(max_examples=25)
-@given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 3), st.booleans(), st.integers(0, 1000))
+@given(st.integers(2, 40), st.integers(2, 80), st.integers(0, 10), st.booleans(), st.integers(0, 1000))
 def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((m, n))
@@ -54,6 +54,7 @@ def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
         problem.values,
         rng.uniform(0.5, 2, problem.n_observed),
         rng.standard_normal((n, r + 1)),
+        rng.uniform(0.5, 2, n),
         free,
         fixed,
         rng.uniform(0.2, 1, m),
@@ -68,7 +69,11 @@ def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
         results.append((mean, draw))
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(fast, slow, atol=1e-8, rtol=1e-8)
-    cells = (problem.rows, problem.cols, results[0][0], arguments[4])
+    *entries, crossing, quiet = arguments[:6]
+    for module in (sampling_kernels, reference):
+        results.append(module.line_squares(*entries, results[0][0], crossing, quiet))
+    np.testing.assert_allclose(*results[2:], rtol=1e-9)
+    cells = (problem.rows, problem.cols, results[0][0], crossing)
     np.testing.assert_allclose(
         posterior_kernels.cell_products(*cells), reference.cell_products(*cells), atol=1e-12
     )
@@ -123,6 +128,7 @@ def test_truth_and_draws_are_exchangeable():
                 problem.T.values,
                 np.ones(90),
                 U,
+                np.ones(15),
                 np.arange(2),
                 -1,
                 np.full(6, 0.25),

@@ -12,7 +12,7 @@ from rankfall.dynamics import vectors
 from rankfall.dynamics.engine import Engine
 from rankfall.dynamics.layout import DELAY, lanes, layout
 from rankfall.dynamics.state import State, pack, unpack
-from rankfall.dynamics.vectors import ROWS, TWO
+from rankfall.dynamics.vectors import AT_ONCE, ROWS, TWO
 
 DTYPES = [np.float64, np.float32]
 # every operand stands this many elements after the start of its array
@@ -73,6 +73,11 @@ def call_two_rows_both(W, V, places, forth, height, back, size):
 @njit
 def call_rows_update(W, B, F, n_rows, size):
     vectors.rows_update(W, SHIFT, B, SHIFT, F, SHIFT, n_rows, size)
+
+
+@njit
+def call_add_outer(W, B, F, indices, size, count):
+    vectors.add_outer(W, SHIFT, B, SHIFT, F, SHIFT, indices, 2, size, count)
 
 
 class Arrays:
@@ -148,6 +153,21 @@ def test_rows(dtype, n_lines):
     (B, B0), (F, F0) = arrays(DELAY, ROWS), arrays(DELAY, size)
     call_rows_update(W, B, F, ROWS, size)
     arrays.check(W, W0 - B0.T @ F0)
+    arrays.margins_are_untouched()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_lines", [1, 3])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_sums_of_outer_products(dtype, n_lines, count):
+    arrays = Arrays(dtype, n_lines)
+    size, line = arrays.size, lanes(dtype)
+    (W, W0), (B, B0), (F, F0) = arrays(AT_ONCE, size), arrays(5, size), arrays(4, size)
+    indices = np.array([9, 9, 3, 0, 3, 1, 2])
+    call_add_outer(W, B, F, indices, size, count)
+    expected = W0.copy()
+    expected[:, :line] += B0[:count, :AT_ONCE].T @ F0[indices[2 : 2 + count], :line]
+    arrays.check(W, expected)
     arrays.margins_are_untouched()
 
 

@@ -144,7 +144,8 @@ def search(
         top -= 1
     if top < 1:
         return evidence
-    if _quick(problem, top, seed, session, evidence):
+    # values of a few digits are hardly ever of low rank: a hasty look would be in vain
+    if not evidence.coarse and _quick(problem, top, seed, session, evidence):
         return evidence
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)

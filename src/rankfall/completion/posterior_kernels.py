@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from ..dynamics.vectors import clear
 from .parallel import LOOPS, SERIAL
+from .small_systems import factor, invert, padded
 
 # lines that are summed together, and numbers of a strip of their moments
 _ROWS, _STRIP = 32, 512
@@ -34,48 +36,6 @@ def second_moments(mean, cov, free):  # pragma: no cover (compiled)
 
 
 @njit(**SERIAL)
-def factor(H):  # pragma: no cover (compiled)
-    """Cholesky factor of a positive definite matrix, in place of its lower triangle.
-
-    Written out because compiling NumPy's takes seconds.
-    """
-    size = H.shape[0]
-    for a in range(size):
-        for b in range(a):
-            total = H[a, b]
-            for c in range(b):
-                total -= H[a, c] * H[b, c]
-            H[a, b] = total / H[b, b]
-        pivot = H[a, a]
-        for c in range(a):
-            pivot -= H[a, c] * H[a, c]
-        H[a, a] = np.sqrt(pivot)
-
-
-@njit(**SERIAL)
-def _invert(H):  # pragma: no cover (compiled)
-    """Inverse of a positive definite matrix by Cholesky, in place."""
-    factor(H)
-    r = H.shape[0]
-    # the inverse of the factor, transposed so that the inner loops run along rows
-    T = np.zeros((r, r))
-    for b in range(r):
-        T[b, b] = 1 / H[b, b]
-        for a in range(b + 1, r):
-            total = 0.0
-            for c in range(b, a):
-                total += H[a, c] * T[b, c]
-            T[b, a] = -total / H[a, a]
-    for a in range(r):
-        for b in range(a + 1):
-            total = 0.0
-            for c in range(a, r):
-                total += T[a, c] * T[b, c]
-            H[a, b] = total
-            H[b, a] = total
-
-
-@njit(**SERIAL)
 def _fold_line(
     start,
     stop,
@@ -95,9 +55,14 @@ def _fold_line(
     out,
     cov,
     line,
+    H,
+    inverse,
+    work,
+    order,
 ):  # pragma: no cover (compiled)
-    """One line of :func:`fold_lines`, its sum of second moments `M` given."""
+    """One line of :func:`fold_lines`, its sum of second moments `M` given; the last four are for :mod:`.small_systems`."""
     K, F = mean.shape[1], free.size
+    size = padded(F)
     y = np.zeros(K)
     squares = 0.0
     for x in range(start, stop):
@@ -105,45 +70,45 @@ def _fold_line(
         squares += wx * values[x]
         for a in range(K):
             y[a] += wx * mean[j, a]
-    H = np.empty((F, F))
-    rhs = np.empty(F)
     for _ in range(n_rounds):
         s = noise * line[i, 0]
+        clear(H, 0, size * size)
+        for z in range(F):
+            a = free[z]
+            for x in range(z + 1):
+                H[x * size + z] = M[a * (a + 1) // 2 + free[x]] / s
+            H[z * size + z] += prior[z]
+        factor(H, F, size)
+        invert(H, work, order, inverse, F, size)
         for x in range(F):
-            a = free[x]
-            for z in range(x + 1):
-                H[x, z] = M[a * (a + 1) // 2 + free[z]] / s
-                H[z, x] = H[x, z]
-            H[x, x] += prior[x]
-            rhs[x] = y[a] / s + pull[x]
+            out[i, free[x]] = 0.0
+        for z in range(F):
+            a = free[z]
+            right = y[a] / s + pull[z]
             if fixed >= 0:
                 hi, lo = max(a, fixed), min(a, fixed)
-                rhs[x] -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
-        _invert(H)
-        for x in range(F):
-            total = 0.0
-            for z in range(F):
-                total += H[x, z] * rhs[z]
-            out[i, free[x]] = total
+                right -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
+            for x in range(F):
+                out[i, free[x]] += inverse[min(x, z) * size + max(x, z)] * right
         misfit = squares
         for a in range(K):
             misfit -= 2 * out[i, a] * y[a]
             for b in range(a):
                 misfit += 2 * out[i, a] * out[i, b] * M[a * (a + 1) // 2 + b]
             misfit += out[i, a] * out[i, a] * M[a * (a + 1) // 2 + a]
-        for x in range(F):
-            a = free[x]
-            for z in range(x):
-                misfit += 2 * H[x, z] * M[a * (a + 1) // 2 + free[z]]
-            misfit += H[x, x] * M[a * (a + 1) // 2 + a]
+        for z in range(F):
+            a = free[z]
+            for x in range(z):
+                misfit += 2 * inverse[x * size + z] * M[a * (a + 1) // 2 + free[x]]
+            misfit += inverse[z * size + z] * M[a * (a + 1) // 2 + a]
         line[i, 1] = max(misfit, 0.0)
         if shrinkage < np.inf:
             n_cells = stop - start
             line[i, 0] = (line[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
     k = 0
-    for x in range(F):
-        for z in range(x + 1):
-            cov[i, k] = H[x, z]
+    for z in range(F):
+        for x in range(z + 1):
+            cov[i, k] = inverse[x * size + z]
             k += 1
 
 
@@ -189,10 +154,12 @@ def fold_lines(
         Shares of the noise, read and replaced; and the expected misfits.
     """
     m, K = indptr.size - 1, mean.shape[1]
-    packed = K * (K + 1) // 2
+    packed, size = K * (K + 1) // 2, padded(free.size)
+    order = np.arange(size)
     for block in prange((m + _ROWS - 1) // _ROWS):
         first, last = block * _ROWS, min((block + 1) * _ROWS, m)
         sums = np.zeros((last - first, packed))
+        H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
         # moments are streamed from memory once for a block of lines, in strips that stay in the cache
         for left in range(0, packed, _STRIP):
             right = min(left + _STRIP, packed)
@@ -205,7 +172,7 @@ def fold_lines(
         for i in range(first, last):
             _fold_line(
                 indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed, prior, pull,
-                noise, shrinkage, n_rounds, i, out, cov, line,
+                noise, shrinkage, n_rounds, i, out, cov, line, H, inverse, work, order,
             )  # fmt: skip
 
 

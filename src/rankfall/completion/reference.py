@@ -135,6 +135,7 @@ def draw_lines(
     values: np.ndarray,
     weights: np.ndarray,
     crossing: np.ndarray,
+    quiet: np.ndarray,
     free: np.ndarray,
     fixed: int,
     noise: np.ndarray,
@@ -146,10 +147,26 @@ def draw_lines(
 ) -> None:
     """Draws of every line's factors, and their means, into `draw` and `mean` (see the compiled one)."""
     for i, (a, b) in enumerate(pairwise(indptr)):
-        V, w, x = crossing[indices[a:b]], weights[a:b] / noise[i], values[a:b]
+        V, x = crossing[indices[a:b]], values[a:b]
+        w = weights[a:b] * quiet[indices[a:b]] / noise[i]
         if fixed >= 0:
             x = x - mean[i, fixed] * V[:, fixed]
         V = V[:, free]
         H = precision + V.T @ (w[:, None] * V)
         mean[i, free] = np.linalg.solve(H, precision @ center + V.T @ (w * x))
         draw[i, free] = mean[i, free] + np.linalg.solve(np.linalg.cholesky(H).T, normals[i])
+
+
+def line_squares(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    own: np.ndarray,
+    crossing: np.ndarray,
+    quiet: np.ndarray,
+) -> np.ndarray:
+    """Weighted sums of every line's squared misfits."""
+    rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    squares = (values - cell_products(rows, indices, own, crossing)) ** 2
+    return np.array([(weights * quiet[indices])[a:b] @ squares[a:b] for a, b in pairwise(indptr)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..problem import Problem
 from .choose import Choice, Split, effects_alone
-from .factoring import both_errors, rms, thin_svd
+from .factoring import both_errors, leading_svd, rms, thin_svd
 from .path import combined
 from .polish import polish
 from .posterior import Posterior
@@ -21,6 +21,8 @@ _START_SWEEPS, _CHEAP = 8, 3e8
 _POLISHABLE = 1200
 # share of the variance that is noise when a fit is begun as if there were little
 _QUIET = 0.01
+# share of the variance around the effects from which on noise carries chains from any start to the same place
+_LOUD = 0.25
 # sweeps of the sampler that are thrown away, and that are averaged: at least, at most, and between two looks
 _BURN, _LEAST, _MOST, _LOOK = 8, 24, 96, 8
 # multiplications of all sweeps of one fit
@@ -53,23 +55,28 @@ def affordable(split: Split, rank: int) -> bool:
 
 
 def cheap(split: Split, rank: int) -> bool:
-    """Whether several chains at this rank take hardly any time."""
+    """Whether sweeps at this rank take hardly any time."""
     return work(split, rank) <= _CHEAP
+
+
+def stuck(split: Split, fit: Posterior) -> bool:
+    """Whether a chain may have stayed in a region that is not the best one: there is little noise."""
+    return fit.noise < _LOUD * split.fits[0].noise
 
 
 def refit(split: Split, starts: Sequence[np.ndarray], noise: float, seed: int) -> Posterior:
     """The average over the posterior of a rank, sampled from some column factors, cut to the rank that lives.
 
-    Where sweeps are cheap every start is tried, and the held-out cells decide: a chain may stay long in a
-    region that is not the best one if there is little noise. Elsewhere a start is used if those before it
-    died out, as one does that the ridge of its chain has shrunk to next to nothing.
+    Where sweeps are cheap and a chain may have been stuck every start is tried, and the held-out cells decide.
+    Elsewhere a start is used if those before it died out, as one does that the ridge of its chain has shrunk to
+    next to nothing.
     """
     rank = starts[0].shape[1]
     split.begun.add(rank)
     fits = []
     for number, V in enumerate(starts):
         fits.append(_sampled(split, V, noise, (seed, 4, rank, number)))
-        if fits[-1].rank and not cheap(split, rank):
+        if fits[-1].rank and not (cheap(split, rank) and stuck(split, fits[-1])):
             break
     return min(fits, key=split.held_error)
 
@@ -203,13 +210,10 @@ def _at_equal_noise(fit: Posterior, problem: Problem) -> Posterior:
 
 def grown(split: Split, fit: Posterior, rank: int, seed: int) -> np.ndarray:
     """Column factors with the leading directions of the misfit added."""
-    from sklearn.utils.extmath import randomized_svd
-
     training = split.training
-    misfit = training.with_values(training.values - fit.at(training.rows, training.cols)).to_sparse()
+    misfit = training.with_values(training.values - fit.at(training.rows, training.cols))
     V = fit.frames()[1]
-    more = rank - V.shape[1]
-    _, s, Vt = randomized_svd(misfit, more, n_iter="auto", random_state=seed % 2**32)
+    _, s, Vt = leading_svd(misfit, rank - V.shape[1], np.random.default_rng(seed))
     return np.hstack([V, Vt.T * np.sqrt(s)])
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..problem import Problem
 from . import sampling_kernels as kernels
-from .factoring import both_errors, products, thin_svd
+from .factoring import both_errors, products, shortened, thin_svd
 from .parallel import threads_for
 from .posterior import Posterior, Refitter, Side
 
@@ -99,8 +99,9 @@ class Sampler:
                 indptr,
                 indices,
                 values,
-                weights / other_share[indices],
+                weights,
                 other,
+                1 / other_share,
                 template.free,
                 template.fixed,
                 self.noise * own_share,
@@ -113,22 +114,25 @@ class Sampler:
         return draw, mean
 
     def _draw_noise(self) -> None:
-        problem = self.refitter.problem
-        misfit = products(problem.rows, problem.cols, self.rows, self.cols) - problem.values
-        squares = misfit**2 if problem.weights is None else misfit**2 * problem.weights
-        shared = squares / (self.row_share[problem.rows] * self.col_share[problem.cols])
-        total = float(np.sum(shared)) + _LEAST_MISFIT
-        self.noise = float(0.5 * total / self._rng.gamma(0.5 * problem.n_observed))
+        by_rows = self._squares(0)
+        total = float(np.sum(by_rows / self.row_share)) + _LEAST_MISFIT
+        self.noise = float(0.5 * total / self._rng.gamma(0.5 * self.refitter.problem.n_observed))
         if self.start.line_cells < np.inf:
-            by_cols = squares / (self.noise * self.col_share[problem.cols])
-            self.row_share = self._draw_share(problem.rows, by_cols, problem.row_counts)
-            by_rows = squares / (self.noise * self.row_share[problem.rows])
-            self.col_share = self._draw_share(problem.cols, by_rows, problem.col_counts)
+            self.row_share = self._draw_share(by_rows, self.refitter.problem.row_counts)
+            self.col_share = self._draw_share(self._squares(1), self.refitter.problem.col_counts)
 
-    def _draw_share(self, lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def _squares(self, side: int) -> np.ndarray:
+        """Sums of every line's squared misfits, relative to the shares of the crossing lines."""
+        own, other, other_share = self.rows, self.cols, self.col_share
+        if side == 1:
+            own, other, other_share = other, own, self.row_share
+        with threads_for(self.refitter.problem.n_observed * own.shape[1]):
+            return kernels.line_squares(*self.refitter.sides[side], own, other, 1 / other_share)
+
+    def _draw_share(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Shares of the noise of every line, inverse gamma with `line_cells` prior cells of share 1, kept in a range."""
         prior = self.start.line_cells
-        sums = np.bincount(lines, squares, counts.size)
+        sums = squares / self.noise
         return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_SHARES)
 
 
@@ -155,7 +159,7 @@ def draw_prior(lines: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray,
     T[np.diag_indices(F)] = np.sqrt(rng.chisquare(k + F + 1 - np.arange(F)))
     half = np.linalg.solve(np.linalg.cholesky(spread).T, T)
     precision = half @ half.T
-    noise = np.linalg.solve(np.linalg.cholesky(precision).T, rng.standard_normal(F))
+    noise = np.linalg.solve(half.T, rng.standard_normal(F))
     return k * average / (k + _MEAN_WEIGHT) + noise / np.sqrt(k + _MEAN_WEIGHT), precision
 
 
@@ -191,8 +195,8 @@ class Average:
         parts = (sampler.noise, sampler.row_share, sampler.col_share)
         self._logs = [total + np.log(part) for total, part in zip(self._logs, parts, strict=True)]
         if len(self._left) > _BUFFER:
-            U, s, Vt = self._compressed(_KEPT * self.rank)
-            self._left, self._right = [U * s], [Vt.T]
+            left, right = shortened(np.hstack(self._left), np.hstack(self._right), _KEPT * self.rank)
+            self._left, self._right = [left], [right]
 
     def _compressed(self, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         U, s, Vt = thin_svd(np.hstack(self._left), np.hstack(self._right))

@@ -1,32 +1,40 @@
-"""Compiled inner loop of the Gibbs sampler; its literal twin is in :mod:`.reference`."""
+"""Compiled inner loops of the Gibbs sampler; their literal twins are in :mod:`.reference`."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
 
-from .parallel import LOOPS, SERIAL
-from .posterior_kernels import factor
+from ..dynamics.vectors import add, assign, clear
+from .parallel import LOOPS
+from .small_systems import add_products, factor, padded, solve, solve_transposed
 
-
-@njit(**SERIAL)
-def _back(L, y):  # pragma: no cover (compiled)
-    """``y <- L^-T y``, along the rows of L."""
-    for a in range(y.size - 1, -1, -1):
-        y[a] /= L[a, a]
-        for b in range(a):
-            y[b] -= y[a] * L[a, b]
+# lines of a piece of work, and entries whose weighted vectors are kept at a time: they fit the smallest cache
+_LINES, _ENTRIES = 16, 32
 
 
 @njit(**LOOPS)
 def draw_lines(
-    indptr, indices, values, weights, crossing, free, fixed, noise, center, precision, normals, mean, draw
+    indptr,
+    indices,
+    values,
+    weights,
+    crossing,
+    quiet,
+    free,
+    fixed,
+    noise,
+    center,
+    precision,
+    normals,
+    mean,
+    draw,
 ):  # pragma: no cover (compiled)
     """Draw the factors of every line from their conditional distribution, given those of the crossing lines.
 
-    The free coordinates of line i have the precision ``H_i = precision + sum_j w_ij v_j v_j^T / noise_i`` and
-    the mean ``H_i^-1 (precision center + sum_j w_ij v_j (x_ij - known part) / noise_i)``; with the
-    Cholesky factor ``H_i = L L^T`` the draw is mean + ``L^-T normals_i``.
+    The free coordinates of line i have the precision ``H_i = precision + sum_j w_ij q_j v_j v_j^T / noise_i``
+    and the mean ``H_i^-1 (precision center + sum_j w_ij q_j v_j (x_ij - known part) / noise_i)``; with the
+    Cholesky factor ``H_i = R^T R`` the draw is mean + ``R^-1 normals_i``.
 
     Parameters
     ----------
@@ -34,10 +42,12 @@ def draw_lines(
         Entries in compressed sparse rows.
     crossing : ndarray, shape (n, K)
         Factors of the crossing lines.
+    quiet : ndarray, shape (n,)
+        The q_j: by what the cells of the crossing lines have less noise.
     free, fixed : ndarray of int64 (F,), int
         Coordinates that are drawn, and the known one (-1: none), as in ``fold_lines``.
     noise : ndarray, shape (m,)
-        Noise variance of a cell of weight 1 in line i, but for what is in `weights`.
+        Noise variance of a cell of weight 1 in line i and a crossing line with q = 1.
     center, precision : ndarray, shapes (F,), (F, F)
         Mean and inverse covariance of the lines' prior.
     normals : ndarray, shape (m, F)
@@ -45,41 +55,62 @@ def draw_lines(
     mean, draw : ndarray, shape (m, K)
         Free coordinates are filled; the column `fixed` of `mean` is read.
     """
-    F = free.size
+    F, size, m = free.size, padded(free.size), indptr.size - 1
     pull = np.zeros(F)
     for a in range(F):
         for b in range(F):
             pull[a] += precision[a, b] * center[b]
-    for i in prange(indptr.size - 1):
-        start, count = indptr[i], indptr[i + 1] - indptr[i]
-        design, target = np.empty((count, F)), np.empty(count)
-        for x in range(count):
-            j = indices[start + x]
-            size = np.sqrt(weights[start + x] / noise[i])
-            known = mean[i, fixed] * crossing[j, fixed] if fixed >= 0 else 0.0
-            target[x] = (values[start + x] - known) * size
+    V, known = _split(crossing, free, fixed, size)
+    for block in prange((m + _LINES - 1) // _LINES):
+        weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
+        sums, half, out = np.empty(size), np.zeros(size), np.empty(size)
+        for i in range(block * _LINES, min((block + 1) * _LINES, m)):
+            clear(H, 0, size * size)
+            clear(sums, 0, size)
+            own = mean[i, fixed] if fixed >= 0 else 0.0
+            for first in range(indptr[i], indptr[i + 1], _ENTRIES):
+                count = min(indptr[i + 1] - first, _ENTRIES)
+                for x in range(count):
+                    j = indices[first + x]
+                    assign(weighted, x * size, weights[first + x] * quiet[j], V, j * size, size)
+                    add(sums, 0, values[first + x] - own * known[j], weighted, x * size, size)
+                add_products(H, weighted, V, indices, first, count, F, size)
+            for a in range(F):
+                sums[a] = pull[a] + sums[a] / noise[i]
+                for b in range(a, F):
+                    H[a * size + b] = precision[a, b] + H[a * size + b] / noise[i]
+            factor(H, F, size)
+            solve_transposed(H, sums, half, F, size)
+            solve(H, half, out, F, size)
             for k in range(F):
-                design[x, k] = crossing[j, free[k]] * size
-        L = design.T @ design
-        y, other = np.empty(F), np.empty(F)
-        for k in range(F):
-            y[k] = pull[k]
-        for x in range(count):
+                mean[i, free[k]] = out[k]
+                half[k] += normals[i, k]
+            solve(H, half, out, F, size)
             for k in range(F):
-                y[k] += design[x, k] * target[x]
-        for a in range(F):
-            for b in range(a + 1):
-                L[a, b] += precision[a, b]
-        factor(L)
-        for a in range(F):
-            total = y[a]
-            for b in range(a):
-                total -= L[a, b] * y[b]
-            y[a] = total / L[a, a]
-        for k in range(F):
-            other[k] = y[k] + normals[i, k]
-        _back(L, y)
-        _back(L, other)
-        for k in range(F):
-            mean[i, free[k]] = y[k]
-            draw[i, free[k]] = other[k]
+                draw[i, free[k]] = out[k]
+
+
+@njit(**LOOPS)
+def line_squares(indptr, indices, values, weights, own, crossing, quiet):  # pragma: no cover (compiled)
+    """``sum_j w_ij q_j (x_ij - u_i . v_j)^2`` for every line i, arrays as in :func:`draw_lines`."""
+    out = np.zeros(indptr.size - 1)
+    for i in prange(out.size):
+        for x in range(indptr[i], indptr[i + 1]):
+            j, misfit = indices[x], values[x]
+            for a in range(own.shape[1]):
+                misfit -= own[i, a] * crossing[j, a]
+            out[i] += weights[x] * quiet[j] * misfit**2
+    return out
+
+
+@njit(**LOOPS)
+def _split(crossing, free, fixed, size):  # pragma: no cover (compiled)
+    """The free coordinates of every line, padded with zeros to `size`, one line after the other; and the known one."""
+    n = crossing.shape[0]
+    V, known = np.zeros(n * size), np.zeros(n)
+    for j in prange(n):
+        for k in range(free.size):
+            V[j * size + k] = crossing[j, free[k]]
+        if fixed >= 0:
+            known[j] = crossing[j, fixed]
+    return V, known

@@ -10,7 +10,7 @@ from .choose import NOISES, Choice, Split, earns_its_place, squares
 from .descend import Stage, descend, plan
 from .factoring import products, rms
 from .path import Visit, combined
-from .refits import affordable, cheap, grown, mixed, refit, rest_of, truncated, work
+from .refits import affordable, cheap, grown, mixed, refit, rest_of, stuck, truncated, work
 from .session import Session
 
 _CHAINS, _EFFORT = 2, 100
@@ -115,7 +115,7 @@ def _covered(split: Split, rank: int) -> bool:
 
 
 def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> None:
-    """Larger ranks, twice the best one each time, until that has not helped (twice, where it is cheap).
+    """Larger ranks, twice the best one each time, until that has not helped (twice, where it is cheap and chains get stuck).
 
     A fit whose factors die says that there is nothing more to be found: it is wide enough.
     """
@@ -130,7 +130,8 @@ def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> Non
         visit = choice.enter(refit(split, starts, split.fits[rank].noise, seed))
         _report(session, "looking above", visit)
         idle = 0 if visit.merit < before * (1 - _WORTHWHILE) else idle + 1
-        if idle > cheap(split, wider) or (visit.rank < _ALIVE * wider and not cheap(split, wider)):
+        again = cheap(split, wider) and stuck(split, split.fits[visit.rank])
+        if idle > again or (visit.rank < _ALIVE * wider and not again):
             return
 
 
@@ -176,8 +177,9 @@ def _try_other_noise(choice: Choice, seed: int, session: Session) -> bool:
         if cells != usual:
             split.line_cells = cells
             fits[cells] = refit(split, [fit.frames()[1]], fit.noise, seed)
-    winning = NOISES[0]
-    for cells in NOISES[1:]:
+    # chance makes a difference too: a model stays until another is better by as much as that
+    winning = usual
+    for cells in NOISES:
         if earns_its_place(squares(split, fits[winning]), squares(split, fits[cells])):
             winning = cells
     split.line_cells = winning

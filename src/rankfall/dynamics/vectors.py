@@ -24,7 +24,7 @@ from .layout import DELAY, LINE
 # rows of a matrix in a pack; divides the padded widths
 ROWS = 8
 # rows, and pairs of vectors, whose sums are kept in registers at a time: processors with sixteen short ones have no more
-_AT_ONCE, TWO = 4, 2
+AT_ONCE, TWO = 4, 2
 # the typing context that every intrinsic has for a first parameter is not one of its calls
 intrinsic: Any = extending.intrinsic
 
@@ -295,10 +295,10 @@ def rows_both(typing, W, W0, x, x0, forth, forth0, y, y0, back, back0, size):
 
     def write(w: _Writer):
         size, right, result = w.args[10], w.address(2), w.address(8)
-        for first in range(0, ROWS, _AT_ONCE):
-            rows = [w.address(0, k, size) for k in range(first, first + _AT_ONCE)]
-            totals = w.sums(_AT_ONCE)
-            factors = [w.element(w.address(6), k) for k in range(first, first + _AT_ONCE)]
+        for first in range(0, ROWS, AT_ONCE):
+            rows = [w.address(0, k, size) for k in range(first, first + AT_ONCE)]
+            totals = w.sums(AT_ONCE)
+            factors = [w.element(w.address(6), k) for k in range(first, first + AT_ONCE)]
             with w.lines(size) as place:
                 f, b = w.load(right, place), w.load(result, place)
                 for row, total, factor in zip(rows, totals, factors, strict=True):
@@ -368,3 +368,31 @@ def rows_update(typing, W, W0, B, B0, F, F0, n_rows, size):
 
     offset = types.intp
     return _written(types.void(W, offset, B, offset, F, offset, offset, offset), write)
+
+
+# -- rows of a matrix whose rows have length `size` ---------------------------------------------------------
+
+
+@intrinsic
+def add_outer(typing, W, W0, B, B0, F, F0, indices, first, size, count):
+    """``W += sum_s b_s f_s^T`` for `AT_ONCE` rows and one line of W, over `count` vectors of each kind.
+
+    Vectors of both kinds are `size` apart, but the f_s stand in the order of `indices` (int64) from `first` on.
+    """
+
+    def write(w: _Writer):
+        size, nothing = w.args[8], w.number(0)
+        rows, totals = [w.address(0, k, size) for k in range(AT_ONCE)], w.sums(AT_ONCE)
+        for row, total in zip(rows, totals, strict=True):
+            w.builder.store(w.load(row, nothing), total)
+        with cgutils.for_range(w.builder, w.args[9]) as loop:
+            place = w.builder.load(w.builder.gep(w.address(6), [loop.index]))
+            f = w.load(w.address(4), w.builder.mul(place, size))
+            factors = w.builder.gep(w.address(2), [w.builder.mul(loop.index, size)])
+            for k, total in enumerate(totals):
+                w.add_product(total, w.element(factors, k), f)
+        for row, total in zip(rows, totals, strict=True):
+            w.store(w.builder.load(total), row, nothing)
+
+    offset = types.intp
+    return _written(types.void(W, offset, B, offset, F, offset, indices, offset, offset, offset), write)

@@ -1,0 +1,77 @@
+"""Positive definite systems of a few unknowns, one for every line: compiled loops that go along whole rows.
+
+A matrix of F unknowns is a flat array of `size` rows of `size` numbers, where `size` is F rounded up to whole
+cache lines. Its upper triangle holds it; what stands left of the diagonal is never read, and beyond F stand zeros.
+Vectors have `size` numbers too, the last ones zero. Their literal twins are NumPy's ``linalg``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ..dynamics.layout import lanes
+from ..dynamics.vectors import AT_ONCE, add, add_outer, assign, clear, dot
+from .parallel import SERIAL
+
+# float64 numbers of a cache line
+_LANES = lanes(np.float64)
+
+
+@njit(**SERIAL)
+def padded(F):  # pragma: no cover (compiled)
+    """F rounded up to whole cache lines."""
+    return (F + _LANES - 1) // _LANES * _LANES
+
+
+@njit(**SERIAL)
+def add_products(H, B, V, indices, first, count, F, size):  # pragma: no cover (compiled)
+    """``H += sum_x b_x v_x^T``, a symmetric sum over `count` vectors: row x of B, and row ``indices[first + x]`` of V."""
+    for a in range(0, F, AT_ONCE):
+        for b in range(a - a % _LANES, size, _LANES):
+            add_outer(H, a * size + b, B, a, V, b, indices, first, size, count)
+
+
+@njit(**SERIAL)
+def factor(H, F, size):  # pragma: no cover (compiled)
+    """The upper Cholesky factor, ``H = R^T R``, in place."""
+    for c in range(F):
+        row, line = c * size, c - c % _LANES
+        root = np.sqrt(H[row + c])
+        assign(H, row + line, 1 / root, H, row + line, size - line)
+        for b in range(line, c):
+            H[row + b] = 0.0
+        for a in range(c + 1, F):
+            at = a - a % _LANES
+            add(H, a * size + at, -H[row + a], H, row + at, size - at)
+
+
+@njit(**SERIAL)
+def solve_transposed(R, y, x, F, size):  # pragma: no cover (compiled)
+    """``x = R^-T y``; y is overwritten."""
+    for a in range(F):
+        at = a - a % _LANES
+        x[a] = y[a] / R[a * size + a]
+        add(y, at, -x[a], R, a * size + at, size - at)
+
+
+@njit(**SERIAL)
+def solve(R, y, x, F, size):  # pragma: no cover (compiled)
+    """``x = R^-1 y``"""
+    clear(x, 0, size)
+    for a in range(F - 1, -1, -1):
+        at = a - a % _LANES
+        x[a] = (y[a] - dot(R, a * size + at, x, at, size - at)) / R[a * size + a]
+
+
+@njit(**SERIAL)
+def invert(R, W, order, out, F, size):  # pragma: no cover (compiled)
+    """``out = (R^T R)^-1``, upper triangle; W of the same shape is for its work, `order` is 0, 1, 2, ..."""
+    clear(W, 0, size * size)
+    clear(out, 0, size * size)
+    for a in range(F):  # W = R^-T, row by row
+        W[a * size + a] = 1.0
+        for b in range(a):
+            add(W, a * size, -R[b * size + a], W, b * size, padded(b + 1))
+        assign(W, a * size, 1 / R[a * size + a], W, a * size, padded(a + 1))
+    add_products(out, W, W, order, 0, F, F, size)

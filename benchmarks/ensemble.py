@@ -15,7 +15,6 @@ The requirement: at most 20% slower than single chains, memory that does not gro
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -104,9 +103,9 @@ def main() -> None:
         run(chains, steps, None, rf.Record(max(steps // RECORDS, 1)))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    import numba
+    from rankfall.threads import most
 
-    cores = min(numba.get_num_threads(), os.cpu_count() or 1)
+    cores = most()
     # every turn some seconds, and short beside the whole run
     turn = max(min(steps, 20_000_000 // chains), 1)
     alone = chains * turn // 2

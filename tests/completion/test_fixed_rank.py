@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import get_num_threads, set_num_threads
 from scipy.optimize import least_squares
 
 import rankfall as rf
@@ -17,6 +16,7 @@ from rankfall.completion import kernels, parallel, reference
 from rankfall.completion import polish as polishing
 from rankfall.completion.factoring import thin_svd
 from rankfall.completion.polish import polish
+from rankfall.threads import threads
 
 
 def start(problem, truth, rank, distance, seed=0):
@@ -78,11 +78,9 @@ def test_a_polish_has_the_same_bits_for_any_number_of_threads(monkeypatch, solve
     monkeypatch.setattr(parallel, "_WORTH", 0)
     problem, truth = rf.datasets.low_rank((60, 50), rank=3, oversampling=2.0, seed=2)
     fits = []
-    most = get_num_threads()
-    for n_threads in (1, most):
-        set_num_threads(n_threads)
-        fits.append(polish(problem, *start(problem, truth, 3, 0.05)))
-    set_num_threads(most)
+    for n_threads in (1, None):
+        with threads(n_threads):
+            fits.append(polish(problem, *start(problem, truth, 3, 0.05)))
     for name in ("U", "s", "V"):
         np.testing.assert_array_equal(getattr(fits[0], name), getattr(fits[1], name))
 

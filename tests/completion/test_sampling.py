@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ import rankfall as rf
 from rankfall.completion import posterior_kernels, reference, sampling_kernels
 from rankfall.completion.posterior import Refitter
 from rankfall.completion.sampling import _SPREAD, Average, Sampler, draw_prior
+from rankfall.threads import threads
 
 
 def noisy(shape=(60, 50), rank=3, observed=0.5, noise=0.3, seed=0):
@@ -205,13 +205,11 @@ def test_the_delivered_fit_is_close_to_the_mean_it_stands_for():
 def test_the_bits_do_not_depend_on_the_number_of_threads():
     problem, _ = noisy()
     results = []
-    before = numba.get_num_threads()
-    for threads in (1, before):
-        numba.set_num_threads(threads)
-        refitter, start = begun(problem, 3, line_cells=20.0)
-        sampler, _ = sampled(refitter, start, sweeps=10, burn=5)
+    for n_threads in (1, None):
+        with threads(n_threads):
+            refitter, start = begun(problem, 3, line_cells=20.0)
+            sampler, _ = sampled(refitter, start, sweeps=10, burn=5)
         results.append((sampler.rows, sampler.cols, sampler.noise))
-    numba.set_num_threads(before)
     for one, many in zip(*results, strict=True):
         np.testing.assert_array_equal(one, many)
 

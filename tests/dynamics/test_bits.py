@@ -14,7 +14,8 @@ import pytest
 
 import rankfall as rf
 from dynamics.problems import holed, same_bits
-from rankfall.dynamics import checkpoints, engine, kernels, record, recorder
+from rankfall import threads
+from rankfall.dynamics import checkpoints, engine, record, recorder
 
 OPTIMISERS = {
     "single": rf.SGD(0.03, 1e-2, 5000),
@@ -102,27 +103,9 @@ def test_how_the_records_of_many_chains_are_divided(problem, net, monkeypatch):
 
 
 def test_the_number_of_threads_is_put_back(problem, net):
-    import numba
-
-    before = numba.get_num_threads()
+    before = threads.count()
     rf.train(problem, net, rf.SGD(0.01, 0.0, 10), n_threads=1)
-    assert numba.get_num_threads() == before
-
-
-@pytest.mark.parametrize("chains", [1, 3])
-def test_there_are_no_more_threads_than_chains(problem, net, monkeypatch, chains):
-    import numba
-    from numba.core import config
-
-    seen, kernel = [], kernels.advance_single
-
-    def watched(*arguments):
-        seen.append(numba.get_num_threads())
-        return kernel(*arguments)
-
-    monkeypatch.setattr(kernels, "advance_single", watched)
-    rf.train(problem, net, rf.SGD(0.01, 0.0, 10), chains=chains, n_threads=2)
-    assert set(seen) == {min(chains, 2, config.NUMBA_NUM_THREADS)}
+    assert threads.count() == before
 
 
 def test_length_of_calls_does_not_matter(problem, net, monkeypatch):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..dynamics import SGD
-from ..dynamics.engine import threads
 from ..errors import InputError
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
+from ..threads import threads
 from .ams import begin, grow
 from .sgd_chain import SGDChain
 from .splitting import looking

@@ -15,7 +15,7 @@ from numba import njit
 
 from ..dynamics import GD, SGD, Constant
 from ..dynamics.batches import choose
-from ..dynamics.engine import Engine, threads
+from ..dynamics.engine import Engine
 from ..dynamics.passes import OPTIONS
 from ..dynamics.recorder import products_within_range
 from ..dynamics.stability import residual_limits
@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..measures import RANK_TOL, numerical_rank
 from ..network import Network
 from ..problem import Problem
+from ..threads import threads
 from .ams import Segment, States
 
 Score = str | Callable[[Network], float]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..dynamics import SGD, Record, Trace, train
-from ..dynamics.engine import threads
 from ..errors import InputError
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
+from ..threads import threads
 from .ams import Segment, check_sizes, split
 from .sgd_chain import RELAXATION, Score, SGDChain
 

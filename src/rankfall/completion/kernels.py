@@ -6,36 +6,54 @@ Entries come in compressed sparse rows: ``indptr`` (m+1,), ``indices`` (N,).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from ..threads import spread
 from .parallel import LOOPS, SERIAL
 
 
-@njit(**LOOPS)
-def gram_blocks(indptr, indices, V):  # pragma: no cover (compiled)
+def gram_blocks(indptr: np.ndarray, indices: np.ndarray, V: np.ndarray) -> np.ndarray:
     """``H_i = sum_{j in row i} v_j v_j^T``, shape (m, r, r)."""
     m, r = indptr.size - 1, V.shape[1]
     out = np.zeros((m, r, r))
-    for i in prange(m):
+    spread(_gram_blocks, m, indptr, indices, V, out)
+    return out
+
+
+@njit(**LOOPS)
+def _gram_blocks(begin, end, indptr, indices, V, out):  # pragma: no cover (compiled)
+    r = V.shape[1]
+    for i in range(begin, end):
         for x in range(indptr[i], indptr[i + 1]):
             j = indices[x]
             for a in range(r):
                 va = V[j, a]
                 for b in range(r):
                     out[i, a, b] += va * V[j, b]
-    return out
 
 
-@njit(**LOOPS)
-def pull(indptr, indices, values, left, right, V):  # pragma: no cover (compiled)
+def pull(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    V: np.ndarray,
+) -> np.ndarray:
     """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r): a Jacobian, transposed, times a misfit.
 
     No `values` at all stand for zeros. The misfit is never stored.
     """
-    m, r = indptr.size - 1, V.shape[1]
-    out = np.zeros((m, r))
+    out = np.zeros((indptr.size - 1, V.shape[1]))
+    spread(_pull, indptr.size - 1, indptr, indices, values, left, right, V, out)
+    return out
+
+
+@njit(**LOOPS)
+def _pull(begin, end, indptr, indices, values, left, right, V, out):  # pragma: no cover (compiled)
+    r = V.shape[1]
     known = values.size > 0
-    for i in prange(m):
+    for i in range(begin, end):
         for x in range(indptr[i], indptr[i + 1]):
             j = indices[x]
             total = values[x] if known else 0.0
@@ -43,7 +61,6 @@ def pull(indptr, indices, values, left, right, V):  # pragma: no cover (compiled
                 total -= left[i, a] * right[j, a]
             for a in range(r):
                 out[i, a] += total * V[j, a]
-    return out
 
 
 @njit(**SERIAL)

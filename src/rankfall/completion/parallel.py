@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..dynamics.engine import threads as kernel_threads
+from ..threads import threads as loop_threads
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # no "nnan"/"ninf": a NaN must stay visible
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 SERIAL = {"cache": True, "fastmath": _FAST}
-LOOPS = {**SERIAL, "parallel": True}
+# of kernels that threads call for pieces of their lines or cells (:func:`rankfall.threads.spread`)
+LOOPS = {**SERIAL, "nogil": True}
 # multiplications from which on a call is given all threads: a few milliseconds
 _WORTH = 4e6
 
@@ -27,25 +28,18 @@ def threads_for(multiplications: float) -> Iterator[None]:
     Threads that meet often wait for each other, and on a busy machine for whoever else runs there: up to ten
     milliseconds a call (``benchmarks/busy.py``). No bit of a result depends on it.
     """
-    import numba
-
-    before = numba.get_num_threads()
-    if multiplications < _WORTH:
-        numba.set_num_threads(1)
-    try:
+    with loop_threads(1 if multiplications < _WORTH else None):
         yield
-    finally:
-        numba.set_num_threads(before)
 
 
 @contextmanager
 def threads(n_jobs: int | None) -> Iterator[None]:
-    """This many numba threads, and one BLAS thread.
+    """This many threads for loops, and one BLAS thread.
 
     The matrices here are small and the loops around them parallel: BLAS threads would only wait for each
     other, and results would depend on their number.
     """
-    with kernel_threads(n_jobs), _libraries().limit(limits=1, user_api="blas"):
+    with loop_threads(n_jobs), _libraries().limit(limits=1, user_api="blas"):
         yield
 
 

@@ -7,9 +7,10 @@ Symmetric matrices are packed: the lower triangle row by row, so that entry (a, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..dynamics.vectors import clear
+from ..threads import spread
 from .parallel import LOOPS, SERIAL
 from .small_systems import factor, invert, padded
 
@@ -17,12 +18,18 @@ from .small_systems import factor, invert, padded
 _ROWS, _STRIP = 32, 512
 
 
-@njit(**LOOPS)
-def second_moments(mean, cov, free):  # pragma: no cover (compiled)
+def second_moments(mean: np.ndarray, cov: np.ndarray, free: np.ndarray) -> np.ndarray:
     """``E[v_j v_j^T] = mean_j mean_j^T + cov_j``, packed; only the `free` coordinates have a covariance."""
     n, K = mean.shape
     out = np.empty((n, K * (K + 1) // 2))
-    for j in prange(n):
+    spread(_second_moments, n, mean, cov, free, out)
+    return out
+
+
+@njit(**LOOPS)
+def _second_moments(begin, end, mean, cov, free, out):  # pragma: no cover (compiled)
+    K = mean.shape[1]
+    for j in range(begin, end):
         for a in range(K):
             for b in range(a + 1):
                 out[j, a * (a + 1) // 2 + b] = mean[j, a] * mean[j, b]
@@ -32,7 +39,6 @@ def second_moments(mean, cov, free):  # pragma: no cover (compiled)
             for y in range(x + 1):
                 out[j, a * (a + 1) // 2 + free[y]] += cov[j, k]
                 k += 1
-    return out
 
 
 @njit(**SERIAL)
@@ -112,25 +118,24 @@ def _fold_line(
             k += 1
 
 
-@njit(**LOOPS)
 def fold_lines(
-    indptr,
-    indices,
-    values,
-    weights,
-    mean,
-    second,
-    free,
-    fixed,
-    prior,
-    pull,
-    noise,
-    shrinkage,
-    n_rounds,
-    out,
-    cov,
-    line,
-):  # pragma: no cover (compiled)
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    mean: np.ndarray,
+    second: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    prior: np.ndarray,
+    pull: np.ndarray,
+    noise: float,
+    shrinkage: float,
+    n_rounds: int,
+    out: np.ndarray,
+    cov: np.ndarray,
+    line: np.ndarray,
+) -> None:
     """Posterior of the factors of every line, given those of the crossing lines.
 
     For line i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance
@@ -153,11 +158,22 @@ def fold_lines(
     line : ndarray, shape (m, 2)
         Shares of the noise, read and replaced; and the expected misfits.
     """
-    m, K = indptr.size - 1, mean.shape[1]
+    spread(
+        _fold_lines, indptr.size - 1, indptr, indices, values, weights, mean, second, free, fixed, prior, pull, noise,
+        shrinkage, n_rounds, out, cov, line,
+    )  # fmt: skip
+
+
+@njit(**LOOPS)
+def _fold_lines(
+    begin, end, indptr, indices, values, weights, mean, second, free, fixed, prior, pull, noise, shrinkage, n_rounds,
+    out, cov, line,
+):  # fmt: skip  # pragma: no cover (compiled)
+    K = mean.shape[1]
     packed, size = K * (K + 1) // 2, padded(free.size)
     order = np.arange(size)
-    for block in prange((m + _ROWS - 1) // _ROWS):
-        first, last = block * _ROWS, min((block + 1) * _ROWS, m)
+    for first in range(begin, end, _ROWS):
+        last = min(first + _ROWS, end)
         sums = np.zeros((last - first, packed))
         H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
         # moments are streamed from memory once for a block of lines, in strips that stay in the cache
@@ -176,25 +192,43 @@ def fold_lines(
             )  # fmt: skip
 
 
-@njit(**LOOPS)
-def cell_products(rows, cols, left, right):  # pragma: no cover (compiled)
+def cell_products(rows: np.ndarray, cols: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """``u_i . v_j`` at some cells."""
     out = np.empty(rows.size)
-    for x in prange(rows.size):
+    spread(_cell_products, rows.size, rows, cols, left, right, out)
+    return out
+
+
+@njit(**LOOPS)
+def _cell_products(begin, end, rows, cols, left, right, out):  # pragma: no cover (compiled)
+    for x in range(begin, end):
         i, j = rows[x], cols[x]
         total = 0.0
         for a in range(left.shape[1]):
             total += left[i, a] * right[j, a]
         out[x] = total
+
+
+def cell_variances(
+    rows: np.ndarray,
+    cols: np.ndarray,
+    left: np.ndarray,
+    left_second: np.ndarray,
+    right: np.ndarray,
+    right_second: np.ndarray,
+) -> np.ndarray:
+    """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells."""
+    out = np.empty(rows.size)
+    spread(_cell_variances, rows.size, rows, cols, left, left_second, right, right_second, out)
     return out
 
 
 @njit(**LOOPS)
-def cell_variances(rows, cols, left, left_second, right, right_second):  # pragma: no cover (compiled)
-    """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells."""
-    out = np.empty(rows.size)
+def _cell_variances(
+    begin, end, rows, cols, left, left_second, right, right_second, out
+):  # pragma: no cover (compiled)
     K = left.shape[1]
-    for x in prange(rows.size):
+    for x in range(begin, end):
         i, j = rows[x], cols[x]
         total, k, dot = 0.0, 0, 0.0
         for a in range(K):
@@ -205,4 +239,3 @@ def cell_variances(rows, cols, left, left_second, right, right_second):  # pragm
             total += left_second[i, k] * right_second[j, k]
             k += 1
         out[x] = max(total - dot * dot, 0.0)
-    return out

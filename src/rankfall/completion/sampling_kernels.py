@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..dynamics.vectors import add, assign, clear
+from ..threads import spread
 from .parallel import LOOPS
 from .small_systems import add_products, factor, padded, solve, solve_transposed
 
-# lines of a piece of work, and entries whose weighted vectors are kept at a time: they fit the smallest cache
-_LINES, _ENTRIES = 16, 32
+# entries whose weighted vectors are kept at a time: they fit the smallest cache
+_ENTRIES = 32
 
 
-@njit(**LOOPS)
 def draw_lines(
-    indptr,
-    indices,
-    values,
-    weights,
-    crossing,
-    quiet,
-    free,
-    fixed,
-    noise,
-    center,
-    precision,
-    normals,
-    mean,
-    draw,
-):  # pragma: no cover (compiled)
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    crossing: np.ndarray,
+    quiet: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    noise: np.ndarray,
+    center: np.ndarray,
+    precision: np.ndarray,
+    normals: np.ndarray,
+    mean: np.ndarray,
+    draw: np.ndarray,
+) -> None:
     """Draw the factors of every line from their conditional distribution, given those of the crossing lines.
 
     The free coordinates of line i have the precision ``H_i = precision + sum_j w_ij q_j v_j v_j^T / noise_i``
@@ -55,62 +55,77 @@ def draw_lines(
     mean, draw : ndarray, shape (m, K)
         Free coordinates are filled; the column `fixed` of `mean` is read.
     """
-    F, size, m = free.size, padded(free.size), indptr.size - 1
-    pull = np.zeros(F)
-    for a in range(F):
-        for b in range(F):
-            pull[a] += precision[a, b] * center[b]
-    V, known = _split(crossing, free, fixed, size)
-    for block in prange((m + _LINES - 1) // _LINES):
-        weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
-        sums, half, out = np.empty(size), np.zeros(size), np.empty(size)
-        for i in range(block * _LINES, min((block + 1) * _LINES, m)):
-            clear(H, 0, size * size)
-            clear(sums, 0, size)
-            own = mean[i, fixed] if fixed >= 0 else 0.0
-            for first in range(indptr[i], indptr[i + 1], _ENTRIES):
-                count = min(indptr[i + 1] - first, _ENTRIES)
-                for x in range(count):
-                    j = indices[first + x]
-                    assign(weighted, x * size, weights[first + x] * quiet[j], V, j * size, size)
-                    add(sums, 0, values[first + x] - own * known[j], weighted, x * size, size)
-                add_products(H, weighted, V, indices, first, count, F, size)
-            for a in range(F):
-                sums[a] = pull[a] + sums[a] / noise[i]
-                for b in range(a, F):
-                    H[a * size + b] = precision[a, b] + H[a * size + b] / noise[i]
-            factor(H, F, size)
-            solve_transposed(H, sums, half, F, size)
-            solve(H, half, out, F, size)
-            for k in range(F):
-                mean[i, free[k]] = out[k]
-                half[k] += normals[i, k]
-            solve(H, half, out, F, size)
-            for k in range(F):
-                draw[i, free[k]] = out[k]
+    V, known = _split(crossing, free, fixed)
+    spread(
+        _draw_lines, indptr.size - 1, indptr, indices, values, weights, V, known, quiet, free, fixed, noise,
+        precision @ center, precision, normals, mean, draw,
+    )  # fmt: skip
+
+
+def _split(crossing: np.ndarray, free: np.ndarray, fixed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The free coordinates of every line, padded with zeros, one line after the other; and the known one."""
+    n = crossing.shape[0]
+    V = np.zeros((n, padded(free.size)))
+    V[:, : free.size] = crossing[:, free]
+    return V.ravel(), crossing[:, fixed].copy() if fixed >= 0 else np.zeros(n)
 
 
 @njit(**LOOPS)
-def line_squares(indptr, indices, values, weights, own, crossing, quiet):  # pragma: no cover (compiled)
+def _draw_lines(
+    begin, end, indptr, indices, values, weights, V, known, quiet, free, fixed, noise, pull, precision, normals, mean,
+    draw,
+):  # fmt: skip  # pragma: no cover (compiled)
+    F, size = free.size, padded(free.size)
+    weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
+    sums, half, out = np.empty(size), np.zeros(size), np.empty(size)
+    for i in range(begin, end):
+        clear(H, 0, size * size)
+        clear(sums, 0, size)
+        own = mean[i, fixed] if fixed >= 0 else 0.0
+        for first in range(indptr[i], indptr[i + 1], _ENTRIES):
+            count = min(indptr[i + 1] - first, _ENTRIES)
+            for x in range(count):
+                j = indices[first + x]
+                assign(weighted, x * size, weights[first + x] * quiet[j], V, j * size, size)
+                add(sums, 0, values[first + x] - own * known[j], weighted, x * size, size)
+            add_products(H, weighted, V, indices, first, count, F, size)
+        for a in range(F):
+            sums[a] = pull[a] + sums[a] / noise[i]
+            for b in range(a, F):
+                H[a * size + b] = precision[a, b] + H[a * size + b] / noise[i]
+        factor(H, F, size)
+        solve_transposed(H, sums, half, F, size)
+        solve(H, half, out, F, size)
+        for k in range(F):
+            mean[i, free[k]] = out[k]
+            half[k] += normals[i, k]
+        solve(H, half, out, F, size)
+        for k in range(F):
+            draw[i, free[k]] = out[k]
+
+
+def line_squares(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    own: np.ndarray,
+    crossing: np.ndarray,
+    quiet: np.ndarray,
+) -> np.ndarray:
     """``sum_j w_ij q_j (x_ij - u_i . v_j)^2`` for every line i, arrays as in :func:`draw_lines`."""
     out = np.zeros(indptr.size - 1)
-    for i in prange(out.size):
+    spread(_line_squares, out.size, indptr, indices, values, weights, own, crossing, quiet, out)
+    return out
+
+
+@njit(**LOOPS)
+def _line_squares(
+    begin, end, indptr, indices, values, weights, own, crossing, quiet, out
+):  # pragma: no cover (compiled)
+    for i in range(begin, end):
         for x in range(indptr[i], indptr[i + 1]):
             j, misfit = indices[x], values[x]
             for a in range(own.shape[1]):
                 misfit -= own[i, a] * crossing[j, a]
             out[i] += weights[x] * quiet[j] * misfit**2
-    return out
-
-
-@njit(**LOOPS)
-def _split(crossing, free, fixed, size):  # pragma: no cover (compiled)
-    """The free coordinates of every line, padded with zeros to `size`, one line after the other; and the known one."""
-    n = crossing.shape[0]
-    V, known = np.zeros(n * size), np.zeros(n)
-    for j in prange(n):
-        for k in range(free.size):
-            V[j * size + k] = crossing[j, free[k]]
-        if fixed >= 0:
-            known[j] = crossing[j, fixed]
-    return V, known

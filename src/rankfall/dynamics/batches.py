@@ -7,7 +7,7 @@ oversubscribes the machine, and its bits depend on how many threads it was given
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from .kernels import (
     DISTINCT,
@@ -179,13 +179,13 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
     return scale, n_steps
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def advance_batches(
-    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
+    begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
     n_steps, key, chains, sampling, ledgers, batch_size,
 ):  # fmt: skip
-    """Advance every running chain by `n_steps` batches; a chain that diverges stops running."""
-    for c in prange(chains.size):
+    """Advance the running ones of chains `begin` to `end` by `n_steps` batches; one that diverges stops running."""
+    for c in range(begin, end):
         if running[c]:
             scale, done = run_batches(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
@@ -196,12 +196,12 @@ def advance_batches(
             running[c] = done == n_steps
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def advance_full(
-    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps
-):
-    """Advance every running chain by `n_steps` steps of gradient descent."""
-    for c in prange(clock.size):
+    begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps
+):  # fmt: skip
+    """Advance the running ones of chains `begin` to `end` by `n_steps` steps of gradient descent."""
+    for c in range(begin, end):
         if running[c]:
             scale, done = run_full(
                 buffer[c],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..problem import Problem
+from ..threads import spread
 from . import batches, kernels
 from .deflation import EVERY, deflate
 from .optimisers import GD, SGD
@@ -103,17 +102,13 @@ class Engine:
         self._call(0, n_steps)
 
     def _call(self, start: int, stop: int) -> None:
-        with at_most(self.state.n_chains):
-            self._kernel(start, stop)
-
-    def _kernel(self, start: int, stop: int) -> None:
         state, optimiser = self.state, self.optimiser
         lr, ridge = (np.array(s.values(start, stop)) for s in (optimiser.lr, optimiser.ridge))
         weights = (state.buffer, state.widths, state.scales)
         fate = (state.clock, state.running, state.limits, self.tiny)
         data = (self.rows, self.cols, self.values)
         if isinstance(optimiser, GD):
-            batches.advance_full(*weights, *fate, *data, lr, ridge, stop - start)
+            spread(batches.advance_full, state.n_chains, *weights, *fate, *data, lr, ridge, stop - start)
             return
         entries = np.zeros((0, 1), np.int64)
         if optimiser.entries is not None:
@@ -123,9 +118,9 @@ class Engine:
             state.chains, self.sampling, state.ledgers,
         )  # fmt: skip
         if optimiser.batch_size == 1:
-            kernels.advance_single(*arguments)
+            spread(kernels.advance_single, state.n_chains, *arguments)
         else:
-            batches.advance_batches(*arguments, optimiser.batch_size)
+            spread(batches.advance_batches, state.n_chains, *arguments, optimiser.batch_size)
 
 
 def smallest_weight(dtype: np.dtype, depth: int) -> float:
@@ -135,28 +130,3 @@ def smallest_weight(dtype: np.dtype, depth: int) -> float:
     many times slower. In single precision the range is so short that the threshold is fixed.
     """
     return 1e-18 if np.dtype(dtype) == np.float32 else 10.0 ** (-300.0 / depth)
-
-
-@contextmanager
-def threads(n_threads: int | None) -> Iterator[None]:
-    """Use `n_threads` threads in the kernels, and put the old number back afterwards."""
-    import numba
-    from numba.core import config
-
-    before = numba.get_num_threads()
-    if n_threads is not None:
-        most: int = config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue]
-        numba.set_num_threads(max(1, min(int(n_threads), most)))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
-@contextmanager
-def at_most(n_threads: int) -> Iterator[None]:
-    """No more threads than this in the kernels: those that have no chain would only be waited for on a busy machine."""
-    import numba
-
-    with threads(min(n_threads, numba.get_num_threads())):
-        yield

@@ -21,7 +21,7 @@ how the run is cut into calls.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from .layout import DELAY, LINE
 from .layout import layout as plain_layout
@@ -198,13 +198,13 @@ def run_chain(
     return scale, step
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def advance_single(
-    buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
+    begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
     n_steps, key, chains, sampling, ledgers,
 ):  # fmt: skip
-    """Advance every running chain by `n_steps` steps of one entry; a chain that diverges stops running."""
-    for c in prange(chains.size):
+    """Advance the running ones of chains `begin` to `end` by `n_steps` steps of one entry; one that diverges stops running."""
+    for c in range(begin, end):
         if running[c]:
             scale, done = run_chain(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from ..threads import spread
 from .passes import OPTIONS
 
 
@@ -17,14 +18,20 @@ def dot(x, y, size):
     return total
 
 
-@njit(parallel=True, **OPTIONS)
-def mean_squares(left, right, rows, cols, values):
+def mean_squares(
+    left: np.ndarray, right: np.ndarray, rows: np.ndarray, cols: np.ndarray, values: np.ndarray
+) -> np.ndarray:
     """Mean of ``(left[i] . right[j] - x_ij)^2`` over the entries; left (c, m, k), right (c, n, k)."""
     out = np.empty(left.shape[0])
-    for c in prange(left.shape[0]):
+    spread(_mean_squares, out.size, left, right, rows, cols, values, out)
+    return out
+
+
+@njit(**OPTIONS)
+def _mean_squares(begin, end, left, right, rows, cols, values, out):
+    for c in range(begin, end):
         total = 0.0
         for e in range(values.size):
             gap = np.float64(dot(left[c, rows[e]], right[c, cols[e]], left.shape[2])) - values[e]
             total += gap * gap
         out[c] = total / values.size
-    return out

@@ -12,6 +12,7 @@ from .. import measures
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from ..threads import at_most, count
 
 OBSERVABLES = (
     "singular_values",
@@ -109,9 +110,7 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
     wider layers are left to the threads of the BLAS itself. Every chain is decomposed by itself, so the
     bits are those of one call.
     """
-    import numba
-
-    n_chains, n_threads = network.n_chains or 1, numba.get_num_threads()
+    n_chains, n_threads = network.n_chains or 1, count()
     if n_threads == 1 or n_chains <= _BLOCK or max(network.widths) > _NARROW:
         return function(network)
     blocks = [
@@ -124,7 +123,6 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
 
 def data_loss(network: Network, problem: Problem) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
-    from .engine import at_most
     from .measuring import mean_squares
 
     left, right = network.thin_factors()

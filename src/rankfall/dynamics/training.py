@@ -12,10 +12,11 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from ..threads import threads
 from . import ledger
 from .archive import fingerprint
 from .checkpoints import Checkpoint
-from .engine import Engine, threads
+from .engine import Engine
 from .optimisers import GD, SGD
 from .record import Record
 from .recorder import Recorder

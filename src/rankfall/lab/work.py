@@ -103,7 +103,7 @@ def one_thread() -> Iterator[None]:
         if os.environ.get("NUMBA_NUM_THREADS") == "1" and "numba" not in sys.modules:
             yield
             return
-        from ..dynamics.engine import threads
+        from ..threads import threads
 
         with threads(1):
             yield

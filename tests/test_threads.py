@@ -1,0 +1,146 @@
+"""Pieces of a loop are all done, once, whoever does them, and whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from rankfall import threads
+
+needs_two = pytest.mark.skipif(threads.most() < 2, reason="one processor")
+
+
+def tally(begin, end, counts):
+    for k in range(begin, end):
+        counts[k] += 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 7, 8, 9, 1000])
+@pytest.mark.parametrize("n_threads", [1, 2, None])
+def test_every_place_is_visited_once(size, n_threads):
+    counts = np.zeros(size)
+    with threads.threads(n_threads):
+        threads.spread(tally, size, counts)
+    assert np.all(counts == 1)
+
+
+def test_the_number_of_threads_is_that_of_the_block_and_of_this_thread_only():
+    most = threads.count()
+    assert most == threads.most()
+    with threads.threads(1):
+        assert threads.count() == 1
+        elsewhere = []
+        other = threading.Thread(target=lambda: elsewhere.append(threads.count()))
+        other.start()
+        other.join()
+        assert elsewhere == [most]
+        with threads.threads(None):
+            assert threads.count() == 1
+        with threads.threads(10**6), threads.at_most(10**6):
+            assert threads.count() == most
+    assert threads.count() == most
+    with threads.at_most(0):
+        assert threads.count() == 1
+
+
+@needs_two
+def test_pieces_are_done_by_no_more_threads_than_allowed_and_than_there_are_places():
+    for size, n_threads, expected in ((3, 2, 2), (50, 2, 2), (50, 1, 1), (1, 2, 1)):
+        seen, waiting = set(), threading.Barrier(expected, timeout=20)
+
+        def work(begin, end, seen=seen, waiting=waiting):
+            if begin < end and threading.get_ident() not in seen:
+                seen.add(threading.get_ident())
+                waiting.wait()  # passes only when the others have come too
+
+        with threads.threads(n_threads):
+            threads.spread(work, size)
+        assert len(seen) == expected
+
+
+@needs_two
+def test_an_error_is_raised_when_all_have_stopped():
+    running = []
+
+    def fails(begin, end):
+        running.append(begin)
+        time.sleep(0.01)
+        running.remove(begin)
+        if begin < end:
+            raise ZeroDivisionError("piece")
+
+    with pytest.raises(ZeroDivisionError, match="piece"), threads.threads(2):
+        threads.spread(fails, 100)
+    assert not running
+
+
+@needs_two
+def test_loops_may_be_called_from_many_threads():
+    counts = [np.zeros(997) for _ in range(6)]
+
+    def call(own):
+        for _ in range(50):
+            threads.spread(tally, own.size, own)
+
+    callers = [threading.Thread(target=call, args=(own,)) for own in counts]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(np.all(own == 50) for own in counts)
+
+
+@needs_two
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_an_interrupt_is_heard_when_all_pieces_are_done():
+    """At any moment: all places are visited or none."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    heard = 0
+    try:
+        for attempt in range(150):
+            counts = np.zeros(64)
+
+            def slow(begin, end, counts=counts):
+                tally(begin, end, counts)
+                time.sleep(0.0002)
+
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 + 2e-5 * attempt)
+                threads.spread(slow, counts.size)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                heard += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert counts.min() == counts.max(), attempt
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert heard > 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_threads_of_its_own():
+    script = (
+        "import os, numpy as np\n"
+        "from rankfall import threads\n"
+        "def tally(a, b, counts): counts[a:b] += 1\n"
+        "def all_done():\n"
+        "    counts = np.zeros(40); threads.spread(tally, 40, counts); return bool(np.all(counts == 1))\n"
+        "assert all_done()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(0 if all_done() else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
+
+
+def test_the_pool_does_not_keep_a_program_from_ending():
+    script = "import rankfall as rf\nrf.train(*rf.datasets.low_rank((9, 9), 2, observed=0.6)[:1], rf.Network.gaussian((9, 4, 4, 9), 1.0, 0), rf.SGD(0.01, 0.0, 100), chains=3)\n"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

@@ -84,7 +84,7 @@ def _fold_line(
             for x in range(z + 1):
                 H[x * size + z] = M[a * (a + 1) // 2 + free[x]] / s
             H[z * size + z] += prior[z]
-        factor(H, F, size)
+        factor(H, work, order, F, size)
         invert(H, work, order, inverse, F, size)
         for x in range(F):
             out[i, free[x]] = 0.0

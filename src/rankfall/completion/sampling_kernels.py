@@ -77,7 +77,7 @@ def _draw_lines(
 ):  # fmt: skip  # pragma: no cover (compiled)
     F, size = free.size, padded(free.size)
     weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
-    sums, half, out = np.empty(size), np.zeros(size), np.empty(size)
+    sums, half, out, order = np.empty(size), np.zeros(size), np.empty(size), np.arange(size)
     for i in range(begin, end):
         clear(H, 0, size * size)
         clear(sums, 0, size)
@@ -93,7 +93,7 @@ def _draw_lines(
             sums[a] = pull[a] + sums[a] / noise[i]
             for b in range(a, F):
                 H[a * size + b] = precision[a, b] + H[a * size + b] / noise[i]
-        factor(H, F, size)
+        factor(H, weighted, order, F, size)
         solve_transposed(H, sums, half, F, size)
         solve(H, half, out, F, size)
         for k in range(F):

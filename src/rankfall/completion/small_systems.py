@@ -33,17 +33,25 @@ def add_products(H, B, V, indices, first, count, F, size):  # pragma: no cover (
 
 
 @njit(**SERIAL)
-def factor(H, F, size):  # pragma: no cover (compiled)
-    """The upper Cholesky factor, ``H = R^T R``, in place."""
-    for c in range(F):
-        row, line = c * size, c - c % _LANES
-        root = np.sqrt(H[row + c])
-        assign(H, row + line, 1 / root, H, row + line, size - line)
-        for b in range(line, c):
-            H[row + b] = 0.0
-        for a in range(c + 1, F):
-            at = a - a % _LANES
-            add(H, a * size + at, -H[row + a], H, row + at, size - at)
+def factor(H, work, order, F, size):  # pragma: no cover (compiled)
+    """The upper Cholesky factor, ``H = R^T R``, in place; `work` holds a line of rows, `order` is 0, 1, 2, ..."""
+    for begin in range(0, F, _LANES):
+        end = min(begin + _LANES, F)
+        for c in range(begin, end):
+            row = c * size
+            assign(H, row + begin, 1 / np.sqrt(H[row + c]), H, row + begin, size - begin)
+            for b in range(begin, c):
+                H[row + b] = 0.0
+            for a in range(c + 1, end):
+                add(H, a * size + begin, -H[row + a], H, row + begin, size - begin)
+        if end == F:
+            return
+        # the rows below take these all at once
+        for c in range(begin, end):
+            assign(work, (c - begin) * size, -1, H, c * size, size)
+        for a in range(end, F, AT_ONCE):
+            for b in range(a - a % _LANES, size, _LANES):
+                add_outer(H, a * size + b, work, a, H, b, order, begin, size, end - begin)
 
 
 @njit(**SERIAL)
@@ -66,7 +74,7 @@ def solve(R, y, x, F, size):  # pragma: no cover (compiled)
 
 @njit(**SERIAL)
 def invert(R, W, order, out, F, size):  # pragma: no cover (compiled)
-    """``out = (R^T R)^-1``, upper triangle; W of the same shape is for its work, `order` is 0, 1, 2, ..."""
+    """``out = (R^T R)^-1``, upper triangle; W of the same shape is for its work, `order` as above."""
     clear(W, 0, size * size)
     clear(out, 0, size * size)
     for a in range(F):  # W = R^-T, row by row

@@ -51,12 +51,12 @@ docs: $(STAMP)
 	$(SPHINX) --doctree-dir docs/_build/doctrees/html -D plot_gallery=1 docs docs/_build/html
 	@echo "The site is in docs/_build/html: open index.html, or copy the folder to any web server."
 
-# one process of tests for each core; threads that wait leave the core to the others
+# one process of tests for each core
 test: $(STAMP)
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto
 
 test-all: $(STAMP)
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto -m "slow or not slow"
+	$(BIN)/python -m pytest -q -n auto -m "slow or not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -37,6 +37,14 @@ def test_rounded_numbers_of_some_digits():
     assert not is_coarse(table(values.astype(np.float32)))
     assert is_coarse(table(np.zeros(8)))
     assert not is_coarse(table([3e-310, 1e-310, 0, 0]))
+    odd = np.round(values, 1)
+    odd[:9] += 1e-6  # of 200
+    assert is_coarse(table(odd))
+    odd[9:12] += 1e-6
+    assert not is_coarse(table(odd))
+    sparse = np.zeros(400)
+    sparse[:100] = values[:100]  # zeros say nothing
+    assert not is_coarse(table(sparse))
     holes = np.round(values, 1)
     holes[::3] = np.nan
     assert is_coarse(table(holes))

@@ -32,7 +32,7 @@ _GAP = 2.5
 # relative error below which a fit predicts, and oversampling below which exact data are hard
 _PREDICTS, _NEAR_LIMIT = 0.5, 1.3
 _MAX_PURSUIT_RANK = 30
-# floating-point operations that the rounds after the first may spend in SGD
+# floating-point operations that the rounds after the first may spend in SGD, and a pursuit in polishing
 _WORK = 4e11
 # rounds below this are run to their end even if they look like noise
 _CHEAP = 1e11
@@ -41,8 +41,7 @@ _NOISY = 0.08
 # chains on exact data that are above this go on falling fast from one ridge to the next, though it rises; a slower
 # fall than by this factor is that of a network that learns the noise by heart
 _SLOW = 0.75
-# operations that a pursuit may spend in polishing; and where values have a few digits
-_PURSUIT_WORK = 2e10, 2e9
+_PURSUIT_WORK = 2e10
 # fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum (wrong
 # basins of exact data are scattered); cells times rank squared below which more tries cost nothing
 _SEEN, _ALIKE, _TRIFLE = 8, 1.1, 1e5
@@ -334,7 +333,7 @@ def _pursue(problem: Problem, top: int, session: Session, evidence: Evidence) ->
         session.report("adding directions one by one", rank=rank)
         small = min(m, n) * rank
         work += 15 * (problem.n_observed * rank**2 * 4.0 + min(small, 1200) ** 2 * small / 3)
-        if work > _PURSUIT_WORK[evidence.coarse]:
+        if work > _PURSUIT_WORK:
             return
         previous = fit.residual if fit is not None else 1.0
         fit = polish(problem, *_grown(problem, fit))

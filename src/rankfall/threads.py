@@ -8,14 +8,13 @@ compute alone: no bit depends on the number of threads.
 
 from __future__ import annotations
 
+import _thread
 import os
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from itertools import pairwise
+from queue import SimpleQueue
 
 # pieces per thread: whoever is done early takes another
 _PIECES = 4
@@ -55,77 +54,106 @@ def at_most(n_threads: int) -> Iterator[None]:
 def spread(kernel: Callable[..., None], size: int, *arguments: object) -> None:
     """Call ``kernel(first, last, *arguments)`` for pieces of ``range(size)``, side by side.
 
-    It returns, or raises, when all pieces are done. Ctrl-C is heard then, or before any was begun.
+    It returns, or raises, when all pieces are done: Ctrl-C is heard then, as it is after a compiled function. A
+    kernel that calls this itself gets no other threads.
     """
     n_threads = min(count(), size)
-    if n_threads <= 1:
+    if n_threads <= 1 or not _crew.has(n_threads):
         kernel(0, size, *arguments)
         return
     kernel(0, 0, *arguments)  # compiled here, where messages about it belong
     _Job(kernel, size, n_threads, arguments).run()
 
 
+class _Crew:
+    """Threads that wait for something to do.
+
+    They are not those of :mod:`threading` and :mod:`concurrent.futures`, which stop when the main thread ends, and whose
+    locks an interrupt in the wrong moment leaves locked for ever.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.size = 0
+
+    def has(self, size: int) -> bool:
+        """Whether there are that many, after some were started if need be (a few too many do no harm)."""
+        while self.size < size:
+            try:
+                _thread.start_new_thread(self._serve, ())
+            except RuntimeError:  # the system has no more, or the program is ending
+                return False
+            self.size += 1
+        return True
+
+    def _serve(self) -> None:
+        _count.set(1)
+        while True:
+            self.tasks.get()()
+
+
 class _Job:
-    """The pieces of one call."""
+    """The pieces of one call. Whoever waits for them uses nothing that an interrupt could leave half done."""
 
     def __init__(
         self, kernel: Callable[..., None], size: int, n_threads: int, arguments: tuple[object, ...]
     ) -> None:
         self.kernel, self.arguments, self.n_threads = kernel, arguments, n_threads
-        n_pieces = min(size, _PIECES * n_threads)
-        edges = [size * k // n_pieces for k in range(n_pieces + 1)]
+        self.left = min(size, _PIECES * n_threads)
+        edges = [size * k // self.left for k in range(self.left + 1)]
         self.waiting = list(pairwise(edges))[::-1]
-        self.working = 0
         self.error: BaseException | None = None
-        self.change = threading.Condition()
+        self.done = False
+        self.lock, self.bell = _thread.allocate_lock(), _thread.allocate_lock()
+        self.bell.acquire()
 
     def run(self) -> None:
         interrupt: BaseException | None = None
-        try:
-            for _ in range(self.n_threads):
-                _pool().submit(self._help)
-        except BaseException as error:
-            interrupt = self._unless_begun(error)
+        sent = 0
         while True:
             try:
-                with self.change:
-                    self.change.wait_for(lambda: not self.working and (not self.waiting or self.error))
+                while sent < self.n_threads and not self.done:
+                    _crew.tasks.put(self._help)
+                    sent += 1  # one too many, after an interrupt here, finds nothing to do
+                while not self.done:
+                    self.bell.acquire()
                 break
-            except KeyboardInterrupt as error:
-                interrupt = self._unless_begun(error)
-        if self.error or interrupt:
-            raise self.error or interrupt  # type: ignore[misc]
-
-    def _unless_begun(self, error: BaseException) -> BaseException:
-        """Give up if nothing was begun; what was is brought to its end."""
-        with self.change:
-            if not self.working and self.waiting and self.waiting[-1][0] == 0:
-                self.error = error
-        return error
+            except BaseException as heard:
+                interrupt = heard
+        error, self.error = self.error or interrupt, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error, interrupt  # they hold this frame, and it the arrays
 
     def _help(self) -> None:
         """What a thread does: piece after piece."""
         while True:
-            with self.change:
-                if not self.waiting or self.error:
-                    return
-                first, last = self.waiting.pop()
-                self.working += 1
-            error = None
             try:
-                self.kernel(first, last, *self.arguments)
-            except BaseException as caught:
-                error = caught
-            with self.change:
-                self.working -= 1
-                self.error = self.error or error
-                self.change.notify_all()
+                first, last = self.waiting.pop()
+            except IndexError:
+                return
+            if self.error is None:
+                try:
+                    self.kernel(first, last, *self.arguments)
+                except BaseException as error:
+                    self.error = error
+            with self.lock:
+                self.left -= 1
+                last_of_all = not self.left
+            if last_of_all:
+                self.done = True
+                self.bell.release()
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(most(), thread_name_prefix="rankfall")
+_crew = _Crew()
+
+
+def _new_crew() -> None:
+    global _crew
+    _crew = _Crew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_new_crew)  # threads do not survive a fork

@@ -194,7 +194,7 @@ def splitting(
     smallest : float
         A repeat gives up, and counts as 0, once it knows that its estimate is below this.
     n_threads : int, optional
-        Threads of the kernels; numba's own number by default.
+        Threads of the kernels; all processors by default, or NUMBA_NUM_THREADS.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def shortened(U: np.ndarray, V: np.ndarray, rank: int) -> tuple[np.ndarray, np.n
         return U, V
     Q, R = np.linalg.qr(V)
     U = U @ R.T
-    leading = np.linalg.eigh(U.T @ U)[1][:, -rank:]
+    leading = np.linalg.eigh(U.T @ U)[1][:, ::-1][:, :rank]
     return U @ leading, Q @ leading
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # no "nnan"/"ninf": a NaN must stay visible
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-SERIAL = {"cache": True, "fastmath": _FAST}
+# a division by zero is infinite or NaN, as in NumPy, and raises nothing
+SERIAL = {"cache": True, "fastmath": _FAST, "error_model": "numpy"}
 # of kernels that threads call for pieces of their lines or cells (:func:`rankfall.threads.spread`)
 LOOPS = {**SERIAL, "nogil": True}
 # multiplications from which on a call is given all threads: a few milliseconds

@@ -60,8 +60,11 @@ def cheap(split: Split, rank: int) -> bool:
 
 
 def stuck(split: Split, fit: Posterior) -> bool:
-    """Whether a chain may have stayed in a region that is not the best one: there is little noise."""
-    return fit.noise < _LOUD * split.fits[0].noise
+    """Whether a chain may have stayed in a region that is not the best one: there is little noise.
+
+    The noise is that of the fit or of the pilot's, since a chain that is stuck takes for noise what it does not explain.
+    """
+    return min(fit.noise, split.pilot_noise) < _LOUD * split.fits[0].noise
 
 
 def refit(split: Split, starts: Sequence[np.ndarray], noise: float, seed: int) -> Posterior:

@@ -91,7 +91,7 @@ def train(
         Drop hidden directions whose singular value in ``Z_l = [W_l | W_{l+1}^T]`` is at most `deflate`
         times the largest, every 10,000 steps (Theorem 4).
     n_threads : int, optional
-        Threads for the kernels; numba's own number by default.
+        Threads for the kernels; all processors by default, or NUMBA_NUM_THREADS.
     dtype : float64 or float32
     callback : function, optional
         Called with a :class:`~rankfall.dynamics.Progress` between kernel calls (which last half a second at most, give or

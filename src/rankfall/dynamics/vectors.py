@@ -379,6 +379,8 @@ def add_outer(typing, W, W0, B, B0, F, F0, indices, first, size, count):
 
     Vectors of both kinds are `size` apart, but the f_s stand in the order of `indices` (int64) from `first` on.
     """
+    if indices.layout != "C" or indices.dtype != types.int64:
+        return None  # another layout would be read wrongly
 
     def write(w: _Writer):
         size, nothing = w.args[8], w.number(0)

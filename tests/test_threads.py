@@ -43,10 +43,10 @@ def test_the_number_of_threads_is_that_of_the_block_and_of_this_thread_only():
         assert elsewhere == [most]
         with threads.threads(None):
             assert threads.count() == 1
-        with threads.threads(10**6), threads.at_most(10**6):
+        with threads.threads(10**6):
             assert threads.count() == most
     assert threads.count() == most
-    with threads.at_most(0):
+    with threads.threads(0):
         assert threads.count() == 1
 
 

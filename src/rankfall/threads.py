@@ -44,13 +44,6 @@ def threads(n_threads: int | None) -> Iterator[None]:
         _count.reset(token)
 
 
-@contextmanager
-def at_most(n_threads: int) -> Iterator[None]:
-    """No more threads than this inside: those that have nothing to do would only be waited for."""
-    with threads(min(n_threads, count())):
-        yield
-
-
 def spread(kernel: Callable[..., None], size: int, *arguments: object) -> None:
     """Call ``kernel(first, last, *arguments)`` for pieces of ``range(size)``, side by side.
 

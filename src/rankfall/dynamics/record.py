@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +11,7 @@ from .. import measures
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from ..threads import at_most, count
+from ..threads import count, spread, threads
 
 OBSERVABLES = (
     "singular_values",
@@ -110,15 +109,21 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
     wider layers are left to the threads of the BLAS itself. Every chain is decomposed by itself, so the
     bits are those of one call.
     """
-    n_chains, n_threads = network.n_chains or 1, count()
-    if n_threads == 1 or n_chains <= _BLOCK or max(network.widths) > _NARROW:
+    n_chains = network.n_chains or 1
+    if count() == 1 or n_chains <= _BLOCK or max(network.widths) > _NARROW:
         return function(network)
     blocks = [
         Network(tuple(W[start : start + _BLOCK] for W in network.weights))
         for start in range(0, n_chains, _BLOCK)
     ]
-    with ThreadPoolExecutor(n_threads) as pool:
-        return np.concatenate(list(pool.map(function, blocks)))
+    measured: list[np.ndarray] = [np.empty(0)] * len(blocks)
+
+    def measure_some(begin: int, end: int) -> None:
+        for k in range(begin, end):
+            measured[k] = function(blocks[k])
+
+    spread(measure_some, len(blocks))
+    return np.concatenate(measured)
 
 
 def data_loss(network: Network, problem: Problem) -> np.ndarray:
@@ -131,5 +136,5 @@ def data_loss(network: Network, problem: Problem) -> np.ndarray:
     arrays = (left, right, problem.rows, problem.cols, problem.values)
     # threads that meet for less than a millisecond would mostly wait for each other
     short = left.size // left.shape[-2] * problem.n_observed < _SHORT
-    with at_most(1 if short else len(left)):
+    with threads(1 if short else None):
         return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))

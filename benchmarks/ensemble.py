@@ -23,6 +23,7 @@ import time
 import numpy as np
 
 import rankfall as rf
+from rankfall.compute.threads import max_threads
 
 WIDTHS = (20, 20, 20, 20)
 LR, RIDGE = 0.02, 1e-3
@@ -103,9 +104,8 @@ def main() -> None:
         run(chains, steps, None, rf.Record(max(steps // RECORDS, 1)))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    from rankfall.threads import most
 
-    cores = most()
+    cores = max_threads()
     # every turn some seconds, and short beside the whole run
     turn = max(min(steps, 20_000_000 // chains), 1)
     alone = chains * turn // 2

@@ -10,7 +10,7 @@ processes disturb few of them). All programs start from the same weights and are
 after the same first steps their product of all layers must be that of the NumPy twin.
 
 - rankfall: ``rf.train``, call included, random numbers included.
-- twin: ``rankfall.dynamics.reference``, the formula line by line in NumPy.
+- twin: ``rankfall.dynamics.kernels.reference``, the formula line by line in NumPy.
 - PyTorch: the loop one usually writes (``outside/torch_loop.py``).
 - JAX: a jitted ``lax.scan``, the fastest of several ways to write the step, chosen anew for every row;
   "usual" is the way without any tuning (``outside/jax_scan.py``).
@@ -39,7 +39,7 @@ import numpy as np
 import limits
 import rankfall as rf
 from peer_process import HOW_TO_MAKE, OUTSIDE, ask, find_python, start_afresh, verdict
-from rankfall.dynamics import reference
+from rankfall.dynamics.kernels import reference
 
 WIDTHS = [(30,) * 4, (100,) * 4, (100,) * 5, (300,) * 4, (1000, 50, 50, 1000)]
 JUDGED = (100,) * 4

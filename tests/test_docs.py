@@ -18,7 +18,7 @@ import typer
 import rankfall as rf
 from documents import PAGES, README, ROOT, Block, blocks, commands, compare, missing_need, run, sections
 from rankfall.cli.app import app
-from rankfall.cli.manners import EXIT_CODES
+from rankfall.cli.help_text import EXIT_CODES
 
 COMMANDS = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 WORDS = [README, ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *PAGES]

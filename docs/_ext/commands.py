@@ -14,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from rankfall import cli
 from rankfall.cli.app import app as program
-from rankfall.cli.manners import EXAMPLES, exit_codes
+from rankfall.cli.help_text import EXAMPLES, exit_codes
 
 
 def commands() -> dict[str, Any]:

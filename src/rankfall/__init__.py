@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .errors import InputError, Outcome, RankfallError
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import analysis, datasets, geometry, lab, measures, plot, theory
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .estimator import LowRankImputer, LowRankRegressor
     from .network import Network
     from .problem import Problem
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Problem": ".problem",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import rankfall as rf
-from rankfall.analysis.ams import States
+from rankfall.analysis.multilevel_splitting import States
 
 
 def uniforms(seed: int, streams: np.ndarray, times: np.ndarray) -> np.ndarray:

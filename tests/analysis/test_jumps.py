@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import rankfall as rf
 from dynamics.problems import holed
-from rankfall.analysis.hysteresis import window_extreme
+from rankfall.analysis.lasting_changes import window_extreme
 
 
 @st.composite

@@ -156,7 +156,7 @@ def test_replays_have_the_bits_of_the_run(settings: dict) -> None:
 
 @pytest.mark.parametrize("score", ["singular_value", "relaxed"])
 def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatch, score: str) -> None:
-    monkeypatch.setattr("rankfall.analysis.sgd_chain._WORTH_THREADS", 0.0)
+    monkeypatch.setattr("rankfall.analysis.branching_sgd._WORTH_THREADS", 0.0)
     sgd = rf.SGD(0.4, 0.0066, 1)
     run = [
         rf.splitting(
@@ -173,7 +173,7 @@ def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_scores_are_what_they_are_called() -> None:
-    from rankfall.analysis.sgd_chain import SGDChain
+    from rankfall.analysis.branching_sgd import SGDChain
 
     problem, net = holed((5, 4)), rf.Network.gaussian((4, 3, 3, 5), 1.0, 1)
     s = net.singular_values()

@@ -132,7 +132,7 @@ def test_rows_of_peers_are_read(bench, tmp_path: Path, monkeypatch) -> None:
 import json, sys
 import numpy as np
 import rankfall as rf
-from rankfall.dynamics import reference
+from rankfall.dynamics.kernels import reference
 request = json.load(sys.stdin)
 for case in request["cases"]:
     data = np.load(case["file"])

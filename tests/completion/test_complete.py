@@ -171,7 +171,9 @@ def test_without_a_low_rank_part_the_error_is_that_of_what_is_delivered(noisy):
 
 
 def test_nothing_of_the_size_of_the_matrix_is_formed(monkeypatch):
-    from rankfall.completion import descend, exact, walk
+    from rankfall.completion.descent import descend
+    from rankfall.completion.exact import search as exact
+    from rankfall.completion.noisy import search_ranks as walk
 
     real = descend.plan
 
@@ -335,7 +337,7 @@ def test_trivial_matrices(X, rank):
 
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_pursuit_starts_on_centred_data_too(transposed):
-    from rankfall.completion.exact import _grown
+    from rankfall.completion.exact.search import _grown
 
     X = np.tile([[1.0, -1.0]], (6, 3))
     problem = rf.Problem.from_dense(X.T if transposed else X)
@@ -437,7 +439,9 @@ def test_progress_is_reported_in_the_units_of_the_data(noisy, chosen):
 
 
 def test_divergence_is_survived(noisy, monkeypatch):
-    from rankfall.completion import descend, exact, walk
+    from rankfall.completion.descent import descend
+    from rankfall.completion.exact import search as exact
+    from rankfall.completion.noisy import search_ranks as walk
 
     real = descend.plan
 

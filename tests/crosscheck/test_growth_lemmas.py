@@ -231,7 +231,7 @@ def test_theorem_three_plus_does_not_apply_in_practice():
 def test_its_drift_condition_holds_in_the_mean():
     """``E Psi' <= Psi`` for ``Psi = Phi_l^(1/2) e^(c loss)``, by enumerating all entries, inside the hypotheses."""
     from crosscheck.falls import enumerate_steps
-    from rankfall.dynamics import reference
+    from rankfall.dynamics.kernels import reference
     from rankfall.measures import regularised_loss
 
     rng = np.random.default_rng(3)

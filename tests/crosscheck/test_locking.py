@@ -19,7 +19,7 @@ from crosscheck.falls import (
     watch,
 )
 from dynamics.problems import holed
-from rankfall.dynamics import reference
+from rankfall.dynamics.kernels import reference
 
 
 @pytest.mark.parametrize("setting", TINY + SMALL, ids=lambda setting: setting.name)

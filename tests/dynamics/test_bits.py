@@ -14,8 +14,10 @@ import pytest
 
 import rankfall as rf
 from dynamics.problems import holed, same_bits
-from rankfall import threads
-from rankfall.dynamics import checkpoints, engine, record, recorder
+from rankfall.compute import threads
+from rankfall.dynamics import record
+from rankfall.dynamics.engine import checkpoints, recorder
+from rankfall.dynamics.engine import run as engine
 
 OPTIMISERS = {
     "single": rf.SGD(0.03, 1e-2, 5000),
@@ -81,7 +83,7 @@ def test_an_ensemble_gives_each_chain_its_own_start(problem):
     assert same_bits(many.final(0), rf.train(problem, nets.chain(0), OPTIMISERS["single"], seed=1).final())
 
 
-@pytest.mark.skipif(threads.most() < 2, reason="needs two threads")
+@pytest.mark.skipif(threads.max_threads() < 2, reason="needs two threads")
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_one_thread_and_two(name, problem, net):
     traces = [rf.train(problem, net, OPTIMISERS[name], chains=5, n_threads=n) for n in (1, 2)]
@@ -174,7 +176,7 @@ def test_stopped_and_resumed(problem, net, tmp_path, deflate):
 CHILD = """
 import sys, time
 import rankfall as rf
-from rankfall.dynamics import checkpoints
+from rankfall.dynamics.engine import checkpoints
 from dynamics.test_bits import killed_run
 checkpoints.INTERVAL = 0.0
 killed_run(sys.argv[1], lambda progress: time.sleep(0.05))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import rankfall as rf
 from dynamics.problems import gap, holed
-from rankfall.dynamics import reference
+from rankfall.dynamics.kernels import reference
 
 STEPS = 25
 

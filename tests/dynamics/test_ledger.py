@@ -7,7 +7,7 @@ import pytest
 
 import rankfall as rf
 from dynamics.problems import holed, same_bits
-from rankfall.dynamics import reference
+from rankfall.dynamics.kernels import reference
 
 WIDTHS = {2: (9, 5, 8), 3: (9, 5, 6, 8), 4: (9, 7, 5, 6, 8), 5: (9, 3, 4, 6, 5, 8)}
 WHAT = ("train_loss", "ledger")

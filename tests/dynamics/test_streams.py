@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankfall.dynamics import SGD, reference, streams
-from rankfall.dynamics.batches import choose
-from rankfall.dynamics.kernels import DISTINCT, EPOCHS
+from rankfall.dynamics import SGD
+from rankfall.dynamics.kernels import reference, streams
+from rankfall.dynamics.kernels.batches import choose
+from rankfall.dynamics.kernels.single import DISTINCT, EPOCHS
 
 # Random123's table of known answers for philox4x32-10: counter, key, result
 KNOWN = [

@@ -7,14 +7,15 @@ import pytest
 
 import rankfall as rf
 from dynamics.problems import gap, holed, same_bits
-from rankfall.dynamics import Constant, Geometric, Linear, Piecewise, reference
-from rankfall.dynamics.deflation import EVERY
-from rankfall.dynamics.engine import smallest_weight
-from rankfall.dynamics.passes import fold
+from rankfall.dynamics import Constant, Geometric, Linear, Piecewise
+from rankfall.dynamics.engine.deflation import EVERY
+from rankfall.dynamics.engine.recorder import products_within_range
+from rankfall.dynamics.engine.run import smallest_weight
+from rankfall.dynamics.engine.stability import tangent_diagonal
+from rankfall.dynamics.engine.state import pack
+from rankfall.dynamics.kernels import reference
+from rankfall.dynamics.kernels.passes import fold
 from rankfall.dynamics.record import measure
-from rankfall.dynamics.recorder import products_within_range
-from rankfall.dynamics.stability import tangent_diagonal
-from rankfall.dynamics.state import pack
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rankfall.threads import threads
+from rankfall.compute.threads import threads
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -140,7 +140,7 @@ def test_page(kind: str, screen: dict[str, Any], browser: Browser, request: pyte
 
 
 def test_pointing_at_a_jump_shows_its_step(completion: tuple[Path, rf.Completion], browser: Browser) -> None:
-    from rankfall.completion.report_evidence import completion_jumps
+    from rankfall.report.adapters.evidence import completion_jumps
 
     path, result = completion
     jumps = completion_jumps(result)

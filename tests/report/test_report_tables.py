@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import rankfall as rf
-from rankfall.completion.report_evidence import completion_jumps
-from rankfall.completion.report_tables import report_tables
 from rankfall.datasets import low_rank
-from rankfall.lab.trace_report import trace_tables
 from rankfall.report import TextTable, render
+from rankfall.report.adapters.completion import report_tables
+from rankfall.report.adapters.evidence import completion_jumps
+from rankfall.report.adapters.trace import trace_tables
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def critical(
 
 def gradient(problem: rf.Problem, net: rf.Network, ridge: float) -> list[np.ndarray]:
     """Of the regularised loss, by the literal twin."""
-    from rankfall.dynamics import reference
+    from rankfall.dynamics.kernels import reference
 
     G = reference.gradients(list(net.weights), problem.rows, problem.cols, problem.values)
     return [g + 2 * ridge * W for g, W in zip(G, net.weights, strict=True)]

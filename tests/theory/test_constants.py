@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.theory.transmission import Feedback
+from rankfall.theory.tail_transmission import Feedback
 
 # depth, ridge, lr for batches of 1, 10, 100, 1000 different entries, then C, delta_+ and eps for batches of 1
 TABLE = [

@@ -11,7 +11,7 @@ import rankfall as rf
 from dynamics.problems import holed
 from rankfall import theory
 from rankfall.analysis import monitor
-from rankfall.theory.growth import mean_steps
+from rankfall.theory.tail_growth import mean_steps
 
 PROBLEM = holed((6, 5), seed=0)
 NET = rf.Network.gaussian((5, 4, 4, 6), 0.5, 0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import rankfall as rf
 from dynamics.problems import holed
-from rankfall.dynamics import reference
+from rankfall.dynamics.kernels import reference
 from rankfall.theory import (
     phi_threshold,
     rank_upper_bound,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .first_passage import FirstPassage, Growth, first_passage, passage_growth
 from .jumps import Jumps, find_jumps
-from .monitoring import Monitored, monitor
+from .monitored_run import Monitored, monitor
 from .splitting import Path, Splitting, splitting
 from .survival import Rate, kaplan_meier, poisson_rate
 

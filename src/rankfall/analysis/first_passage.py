@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compute.threads import threads
 from ..dynamics import SGD
 from ..errors import InputError
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from ..threads import threads
-from .ams import begin, grow
-from .sgd_chain import SGDChain
+from .branching_sgd import SGDChain
+from .multilevel_splitting import begin, grow
 from .splitting import looking
 from .survival import check_level, garwood, kaplan_meier
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..dynamics import Trace
 from ..errors import InputError
-from .dating import date_jumps
-from .hysteresis import lasting_changes
-from .ranks import RankRule, array_bounds, trace_bounds
+from .jump_steps import date_jumps
+from .lasting_changes import lasting_changes
+from .rank_series import RankRule, array_bounds, trace_bounds
 from .survival import Rate, kaplan_meier, poisson_rate
 
 if TYPE_CHECKING:

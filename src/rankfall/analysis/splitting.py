@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..compute.threads import threads
 from ..dynamics import SGD, Record, Trace, train
 from ..errors import InputError
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from ..threads import threads
-from .ams import Segment, check_sizes, split
-from .sgd_chain import RELAXATION, Score, SGDChain
+from .branching_sgd import RELAXATION, Score, SGDChain
+from .multilevel_splitting import Segment, check_sizes, split
 
 # by default a path is looked at about this many times
 _LOOKS = 1000
@@ -150,7 +150,7 @@ def splitting(
 ) -> Splitting:
     """Probability that the rank of A changes to `target_rank` within `horizon` steps of SGD.
 
-    Adaptive multilevel splitting (``rankfall.analysis.ams``): paths that came least far are killed and replaced by
+    Adaptive multilevel splitting (``rankfall.analysis.multilevel_splitting``): paths that came least far are killed and replaced by
     copies of others from where these came further, until the event is common among them. The estimate is unbiased,
     whatever the score.
 

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
-from . import laboratory
-from .failures import exit_code, one_sentence
-from .manners import Command, Group
+from ..version import __version__
+from . import lab_commands as laboratory
+from .exit_codes import exit_code, one_sentence
+from .help_text import Command, Group
 from .options import Aside, Json, Quiet
-from .shells import Shell, answer_shells, show_completion
+from .shell_completion import Shell, answer_shells, show_completion
 
 app = typer.Typer(
     cls=Group,

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from ..completion import load
-from ..completion.certifying import sentence
-from ..completion.report_tables import certificate_table
-from .failures import NOT_CONVERGED
+from ..completion.descent.anchors import sentence
+from ..report.adapters.completion import certificate_table
+from .exit_codes import NOT_CONVERGED
 from .show import Printer
 
 NOTHING = (

@@ -23,7 +23,7 @@ from ..files import (
     written_in_parts,
 )
 from ..problem import Problem
-from .doubts import doubts
+from .input_notes import doubts
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
 from .show import Printer
@@ -168,7 +168,7 @@ def _check_interval(job: Job) -> None:
 
 def _check_values(table: Table, scale: str) -> None:
     """Refuse values that the scale cannot take, by the names that the user knows."""
-    from ..completion.scales import check_scale
+    from ..scale import check_scale
 
     bad = check_scale(table.entries, scale)
     if bad is not None:
@@ -220,7 +220,7 @@ def _print(job: Job, table: Table, result: Completion) -> None:
         return
     for note in table.notes:
         printer.text(f"Note: {note}")
-    from ..completion.report_tables import path_table
+    from ..report.adapters.completion import path_table
 
     path = path_table(result)
     if path is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from ..files import Table, read_table
 from ..problem import Problem
 from ..report import TextTable
-from .doubts import doubts
+from .input_notes import doubts
 from .show import Printer, listed, plural
 
 # observed cells per unknown from which random exact instances are recovered nearly always

@@ -38,7 +38,7 @@ def _write(result: Path, page: Path) -> str:
         write_report(load(result), page)
     elif kind == "rankfall trace":
         from ..dynamics import Trace
-        from ..lab.trace_report import trace_tables
+        from ..report.adapters.trace import trace_tables
 
         write_page(render(trace_tables(Trace.load(result), title=result.name)), page)
         return "trace"
@@ -49,7 +49,7 @@ def _write(result: Path, page: Path) -> str:
 
 def write_report(completion: Completion, page: Path) -> None:
     """Write the page of a completion, whole or not at all."""
-    from ..completion.report_tables import report_tables
+    from ..report.adapters.completion import report_tables
 
     error = "root mean square error"
     tables = report_tables(
@@ -62,7 +62,7 @@ def write_report(completion: Completion, page: Path) -> None:
 
 def write_study_report(folder: Path, page: Path, command: str | None = None) -> None:
     """Write the page of a study's or a sweep's folder, whole or not at all."""
-    from ..lab.study_report import study_tables
+    from ..report.adapters.study import study_tables
 
     write_page(render(study_tables(folder, command)), page)
 

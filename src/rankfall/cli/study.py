@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..lab.claims import Claim
-from ..lab.packaged import RESULTS, StudyResult, run_study
-from ..lab.reading import read_study
+from ..lab.run_study import RESULTS, StudyResult, run_study
 from ..lab.studies import study_names, study_path
+from ..lab.sweep.config import read_study
 from ..report import TextTable
-from .failures import NOT_CONVERGED
+from .exit_codes import NOT_CONVERGED
 from .progress import duration
 from .show import Printer, plural
 from .sweep import PageWanted, Where, interrupted, report_command, sweep_facts, tell_troubles

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..lab.reading import read_study
-from ..lab.results import SweepStatus, sweep_status
-from ..lab.sweep import Sweep, run_sweep
-from .failures import INTERRUPTED, NOT_CONVERGED
+from ..lab.sweep.config import read_study
+from ..lab.sweep.run import Sweep, run_sweep
+from ..lab.sweep.status import SweepStatus, sweep_status
+from .exit_codes import INTERRUPTED, NOT_CONVERGED
 from .outputs import check_outputs
 from .progress import duration
 from .show import Printer, plural
@@ -41,7 +41,7 @@ class Where:
             return
         if self.jobs is not None:
             raise InputError("--jobs is about processes on this machine; a cluster has its own workers.")
-        from ..lab.clusters import cluster
+        from ..lab.sweep.clusters import cluster
 
         with cluster(self.scheduler) as executor:
             yield executor, None

@@ -11,7 +11,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..lab.sweep import SweepProgress
+from ..lab.sweep.run import SweepProgress
 from .progress import duration
 from .show import plural
 

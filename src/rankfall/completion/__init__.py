@@ -1,8 +1,8 @@
 """Completion: diagnose, descend through the ranks, choose, polish, deliver."""
 
-from .result import Completion
-from .run import complete
+from .complete import complete
+from .result.completion import Completion
+from .result.storage import load
 from .session import Progress
-from .storage import load
 
 __all__ = ["Completion", "Progress", "complete", "load"]

@@ -10,7 +10,7 @@ from math import inf
 from numbers import Real
 
 from ..errors import InputError
-from .certifying import Anchors
+from .descent.anchors import Anchors
 
 
 @dataclass(frozen=True)

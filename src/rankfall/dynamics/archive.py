@@ -12,11 +12,11 @@ from ..errors import InputError
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .layout import VERSION
+from .engine.state import pack, unpack
+from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .record import Record
 from .schedules import Constant, Geometric, Linear, Listed, Piecewise, Schedule
-from .state import pack, unpack
 
 if TYPE_CHECKING:
     from .trace import Trace

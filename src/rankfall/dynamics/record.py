@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import measures
+from ..compute.threads import count, parallel_for, threads
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from ..threads import count, spread, threads
 
 OBSERVABLES = (
     "singular_values",
@@ -122,13 +122,13 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
         for k in range(begin, end):
             measured[k] = function(blocks[k])
 
-    spread(measure_some, len(blocks))
+    parallel_for(measure_some, len(blocks))
     return np.concatenate(measured)
 
 
 def data_loss(network: Network, problem: Problem) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
-    from .measuring import mean_squares
+    from .kernels.sums import mean_squares
 
     left, right = network.thin_factors()
     right = np.swapaxes(right, -1, -2)

@@ -13,8 +13,8 @@ from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from .archive import describe, trace_arrays, trace_from_arrays
+from .engine.state import unpack
 from .optimisers import GD, SGD
-from .state import unpack
 
 KIND = "rankfall trace"
 

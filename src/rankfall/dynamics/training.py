@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compute.threads import threads
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from ..threads import threads
-from . import ledger
 from .archive import fingerprint
-from .checkpoints import Checkpoint
-from .engine import Engine
+from .engine.checkpoints import Checkpoint
+from .engine.recorder import Recorder
+from .engine.run import Engine
+from .engine.stability import residual_limits, stable_lr
+from .engine.state import State
+from .kernels import ledger
 from .optimisers import GD, SGD
 from .record import Record
-from .recorder import Recorder
-from .stability import residual_limits, stable_lr
-from .state import State
 from .trace import Trace
 
 

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..completion.scales import require_scale
 from ..errors import InputError
+from ..scale import require_scale
 from .engine import completed
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..completion import Completion
-from ..completion.scales import clip, inverse
 from ..errors import InputError
 from ..problem import Problem
+from ..scale import clip, inverse
 from .engine import completed
 
 if TYPE_CHECKING:

@@ -11,35 +11,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .cell import Cell
     from .claims import Claim, claims_markdown, claims_table, verdict, write_claims
-    from .clusters import cluster
-    from .packaged import StudyResult, run_study
-    from .reading import read_study
-    from .results import SweepStatus, open_sweep, sweep_status
+    from .run_study import StudyResult, run_study
     from .studies import study_names
-    from .study import Study
-    from .sweep import Sweep, SweepProgress, run_sweep
+    from .sweep.cell import Cell
+    from .sweep.clusters import cluster
+    from .sweep.config import read_study
+    from .sweep.run import Sweep, SweepProgress, run_sweep
+    from .sweep.status import SweepStatus, open_sweep, sweep_status
+    from .sweep.study import Study
 
 _HOMES = {
-    "Cell": ".cell",
+    "Cell": ".sweep.cell",
     "Claim": ".claims",
     "claims_markdown": ".claims",
     "claims_table": ".claims",
     "verdict": ".claims",
     "write_claims": ".claims",
-    "cluster": ".clusters",
-    "StudyResult": ".packaged",
-    "run_study": ".packaged",
-    "read_study": ".reading",
+    "cluster": ".sweep.clusters",
+    "StudyResult": ".run_study",
+    "run_study": ".run_study",
+    "read_study": ".sweep.config",
     "study_names": ".studies",
-    "Study": ".study",
-    "Sweep": ".sweep",
-    "SweepProgress": ".sweep",
-    "SweepStatus": ".results",
-    "open_sweep": ".results",
-    "run_sweep": ".sweep",
-    "sweep_status": ".results",
+    "Study": ".sweep.study",
+    "Sweep": ".sweep.run",
+    "SweepProgress": ".sweep.run",
+    "SweepStatus": ".sweep.status",
+    "open_sweep": ".sweep.status",
+    "run_sweep": ".sweep.run",
+    "sweep_status": ".sweep.status",
 }
 
 __all__ = [

@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..completion import Completion, Progress, complete
-from ..completion.report_tables import report_tables
 from ..datasets import beijing
 from ..errors import InputError, Outcome
 from ..files import atomic_path
-from ..report import ReportTables, TextTable, render
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _HIDDEN_SHARE = 0.2
-_UNIT = "log µg/m³"
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,8 @@ class DemoResult:
         Of the logarithm of PM2.5.
     n_hidden : int
         Number of cells that were hidden and compared.
-    comparison : TextTable
-        The scores, ready to print.
-    path : TextTable or None
-        The ranks visited, ready to print.
-    csv, page : Path
-        The files written: the completed table and the report.
-    picture : Path or None
-        The report's figures as one picture; None if the run was stopped before there was anything to draw.
+    csv : Path
+        The completed table, as written.
     interrupted : bool
         Whether Ctrl-C came in between: the completion is then the best so far, or other methods are missing.
     """
@@ -62,11 +53,7 @@ class DemoResult:
     scores: tuple[Score, ...]
     completion: Completion
     n_hidden: int
-    comparison: TextTable
-    path: TextTable | None
     csv: Path
-    page: Path
-    picture: Path | None
     interrupted: bool = False
 
 
@@ -79,7 +66,7 @@ def run_demo(
 
     The logarithm of PM2.5 is completed (concentrations are positive and skewed). The hidden cells are
     used for nothing but the comparison. Writes ``completed.csv`` (micrograms per cubic metre, observed
-    cells as they were), ``report.html`` and ``demo.png``. Ctrl-C writes them from what there is.
+    cells as they were). Ctrl-C writes it from what there is.
 
     Parameters
     ----------
@@ -124,28 +111,9 @@ def run_demo(
     except KeyboardInterrupt:
         interrupted = True
     scores = (*others, ours)
-    comparison = TextTable(
-        ("method", "RMSE on hidden cells", "seconds"),
-        tuple((s.method, f"{s.rmse:.3f}", f"{s.seconds:.1f}") for s in scores),
-        marked=len(scores) - 1,
-    )
-    tables = report_tables(
-        completion,
-        title="Beijing air quality, PM2.5",
-        value_label=f"log PM2.5 ({_UNIT})",
-        error_label=f"RMSE ({_UNIT})",
-        row_label="days",
-        col_label="station hours",
-        comparison=comparison,
-    )
-    csv, page = folder / "completed.csv", folder / "report.html"
+    csv = folder / "completed.csv"
     _write_csv(csv, table.mask(hidden), completion)
-    with atomic_path(page) as temporary:
-        Path(temporary).write_text(render(tables), encoding="utf-8")
-    picture = _write_picture(folder / "demo.png", tables)
-    return DemoResult(
-        scores, completion, truth.size, comparison, tables.path, csv, page, picture, interrupted
-    )
+    return DemoResult(scores, completion, truth.size, csv, interrupted)
 
 
 def _hide(values: np.ndarray, seed: int) -> np.ndarray:
@@ -201,29 +169,3 @@ def _write_csv(path: Path, holes: pd.DataFrame, completion: Completion) -> None:
     filled = np.where(holes.isna(), predicted, holes)
     with atomic_path(path) as temporary:
         pd.DataFrame(filled, holes.index, holes.columns).to_csv(temporary)
-
-
-def _write_picture(path: Path, tables: ReportTables) -> Path | None:
-    from ..plot import overview
-
-    history, errors, maps = tables.history, tables.errors, tables.heat_maps
-    if history is None or errors is None or errors.chosen is None or maps is None:
-        return None
-    figure = overview(
-        history.steps,
-        history.singular_values,
-        errors.rank,
-        errors.train,
-        errors.validation,
-        errors.chosen,
-        maps.before,
-        maps.after,
-        maps.shape,
-        maps.label,
-        "day",
-        "station and hour",
-        errors.label,
-    )
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
-    return path

@@ -8,13 +8,14 @@ at a point and along a run; where the minima of each rank are, :func:`minima` fi
 from __future__ import annotations
 
 from .absorbing import AbsorbingSet
-from .all_time import LemmaB, lemma_b, lock_all_time
+from .all_time_certificate import LemmaB, lemma_b, lock_all_time
 from .certificate import Certificate, Condition
+from .certify_point import certify
+from .choose_constants import solve
 from .constants import Constants, batch_constant, check_constants
-from .critical import Minimum, critical_point
+from .critical_points import Minimum, critical_point
 from .deflation import deflate
-from .descent import certify_gd, loss_lower_bound
-from .growth import growth_bound, mean_steps, robust_factors, sufficient_factors
+from .gradient_descent import certify_gd, loss_lower_bound
 from .landscape import (
     ClosedForm,
     barrier,
@@ -27,16 +28,15 @@ from .landscape import (
     schatten_cost,
     weight_gradient,
 )
-from .locking import lock
 from .minima import Minima, Search, minima
 from .monitor import Firing, Monitor, MonitorLog
-from .monitored import check_monitored
-from .pointwise import certify
+from .monitored_set import check_monitored
+from .one_step import Successors, successors
+from .rank_lock import lock
 from .reach import Reach, reach_bound
-from .solving import solve
-from .stepping import Successors, successors
 from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
-from .transmission import a_bound
+from .tail_growth import growth_bound, mean_steps, robust_factors, sufficient_factors
+from .tail_transmission import a_bound
 
 __all__ = [
     "AbsorbingSet",

@@ -9,7 +9,7 @@ from math import inf, nan, sqrt
 from ..errors import InputError
 from .certificate import Certificate, Condition
 from .requirements import require_positive, require_step, require_whole
-from .transmission import Feedback, a_bound
+from .tail_transmission import Feedback, a_bound
 
 # relative error that a batch constant may have
 _ROUNDING = 1e-12
@@ -178,7 +178,7 @@ class Constants:
         InputError
             If nothing is certified there.
         """
-        from .solving import solve_at
+        from .choose_constants import solve_at
 
         return solve_at(
             self.depth, self.ridge, lr, self.bound, self.batch_size, self.sampling, self.nu, self.slack

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..problem import Problem
-from .critical import Minimum, check_fit_tol, check_rank, describe
+from .critical_points import Minimum, check_fit_tol, check_rank, describe
 from .fixed_rank import FixedRankLoss, Point
 from .landscape import check_matrix
 from .newton import Descent, descend

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 from .certificate import Certificate, Condition
-from .locking import EXACT, UNIFORM, check_probability, rule, rule_conditions
+from .rank_lock import EXACT, UNIFORM, check_probability, rule, rule_conditions
 from .tail import check_depth_and_ridge, check_step, phi_threshold, tail_table
 
 if TYPE_CHECKING:

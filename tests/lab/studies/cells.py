@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from rankfall.lab.cell import Cell
 from rankfall.lab.claims import Claim
-from rankfall.lab.reading import read_study
 from rankfall.lab.studies import study_module, study_path
+from rankfall.lab.sweep.cell import Cell
+from rankfall.lab.sweep.config import read_study
 
 
 def small_cell(name: str, number: int = 0, **changes: object) -> Cell:

@@ -8,7 +8,7 @@ import pytest
 
 import rankfall as rf
 from lab.studies.cells import check_rows, small_cell, verdict_on
-from rankfall.lab.noisy import unit_problem
+from rankfall.lab.studies.common.problems import unit_problem
 from rankfall.lab.studies.langevin import FORMS, embedded, looked_at
 
 COLUMNS = {

@@ -8,7 +8,7 @@ import pytest
 
 import rankfall as rf
 from lab.studies.cells import check_rows, small_cell, verdict_on
-from rankfall.lab.peers import alternating_least_squares, descent, levenberg_marquardt
+from rankfall.lab.studies.common.baselines import alternating_least_squares, descent, levenberg_marquardt
 
 COLUMNS = {
     "size",

@@ -23,9 +23,9 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, Constants, phi_threshold, solve
-from ..cell import Cell
 from ..claims import Claim, Verdict
-from ..intervals import binomial_share, none_seen, poisson_rate
+from ..sweep.cell import Cell
+from .common.intervals import binomial_share, none_seen, poisson_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -354,6 +354,6 @@ def _by_setting(ends: pd.DataFrame, good: pd.Series) -> str:
 
 def draw(results: pd.DataFrame) -> Figure:
     """The first chain of every setting: its rank, the smallest r with theta in B_r, the certified rank."""
-    from ...plot.absorbing import absorbing_figure
+    from .figures.absorbing import absorbing_figure
 
     return absorbing_figure(results[results["chain"] == 0])

@@ -17,9 +17,9 @@ from ...dynamics import SGD, Record, train
 from ...dynamics.schedules import Piecewise
 from ...network import Network
 from ...problem import Problem
-from ..cell import Cell
 from ..claims import Claim, verdict
-from ..intervals import Interval, binomial_share, paired_signs
+from ..sweep.cell import Cell
+from .common.intervals import Interval, binomial_share, paired_signs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,6 +207,6 @@ def _rank(annealed: pd.Series, small: pd.Series) -> Claim:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Rank, error and shrinkage of every run, by schedule."""
-    from ...plot.annealing import annealing_figure
+    from .figures.annealing import annealing_figure
 
     return annealing_figure(results, (ANNEALED, *CONSTANT))

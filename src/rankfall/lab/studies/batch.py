@@ -22,12 +22,12 @@ import numpy as np
 from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...network import Network
-from ..cell import Cell
-from ..chains import able_to_rise, disturbed
 from ..claims import Claim, Verdict, verdict
-from ..intervals import binomial_share, none_seen, poisson_rate, rate_ratio
-from ..noisy import problem_of, settled
-from ..rows import rows_of
+from ..sweep.cell import Cell
+from .common.chains import able_to_rise, disturbed
+from .common.intervals import binomial_share, none_seen, poisson_rate, rate_ratio
+from .common.problems import problem_of, settled
+from .common.rows import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -361,6 +361,6 @@ def _bound_explains(table: pd.DataFrame) -> Claim:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Rates per step and per epoch against the batch size; the bound against the width."""
-    from ...plot.batch import batch_figure
+    from .figures.batch import batch_figure
 
     return batch_figure(rates(results))

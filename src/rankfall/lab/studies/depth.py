@@ -17,10 +17,10 @@ from ...datasets import low_rank
 from ...dynamics import SGD, Record, train
 from ...problem import Problem
 from ...theory import Minimum, minima
-from ..cell import Cell
-from ..chains import disturbed, fastest, never_back, passages
 from ..claims import Claim, verdict
-from ..intervals import binomial_share, paired_signs, poisson_rate
+from ..sweep.cell import Cell
+from .common.chains import disturbed, fastest, never_back, passages
+from .common.intervals import binomial_share, paired_signs, poisson_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -253,7 +253,7 @@ def rates_table(results: pd.DataFrame) -> pd.DataFrame:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Where minima are, by depth and rank; rates of first falls against the relative learning rate."""
-    from ...plot.depth import depth_figure
+    from .figures.depth import depth_figure
 
     rows = results[results["table"] == "minima"]
     found = rows.assign(share=rows["n_minima"] > 0).groupby(["depth", "rank"])["share"].mean().reset_index()

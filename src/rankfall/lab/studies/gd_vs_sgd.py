@@ -18,10 +18,10 @@ from ...dynamics.schedules import Piecewise
 from ...network import Network
 from ...problem import Problem
 from ...theory import weight_gradient
-from ..cell import Cell
-from ..chains import able_to_rise, fastest
 from ..claims import Claim, verdict
-from ..intervals import binomial_share, paired_signs, poisson_rate
+from ..sweep.cell import Cell
+from .common.chains import able_to_rise, fastest
+from .common.intervals import binomial_share, paired_signs, poisson_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -255,7 +255,7 @@ def maps(results: pd.DataFrame) -> pd.DataFrame:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Maps over initial scale and ridge, a row for each depth."""
-    from ...plot.maps import map_figure
+    from .figures.maps import map_figure
 
     titles = {
         "gd_above": "gradient descent\nabove the true rank",

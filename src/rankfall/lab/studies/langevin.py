@@ -28,11 +28,11 @@ from ...errors import InputError
 from ...measures import RANK_TOL, numerical_rank
 from ...network import Network
 from ...problem import Problem
-from ..cell import Cell
 from ..claims import Claim, verdict
-from ..intervals import Interval, none_seen, poisson_rate, rate_ratio
-from ..noises import NoisyDescent
-from ..noisy import problem_of, settled
+from ..sweep.cell import Cell
+from .common.gaussian_noise import NoisyDescent
+from .common.intervals import Interval, none_seen, poisson_rate, rate_ratio
+from .common.problems import problem_of, settled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -322,7 +322,7 @@ def draw(results: pd.DataFrame) -> Figure:
     """Rates of rises, tails of the hidden spaces along the way, rates of falls."""
     import pandas as pd
 
-    from ...plot.langevin import langevin_figure
+    from .figures.langevin import langevin_figure
 
     rows = []
     for form in FORMS:

@@ -22,11 +22,11 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, solve
-from ..cell import Cell
-from ..chains import able_to_rise
 from ..claims import Claim
-from ..intervals import none_seen, poisson_rate
-from ..noisy import unit_problem
+from ..sweep.cell import Cell
+from .common.chains import able_to_rise
+from .common.intervals import none_seen, poisson_rate
+from .common.problems import unit_problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -233,7 +233,7 @@ def counts_table(results: pd.DataFrame) -> pd.DataFrame:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Rates of falls and rises with their intervals, and the ranks at the beginning and at the end."""
-    from ...plot.one_way import one_way_figure
+    from .figures.one_way import one_way_figure
 
     ranks = results[results["object"] == "A"].groupby(["setting", "last_rank"]).size().rename("chains")
     return one_way_figure(counts_table(results), ranks.reset_index())

@@ -21,10 +21,10 @@ from ...measures import numerical_rank
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, reach_bound, solve
-from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..intervals import binomial_share
-from ..rows import rows_of
+from ..sweep.cell import Cell
+from .common.intervals import binomial_share
+from .common.rows import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,6 +274,6 @@ def _log10(x: float) -> float:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Measured probabilities and the bound, log10."""
-    from ...plot.reach import reach_figure
+    from .figures.reach import reach_figure
 
     return reach_figure(measured(results))

@@ -2,7 +2,7 @@
 
 Square Gaussian matrices of rank r, uniform masks with at least r entries in every line, ``rho r (2n - r)`` entries in
 all. Only identifiable instances count: others are drawn again, and how many is reported. Networks of several depths are
-not told the rank (:func:`rankfall.lab.peers.descent`: SGD along a rising ridge, polishing above gaps of the spectrum);
+not told the rank (:func:`rankfall.lab.studies.common.baselines.descent`: SGD along a rising ridge, polishing above gaps of the spectrum);
 alternating least squares and Levenberg-Marquardt are, and begin at the spectral start. Recovered means a relative error
 of the whole matrix below 1e-6.
 """
@@ -18,10 +18,10 @@ from ...datasets import low_rank
 from ...errors import InputError
 from ...geometry import UNIQUENESS_TOL, smallest_relevant
 from ...problem import Problem
-from .. import peers
-from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..intervals import binomial_share, paired_signs
+from ..sweep.cell import Cell
+from .common import baselines as peers
+from .common.intervals import binomial_share, paired_signs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,6 +184,6 @@ def shares(results: pd.DataFrame) -> pd.DataFrame:
 
 def draw(results: pd.DataFrame) -> Figure:
     """Share recovered against rho, one panel per rank."""
-    from ...plot.recovery import recovery_figure
+    from .figures.recovery import recovery_figure
 
     return recovery_figure(shares(results))

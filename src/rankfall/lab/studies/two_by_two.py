@@ -18,10 +18,10 @@ from ...dynamics import GD, SGD, Record, train
 from ...network import Network
 from ...problem import Problem
 from ...theory import minima, weight_gradient
-from ..cell import Cell
-from ..chains import disturbed, never_back, passages
 from ..claims import Claim, verdict
-from ..intervals import binomial_share, poisson_rate, rate_ratio
+from ..sweep.cell import Cell
+from .common.chains import disturbed, never_back, passages
+from .common.intervals import binomial_share, poisson_rate, rate_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,6 +252,6 @@ def _faster(rates: pd.DataFrame, fixed: list[str], varied: str, statement: str, 
 
 def draw(results: pd.DataFrame) -> Figure:
     """Rates of first falls, and where chains ended, against the learning rate, a column for each depth."""
-    from ...plot.two_by_two import two_by_two_figure
+    from .figures.two_by_two import two_by_two_figure
 
     return two_by_two_figure(settings_table(results[results["method"] == "SGD"]))

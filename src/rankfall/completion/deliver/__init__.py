@@ -1,0 +1,1 @@
+"""From what was found to the delivered result: last fit, certificate, warnings."""

@@ -1,0 +1,1 @@
+"""Chains of SGD that fall through the ranks while the ridge rises."""

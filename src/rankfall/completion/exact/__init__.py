@@ -1,0 +1,1 @@
+"""Is there an exact fit? Search, precision of the values, uniqueness of the fit."""

@@ -1,0 +1,1 @@
+"""What a completion delivers: predictions, intervals, new rows, files."""

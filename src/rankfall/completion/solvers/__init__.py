@@ -1,0 +1,1 @@
+"""Fits of one rank: least squares, variational, Gibbs sampling."""

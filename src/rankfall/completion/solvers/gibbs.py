@@ -1,0 +1,287 @@
+"""Fits of one rank as averages over the posterior: a Gibbs sampler, and its draws made one delivered fit.
+
+The model is that of :mod:`.variational` with fuller priors: the free coordinates of the rows are
+``N(center, precision^-1)`` with a normal-Wishart prior on center and precision, those of the columns likewise;
+a cell's noise variance is ``noise row_share_i col_share_j / weight_ij``. Everything is drawn in turn from its
+conditional distribution. The mean of all draws predicts better than any single fit, and does not grow worse
+when the rank is larger than it need be.
+
+References
+----------
+R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix factorization using Markov chain Monte Carlo",
+ICML 2008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...compute.threads import threads_for
+from ...problem import Problem
+from .kernels import gibbs as kernels
+from .low_rank import both_errors, products, shortened, thin_svd
+from .variational import Posterior, Refitter, Side
+
+# normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
+# the covariance (a multiple of the identity; values have root mean square about 1)
+_MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
+# misfit that is added so that data without noise do not divide by zero
+_LEAST_MISFIT = 1e-12
+# variance of a delivered coordinate, relative to the square of its mean, that the prior of folded lines never falls below
+_LEAST_VARIANCE = 1e-9
+# range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise of the others
+# would become ever larger shares of ever less
+_SHARES = 1e-4, 1e4
+# columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
+_BUFFER, _KEPT = 6, 2
+
+
+class Sampler:
+    """A chain of draws from the posterior of one rank.
+
+    Parameters
+    ----------
+    refitter : Refitter
+        The problem and its effects.
+    start : Posterior
+        Where the chain begins.
+    seed : sequence of int
+        The draws depend on it and on the start only, not on the number of threads.
+    """
+
+    def __init__(self, refitter: Refitter, start: Posterior, seed: Sequence[int]) -> None:
+        self.refitter, self.start = refitter, start
+        self.rows, self.cols = start.rows.mean.copy(), start.cols.mean.copy()
+        self.row_share, self.col_share = start.rows.line[:, 0].copy(), start.cols.line[:, 0].copy()
+        if start.line_cells == np.inf:  # the start may have been fitted under another noise model
+            self.row_share, self.col_share = np.ones_like(self.row_share), np.ones_like(self.col_share)
+        self.noise, self.sweeps = start.noise, 0
+        self._rng = np.random.default_rng(list(seed))
+
+    def sweep(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """New columns, rows and noise.
+
+        Returns
+        -------
+        two pairs of row and column factors
+            Of each, one side is drawn and the other its conditional mean; their products have the
+            expectation of a draw's, and less variance.
+        """
+        old = self.rows
+        self.cols, col_mean = self._draw(1)
+        self.rows, row_mean = self._draw(0)
+        self._draw_noise()
+        self.sweeps += 1
+        return (old, col_mean), (row_mean, self.cols)
+
+    @property
+    def finite(self) -> bool:
+        """Whether the draws are numbers still: with next to no noise, precisions may be lost to rounding."""
+        return bool(np.isfinite(self.noise))
+
+    def _draw(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """A draw of the rows (side 0) or columns (1), and its mean."""
+        own, other = (self.rows, self.cols) if side == 0 else (self.cols, self.rows)
+        own_share, other_share = self.row_share, self.col_share
+        template = self.start.rows
+        if side == 1:
+            own_share, other_share = other_share, own_share
+            template = self.start.cols
+        center, precision = draw_prior(own[:, template.free], self._rng)
+        indptr, indices, values, weights = self.refitter.sides[side]
+        mean, draw = own.copy(), own.copy()
+        cells, F = indices.size, template.free.size
+        with threads_for(cells * F**2 + own.shape[0] * F**3 / 3):
+            kernels.draw_lines(
+                indptr,
+                indices,
+                values,
+                weights,
+                other,
+                1 / other_share,
+                template.free,
+                template.fixed,
+                self.noise * own_share,
+                center,
+                precision,
+                self._rng.standard_normal((own.shape[0], template.free.size)),
+                mean,
+                draw,
+            )
+        return draw, mean
+
+    def _draw_noise(self) -> None:
+        by_rows = self._squares(0)
+        total = float(np.sum(by_rows / self.row_share)) + _LEAST_MISFIT
+        self.noise = float(0.5 * total / self._rng.gamma(0.5 * self.refitter.problem.n_observed))
+        if self.start.line_cells < np.inf:
+            self.row_share = self._draw_share(by_rows, self.refitter.problem.row_counts)
+            self.col_share = self._draw_share(self._squares(1), self.refitter.problem.col_counts)
+
+    def _squares(self, side: int) -> np.ndarray:
+        """Sums of every line's squared misfits, relative to the shares of the crossing lines."""
+        own, other, other_share = self.rows, self.cols, self.col_share
+        if side == 1:
+            own, other, other_share = other, own, self.row_share
+        with threads_for(self.refitter.problem.n_observed * own.shape[1]):
+            return kernels.line_squares(*self.refitter.sides[side], own, other, 1 / other_share)
+
+    def _draw_share(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Shares of the noise of every line, inverse gamma with `line_cells` prior cells of share 1, kept in a range."""
+        prior = self.start.line_cells
+        sums = squares / self.noise
+        return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_SHARES)
+
+
+def draw_prior(lines: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and precision of a side's prior, drawn from their normal-Wishart posterior given its lines.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (k, F)
+
+    Returns
+    -------
+    center, precision : ndarray, shapes (F,), (F, F)
+    """
+    k, F = lines.shape
+    if not F:
+        return np.zeros(0), np.zeros((0, 0))
+    average = lines.mean(axis=0)
+    rest = lines - average
+    spread = rest.T @ rest + k * _MEAN_WEIGHT / (k + _MEAN_WEIGHT) * np.outer(average, average)
+    spread[np.diag_indices(F)] += _SPREAD
+    # Bartlett: with spread = C C^T, precision = C^-T T T^T C^-1 is Wishart of k + F + 1 degrees of freedom
+    T = np.tril(rng.standard_normal((F, F)), -1)
+    T[np.diag_indices(F)] = np.sqrt(rng.chisquare(k + F + 1 - np.arange(F)))
+    half = np.linalg.solve(np.linalg.cholesky(spread).T, T)
+    precision = half @ half.T
+    noise = np.linalg.solve(half.T, rng.standard_normal(F))
+    return k * average / (k + _MEAN_WEIGHT) + noise / np.sqrt(k + _MEAN_WEIGHT), precision
+
+
+@dataclass
+class Average:
+    """The running mean of a chain's matrices, and of its noise.
+
+    The low-rank parts are summed as factors and compressed from time to time, so that no full matrix is
+    formed; the sum is kept to twice the rank meanwhile. Predictions at `cells` are summed beside.
+    """
+
+    rank: int
+    cells: Problem
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self._left: list[np.ndarray] = []
+        self._right: list[np.ndarray] = []
+        self._effects: list[np.ndarray] = [np.zeros(1), np.zeros(1)]
+        self._logs: list[np.ndarray] = [np.zeros(1)] * 3
+        self._at_cells = np.zeros(self.cells.n_observed)
+
+    def add(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]], sampler: Sampler) -> None:
+        """Take the two estimates of a sweep in."""
+        for rows, cols in pairs:
+            self._left.append(rows[:, : self.rank])
+            self._right.append(cols[:, : self.rank])
+            self._effects = [
+                total + side[:, self.rank :] for total, side in zip(self._effects, (rows, cols), strict=True)
+            ]
+            self._at_cells += products(self.cells.rows, self.cells.cols, rows, cols)
+            self.count += 1
+        parts = (sampler.noise, sampler.row_share, sampler.col_share)
+        self._logs = [total + np.log(part) for total, part in zip(self._logs, parts, strict=True)]
+        if len(self._left) > _BUFFER:
+            left, right = shortened(np.hstack(self._left), np.hstack(self._right), _KEPT * self.rank)
+            self._left, self._right = [left], [right]
+
+    def _compressed(self, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        U, s, Vt = thin_svd(np.hstack(self._left), np.hstack(self._right))
+        return U[:, :rank], s[:rank], Vt[:rank]
+
+    @property
+    def at_cells(self) -> np.ndarray:
+        """The mean at the cells that are watched."""
+        return self._at_cells / self.count
+
+    def living(self, share: float) -> int:
+        """The smallest rank to which the mean can be cut without loss at the watched cells.
+
+        Without loss: neither the root mean square nor the mean absolute error is larger by more than `share`
+        than that of all factors. (The first alone may hang on a few bad cells.)
+        """
+        U, s, Vt = self._compressed(self.rank)
+        rows, cols, weights = self.cells.rows, self.cells.cols, self.cells.weights
+        left, right = U * (s / self.count), np.ascontiguousarray(Vt.T)
+        # what compression has dropped stays in the rest, in every cut alike
+        rest = self.at_cells - self.cells.values - products(rows, cols, left, right)
+        errors = [both_errors(rest, weights)]
+        for k in range(s.size):
+            rest = rest + left[rows, k] * right[cols, k]
+            errors.append(both_errors(rest, weights))
+        fine = np.array(errors) <= (1 + share) * np.array(errors[-1])
+        return int(np.argmax(fine.all(axis=1)))
+
+    def deliver(
+        self, refitter: Refitter, start: Posterior, sweeps: int, rank: int, drift: float = 0.0
+    ) -> Posterior:
+        """The mean, cut to a rank, as one posterior whose rows are folded in.
+
+        `drift` is the relative change of the held-out error while the chain last ran.
+
+        The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|``. The columns keep these means
+        and get the covariances of a variational step; priors are the inverse mean squares of the coordinates. Where
+        the crossing lines have no effects, the factors carry their levels: then priors have the coordinates' means and
+        variances, so that a line with few entries is drawn towards the average line and not towards zero, and the
+        coordinates are those in which the rows are uncorrelated.
+        """
+        U, s, Vt = self._compressed(rank)
+        root = np.sqrt(s / self.count)
+        left, right = U * root, Vt.T * root
+        if start.rows.fixed < 0 and rank:
+            left, right = _uncorrelated(left, right)
+        noise, row_share, col_share = (np.exp(2 * total / self.count) for total in self._logs)
+        fit = replace(
+            start,
+            rank=rank,
+            rows=self._side(start.rows, left, self._effects[0], row_share),
+            cols=self._side(start.cols, right, self._effects[1], col_share),
+            noise=float(noise[0]),
+            sweeps=sweeps,
+            converged=True,
+            drift=drift,
+        )
+        return refitter.fold_rows(refitter.with_column_covariances(fit))
+
+    def _side(self, template: Side, factors: np.ndarray, effects: np.ndarray, share: np.ndarray) -> Side:
+        """A side of the delivered fit; effects move up where factors were cut off."""
+        dropped = self.rank - factors.shape[1]
+        free = np.append(np.arange(factors.shape[1]), template.free[template.free >= self.rank] - dropped)
+        mean = np.hstack([factors, effects / self.count])
+        center = np.zeros(free.size)
+        if template.fixed < 0:
+            center[: factors.shape[1]] = np.mean(factors, axis=0)
+        squares = np.mean((mean[:, free] - center) ** 2, axis=0)
+        squares = np.maximum(squares, _LEAST_VARIANCE * center**2)
+        return Side(
+            mean=mean,
+            cov=np.zeros((mean.shape[0], free.size * (free.size + 1) // 2)),
+            free=free,
+            fixed=template.fixed if template.fixed < 0 else template.fixed - dropped,
+            prior=1 / np.maximum(squares, 1e-300),
+            center=center,
+            line=np.column_stack([share, np.zeros_like(share)]),
+        )
+
+
+def _uncorrelated(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same product in coordinates in which the rows of `left` are uncorrelated, with ``|left_k| = |right_k|``."""
+    Q, R = np.linalg.qr(right)
+    left = left @ R.T
+    turn = np.linalg.svd(left - left.mean(axis=0), full_matrices=False)[2].T
+    left, right = left @ turn, Q @ turn
+    root = np.sqrt(np.maximum(np.linalg.norm(left, axis=0), 1e-300))
+    return left / root, right * root

@@ -1,0 +1,1 @@
+"""Compiled loops of the solvers, and their literal twins in NumPy."""

@@ -1,0 +1,131 @@
+"""Compiled inner loops of the Gibbs sampler; their literal twins are in :mod:`.reference`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ....compute.njit_options import LOOP_WITH_NAN
+from ....compute.threads import parallel_for
+from ....compute.vector_loops import add, assign, clear
+from .small_systems import add_products, factor, padded, solve, solve_transposed
+
+# entries whose weighted vectors are kept at a time: they fit the smallest cache
+_ENTRIES = 32
+
+
+def draw_lines(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    crossing: np.ndarray,
+    quiet: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    noise: np.ndarray,
+    center: np.ndarray,
+    precision: np.ndarray,
+    normals: np.ndarray,
+    mean: np.ndarray,
+    draw: np.ndarray,
+) -> None:
+    """Draw the factors of every line from their conditional distribution, given those of the crossing lines.
+
+    The free coordinates of line i have the precision ``H_i = precision + sum_j w_ij q_j v_j v_j^T / noise_i``
+    and the mean ``H_i^-1 (precision center + sum_j w_ij q_j v_j (x_ij - known part) / noise_i)``; with the
+    Cholesky factor ``H_i = R^T R`` the draw is mean + ``R^-1 normals_i``.
+
+    Parameters
+    ----------
+    indptr, indices, values, weights : ndarray
+        Entries in compressed sparse rows.
+    crossing : ndarray, shape (n, K)
+        Factors of the crossing lines.
+    quiet : ndarray, shape (n,)
+        The q_j: by what the cells of the crossing lines have less noise.
+    free, fixed : ndarray of int64 (F,), int
+        Coordinates that are drawn, and the known one (-1: none), as in ``fold_lines``.
+    noise : ndarray, shape (m,)
+        Noise variance of a cell of weight 1 in line i and a crossing line with q = 1.
+    center, precision : ndarray, shapes (F,), (F, F)
+        Mean and inverse covariance of the lines' prior.
+    normals : ndarray, shape (m, F)
+        Standard normal numbers.
+    mean, draw : ndarray, shape (m, K)
+        Free coordinates are filled; the column `fixed` of `mean` is read.
+    """
+    V, known = _split(crossing, free, fixed)
+    parallel_for(
+        _draw_lines, indptr.size - 1, indptr, indices, values, weights, V, known, quiet, free, fixed, noise,
+        precision @ center, precision, normals, mean, draw,
+    )  # fmt: skip
+
+
+def _split(crossing: np.ndarray, free: np.ndarray, fixed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The free coordinates of every line, padded with zeros, one line after the other; and the known one."""
+    n = crossing.shape[0]
+    V = np.zeros((n, padded(free.size)))
+    V[:, : free.size] = crossing[:, free]
+    return V.ravel(), crossing[:, fixed].copy() if fixed >= 0 else np.zeros(n)
+
+
+@njit(**LOOP_WITH_NAN)
+def _draw_lines(
+    begin, end, indptr, indices, values, weights, V, known, quiet, free, fixed, noise, pull, precision, normals, mean,
+    draw,
+):  # fmt: skip  # pragma: no cover (compiled)
+    F, size = free.size, padded(free.size)
+    weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
+    sums, half, out, order = np.empty(size), np.zeros(size), np.empty(size), np.arange(size)
+    for i in range(begin, end):
+        clear(H, 0, size * size)
+        clear(sums, 0, size)
+        own = mean[i, fixed] if fixed >= 0 else 0.0
+        for first in range(indptr[i], indptr[i + 1], _ENTRIES):
+            count = min(indptr[i + 1] - first, _ENTRIES)
+            for x in range(count):
+                j = indices[first + x]
+                assign(weighted, x * size, weights[first + x] * quiet[j], V, j * size, size)
+                add(sums, 0, values[first + x] - own * known[j], weighted, x * size, size)
+            add_products(H, weighted, V, indices, first, count, F, size)
+        for a in range(F):
+            sums[a] = pull[a] + sums[a] / noise[i]
+            for b in range(a, F):
+                H[a * size + b] = precision[a, b] + H[a * size + b] / noise[i]
+        factor(H, weighted, order, F, size)
+        solve_transposed(H, sums, half, F, size)
+        solve(H, half, out, F, size)
+        for k in range(F):
+            mean[i, free[k]] = out[k]
+            half[k] += normals[i, k]
+        solve(H, half, out, F, size)
+        for k in range(F):
+            draw[i, free[k]] = out[k]
+
+
+def line_squares(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    own: np.ndarray,
+    crossing: np.ndarray,
+    quiet: np.ndarray,
+) -> np.ndarray:
+    """``sum_j w_ij q_j (x_ij - u_i . v_j)^2`` for every line i, arrays as in :func:`draw_lines`."""
+    out = np.zeros(indptr.size - 1)
+    parallel_for(_line_squares, out.size, indptr, indices, values, weights, own, crossing, quiet, out)
+    return out
+
+
+@njit(**LOOP_WITH_NAN)
+def _line_squares(
+    begin, end, indptr, indices, values, weights, own, crossing, quiet, out
+):  # pragma: no cover (compiled)
+    for i in range(begin, end):
+        for x in range(indptr[i], indptr[i + 1]):
+            j, misfit = indices[x], values[x]
+            for a in range(own.shape[1]):
+                misfit -= own[i, a] * crossing[j, a]
+            out[i] += weights[x] * quiet[j] * misfit**2

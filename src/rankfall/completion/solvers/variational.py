@@ -1,0 +1,282 @@
+"""Variational fits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
+
+They begin the chains of :mod:`.gibbs`, and fold lines into what these deliver.
+
+The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 / prior_k)`` on
+every free coordinate. The posterior is approximated by independent Gaussians, one for every row and one for
+every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against alternating
+ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a line with
+few entries counts for what it is worth, and a direction without support shrinks to nothing.
+
+References
+----------
+Y. J. Lim and Y. W. Teh, "Variational Bayesian approach to movie rating prediction", KDD Cup 2007.
+T. Raiko, A. Ilin and J. Karhunen, "Principal component analysis for large scale problems with lots of missing
+values", ECML 2007.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+
+from ...compute.threads import threads_for
+from ...problem import Problem
+from .kernels import variational as kernels
+from .low_rank import products
+
+# relative variance that the noise never falls below: the expected misfit is a difference of large numbers
+_LEAST_NOISE = 1e-12
+# rounds between a line's factors and its share of the noise when it is folded in
+_FOLD_ROUNDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Factors of all rows, or of all columns.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (k, K)
+        Posterior means; the column `fixed` holds known numbers.
+    cov : ndarray, shape (k, F (F + 1) / 2)
+        Packed covariances of the free coordinates.
+    free : ndarray of int64, shape (F,)
+    fixed : int
+        The known coordinate, -1 if there is none.
+    prior : ndarray, shape (F,)
+        Precisions.
+    center : ndarray, shape (F,)
+        Means of the priors: 0 but for the factors of a mean of draws that has no effects of the crossing lines, where
+        they say what a line without entries is like.
+    line : ndarray, shape (k, 2)
+        Share of the noise variance of every line (around 1), and its expected misfit.
+    """
+
+    mean: np.ndarray
+    cov: np.ndarray
+    free: np.ndarray
+    fixed: int
+    prior: np.ndarray
+    center: np.ndarray
+    line: np.ndarray
+
+    def second(self) -> np.ndarray:
+        """Packed second moments of all K coordinates."""
+        with threads_for(self.mean.size * self.mean.shape[1]):
+            return kernels.second_moments(self.mean, self.cov, self.free)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Factors of rows and columns; coordinates are the `rank` factors, then the effects that there are.
+
+    Attributes
+    ----------
+    noise : float
+        Noise variance of a cell of weight 1 in lines of share 1.
+    line_cells : float
+        Cells of share 1 by which a line's own share of the noise is drawn towards 1; infinite where the noise is
+        alike in all lines.
+    converged : bool
+        Whether the noise had stopped changing; true of the mean of a chain.
+    sweeps : int
+        Sweeps that led here from the start.
+    drift : float
+        Relative change of the noise in the last of them; of a mean, of the held-out error while the chain last ran.
+    """
+
+    rank: int
+    rows: Side
+    cols: Side
+    noise: float
+    line_cells: float
+    converged: bool = False
+    sweeps: int = 0
+    drift: float = 0.0
+
+    def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Fitted values at some cells."""
+        return products(rows, cols, self.rows.mean, self.cols.mean)
+
+    def variance(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Variance of the fitted values that the uncertainty of the factors makes."""
+        left, right = self.rows, self.cols
+        with threads_for(rows.size * left.mean.shape[1] ** 2):
+            return kernels.cell_variances(rows, cols, left.mean, left.second(), right.mean, right.second())
+
+    @property
+    def ridge(self) -> float:
+        """Geometric mean of the factors' ridges, ``noise sqrt(prior_row prior_col)``; NaN at rank 0."""
+        if not self.rank:
+            return float("nan")
+        priors = self.rows.prior[: self.rank] * self.cols.prior[: self.rank]
+        return float(self.noise * np.exp(0.5 * np.mean(np.log(priors))))
+
+    def frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column factors without effects, (m, rank) and (n, rank)."""
+        return self.rows.mean[:, : self.rank], self.cols.mean[:, : self.rank]
+
+
+class Refitter:
+    """Variational refits on one problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Values with root mean square about 1.
+    row_effects, col_effects : bool
+    units : ndarray, shape (n,)
+        ``e_j``, what a row's effect is multiplied by in column j.
+    """
+
+    def __init__(self, problem: Problem, row_effects: bool, col_effects: bool, units: np.ndarray) -> None:
+        self.problem = problem
+        self.row_effects, self.col_effects, self.units = row_effects, col_effects, units
+        self.sides = tuple(compressed(side) for side in (problem, problem.T))
+
+    def start(
+        self, V: np.ndarray, noise: float, line_cells: float, effects: Posterior | None = None
+    ) -> Posterior:
+        """Column factors taken as known, column effects those of a fit of rank 0; rows folded in."""
+        rank = V.shape[1]
+        m, n = self.problem.shape
+        K = rank + self.row_effects + self.col_effects
+        rows, cols = _blank(m, K, rank), _blank(n, K, rank)
+        cols.mean[:, :rank] = V
+        at = rank
+        if self.row_effects:
+            cols.mean[:, at] = self.units
+            rows, cols = replace(rows, free=np.append(rows.free, at)), replace(cols, fixed=at)
+            at += 1
+        if self.col_effects:
+            rows.mean[:, at] = 1.0
+            rows, cols = replace(rows, fixed=at), replace(cols, free=np.append(cols.free, at))
+            if effects is not None:
+                cols.mean[:, at] = effects.cols.mean[:, effects.rows.fixed]
+        rows, cols = _sized(rows), _sized(cols)
+        first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), line_cells)
+        return self._turn(first, 0)
+
+    def adopt(self, posterior: Posterior) -> Posterior:
+        """A fit to other cells of the same matrix carried over to this problem: rows folded in."""
+        cols = posterior.cols
+        if cols.fixed >= 0:
+            mean = cols.mean.copy()
+            mean[:, cols.fixed] = self.units
+            cols = replace(cols, mean=mean)
+        return self.fold_rows(replace(posterior, cols=cols, converged=False, sweeps=0))
+
+    def improve(self, posterior: Posterior, sweeps: int, tol: float = 1e-3) -> Posterior:
+        """Columns and rows in turn until the noise changes by less than `tol` a sweep."""
+        for _ in range(sweeps):
+            before = posterior.noise
+            posterior = self._turn(self._turn(posterior, 1), 0)
+            posterior = replace(posterior, sweeps=posterior.sweeps + 1)
+            posterior = replace(posterior, drift=abs(posterior.noise - before) / before)
+            if posterior.sweeps > 3 and posterior.drift <= tol:
+                posterior = replace(posterior, converged=True)
+                break
+        return posterior
+
+    def fold_rows(self, posterior: Posterior) -> Posterior:
+        """Rows from the columns alone, each by itself: what delivered and new rows are."""
+        return replace(posterior, rows=folded(self.sides[0], posterior.cols, posterior.rows, posterior))
+
+    def with_column_covariances(self, posterior: Posterior) -> Posterior:
+        """The columns' covariances given the rows; their means and shares of the noise stay."""
+        cols = posterior.cols
+        solved = _solve(self.sides[1], posterior.rows, cols, posterior, 1)
+        return replace(posterior, cols=replace(cols, cov=solved.cov))
+
+    def _turn(self, posterior: Posterior, side: int) -> Posterior:
+        """New factors of rows (side 0) or columns (1), then their priors and the noise."""
+        own, other = (posterior.rows, posterior.cols) if side == 0 else (posterior.cols, posterior.rows)
+        own = _solve(self.sides[side], other, replace(own, center=np.zeros(own.free.size)), posterior, 1)
+        own = replace(own, prior=_prior(own))
+        misfit = float(np.sum(own.line[:, 1] / own.line[:, 0]))
+        noise = max(misfit / self.problem.n_observed, _LEAST_NOISE)
+        return replace(posterior, **{"cols" if side else "rows": own}, noise=noise)
+
+
+Compressed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def compressed(problem: Problem) -> Compressed:
+    """Compressed sparse rows: where each begins, the crossing lines, values, weights."""
+    indptr = np.concatenate([[0], np.cumsum(problem.row_counts)])
+    weights = np.ones(problem.n_observed) if problem.weights is None else problem.weights
+    return indptr, problem.cols, problem.values, weights
+
+
+def known_side(mean: np.ndarray) -> Side:
+    """Factors without uncertainty and without priors: those of an exact fit."""
+    size, rank = mean.shape
+    return Side(
+        mean, np.zeros((size, 0)), np.arange(rank), -1, np.zeros(rank), np.zeros(rank), np.ones((size, 2))
+    )
+
+
+def _blank(size: int, K: int, rank: int) -> Side:
+    return Side(
+        np.zeros((size, K)),
+        np.zeros((size, 0)),
+        np.arange(rank),
+        -1,
+        np.ones(rank),
+        np.zeros(rank),
+        np.ones((size, 2)),
+    )
+
+
+def _sized(side: Side) -> Side:
+    F = side.free.size
+    return replace(
+        side, cov=np.zeros((side.mean.shape[0], F * (F + 1) // 2)), prior=np.ones(F), center=np.zeros(F)
+    )
+
+
+def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, rounds: int) -> Side:
+    indptr, indices, values, weights = cells
+    mean, cov, line = own.mean.copy(), np.empty_like(own.cov), own.line.copy()
+    weights = weights / other.line[indices, 0] if posterior.line_cells < inf else weights
+    F = own.free.size
+    with threads_for(indices.size * F**2 + mean.shape[0] * F**3):
+        kernels.fold_lines(
+            indptr,
+            indices,
+            values,
+            weights,
+            other.mean,
+            other.second(),
+            own.free,
+            own.fixed,
+            own.prior,
+            own.prior * own.center,
+            posterior.noise,
+            posterior.line_cells,
+            rounds,
+            mean,
+            cov,
+            line,
+        )
+    return replace(own, mean=mean, cov=cov, line=line)
+
+
+def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> Side:
+    """Lines folded in: from the crossing lines alone, whatever `own` was but for its prior."""
+    blank = replace(own, line=np.ones_like(own.line))
+    return _solve(cells, other, blank, posterior, _FOLD_ROUNDS if posterior.line_cells < inf else 1)
+
+
+def _diagonal(size: int) -> np.ndarray:
+    """Places of the diagonal in a packed matrix."""
+    return np.arange(size) * (np.arange(size) + 3) // 2
+
+
+def _prior(side: Side) -> np.ndarray:
+    """Precisions of largest evidence: the inverse mean squares of the coordinates."""
+    squares = side.mean[:, side.free] ** 2 + side.cov[:, _diagonal(side.free.size)]
+    return 1 / np.maximum(squares.mean(axis=0), 1e-300)

@@ -1,0 +1,135 @@
+"""A run in progress: cuts the steps into kernel calls and keeps what happens between them on fixed grids."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...compute.threads import parallel_for
+from ...problem import Problem
+from ..kernels import batches
+from ..kernels import single as kernels
+from ..kernels.streams import shuffle_ahead, stream_key
+from ..optimisers import GD, SGD
+from .deflation import EVERY, deflate
+from .state import State
+
+# a call is cut to about this many seconds, so that Ctrl-C and callbacks are served
+CALL_SECONDS = 0.5
+LONGEST_CALL = 1 << 20
+
+_CODES = {"replacement": kernels.REPLACEMENT, "distinct": kernels.DISTINCT, "epochs": kernels.EPOCHS}
+
+
+@dataclass
+class Engine:
+    """Moves a :class:`State` forward.
+
+    Attributes
+    ----------
+    steady : bool
+        False while `state` is being rebuilt between two calls; an interrupted run is saved only if True.
+    """
+
+    problem: Problem
+    optimiser: SGD | GD
+    state: State
+    seed: int
+    deflate: float | None = None
+
+    def __post_init__(self) -> None:
+        state, optimiser = self.state, self.optimiser
+        self.key = stream_key(self.seed)
+        # copies: numba would compile everything once more for a read-only array
+        self.rows = np.array(self.problem.rows, np.int64)
+        self.cols = np.array(self.problem.cols, np.int64)
+        self.values = np.array(self.problem.values, np.float64)
+        self.tiny = smallest_weight(state.buffer.dtype, state.widths.shape[1] - 1)
+        self.sampling = kernels.PRESCRIBED
+        if isinstance(optimiser, SGD) and optimiser.entries is None:
+            self.sampling = _CODES[optimiser.sampling]
+            if self.sampling == kernels.DISTINCT and optimiser.batch_size == 1:
+                self.sampling = kernels.REPLACEMENT
+        n_orders = self.values.size if self.sampling == kernels.EPOCHS else 0
+        state.orders = np.zeros((state.n_chains, n_orders), np.int32)
+        self.call_steps = 1000
+        self.steady = True
+
+    def resume(self) -> None:
+        """Rebuild what follows from the clock: the part of the running epoch that is shuffled already."""
+        state = self.state
+        if self.sampling == kernels.EPOCHS and isinstance(self.optimiser, SGD):
+            batch = self.optimiser.batch_size
+            epoch, position = divmod(self.step, -(-self.values.size // batch))
+            for k, chain in enumerate(state.chains):
+                shuffle_ahead(state.orders[k], self.key, chain, epoch, 0, position * batch)
+
+    @property
+    def step(self) -> int:
+        """Steps done by the chains that still run; all of `n_steps` when none does."""
+        running = self.state.clock[self.state.running]
+        return int(running[0]) if running.size else self.optimiser.n_steps
+
+    def advance(self, stop: int) -> None:
+        """Move every running chain towards step `stop`, by one call to a kernel."""
+        start = self.step
+        stop = min(stop, start + self.call_steps)
+        if self.deflate is not None:
+            stop = min(stop, (start // EVERY + 1) * EVERY)
+        began = time.perf_counter()
+        self._call(start, stop)
+        share = (time.perf_counter() - began) / CALL_SECONDS
+        if stop - start == self.call_steps or share > 1:
+            wanted = int((stop - start) / max(share, 0.25))
+            self.call_steps = min(max(wanted, 1), LONGEST_CALL)
+        self.settle()
+
+    def settle(self) -> None:
+        """Deflate if the present step is on the grid and it has not been done yet."""
+        step = self.step
+        if self.deflate is not None and step % EVERY == 0 and self.state.deflated[0] < step:
+            self.steady = False
+            deflate(self.state, self.deflate)
+            self.state.deflated[0] = step
+            self.steady = True
+
+    def move(self, n_steps: int) -> None:
+        """Move every running chain by `n_steps` from where its own clock stands, in one call.
+
+        For chains that do not stand at the same step; lr and ridge must be constant.
+        """
+        self._call(0, n_steps)
+
+    def _call(self, start: int, stop: int) -> None:
+        state, optimiser = self.state, self.optimiser
+        lr, ridge = (np.array(s.values(start, stop)) for s in (optimiser.lr, optimiser.ridge))
+        weights = (state.buffer, state.widths, state.scales)
+        fate = (state.clock, state.running, state.limits, self.tiny)
+        data = (self.rows, self.cols, self.values)
+        if isinstance(optimiser, GD):
+            parallel_for(
+                batches.advance_full, state.n_chains, *weights, *fate, *data, lr, ridge, stop - start
+            )
+            return
+        entries = np.zeros((0, 1), np.int64)
+        if optimiser.entries is not None:
+            entries = np.array(optimiser.entries[start:stop])
+        arguments = (
+            *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
+            state.chains, self.sampling, state.ledgers,
+        )  # fmt: skip
+        if optimiser.batch_size == 1:
+            parallel_for(kernels.advance_single, state.n_chains, *arguments)
+        else:
+            parallel_for(batches.advance_batches, state.n_chains, *arguments, optimiser.batch_size)
+
+
+def smallest_weight(dtype: np.dtype, depth: int) -> float:
+    """Weights smaller than this are dropped when the decay scalar is folded in.
+
+    A product of `depth` of them would leave the range of normal numbers, after which every step is
+    many times slower. In single precision the range is so short that the threshold is fixed.
+    """
+    return 1e-18 if np.dtype(dtype) == np.float32 else 10.0 ** (-300.0 / depth)

@@ -1,0 +1,1 @@
+"""Compiled loops of SGD, where a chain stands in memory, its random numbers, and the literal twin in NumPy."""

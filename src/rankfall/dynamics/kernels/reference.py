@@ -1,0 +1,145 @@
+"""The literal twin of the kernels: the formula, line by line, in NumPy and Python integers.
+
+Slow on purpose: no lazy decay, no fused passes, no shared storage. Every test of the kernels runs
+against this.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+
+from ...network import Network
+from ...problem import Problem
+from ..optimisers import GD, SGD
+from .streams import stream_key
+
+_LOW = 0xFFFFFFFF
+
+
+def philox(key: int, chain: int, index: int) -> int:
+    """64 bits of Philox4x32-10: draw number `index` of a chain's stream."""
+    counter = [index & _LOW, index >> 32, chain & _LOW, 0]
+    k0, k1 = key & _LOW, key >> 32
+    words = philox_words(counter, k0, k1)
+    return words[0] | words[1] << 32
+
+
+def philox_words(counter: list[int], k0: int, k1: int) -> list[int]:
+    """The four output words of Philox4x32-10."""
+    c0, c1, c2, c3 = counter
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _LOW, (p0 >> 32) ^ c3 ^ k1, p0 & _LOW
+        k0, k1 = (k0 + 0x9E3779B9) & _LOW, (k1 + 0xBB67AE85) & _LOW
+    return [c0, c1, c2, c3]
+
+
+def below(key: int, chain: int, index: int, bound: int) -> int:
+    """Draw number `index` as an integer in 0..bound-1."""
+    return philox(key, chain, index) * bound >> 64
+
+
+def batch(optimiser: SGD, n_entries: int, seed: int, chain: int, step: int) -> list[int]:
+    """The entries of one step."""
+    if optimiser.entries is not None:
+        return optimiser.entries[step].tolist()
+    key, size = int(stream_key(seed)), optimiser.batch_size
+    if optimiser.sampling == "replacement":
+        return [below(key, chain, step * size + e, n_entries) for e in range(size)]
+    if optimiser.sampling == "distinct":
+        return _floyd(key, chain, step * size, size, n_entries)
+    per_epoch = -(-n_entries // size)
+    order = _permutation(key, chain, step // per_epoch, n_entries)
+    first = step % per_epoch * size
+    return order[first : first + size]
+
+
+def _floyd(key: int, chain: int, index: int, size: int, bound: int) -> list[int]:
+    """`size` different integers below `bound`: Floyd's algorithm."""
+    picked: list[int] = []
+    for k in range(size):
+        last = bound - size + k
+        value = below(key, chain, index + k, last + 1)
+        picked.append(last if value in picked else value)
+    return picked
+
+
+def _permutation(key: int, chain: int, epoch: int, size: int) -> list[int]:
+    """Fisher-Yates shuffle of an epoch."""
+    order = list(range(size))
+    for k in range(size):
+        other = k + below(key, chain, epoch * size + k, size - k)
+        order[k], order[other] = order[other], order[k]
+    return order
+
+
+def gradients(
+    weights: list[np.ndarray], rows: np.ndarray, cols: np.ndarray, values: np.ndarray
+) -> list[np.ndarray]:
+    """``G_l = P_l^T R Q_l^T`` with ``R = (1/b) sum_k rho_k e_ik e_jk^T`` over some entries.
+
+    See docs/theory.md, section 0.
+    """
+    A = reduce(lambda right, W: W @ right, weights)
+    R = np.zeros_like(A)
+    np.add.at(R, (rows, cols), (A[rows, cols] - values) / len(values))
+    out = []
+    for layer in range(len(weights)):
+        P = reduce(lambda right, W: W @ right, weights[layer + 1 :], np.eye(weights[layer].shape[0]))
+        Q = reduce(lambda right, W: W @ right, weights[:layer], np.eye(weights[0].shape[1]))
+        out.append(P.T @ R @ Q.T)
+    return out
+
+
+def train(problem: Problem, net: Network, optimiser: SGD | GD, chain: int = 0, seed: int = 0) -> Network:
+    """``W_l <- (1 - 2 lr ridge) W_l - lr G_l``, step after step, for one chain.
+
+    Returns
+    -------
+    Network
+        The weights after ``optimiser.n_steps`` steps.
+    """
+    weights = [W.astype(np.float64) for W in net.weights]
+    for step in range(optimiser.n_steps):
+        weights = _step(problem, weights, optimiser, chain, seed, step)
+    return Network(tuple(weights))
+
+
+def ledger(problem: Problem, net: Network, optimiser: SGD, chain: int = 0, seed: int = 0) -> np.ndarray:
+    """``log(q + lr |B_l|)`` of every step and hidden layer (Theorem 3(c)), shape (n_steps, L - 1).
+
+    ``|B_l|`` is the mean over the batch of ``|rho_ij| |P_{l+1}^T e_i| |Q_l e_j|``.
+    """
+    weights = [W.astype(np.float64) for W in net.weights]
+    out = np.zeros((optimiser.n_steps, net.depth - 1))
+    for step in range(optimiser.n_steps):
+        lr, ridge = _settings(optimiser, step)
+        picked = batch(optimiser, problem.n_observed, seed, chain, step)
+        rows, cols = problem.rows[picked], problem.cols[picked]
+        A = reduce(lambda right, W: W @ right, weights)
+        rho = A[rows, cols] - problem.values[picked]
+        for l in range(1, net.depth):
+            P = reduce(lambda right, W: W @ right, weights[l + 1 :], np.eye(weights[l].shape[0]))
+            Q = reduce(lambda right, W: W @ right, weights[: l - 1], np.eye(weights[0].shape[1]))
+            norms = np.abs(rho) * np.linalg.norm(P[rows], axis=1) * np.linalg.norm(Q[:, cols], axis=0)
+            out[step, l - 1] = np.log(1 - 2 * lr * ridge + lr * norms.mean())
+        weights = _step(problem, weights, optimiser, chain, seed, step)
+    return out
+
+
+def _step(
+    problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
+) -> list[np.ndarray]:
+    lr, ridge = _settings(optimiser, step)
+    if isinstance(optimiser, GD):
+        picked = list(range(problem.n_observed))
+    else:
+        picked = batch(optimiser, problem.n_observed, seed, chain, step)
+    G = gradients(weights, problem.rows[picked], problem.cols[picked], problem.values[picked])
+    return [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
+
+
+def _settings(optimiser: SGD | GD, step: int) -> tuple[float, float]:
+    return float(optimiser.lr.values(step, step + 1)[0]), float(optimiser.ridge.values(step, step + 1)[0])

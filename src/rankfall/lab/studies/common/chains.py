@@ -1,0 +1,105 @@
+"""Small things that several studies do with chains: where they start, how fast they may go, when they fell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....measures import tangent_diagonal
+from ....network import Network
+from ....problem import Problem
+from ...claims import Claim
+from .intervals import poisson_rate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ....analysis import Jumps
+
+
+def disturbed(net: Network, share: float, seed: int, chains: int | None = None) -> Network:
+    """The network, or `chains` copies of it, with ``share / sqrt(min(w_l, w_{l-1}))`` times normal noise added to W_l."""
+    noise = Network.gaussian(net.widths, share, seed, chains)
+    return Network(tuple(W + V for W, V in zip(net.weights, noise.weights, strict=True)))
+
+
+def fastest(net: Network, problem: Problem) -> float:
+    """``max K_ij`` over the observed entries, the largest diagonal element of the neural tangent kernel.
+
+    A step on one entry is stable below about ``lr = 1 / max K``.
+    """
+    return float(tangent_diagonal(net, problem.rows, problem.cols).max())
+
+
+def passages(jumps: Jumps) -> dict[str, np.ndarray]:
+    """What became of every chain, as columns of shape (n_chains,).
+
+    Returns
+    -------
+    dict
+        ``fell`` (0 or 1), ``first_step`` (of the first lasting fall, or where the observation ended), ``observed`` (steps
+        in which a jump would have been noticed), ``falls`` and ``rises`` (lasting ones), ``rises_after`` (those after
+        the first fall).
+    """
+    n = jumps.n_chains
+    ends = jumps.begin + jumps.exposure
+    first = ends.astype(np.int64).copy()
+    fell, falls, rises, later = (np.zeros(n, np.int64) for _ in range(4))
+    for row in jumps.table.to_dict("records"):
+        k = int(row["chain"])
+        if row["kind"] == "fall":
+            if not fell[k]:
+                fell[k], first[k] = 1, int(row["step"])
+            falls[k] += 1
+        else:
+            rises[k] += 1
+            later[k] += fell[k]
+    return {
+        "fell": fell,
+        "first_step": first,
+        "observed": jumps.exposure.astype(np.int64),
+        "falls": falls,
+        "rises": rises,
+        "rises_after": later,
+    }
+
+
+def able_to_rise(rows: pd.DataFrame, rises: int, end_rank: str = "end_rank") -> pd.DataFrame:
+    """The rows whose steps a rate of rises counts: all if there were any, else those that do not end at the zero matrix.
+
+    From the zero matrix SGD raises nothing, so steps there say nothing about how rare rises are.
+    """
+    return rows if rises else rows[rows[end_rank] > 0]
+
+
+def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
+    """The claim that the rank never rises again after its first fall.
+
+    Parameters
+    ----------
+    chains : DataFrame
+        One row per chain: the columns of :func:`passages`, end_rank and diverged.
+    rule : str
+        Must say: supported if no lasting rise was seen and the high end of its rate, in chains that end alive, lies below the
+        low end of the rate of first falls, not supported if one was seen, undecided otherwise.
+    error : float
+        One minus the coverage of the intervals.
+    """
+    fallen = chains[chains["fell"] == 1]
+    rises = int(fallen["rises_after"].sum())
+    counted = able_to_rise(fallen, rises)
+    after = int((counted["observed"] - counted["first_step"]).clip(lower=0).sum())
+    rate = poisson_rate(rises, after, error)
+    falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), error)
+    if rises:
+        outcome = "not supported"
+    else:
+        outcome = "supported" if rate.high < falls.low else "undecided"
+    risen = fallen[fallen["rises_after"] > 0]
+    note = (
+        f"{rises} lasting rises (in {len(risen)} of {len(fallen)} fallen chains, {int(risen['diverged'].sum())} of which "
+        f"diverged later) in {after:,} steps after the first fall"
+        + ("." if rises else f" of the {len(counted)} that end alive: from the zero matrix nothing rises.")
+    )
+    return Claim("The rank never rises again after a fall.", rule, *rate, outcome, note)

@@ -1,0 +1,1 @@
+"""Sweeps of many cells that survive crashes."""

@@ -1,0 +1,1 @@
+"""From results to the plain tables of a report."""

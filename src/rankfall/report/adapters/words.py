@@ -1,0 +1,87 @@
+"""What a report says in words: what was found, and how to do it again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...completion.result.completion import Completion
+
+
+def found(completion: Completion) -> str:
+    """What was found, in one sentence."""
+    problem, rank = completion.problem, completion.rank
+    filled = _filled(completion)
+    if completion.model.exact:
+        return f"A matrix of rank {rank} reproduces all {problem.n_observed:,} observed cells, {filled}."
+    beside = _BESIDE[str(completion.settings.get("effects", "none"))]
+    cells = f"the {problem.n_observed:,} observed cells {_error(completion)}, {filled}"
+    if not rank:
+        verb = "explain" if beside.endswith("effects") else "explains"
+        return f"{beside.capitalize() or 'A matrix of zeros'} alone {verb} {cells}."
+    what, verb = (f"rank {rank} and {beside}", "explain") if beside else (f"rank {rank}", "explains")
+    return f"A matrix of {what} {verb} {cells}."
+
+
+def _filled(completion: Completion) -> str:
+    problem = completion.problem
+    missing = problem.n_rows * problem.n_cols - problem.n_observed
+    if not missing:
+        return "and no cell is missing"
+    # cells whose row and column hang together, counted without the whole matrix
+    rows, cols = (np.bincount(labels[labels >= 0]) for labels in problem.components)
+    known = int(rows @ cols) - problem.n_observed
+    if known == missing or completion.fill is not None:
+        return f"and fills in the other {missing:,}"
+    return f"and fills in {known:,} of the other {missing:,}; the rest cannot be determined"
+
+
+_BESIDE = {"none": "", "mean": "a mean", "columns": "column effects", "both": "row and column effects"}
+
+
+def _error(completion: Completion) -> str:
+    error, where = completion.validation_rmse, "held-out cells"
+    if np.isnan(error):
+        error, where = completion.train_rmse, "these cells"
+    unit = " of the logarithms" if completion.scale != "linear" else ""
+    unit += " in columns' standard deviations" if completion.mixed_units else ""
+    return f"with a root mean square error{unit} of {error:.3g} at {where}"
+
+
+_DEFAULTS = {
+    "max_rank": None,
+    "effects": "auto",
+    "scaling": "auto",
+    "rule": "one-se",
+    "folds": None,
+    "fill": None,
+    "scale": "linear",
+    "bounds": None,
+}
+
+
+def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
+    """The command line that made the result, if there was one, and the same in Python."""
+    settings = completion.settings
+    out = []
+    if "command" in settings:
+        out.append(("On the command line", str(settings["command"])))
+    asked = settings.get("asked")
+    given = {**(asked if isinstance(asked, dict) else {}), **{k: settings.get(k) for k in ("fill", "scale")}}
+    bounds = settings.get("bounds")
+    # a side without a bound is infinite inside, and None for the caller
+    given["bounds"] = (
+        tuple(b if np.isfinite(b) else None for b in bounds) if isinstance(bounds, list) else None
+    )
+    arguments = [f"seed={settings.get('seed', 0)}"]
+    arguments += [
+        f"{name}={given[name]!r}" for name, usual in _DEFAULTS.items() if given.get(name) not in (usual, None)
+    ]
+    if completion.problem.weights is not None:
+        arguments.append("weights=weights")
+    out.append(
+        (
+            "In Python (X: the matrix, NaN where nothing was observed)",
+            f"import rankfall\n\nresult = rankfall.complete(X, {', '.join(arguments)})",
+        )
+    )
+    return tuple(out)

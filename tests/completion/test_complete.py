@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import tracemalloc
 
 import numpy as np
@@ -171,18 +172,15 @@ def test_without_a_low_rank_part_the_error_is_that_of_what_is_delivered(noisy):
 
 
 def test_nothing_of_the_size_of_the_matrix_is_formed(monkeypatch):
-    from rankfall.completion.descent import descend
-    from rankfall.completion.exact import search as exact
-    from rankfall.completion.noisy import search_ranks as walk
-
-    real = descend.plan
+    from rankfall.completion.descent.plan import Plan, plan
+    from rankfall.completion.noisy import search_ranks
 
     def short(*args, **kwargs):
-        settings = real(*args, **kwargs)
-        return descend.Plan(settings.width, settings.lr, settings.ridges[:2], 40, settings.n_chains)
+        settings = plan(*args, **kwargs)
+        return Plan(settings.width, settings.lr, settings.ridges[:2], 40, settings.n_chains)
 
-    monkeypatch.setattr(exact, "plan", short)
-    monkeypatch.setattr(walk, "plan", short)
+    monkeypatch.setattr(importlib.import_module("rankfall.completion.exact.search"), "plan", short)
+    monkeypatch.setattr(search_ranks, "plan", short)
     rng = np.random.default_rng(0)
     shape, n_cells = (20_000, 15_000), 150_000  # 2.4 GB as a dense array
     rows, cols = (rng.integers(0, size, n_cells) for size in shape)
@@ -337,11 +335,11 @@ def test_trivial_matrices(X, rank):
 
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_pursuit_starts_on_centred_data_too(transposed):
-    from rankfall.completion.exact.search import _grown
+    from rankfall.completion.exact.pursuit import with_leading_direction
 
     X = np.tile([[1.0, -1.0]], (6, 3))
     problem = rf.Problem.from_dense(X.T if transposed else X)
-    U, s, V = _grown(problem, None)
+    U, s, V = with_leading_direction(problem, None)
     np.testing.assert_allclose((U * s) @ V.T, problem.to_dense(), atol=1e-12)
 
 
@@ -440,19 +438,15 @@ def test_progress_is_reported_in_the_units_of_the_data(noisy, chosen):
 
 def test_divergence_is_survived(noisy, monkeypatch):
     from rankfall.completion.descent import descend
-    from rankfall.completion.exact import search as exact
-    from rankfall.completion.noisy import search_ranks as walk
+    from rankfall.completion.descent.plan import Plan, plan
+    from rankfall.completion.noisy import search_ranks
 
-    real = descend.plan
+    def too_fast(*args, **kwargs):
+        settings = plan(*args, **kwargs)
+        return Plan(settings.width, 50 * settings.lr, settings.ridges, settings.steps, settings.n_chains)
 
-    def hasty(*args, **kwargs):
-        settings = real(*args, **kwargs)
-        return descend.Plan(
-            settings.width, 50 * settings.lr, settings.ridges, settings.steps, settings.n_chains
-        )
-
-    monkeypatch.setattr(exact, "plan", hasty)
-    monkeypatch.setattr(walk, "plan", hasty)
+    monkeypatch.setattr(importlib.import_module("rankfall.completion.exact.search"), "plan", too_fast)
+    monkeypatch.setattr(search_ranks, "plan", too_fast)
     monkeypatch.setattr(descend, "_typical_kernel", lambda *args: 1e-9)
     assert rf.complete(noisy[0], seed=0).rank == 3
 

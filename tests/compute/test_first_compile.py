@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from rankfall.completion.session import Session
+from rankfall.completion.session import Clock
 from rankfall.compute import first_compile as compiling
 
 CODE = """
@@ -58,5 +58,5 @@ def test_the_callback_is_told_where_there_is_one(monkeypatch, capsys):
 
 @pytest.mark.parametrize("phase", [compiling.PHASE])
 def test_telling_does_not_end_a_run_whose_time_is_over(phase):
-    session = Session(max_time=1e-9, callback=lambda _: None)
+    session = Clock(max_time=1e-9, callback=lambda _: None)
     session.tell(phase)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ..completion import load
-from ..completion.descent.anchors import sentence
+from ..completion.descent.watched_run import sentence
 from ..report.adapters.completion import certificate_table
 from .exit_codes import NOT_CONVERGED
 from .show import Printer

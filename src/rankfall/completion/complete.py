@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import platform
+import time
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
-
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
-from ..errors import InputError, Outcome
+from ..errors import InputError
 from ..problem import Problem
-from ..scale import read_bounds, scaled
-from .deliver import assemble
-from .exact import precision as digits
-from .exact import search as exact
-from .noisy import candidates as choose
-from .noisy.candidates import Wishes
-from .noisy.data_model import EFFECTS, SCALINGS
-from .noisy.search_ranks import walk
+from ..scale import read_bounds
+from . import exact, noisy
+from .deliver.assemble import Answers, Request, assemble
+from .exact import Precision
+from .options import Options
 from .result.completion import Completion
-from .session import OutOfTime, Progress, Session
+from .session import Clock, Ending, OutOfTime, Progress
+from .standardise import Standardisation
 
 
 def complete(
@@ -118,83 +114,56 @@ def complete(
     low rank", ICLR 2024. R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix factorization using
     Markov chain Monte Carlo", ICML 2008.
     """
+    started = time.perf_counter()
+    options = Options.of(locals())  # every option is an argument of this function
     given = Problem.coerce(X)
-    wishes = Wishes(max_rank, effects, scaling, rule, folds)
-    _check_arguments(seed, n_jobs, fill, wishes)
     if weights is not None:
         given = given.with_weights(weights)
-    if folds is not None and folds > given.n_observed:
-        raise InputError(f"folds must not be more than the {given.n_observed} observed cells, not {folds}.")
-    problem = scaled(given, scale)
-    delivery = assemble.Delivery(given, fill, _names(X), scale, read_bounds(bounds, given.values))
-    session = Session(max_time, callback)
-    draft = assemble.Draft(problem, int(seed), wishes, delivery)
-    with threads_without_blas(n_jobs), announced(session.tell if callback is not None else None):
-        outcome = _search(problem, draft, session)
+    if options.folds is not None and options.folds > given.n_observed:
+        raise InputError(
+            f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
+        )
+    standardisation = Standardisation.of(given, options.scale)
+    if standardisation.mixed_units and options.effects == "both":
+        raise InputError(
+            'The columns have very different units, and row effects have none: effects="both" means nothing.'
+        )
+    request = Request(standardisation, options, read_bounds(options.bounds, given.values), *_names(X))
+    clock = Clock(options.max_time, callback, standardisation.unit, started)
+    with threads_without_blas(options.n_jobs), announced(clock.tell if callback is not None else None):
+        answers, ending = _ask(standardisation, options, clock)
         try:
-            return assemble.deliver(draft, outcome, session, _versions())
+            return assemble(request, answers, ending, clock)
         except KeyboardInterrupt:
             # nothing is lost: what was found is fitted once more (a second Ctrl-C ends it)
-            return assemble.deliver(draft, Outcome.INTERRUPTED, session, _versions())
+            return assemble(request, answers, Ending.INTERRUPTED, clock)
 
 
-def _search(problem: Problem, draft: assemble.Draft, session: Session) -> Outcome:
-    """Fill the draft; how it ended."""
-    wishes, seed = draft.wishes, draft.seed
+def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tuple[Answers, Ending]:
+    """Ask exactly, then with noise; what was answered, and how it ended."""
+    answers = Answers()
+    if standardisation.is_zero:
+        return answers, Ending.COMPLETE
     try:
-        if not np.any(problem.values):
-            return Outcome.EXACT
-        standardised = draft.standardise()
-        session.unit = draft.unit
-        if draft.mixed and wishes.effects == "both":
-            raise InputError(
-                'The columns have very different units, and row effects have none: effects="both" means nothing.'
-            )
-        draft.evidence.single = digits.is_single(problem.values)
-        draft.evidence.coarse = digits.is_coarse(draft.delivery.given)
-        with session.share(0.5):
-            exact.search(standardised, wishes.max_rank, seed, session, draft.evidence)
-            draft.searched = True
-        if draft.evidence.found is not None:
-            return Outcome.EXACT
-        draft.choice = choose.start(draft.restless(), seed, session, wishes, draft.mixed)
-        if draft.choice is None:
-            return Outcome.EFFECTS_ONLY if draft.searched else Outcome.TIME_LIMIT
-        walk(draft.choice, seed, session)
-        if not draft.searched:
-            return Outcome.TIME_LIMIT
-        if draft.choice.chosen().rank == 0:
-            return Outcome.EFFECTS_ONLY
-        session.report("refitting on all cells")
-        return Outcome.CHOSEN
+        precision = Precision.of(standardisation.fitted, standardisation.given)
+        with clock.part(0.5):
+            found = exact.search(standardisation.problem, precision, options.max_rank, options.seed, clock)
+        answers = Answers(found)
+        if found.fit is not None or found.ending is Ending.INTERRUPTED:
+            return answers, found.ending
+        if found.ending is Ending.OUT_OF_TIME:
+            clock.check()  # was it half of the time, or all of it?
+        chosen = noisy.search(standardisation.varying, options, standardisation.mixed_units, clock)
+        answers = Answers(found, chosen)
+        if chosen is None or chosen.ending is not Ending.COMPLETE:
+            return answers, found.ending if chosen is None else chosen.ending
+        if found.ending is Ending.COMPLETE and chosen.rank:
+            clock.report("refitting on all cells")
+        return answers, found.ending
     except OutOfTime:
-        return Outcome.TIME_LIMIT
+        return answers, Ending.OUT_OF_TIME
     except KeyboardInterrupt:
-        return Outcome.INTERRUPTED
-
-
-def _check_arguments(seed: int, n_jobs: int | None, fill: str | None, wishes: Wishes) -> None:
-    if not _whole(seed) or seed < 0:
-        raise InputError(f"seed must be a whole number, 0 or more, not {seed!r}.")
-    if wishes.max_rank is not None and (not _whole(wishes.max_rank) or wishes.max_rank < 0):
-        raise InputError(f"max_rank must be a whole number, 0 or more, not {wishes.max_rank!r}.")
-    if n_jobs is not None and (not _whole(n_jobs) or n_jobs < 1):
-        raise InputError(f"n_jobs must be a positive whole number, not {n_jobs!r}.")
-    if fill not in (None, "effects"):
-        raise InputError(f'fill must be None or "effects", not {fill!r}.')
-    for name, value, allowed in (
-        ("effects", wishes.effects, ("auto", *EFFECTS)),
-        ("scaling", wishes.scaling, ("auto", *SCALINGS)),
-        ("rule", wishes.rule, tuple(assemble.RULES)),
-    ):
-        if value not in allowed:
-            raise InputError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
-    if wishes.folds is not None and (not _whole(wishes.folds) or wishes.folds < 2):
-        raise InputError(f"folds must be None or a whole number, 2 or more, not {wishes.folds!r}.")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        return answers, Ending.INTERRUPTED
 
 
 def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
@@ -202,18 +171,3 @@ def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     if hasattr(X, "columns") and hasattr(X, "index"):
         return tuple(map(str, X.index)), tuple(map(str, X.columns))  # type: ignore[attr-defined]
     return None, None
-
-
-def _versions() -> dict[str, str]:
-    import numba
-    import scipy
-
-    from ..version import __version__
-
-    return {
-        "rankfall": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "numba": numba.__version__,
-    }

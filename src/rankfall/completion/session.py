@@ -1,4 +1,4 @@
-"""One running completion: its clock, what it reports, and how it is stopped."""
+"""The clock of a running completion: what it reports, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from math import inf
-from numbers import Real
-
-from ..errors import InputError
-from .descent.anchors import Anchors
 
 
 @dataclass(frozen=True)
@@ -52,25 +49,38 @@ class OutOfTime(Exception):
     """Raised between two pieces of work when ``max_time`` has passed."""
 
 
+class Ending(Enum):
+    """How a question ended."""
+
+    COMPLETE = "complete"
+    OUT_OF_TIME = "out of time"
+    INTERRUPTED = "interrupted"
+
+
 @dataclass
-class Session:
-    """Clock and reporting of one call of :func:`rankfall.complete`."""
+class Clock:
+    """Time and reports of one call of :func:`rankfall.complete`: the only thing handed down that changes.
+
+    Parameters
+    ----------
+    max_time : float or None
+        Seconds from the start after which :meth:`check` stops the run.
+    callback : callable or None
+        Told a :class:`Progress` now and then.
+    unit : float
+        What the errors that the search reports are multiples of.
+    started : float
+        Of ``time.perf_counter``.
+    """
 
     max_time: float | None = None
     callback: Callable[[Progress], None] | None = None
+    unit: float = 1.0
     started: float = field(default_factory=time.perf_counter)
-    sgd_steps: int = 0
-    unit: float = 1.0  # what errors reported by the search are multiples of
-    anchors: dict[str, Anchors] = field(
-        default_factory=dict
-    )  # phase -> the chains a certificate can be about
     _phase: tuple[str, float] = ("", 0.0)
     _deadline: float = inf
 
     def __post_init__(self) -> None:
-        number = self.max_time is None or isinstance(self.max_time, Real)
-        if not number or (self.max_time is not None and not self.max_time > 0):
-            raise InputError(f"max_time must be a positive number of seconds, not {self.max_time!r}.")
         if self.max_time is not None:
             self._deadline = self.max_time
 
@@ -84,16 +94,13 @@ class Session:
             raise OutOfTime
 
     @contextmanager
-    def share(self, part: float) -> Iterator[None]:
-        """Leave the block when this part of the remaining time is used up, without ending the run."""
+    def part(self, share: float) -> Iterator[None]:
+        """Inside, the time is over when this share of what is left has been used up."""
         whole = self._deadline
         if whole < inf:
-            self._deadline = self.seconds + part * (whole - self.seconds)
+            self._deadline = self.seconds + share * (whole - self.seconds)
         try:
             yield
-        except OutOfTime:
-            if self.seconds > whole:
-                raise
         finally:
             self._deadline = whole
 

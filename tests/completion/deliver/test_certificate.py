@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.completion.descent import anchors as certifying
+from rankfall.completion.descent import anchors as anchoring
+from rankfall.completion.descent import watched_run
 from rankfall.report import render
 from rankfall.report.adapters.completion import report_tables
 
@@ -60,9 +61,9 @@ def test_without_a_chain_at_the_rank_there_is_none():
 
 
 def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
-    monkeypatch.setattr(certifying, "_ALWAYS", 0)
-    monkeypatch.setattr(certifying, "_PER_LINE", 0)
-    monkeypatch.setattr(certifying, "_SHARE", 0.0)
+    monkeypatch.setattr(watched_run, "_ALWAYS", 0)
+    monkeypatch.setattr(watched_run, "_PER_AXIS", 0)
+    monkeypatch.setattr(watched_run, "_SHARE", 0.0)
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
     result = rf.complete(problem, seed=0)
     assert result.certificate is not None and not result.certificate.holds
@@ -71,8 +72,8 @@ def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
 
 def test_a_run_that_falls_further_does_not_certify_the_delivered_rank(monkeypatch):
     """With a ridge that kills the weakest direction the chain stays at a smaller rank than was delivered."""
-    monkeypatch.setattr(certifying, "_SHRINKAGE", 4.0)
-    monkeypatch.setattr(certifying, "_ALWAYS", 10**7)
+    monkeypatch.setattr(watched_run, "_SHRINKAGE", 4.0)
+    monkeypatch.setattr(watched_run, "_ALWAYS", 10**7)
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.6, condition=4.0, seed=0)
     result = rf.complete(problem, seed=0)
     assert result.rank == 2 and result.certificate is not None
@@ -82,29 +83,29 @@ def test_a_run_that_falls_further_does_not_certify_the_delivered_rank(monkeypatc
 def test_few_numbers_are_kept(monkeypatch):
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
 
-    class Stage:
-        train_rmse, ridge, lr = np.array([0.1]), 0.1, 0.1
-        ranks = np.array([0])
-        s = np.ones((1, 20))
+    network = rf.Network.gaussian((35, 20, 20, 40), 1.0, 0, chains=1)
 
-    anchors, chains = certifying.Anchors(), rf.Network.gaussian((35, 20, 20, 40), 1.0, 0, chains=1)
+    def met(rank):
+        errors = np.array([0.1])
+        return anchoring.Chains(problem, network, np.ones((1, 20)), np.array([rank]), errors, 0.1, 0.1)
+
+    anchors = anchoring.Anchors(20)
     for rank in range(19, 0, -1):
-        Stage.ranks = np.array([rank])
-        anchors.note(problem, chains, Stage())
+        anchors = anchors.with_chains(met(rank))
     assert sorted(anchors.by_rank) == list(range(1, 20))
     assert anchors.of(20) is None
 
     def kept():
         return sum(anchor.network.n_parameters for anchor in anchors.by_rank.values())
 
-    whole = chains.n_parameters
+    whole = network.n_parameters
     assert kept() == 19 * whole
-    monkeypatch.setattr(certifying, "_MOST_NUMBERS", 18 * whole)  # room enough once they are cut
-    anchors.note(problem, chains, Stage())
+    monkeypatch.setattr(anchoring, "_MAX_NUMBERS", 18 * whole)  # room enough once they are cut
+    anchors = anchors.with_chains(met(1))
     assert sorted(anchors.by_rank) == list(range(1, 20))
     assert kept() < 18 * whole
     assert max(anchors.by_rank[2].network.widths[1:-1]) < 20
-    monkeypatch.setattr(certifying, "_MOST_NUMBERS", 2 * whole)
-    anchors.note(problem, chains, Stage())
+    monkeypatch.setattr(anchoring, "_MAX_NUMBERS", 2 * whole)
+    anchors = anchors.with_chains(met(1))
     assert 1 in anchors.by_rank and max(anchors.by_rank) < 19
     assert kept() <= 2 * whole

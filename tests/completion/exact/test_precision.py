@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 
 import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.completion.exact import search as exact
+from rankfall.completion.exact.evidence import Evidence
 from rankfall.completion.exact.precision import is_coarse, is_single
 
 
@@ -51,17 +52,18 @@ def test_rounded_numbers_of_some_digits():
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
-def test_readings_are_not_searched_with_the_widest_nets(monkeypatch, scale):
+def test_readings_are_not_searched_with_the_most_chains(monkeypatch, scale):
     """Numbers of all their digits are, where a rank near the information limit is pointed at."""
     rounds = Counter()
+    exact = importlib.import_module("rankfall.completion.exact.search")
     once = exact._one_round
 
     def counted(problem, settings, *args, **options):
         rounds[settings.n_chains] += 1
-        once(problem, settings, *args, **options)
+        return once(problem, settings, *args, **options)
 
     monkeypatch.setattr(exact, "_one_round", counted)
-    monkeypatch.setattr(exact.Evidence, "near_limit", lambda self, problem: True)
+    monkeypatch.setattr(Evidence, "near_limit", lambda self, problem: True)
     X = np.exp(np.random.default_rng(0).standard_normal((12, 6)))
     X[::3, ::2] = np.nan
     rf.complete(np.round(X, 2), scale=scale, seed=0)

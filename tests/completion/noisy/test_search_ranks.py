@@ -1,4 +1,4 @@
-"""Refits on the walk through the ranks."""
+"""Refits while the rank is searched."""
 
 from __future__ import annotations
 
@@ -6,38 +6,44 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.completion.exact import search as exact
+from rankfall.completion import exact
+from rankfall.completion.exact import ExactAnswer
 from rankfall.completion.noisy import refit as refits
-from rankfall.completion.noisy.candidates import split_under
+from rankfall.completion.noisy.folds import Fold
+from rankfall.completion.noisy.starts import grown
+from rankfall.completion.session import Clock
 from rankfall.completion.solvers.gibbs import Sampler
+from rankfall.completion.solvers.noise_model import EQUAL
 
 
 @pytest.fixture(scope="module")
-def split():
+def fold():
     """Noisy data of rank 3; a fifth of the cells is held out."""
     problem, _ = rf.datasets.low_rank((60, 50), rank=3, observed=0.6, noise=0.3, seed=0)
     held = np.random.default_rng(0).random(problem.n_observed) < 0.2
-    made = split_under("none", "none", problem.subset(~held), problem.subset(held))
-    made.fits[0] = refits.effects_alone(made)
-    return made
+    return Fold.under("none", "none", problem.subset(~held), problem.subset(held))
 
 
-def test_where_sweeps_are_dear_a_start_that_died_out_gives_way_to_the_next(split, monkeypatch):
-    monkeypatch.setattr(refits, "cheap", lambda split, rank: False)
+def refit(fold, starts, noise):
+    return refits.refit(fold, starts, noise, EQUAL, 0, Clock())
+
+
+def test_where_sweeps_are_expensive_a_start_that_died_out_gives_way_to_the_next(fold, monkeypatch):
+    monkeypatch.setattr(refits, "is_cheap", lambda fold, rank: False)
     dying = np.full((50, 3), 1e-9)
-    living = refits.grown(split, split.fits[0], 3, 0)
-    noise = split.fits[0].noise
-    assert refits.refit(split, [dying], noise, 0).rank == 0
-    replaced = refits.refit(split, [dying, living, dying], noise, 0)
+    living = grown(fold, fold.effects, 3, 0)
+    noise = fold.effects.noise
+    assert refit(fold, [dying], noise).rank == 0
+    replaced = refit(fold, [dying, living, dying], noise)
     assert replaced.rank == 3
-    assert split.held_error(replaced) < 0.5 * split.held_error(split.fits[0])
+    assert fold.held_error(replaced) < 0.5 * fold.held_error(fold.effects)
     # one that lives is enough
-    first = refits.refit(split, [living, dying], noise, 0)
-    np.testing.assert_array_equal(first.cols.mean, refits.refit(split, [living], noise, 0).cols.mean)
+    first = refit(fold, [living, dying], noise)
+    np.testing.assert_array_equal(first.cols.mean, refit(fold, [living], noise).cols.mean)
 
 
 @pytest.mark.parametrize(
-    ("dear", "factor", "sweeps"),
+    ("expensive", "factor", "sweeps"),
     [
         (True, 1.1, 32),
         (True, 0.9, 104),
@@ -47,16 +53,18 @@ def test_where_sweeps_are_dear_a_start_that_died_out_gives_way_to_the_next(split
         (False, 1.1, 104),
     ],
 )
-def test_a_dear_chain_ends_when_the_held_out_error_falls_no_more(split, monkeypatch, dear, factor, sweeps):
-    monkeypatch.setattr(refits, "cheap", lambda split, rank: not dear)
+def test_an_expensive_chain_ends_when_the_held_out_error_falls_no_more(
+    fold, monkeypatch, expensive, factor, sweeps
+):
+    monkeypatch.setattr(refits, "is_cheap", lambda fold, rank: not expensive)
     errors = iter(factor ** np.arange(20.0))
     monkeypatch.setattr(refits, "combined", lambda *both: next(errors))
-    fit = refits.refit(split, [refits.grown(split, split.fits[0], 3, 0)], split.fits[0].noise, 0)
+    fit = refit(fold, [grown(fold, fold.effects, 3, 0)], fold.effects.noise)
     assert fit.sweeps == sweeps
 
 
-def test_the_fit_to_all_cells_begins_with_noise_that_is_alike_in_all_lines(monkeypatch):
-    """Shares of lines that have drifted while the training cells were fitted would drift on."""
+def test_the_fit_to_all_cells_begins_with_equal_noise(monkeypatch):
+    """Noise scales that have drifted while the training cells were fitted would drift on."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 2)) @ rng.standard_normal((2, 40))
     X += rng.standard_normal(X.shape) * np.where(np.arange(40) < 20, 0.05, 1.0)
@@ -64,17 +72,16 @@ def test_the_fit_to_all_cells_begins_with_noise_that_is_alike_in_all_lines(monke
     begun = []
 
     class Recorded(refits.Sampler):
-        def __init__(self, refitter, start, seed):
-            super().__init__(refitter, start, seed)
-            begun.append((seed[1], refitter.problem, self.row_share, self.col_share, start))
+        def __init__(self, fitter, start, seed):
+            super().__init__(fitter, start, seed)
+            begun.append((seed[1], fitter.problem, self.row_scale, self.col_scale, start))
 
     monkeypatch.setattr(refits, "Sampler", Recorded)
-    monkeypatch.setattr(
-        exact, "search", lambda *arguments: arguments[-1]
-    )  # noisy data: nothing is found, but slowly
+    # noisy data: nothing is found, but slowly
+    monkeypatch.setattr(exact, "search", lambda *arguments: ExactAnswer())
     completed = rf.complete(X, seed=0)
     assert completed.rank == 2
-    problem, rows, cols, start = next(b[1:] for b in begun if b[0] == 5 and b[4].line_cells < np.inf)
+    problem, rows, cols, start = next(b[1:] for b in begun if b[0] == 5 and not b[4].noise_model.is_equal)
     assert problem.n_observed == np.isfinite(X).sum()
     np.testing.assert_array_equal(rows, 1)
     np.testing.assert_array_equal(cols, 1)

@@ -15,7 +15,8 @@ from rankfall.completion.solvers.gibbs import _SPREAD, Average, Sampler, draw_pr
 from rankfall.completion.solvers.kernels import gibbs as sampling_kernels
 from rankfall.completion.solvers.kernels import reference
 from rankfall.completion.solvers.kernels import variational as posterior_kernels
-from rankfall.completion.solvers.variational import Refitter
+from rankfall.completion.solvers.noise_model import EQUAL, NoiseModel
+from rankfall.completion.solvers.variational import VariationalFit
 from rankfall.compute.threads import threads
 
 
@@ -25,14 +26,14 @@ def noisy(shape=(60, 50), rank=3, observed=0.5, noise=0.3, seed=0):
     return problem.with_values(problem.values / unit), truth / unit
 
 
-def begun(problem, rank, line_cells=np.inf, effects=(False, False), seed=0):
-    refitter = Refitter(problem, *effects, np.ones(problem.n_cols))
+def begun(problem, rank, noise_model=EQUAL, effects=(False, False), seed=0):
+    fitter = VariationalFit(problem, *effects, np.ones(problem.n_cols))
     V = 0.3 * np.random.default_rng(seed).standard_normal((problem.n_cols, rank))
-    return refitter, refitter.start(V, 0.5, line_cells)
+    return fitter, fitter.start(V, 0.5, noise_model)
 
 
-def sampled(refitter, start, sweeps=60, burn=20, seed=(0,)):
-    sampler, average = Sampler(refitter, start, seed), Average(start.rank, refitter.problem)
+def sampled(fitter, start, sweeps=60, burn=20, seed=(0,)):
+    sampler, average = Sampler(fitter, start, seed), Average(start.rank, fitter.problem)
     for _ in range(sweeps):
         pairs = sampler.sweep()
         if sampler.sweeps > burn:
@@ -146,7 +147,7 @@ def test_truth_and_draws_are_exchangeable():
 
 
 @pytest.mark.stat
-def test_noise_and_shares_are_found():
+def test_noise_and_noise_scales_are_found():
     """Half of the rows are ten times as noisy: 50 rows of 56 cells know their share within a fifth or so."""
     rng = np.random.default_rng(3)
     _, truth = rf.datasets.low_rank((100, 80), rank=2, observed=1.0, seed=4)
@@ -154,10 +155,10 @@ def test_noise_and_shares_are_found():
     loud = np.where(np.arange(100) < 50, 0.1, 1.0)
     X = truth + loud[:, None] * rng.standard_normal(truth.shape)
     X[rng.random(X.shape) < 0.3] = np.nan
-    refitter, start = begun(rf.Problem.from_dense(X), 2, line_cells=20.0)
-    sampler, average = sampled(refitter, start)
-    fit = average.deliver(refitter, start, sampler.sweeps, 2)
-    share = fit.rows.line[:, 0]
+    fitter, start = begun(rf.Problem.from_dense(X), 2, noise_model=NoiseModel(20.0))
+    sampler, average = sampled(fitter, start)
+    fit = average.deliver(fitter, start, sampler.sweeps, 2)
+    share = fit.rows.noise_scale
     assert share[50:].min() > 3 * share[:50].max()
     even = begun(rf.Problem.from_dense(X), 2)
     alike = sampled(*even)[1].deliver(*even, 60, 2)
@@ -166,38 +167,38 @@ def test_noise_and_shares_are_found():
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_lines_that_are_copies_of_each_other_do_not_take_all_the_noise():
+def test_rows_that_are_copies_of_each_other_do_not_take_all_the_noise():
     """They fit without error, sweep after sweep; the noise of the others must not become endless shares of nothing."""
     rng = np.random.default_rng(5)
     X = rng.standard_normal((80, 30))
     X[:, 1:6] = X[:, :1]
-    refitter, start = begun(rf.Problem.from_dense(X), 8, line_cells=20.0)
-    sampler, average = sampled(refitter, start, sweeps=150)
+    fitter, start = begun(rf.Problem.from_dense(X), 8, noise_model=NoiseModel(20.0))
+    sampler, average = sampled(fitter, start, sweeps=150)
     assert sampler.noise > 1e-6
-    assert max(sampler.row_share.max(), sampler.col_share.max()) <= 1e4
+    assert max(sampler.row_scale.max(), sampler.col_scale.max()) <= 1e4
     assert np.isfinite(average.at_cells).all()
 
 
 def test_the_mean_of_draws_predicts_better_than_a_variational_fit_of_too_large_a_rank():
     problem, truth = noisy((80, 60), rank=4, observed=0.3, noise=1.0)
-    refitter, start = begun(problem, 12)
-    sampler, average = sampled(refitter, start)
-    fit = average.deliver(refitter, start, sampler.sweeps, 12)
+    fitter, start = begun(problem, 12)
+    sampler, average = sampled(fitter, start)
+    fit = average.deliver(fitter, start, sampler.sweeps, 12)
     rows, cols = np.nonzero(np.ones(problem.shape))
 
     def error(fit):
         return np.linalg.norm(fit.at(rows, cols) - truth.ravel())
 
     assert fit.rank == 12
-    assert error(fit) < error(refitter.improve(start, 60))
+    assert error(fit) < error(fitter.improve(start, 60))
 
 
 def test_the_delivered_fit_is_close_to_the_mean_it_stands_for():
     problem, _ = noisy(noise=0.3)
     for effects in ((False, False), (True, True)):
-        refitter, start = begun(problem, 4, effects=effects)
-        sampler, average = sampled(refitter, start)
-        fit = average.deliver(refitter, start, sampler.sweeps, 4)
+        fitter, start = begun(problem, 4, effects=effects)
+        sampler, average = sampled(fitter, start)
+        fit = average.deliver(fitter, start, sampler.sweeps, 4)
         gap = fit.at(problem.rows, problem.cols) - average.at_cells
         # cut to the rank and folded in: a small part of the noise is lost
         assert np.sqrt(np.mean(gap**2)) < 0.2 * np.sqrt(fit.noise)
@@ -209,8 +210,8 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
     results = []
     for n_threads in (1, None):
         with threads(n_threads):
-            refitter, start = begun(problem, 3, line_cells=20.0)
-            sampler, _ = sampled(refitter, start, sweeps=10, burn=5)
+            fitter, start = begun(problem, 3, noise_model=NoiseModel(20.0))
+            sampler, _ = sampled(fitter, start, sweeps=10, burn=5)
         results.append((sampler.rows, sampler.cols, sampler.noise))
     for one, many in zip(*results, strict=True):
         np.testing.assert_array_equal(one, many)
@@ -218,23 +219,23 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 
 def test_known_effect_units_are_never_drawn():
     problem, _ = noisy((30, 25), rank=1)
-    refitter, start = begun(problem, 1, effects=(True, True))
-    sampler, _ = sampled(refitter, start, sweeps=5, burn=1)
+    fitter, start = begun(problem, 1, effects=(True, True))
+    sampler, _ = sampled(fitter, start, sweeps=5, burn=1)
     np.testing.assert_array_equal(sampler.cols[:, start.cols.fixed], 1.0)
     np.testing.assert_array_equal(sampler.rows[:, start.rows.fixed], 1.0)
 
 
-def test_a_chain_with_the_same_noise_in_all_lines_forgets_the_shares_of_its_start():
+def test_a_chain_with_the_same_noise_everywhere_forgets_the_noise_scales_of_its_start():
     problem, _ = noisy()
-    refitter, start = begun(problem, 2, line_cells=20.0)
-    start = refitter.improve(start, 5)
-    assert np.ptp(start.rows.line[:, 0]) > 0
-    sampler = Sampler(refitter, replace(start, line_cells=np.inf), (0,))
+    fitter, start = begun(problem, 2, noise_model=NoiseModel(20.0))
+    start = fitter.improve(start, 5)
+    assert np.ptp(start.rows.noise_scale) > 0
+    sampler = Sampler(fitter, replace(start, noise_model=EQUAL), (0,))
     sampler.sweep()
-    assert np.all(sampler.row_share == 1) and np.all(sampler.col_share == 1)
+    assert np.all(sampler.row_scale == 1) and np.all(sampler.col_scale == 1)
 
 
 def test_dead_factors_are_counted_out():
     problem, _ = noisy((80, 60), rank=2, noise=0.2)
-    refitter, start = begun(problem, 8)
-    assert sampled(refitter, start)[1].living(0.02) == 2
+    fitter, start = begun(problem, 8)
+    assert sampled(fitter, start)[1].living(0.02) == 2

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 import rankfall as rf
-from rankfall.completion.result.fitted_model import shares
+from rankfall.completion.result.fitted_model import noise_scales
 from rankfall.completion.solvers.kernels import reference
 from rankfall.completion.solvers.kernels import variational as kernels
-from rankfall.completion.solvers.variational import Refitter
+from rankfall.completion.solvers.noise_model import EQUAL, NoiseModel
+from rankfall.completion.solvers.variational import VariationalFit
 
 
 def compressed(problem):
@@ -27,10 +28,10 @@ def noisy(shape=(60, 50), rank=3, observed=0.5, noise=0.3, seed=0):
     return problem.with_values(problem.values / unit), truth / unit
 
 
-def plain(problem, rank, seed=0, line_cells=np.inf, effects=(False, False), sweeps=200, tol=1e-7):
-    refitter = Refitter(problem, *effects, np.ones(problem.n_cols))
+def plain(problem, rank, seed=0, noise_model=EQUAL, effects=(False, False), sweeps=200, tol=1e-7):
+    fitter = VariationalFit(problem, *effects, np.ones(problem.n_cols))
     V = 0.3 * np.random.default_rng(seed).standard_normal((problem.n_cols, rank))
-    return refitter, refitter.improve(refitter.start(V, 1.0, line_cells), sweeps, tol)
+    return fitter, fitter.improve(fitter.start(V, 1.0, noise_model), sweeps, tol)
 
 
 @settings(max_examples=25)
@@ -96,8 +97,8 @@ def test_rows_are_bayesian_ridge_regressions_on_known_columns():
     problem, _ = noisy()
     rng = np.random.default_rng(1)
     V = rng.standard_normal((problem.n_cols, 2))
-    refitter = Refitter(problem, False, False, np.ones(problem.n_cols))
-    fit = refitter.start(V, 0.2, np.inf)
+    fitter = VariationalFit(problem, False, False, np.ones(problem.n_cols))
+    fit = fitter.start(V, 0.2, EQUAL)
     row = problem.rows == 7
     design, target = V[problem.cols[row]], problem.values[row]
     # one step from prior precision 1 and noise 0.2: a ridge of 0.2
@@ -111,11 +112,11 @@ def test_rows_are_bayesian_ridge_regressions_on_known_columns():
 def test_every_turn_raises_the_evidence_bound():
     """Variational steps never lower the bound; it is written out here from the model's densities."""
     problem, _ = noisy((20, 15), rank=2)
-    refitter = Refitter(problem, True, True, np.ones(15))
-    fit = refitter.start(0.3 * np.random.default_rng(0).standard_normal((15, 2)), 1.0, np.inf)
+    fitter = VariationalFit(problem, True, True, np.ones(15))
+    fit = fitter.start(0.3 * np.random.default_rng(0).standard_normal((15, 2)), 1.0, EQUAL)
     bounds = []
     for _ in range(30):
-        fit = refitter.improve(fit, 1)
+        fit = fitter.improve(fit, 1)
         bounds.append(evidence_bound(problem, fit))
     assert np.all(np.diff(bounds) > -1e-8 * np.abs(bounds[0]))
 
@@ -164,15 +165,15 @@ def test_lines_find_their_noise():
     X[rng.random(X.shape) < 0.3] = np.nan
     problem = rf.Problem.from_dense(X)
     _, even = plain(problem, 2)
-    _, lines = plain(problem, 2, line_cells=10.0)
-    share = lines.rows.line[:, 0]
+    _, lines = plain(problem, 2, noise_model=NoiseModel(10.0))
+    share = lines.rows.noise_scale
     assert share[50:].min() > 5 * share[:50].max()
 
     def error(fit):
         return np.linalg.norm(fit.frames()[0] @ fit.frames()[1].T - truth)
 
     assert error(lines) < 0.8 * error(even)
-    by_row, _ = shares(even, problem)
+    by_row, _ = noise_scales(even, problem)
     assert by_row[50:].min() > 2 * by_row[:50].max()
 
 
@@ -191,8 +192,8 @@ def test_weights_count_like_repeated_cells():
     weights = np.random.default_rng(0).uniform(0.2, 3, problem.n_observed)
     weighted = problem.with_weights(weights)
     V = np.random.default_rng(1).standard_normal((25, 2))
-    refitter = Refitter(weighted, False, False, np.ones(25))
-    fit = refitter.start(V, 0.3, np.inf)
+    fitter = VariationalFit(weighted, False, False, np.ones(25))
+    fit = fitter.start(V, 0.3, EQUAL)
     row = weighted.rows == 4
     oracle = Ridge(alpha=0.3, fit_intercept=False)
     oracle.fit(V[weighted.cols[row]], weighted.values[row], sample_weight=weighted.weights[row])
@@ -201,10 +202,10 @@ def test_weights_count_like_repeated_cells():
 
 def test_folded_rows_do_not_depend_on_what_rows_were():
     problem, _ = noisy()
-    refitter, fit = plain(problem, 2, line_cells=10.0, sweeps=10)
-    folded = refitter.fold_rows(fit)
-    other = replace(fit, rows=replace(fit.rows, mean=0 * fit.rows.mean, line=1 + fit.rows.line))
-    np.testing.assert_array_equal(refitter.fold_rows(other).rows.mean, folded.rows.mean)
+    fitter, fit = plain(problem, 2, noise_model=NoiseModel(10.0), sweeps=10)
+    folded = fitter.fold_rows(fit)
+    other = replace(fit, rows=replace(fit.rows, mean=0 * fit.rows.mean, axis_noise=1 + fit.rows.axis_noise))
+    np.testing.assert_array_equal(fitter.fold_rows(other).rows.mean, folded.rows.mean)
 
 
 @settings(max_examples=10)

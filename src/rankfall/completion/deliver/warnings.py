@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ...errors import Outcome
-
-if TYPE_CHECKING:
-    from ..result.completion import Completion
-    from .assemble import Draft
+from ..exact import ExactAnswer
+from ..noisy import NoisyAnswer
+from ..options import Options
+from ..result.completion import Completion
+from ..standardise import Standardisation
 
 # the local-uniqueness check is made without being asked up to this many unknowns
 _CHEAP_UNKNOWNS = 2500
@@ -18,12 +17,18 @@ _CHEAP_UNKNOWNS = 2500
 _GAIN = 0.01
 
 
-def warnings_of(draft: Draft, result: Completion) -> list[str]:
+def warnings_of(
+    result: Completion,
+    standardisation: Standardisation,
+    options: Options,
+    exact: ExactAnswer | None,
+    noisy: NoisyAnswer | None,
+) -> tuple[str, ...]:
     """One sentence for everything that the user should beware of."""
-    problem, rank, outcome = draft.problem, result.rank, result.outcome
-    max_rank, fill = draft.wishes.max_rank, draft.delivery.fill
+    problem, rank, outcome = standardisation.fitted, result.rank, result.outcome
+    max_rank, fill = options.max_rank, options.fill
     out = []
-    if draft.mixed:
+    if standardisation.mixed_units:
         out.append(
             "The columns have very different units: each was divided by its standard deviation, and errors are "
             "given in these."
@@ -34,21 +39,21 @@ def warnings_of(draft: Draft, result: Completion) -> list[str]:
     empty_cols = int(np.count_nonzero(problem.col_counts == 0))
     fate = "filled with effects only" if fill == "effects" else "left empty"
     if empty_rows or empty_cols:
-        out.append(f"{_lines(empty_rows, empty_cols)} without any entry: their cells are {fate}.")
+        out.append(f"{_rows_and_columns(empty_rows, empty_cols)} without any entry: their cells are {fate}.")
     if problem.n_components > 1:
         out.append(
             f"The observed cells fall into {problem.n_components} blocks that share no row or column; "
             f"cells between blocks cannot be determined and are {fate}."
         )
-    if draft.evidence.hollow:
+    if exact is not None and exact.underdetermined_rank is not None:
         out.append(
-            f"A matrix of rank {draft.evidence.hollow} reproduces all observed cells, but leaves so many missing cells "
+            f"A matrix of rank {exact.underdetermined_rank} reproduces all observed cells, but leaves so many missing cells "
             "open that it says nothing about them; the rank was chosen by held-out cells."
         )
-    out += _wrong_model(draft, rank, outcome)
+    out += _wrong_model(noisy, standardisation.unit, rank, outcome)
     if not rank and result.settings["effects"] == "none" and np.any(problem.values):
         out.append("Neither a low-rank part nor effects were fitted: every cell that was filled in is zero.")
-    if draft.choice is None and outcome is Outcome.EFFECTS_ONLY:
+    if noisy is None and outcome is Outcome.EFFECTS_ONLY:
         out.append("Too few observed cells to hold any out: only effects were fitted.")
     if rank:
         short = [
@@ -57,29 +62,28 @@ def warnings_of(draft: Draft, result: Completion) -> list[str]:
         ]
         if any(short):
             out.append(
-                f"{_lines(*short)} with fewer entries than the rank {rank}: their predictions lean on the "
+                f"{_rows_and_columns(*short)} with fewer entries than the rank {rank}: their predictions lean on the "
                 "ridge (or the least norm) and are uncertain."
             )
     # the search knows already whether the fit is the only one near by; which cells move is another question
-    open_ended = outcome is Outcome.EXACT and rank and not draft.evidence.unique
+    open_ended = outcome is Outcome.EXACT and rank and exact is not None and not exact.unique
     if open_ended and rank * sum(problem.shape) <= _CHEAP_UNKNOWNS:
         out += _uniqueness_warning(result)
-    return out
+    return tuple(out)
 
 
-def _wrong_model(draft: Draft, rank: int, outcome: Outcome) -> list[str]:
+def _wrong_model(noisy: NoisyAnswer | None, unit: float, rank: int, outcome: Outcome) -> list[str]:
     """Whether a low-rank part predicts hardly better than effects alone."""
-    if draft.choice is None or outcome not in (Outcome.CHOSEN, Outcome.EFFECTS_ONLY, Outcome.NOT_CONVERGED):
+    if noisy is None or outcome not in (Outcome.CHOSEN, Outcome.EFFECTS_ONLY, Outcome.NOT_CONVERGED):
         return []
-    if len(draft.choice.visits) < 2:
+    if len(noisy.tried) < 2:
         return []
-    alone = draft.choice.visits[0].validation
-    chosen = draft.choice.chosen().validation
+    alone, chosen = noisy.effects_alone.validation, noisy.chosen.validation
     if rank and chosen < (1 - _GAIN) * alone:
         return []
     return [
         f"Low rank is probably the wrong model for these data: at the held-out cells its error is "
-        f"{chosen * draft.unit:.4g}, that of effects alone {alone * draft.unit:.4g}."
+        f"{chosen * unit:.4g}, that of effects alone {alone * unit:.4g}."
         if rank
         else "Low rank is probably the wrong model for these data: no rank predicted the held-out cells better "
         "than effects alone."
@@ -97,7 +101,7 @@ def _uniqueness_warning(result: Completion) -> list[str]:
     return [text]
 
 
-def _lines(rows: int, cols: int) -> str:
+def _rows_and_columns(rows: int, cols: int) -> str:
     parts = [
         f"{count} {name}{'s' if count > 1 else ''}"
         for count, name in ((rows, "row"), (cols, "column"))

@@ -1,6 +1,8 @@
-"""What the digits of values tell about how exactly they can be met."""
+"""How exactly the values can be reproduced: what their digits tell."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +15,42 @@ _ODD = 0.05
 # share of a value by which it changes at most when it is rounded to single precision
 _HALF_SINGLE = 6e-8
 
+# misfit of an exact fit, relative to the norm of all observed cells and of those of one row or column
+EXACT, EXACT_AXIS = 1e-9, 1e-6
+# the same for values that were rounded to single precision, by a share of up to 6e-8 each
+_EXACT_SINGLE, _EXACT_AXIS_SINGLE = 3e-7, 1e-5
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What the digits of the values tell.
+
+    Attributes
+    ----------
+    single : bool
+        Whether the values have single precision only, and a fit is exact if it agrees to that.
+    coarse : bool
+        Whether the values have a few digits only: hardly any such table is reproduced by a low rank.
+    """
+
+    single: bool = False
+    coarse: bool = False
+
+    @classmethod
+    def of(cls, fitted: Problem, given: Problem) -> Precision:
+        """That of a problem: `fitted` on the scale of the fit, `given` in the data's own units."""
+        return cls(is_single(fitted.values), is_coarse(given))
+
+    @property
+    def tolerance(self) -> float:
+        """Misfit of an exact fit, relative to the norm of the observed cells."""
+        return _EXACT_SINGLE if self.single else EXACT
+
+    @property
+    def axis_tolerance(self) -> float:
+        """The same for the cells of one row or column."""
+        return _EXACT_AXIS_SINGLE if self.single else EXACT_AXIS
+
 
 def is_single(values: np.ndarray) -> bool:
     """Whether the values were rounded to single precision; whole numbers are exact as they are."""
@@ -22,9 +60,9 @@ def is_single(values: np.ndarray) -> bool:
 
 
 def is_coarse(problem: Problem) -> bool:
-    """Whether nearly all values of every column are multiples of a unit, and less than ``10^5`` of them, as readings are.
+    """Whether nearly all values of every column are multiples of a unit, as readings are.
 
-    The unit is a power of ten; values of single precision are multiples to that precision.
+    They are multiples by less than ``10^5``. The unit is a power of ten; values of single precision are multiples to that precision.
     """
     size = np.abs(problem.values)
     largest = np.zeros(problem.n_cols)

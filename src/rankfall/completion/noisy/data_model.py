@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...problem import Problem
-from ..solvers.variational import Refitter
+from ..solvers.variational import VariationalFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,9 @@ class DataModel:
         """The problem that is left for effects and low-rank part."""
         return problem.with_values((problem.values - self.mean) / self.scale[problem.cols])
 
-    def refitter(self, problem: Problem) -> Refitter:
+    def fitter(self, problem: Problem) -> VariationalFit:
         """Fits this model to a problem (as given: it is standardised here)."""
-        return Refitter(
+        return VariationalFit(
             self.standardise(problem), self.row_effects, self.col_effects, self.typical / self.scale
         )
 
@@ -57,41 +57,8 @@ class DataModel:
 
 
 EFFECTS, SCALINGS = ("none", "mean", "columns", "both"), ("all", "columns")
-# columns have different units if their standard deviations spread more than this (upper to lower decile, columns
-# with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by about 13
-_MIXED, _ENOUGH = 30.0, 8
 # cells by which a first guess of the column means is drawn towards the mean
 _FEW = 0.5
-# equal entries that make a column constant
-_CONSTANT = 20
-
-
-def column_units(problem: Problem) -> np.ndarray:
-    """Standard deviation of every column where the columns have different units, ones where not, shape (n,).
-
-    Dividing columns by their units changes neither the rank nor whether a fit is exact, but without it one
-    column of large numbers would be all that errors, ridges and tolerances see.
-    """
-    counts = problem.col_counts
-    weights = 1 / np.maximum(counts, 1)
-    means = np.bincount(problem.cols, problem.values, problem.n_cols) * weights
-    rest = problem.values - means[problem.cols]
-    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) * weights)
-    moving = (counts > 2) & (spread > 1e-9 * np.abs(means))
-    sure = spread[moving & (counts >= _ENOUGH)]
-    if sure.size < 2 or np.quantile(sure, 0.9) <= _MIXED * np.quantile(sure, 0.1):
-        return np.ones(problem.n_cols)
-    # a column that does not move is measured by its size
-    typical = float(np.median(spread[moving]))
-    return np.where(moving, spread, np.where(means != 0, np.abs(means), typical))
-
-
-def constant_columns(problem: Problem) -> np.ndarray:
-    """Columns whose entries, twenty or more, are all the same number: a mask of shape (n,)."""
-    low, high = np.full(problem.n_cols, np.inf), np.full(problem.n_cols, -np.inf)
-    np.minimum.at(low, problem.cols, problem.values)
-    np.maximum.at(high, problem.cols, problem.values)
-    return (low == high) & (problem.col_counts >= _CONSTANT)
 
 
 def fit_model(problem: Problem, effects: str, scaling: str) -> DataModel:
@@ -113,7 +80,7 @@ def fit_model(problem: Problem, effects: str, scaling: str) -> DataModel:
     return DataModel(effects, scaling, mean, scale)
 
 
-def candidates(problem: Problem, mixed: bool, effects: str, scaling: str) -> list[tuple[str, str]]:
+def candidate_models(problem: Problem, mixed: bool, effects: str, scaling: str) -> list[tuple[str, str]]:
     """(effects, scaling) worth comparing for these data, plain ones first; "auto" leaves a choice open.
 
     Row effects mean nothing where columns have different units (`mixed`). Scaled columns are tried where
@@ -125,10 +92,12 @@ def candidates(problem: Problem, mixed: bool, effects: str, scaling: str) -> lis
     scalings = ("all",) if scaling == "auto" else (scaling,)
     if scaling == "auto" and _spreads_differ(problem):
         scalings = SCALINGS
-    return [(name, how) for how in scalings for name in allowed if how == scaling or not _idle(name, how)]
+    return [
+        (name, how) for how in scalings for name in allowed if how == scaling or not _never_unasked(name, how)
+    ]
 
 
-def _idle(effects: str, scaling: str) -> bool:
+def _never_unasked(effects: str, scaling: str) -> bool:
     # with a mean taken out of all cells alike, or none, scaled columns are not tried unasked
     return scaling == "columns" and effects in ("none", "mean")
 

@@ -1,276 +1,332 @@
-"""Falling through the ranks on the training cells, each rank refitted and judged on the held-out ones."""
+"""Which rank: chains of SGD meet ranks on the training cells, refits are judged on the held-out ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
-from ..descent.descend import Stage, descend, plan
-from ..rank_path import Visit, combined
-from ..session import Session
-from ..solvers.low_rank import products, rms
-from .candidates import NOISES, Choice, Split, earns_its_place, squares
-from .refit import affordable, cheap, grown, mixed, refit, rest_of, stuck, truncated, work
+from ..descent.descend import Stage, descend
+from ..descent.plan import plan
+from ..descent.tried_ranks import TriedRank
+from ..seeds import fold_seed
+from ..session import Clock
+from ..solvers.errors import combined, rms
+from ..solvers.low_rank import products
+from ..solvers.noise_model import NOISE_MODELS, NoiseModel
+from ..solvers.variational import Posterior
+from .candidates import CandidateTable
+from .folds import Fold
+from .pilot import earns_its_place
+from .refit import averaged_over, is_affordable, is_cheap, may_be_trapped, refit, work
+from .starts import grown, truncated
 
+PHASE, _PHASE_OF_FOLDS = "falling through the ranks", "falling through the ranks of another fold"
 _CHAINS, _EFFORT = 2, 100
 # relative gain in held-out error for which a larger rank is worth its time
 _WORTHWHILE = 3e-3
-# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which that is tried
-_BETTER, _MIXABLE = 5e-3, 3e9
-# so many ranks without such a gain end the climb
+# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which that is
+# tried
+_BETTER, _AVERAGED_UP_TO = 5e-3, 3e9
+# so many ranks without such a gain end the refits
 _PATIENCE = 3
 # share of a wider fit's factors that must live for a still wider one to be tried
 _ALIVE = 0.75
-# ranks above ten are visited in steps of this share
+# ranks above ten are tried in steps of this share
 _STEP = 1 / 3
-# ranks from which on the noise models are compared during the climb; they are compared once more at the end
+# bisections at most
+_BISECTIONS = 8
+# ranks from which on the noise models are compared between refits; they are compared once more at the end
 _COMPARED = (5, 25)
 # ranks whose error is larger than the best by this factor are not fitted again under another noise model
 _HOPELESS = 1.1
 
+Steps = Generator[CandidateTable, None, CandidateTable]
+
 
 @dataclass(frozen=True)
 class _Met:
-    """A rank that a chain of SGD met on its fall: where, and with which errors of its own."""
+    """A rank that a chain of SGD met: where, and with which errors of its own."""
 
     rank: int
     facts: dict[str, float]
 
 
-def walk(choice: Choice, seed: int, session: Session) -> None:
-    """Fall through the ranks with chains of SGD, refit them, and look above and between.
+def search_ranks(table: CandidateTable, max_rank: int | None, seed: int, clock: Clock) -> Steps:
+    """Meet ranks with chains of SGD, refit them, extend upwards and bisect; yields the table after every step.
 
-    Refits go from small ranks to large ones, which cost more, until the held-out error settles.
+    Refits go from small ranks to large ones, which cost more, until the held-out error falls no more.
     """
-    first = choice.first
+    training = table.first.training
     # a fit with a prior does not need as many cells as unknowns
-    widest = min(*first.training.shape, max(2 * first.training.max_oversampled_rank(), 1))
-    if choice.wishes.max_rank is not None:
-        widest = min(widest, choice.wishes.max_rank)
-    if widest < 1 or rest_of(first)[1] == 0:  # no rank may be tried, or effects leave nothing to explain
-        choice.pool()
-        return
-    met = _fall(choice, widest, seed, session)
-    _climb(choice, met, seed, session)
-    _look_above(choice, widest, seed, session)
-    if _try_other_noise(choice, seed, session):
-        _look_above(choice, widest, seed, session)
-    _look_between(choice, seed, session)
-    for number, split in enumerate(choice.splits[1:]):
-        _follow(choice, split, seed + number + 1, session)
-    choice.pool()
-    _mix(choice, seed, session)
+    widest = min(*training.shape, max(2 * training.max_oversampled_rank(), 1))
+    if max_rank is not None:
+        widest = min(widest, max_rank)
+    # no rank may be tried, or effects leave nothing to explain
+    if widest < 1 or table.first.effects_residual()[1] == 0:
+        table = table.with_all_folds()
+        yield table
+        return table
+    table, met = yield from collect(table, widest, seed, clock)
+    table = yield from refit_candidates(table, met, seed, clock)
+    table = yield from extend(table, widest, seed, clock)
+    before = table.noise_model
+    table = yield from compare_noise_models(table, seed, clock)
+    if table.noise_model != before:
+        table = yield from extend(table, widest, seed, clock)
+    table = yield from bisect(table, seed, clock)
+    for number in range(1, len(table.folds)):
+        table = yield from fit_other_fold(table, number, fold_seed(seed, number), clock)
+    table = table.with_all_folds()
+    yield table
+    return (yield from average_noise_models(table, seed, clock))
 
 
-def _fall(choice: Choice, widest: int, seed: int, session: Session) -> list[_Met]:
-    """Chains of SGD on the first split; the ranks they met, small ones first."""
-    split = choice.first
-    rest, unit = rest_of(split)
+def collect(
+    table: CandidateTable, widest: int, seed: int, clock: Clock
+) -> Generator[CandidateTable, None, tuple[CandidateTable, list[_Met]]]:
+    """Chains of SGD on the first fold; the ranks they met, small ones first."""
+    fold = table.first
+    rest, unit = fold.effects_residual()
     met: dict[int, _Met] = {}
-    settings = plan(rest, _EFFORT, _CHAINS, noise=split.pilot_noise / unit**2)
-    typical = unit * split.model.typical
-    for stage in descend(rest, settings, seed, session, "falling through the ranks", typical):
+    settings = plan(rest, _EFFORT, _CHAINS, noise=fold.pilot_noise / unit**2)
+    for stage in descend(rest, settings, seed, clock, PHASE, unit * fold.model.typical):
         chain = int(np.argmin(stage.train_rmse))
-        choice.history.append(_history(split, stage, unit))
+        table = replace(
+            table,
+            history=(*table.history, _history(fold, stage, unit)),
+            anchors=stage.anchors,
+            sgd_steps=table.sgd_steps + stage.sgd_steps,
+        )
         rank = min(int(stage.ranks[chain]), widest)
+        if rank and rank not in met:
+            errors = _sgd_errors(fold, stage, chain, rank, unit)
+            met[rank] = _Met(rank, {"ridge": stage.ridge, "steps": stage.step, **errors})
+            V = stage.Vt[chain][:rank].T * np.sqrt(stage.s[chain][:rank] * unit)
+            table = table.with_start(rank, V)
+        yield table
         if rank == 0:
             break
-        if rank in met:
-            continue
-        errors = _sgd_errors(split, stage, chain, rank, unit)
-        met[rank] = _Met(rank, {"ridge": stage.ridge, "steps": stage.step, **errors})
-        split.starts[rank] = stage.Vt[chain][:rank].T * np.sqrt(stage.s[chain][:rank] * unit)
-    return [met[rank] for rank in sorted(met)]
+    return table, [met[rank] for rank in sorted(met)]
 
 
-def _climb(choice: Choice, met: list[_Met], seed: int, session: Session) -> None:
+def refit_candidates(table: CandidateTable, met: list[_Met], seed: int, clock: Clock) -> Steps:
     """Refit the ranks that were met, small ones first, until the held-out error does not fall any more."""
-    split = choice.first
-    idle, best, last = 0, np.inf, split.fits[0]
+    fold = table.first
+    idle, best, last = 0, np.inf, fold.effects
     compare_at = list(_COMPARED)
-    for place, fall in enumerate(met):
-        if _covered(split, fall.rank) or not affordable(split, fall.rank):
+    for place, one in enumerate(met):
+        if _is_near_another(table, one.rank) or not is_affordable(fold, one.rank):
             continue
-        starts = [split.starts[fall.rank]]
-        if last.rank or not cheap(split, fall.rank):
-            starts.append(grown(split, last, fall.rank, seed))
-        last = refit(split, starts, last.noise if last.rank else split.pilot_noise, seed)
-        visit = choice.enter(last, **(fall.facts if last.rank == fall.rank else {}))
-        _report(session, "refitting the ranks met", visit, (place + 1) / len(met))
-        idle = 0 if visit.merit < (1 - _WORTHWHILE) * best else idle + 1
-        idle += visit.rank < fall.rank
-        best = min(best, visit.merit)
+        starts = [table.starts[one.rank]]
+        if last.rank or not is_cheap(fold, one.rank):
+            starts.append(grown(fold, last, one.rank, seed))
+        noise = last.noise if last.rank else fold.pilot_noise
+        table, last = _refit(table, starts, noise, seed, clock)
+        table, candidate = table.with_fit(last, **(one.facts if last.rank == one.rank else {}))
+        yield table
+        _report(clock, "refitting the ranks met", candidate, (place + 1) / len(met))
+        idle = 0 if candidate.merit < (1 - _WORTHWHILE) * best else idle + 1
+        idle += candidate.rank < one.rank
+        best = min(best, candidate.merit)
         if idle >= _PATIENCE:
             break
-        if compare_at and fall.rank >= compare_at[0]:
-            compare_at = [rank for rank in compare_at if rank > fall.rank]
-            _try_other_noise(choice, seed, session)
-            best, last = choice.best().merit, split.fits[choice.best().rank]
+        if compare_at and one.rank >= compare_at[0]:
+            compare_at = [rank for rank in compare_at if rank > one.rank]
+            table = yield from compare_noise_models(table, seed, clock)
+            best, last = table.best().merit, table.first_fits[table.best().rank]
+    return table
 
 
-def _covered(split: Split, rank: int) -> bool:
-    """Whether a large rank is near another."""
-    return rank > 10 and any(abs(rank - other) < _STEP * other for other in split.begun)
+def _refit(
+    table: CandidateTable, starts: list[np.ndarray], noise: float, seed: int, clock: Clock
+) -> tuple[CandidateTable, Posterior]:
+    """A refit on the first fold under the present noise model, and the table that knows of it."""
+    fit = refit(table.first, starts, noise, table.noise_model, seed, clock)
+    return table.with_tried(starts[0].shape[1]), fit
 
 
-def _look_above(choice: Choice, widest: int, seed: int, session: Session) -> None:
-    """Larger ranks, twice the best one each time, until that has not helped (twice, where it is cheap and chains get stuck).
+def _is_near_another(table: CandidateTable, rank: int) -> bool:
+    """Whether a large rank is near another that was tried."""
+    return rank > 10 and any(abs(rank - other) < _STEP * other for other in table.tried_ranks)
 
-    A fit whose factors die says that there is nothing more to be found: it is wide enough.
+
+def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps:
+    """Larger ranks, twice the best one each time, until that has not helped.
+
+    Where it is cheap and chains may be trapped, until it has not helped twice. A fit whose factors die says that there
+    is nothing more to be found: it is wide enough.
     """
-    split = choice.first
+    fold = table.first
     idle, wider = 0, 0
     while True:
-        rank, before = choice.best().rank, choice.best().merit
+        rank, before = table.best().rank, table.best().merit
         wider = min(2 * max(rank, wider, 1), widest)
-        if wider <= max(split.begun) or not affordable(split, wider):
-            return
-        starts = [grown(split, split.fits[known], wider, seed) for known in sorted({rank, 0}, reverse=True)]
-        visit = choice.enter(refit(split, starts, split.fits[rank].noise, seed))
-        _report(session, "looking above", visit)
-        idle = 0 if visit.merit < before * (1 - _WORTHWHILE) else idle + 1
-        again = cheap(split, wider) and stuck(split, split.fits[visit.rank])
-        if idle > again or (visit.rank < _ALIVE * wider and not again):
-            return
+        if wider <= max(table.tried_ranks) or not is_affordable(fold, wider):
+            return table
+        known = sorted({rank, 0}, reverse=True)
+        starts = [grown(fold, table.first_fits[smaller], wider, seed) for smaller in known]
+        table, fit = _refit(table, starts, table.first_fits[rank].noise, seed, clock)
+        table, candidate = table.with_fit(fit)
+        yield table
+        _report(clock, "trying larger ranks", candidate)
+        idle = 0 if candidate.merit < before * (1 - _WORTHWHILE) else idle + 1
+        again = is_cheap(fold, wider) and may_be_trapped(fold, table.first_fits[candidate.rank])
+        if idle > again or (candidate.rank < _ALIVE * wider and not again):
+            return table
 
 
-def _look_between(choice: Choice, seed: int, session: Session) -> None:
+def bisect(table: CandidateTable, seed: int, clock: Clock) -> Steps:
     """Ranks next to the best one that the chains jumped over, from the next larger refit truncated.
 
-    Small ranks are looked at one by one; among large ones a third more or less makes no difference.
+    Small ranks are tried one by one; among large ones a third more or less makes no difference.
     """
-    split = choice.first
-    for _ in range(8):
-        best = choice.best().rank
-        met = sorted(split.fits)
-        place = met.index(best)
-        gaps = [(met[place - 1], best)] if place else []
-        if place + 1 < len(met):
-            gaps.append((best, met[place + 1]))
+    fold = table.first
+    for _ in range(_BISECTIONS):
+        best = table.best().rank
+        fitted = sorted(table.first_fits)
+        place = fitted.index(best)
+        gaps = [(fitted[place - 1], best)] if place else []
+        if place + 1 < len(fitted):
+            gaps.append((best, fitted[place + 1]))
         gaps = [(low, high) for low, high in gaps if high - low > max(1, _STEP * best)]
-        gaps = [(low, high) for low, high in gaps if (low + high) // 2 not in split.begun]
+        gaps = [(low, high) for low, high in gaps if (low + high) // 2 not in table.tried_ranks]
         if not gaps:
-            return
+            break
         low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
         rank = (low + high) // 2
-        parent = split.fits[high]
+        parent = table.first_fits[high]
         starts = [truncated(parent, rank)]
         if low:
-            starts.append(grown(split, split.fits[low], rank, seed))
-        visit = choice.enter(refit(split, starts, parent.noise, seed))
-        _report(session, "looking between the ranks", visit)
+            starts.append(grown(fold, table.first_fits[low], rank, seed))
+        table, fit = _refit(table, starts, parent.noise, seed, clock)
+        table, candidate = table.with_fit(fit)
+        yield table
+        _report(clock, "trying ranks in between", candidate)
+    return table
 
 
-def _try_other_noise(choice: Choice, seed: int, session: Session) -> bool:
-    """Fit the ranks under another noise model if the best one so far is fitted better with it; whether it was.
+def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
+    """Fit the ranks under another noise model if the best one so far is fitted better with it.
 
     Larger ranks are forgotten: under another noise model they may be better. Ranks that are far worse than
     the best keep their fits: another noise model changes an error by a few percent.
     """
-    split, best = choice.first, choice.best()
-    if best.rank == 0 or not split.may_differ:
-        return False
-    usual, fit = split.line_cells, split.fits[best.rank]
-    fits = {usual: fit}
-    for cells in NOISES:
-        if cells != usual:
-            split.line_cells = cells
-            fits[cells] = refit(split, [fit.frames()[1]], fit.noise, seed)
+    fold, best = table.first, table.best()
+    if best.rank == 0 or not fold.noise_may_differ:
+        return table
+    chosen, fits = _best_noise_model(table, best.rank, seed, clock)
+    if chosen == table.noise_model:
+        return table.with_tried(best.rank)
+    again = [fits[chosen]]
+    smaller = [candidate for candidate in table.tried if 0 < candidate.rank < best.rank]
+    hopeless = {candidate.rank for candidate in smaller if candidate.merit > _HOPELESS * best.merit}
+    for rank in sorted({candidate.rank for candidate in smaller} - hopeless):  # they must be judged alike
+        clock.report("refitting with another noise model", rank=rank)
+        known = table.first_fits[rank]
+        again.append(refit(fold, [known.frames()[1]], known.noise, chosen, seed, clock))
+    tried_ranks = {0, best.rank, *(candidate.rank for candidate in smaller)}
+    table = table.under(chosen, hopeless, tried_ranks)
+    for fit in again:
+        table, _ = table.with_fit(fit)
+    yield table
+    return table
+
+
+def _best_noise_model(
+    table: CandidateTable, rank: int, seed: int, clock: Clock
+) -> tuple[NoiseModel, dict[NoiseModel, Posterior]]:
+    """The noise model under which a rank is fitted best, and its fits under all of them."""
+    fold, fit = table.first, table.first_fits[rank]
+    fits = {table.noise_model: fit}
+    for noise_model in NOISE_MODELS:
+        if noise_model != table.noise_model:
+            fits[noise_model] = refit(fold, [fit.frames()[1]], fit.noise, noise_model, seed, clock)
     # chance makes a difference too: a model stays until another is better by as much as that
-    winning = usual
-    for cells in NOISES:
-        if earns_its_place(squares(split, fits[winning]), squares(split, fits[cells])):
-            winning = cells
-    split.line_cells = winning
-    if winning == usual:
-        return False
-    again = [fits[winning]]
-    smaller = [visit for visit in choice.visits if 0 < visit.rank < best.rank]
-    hopeless = {visit.rank for visit in smaller if visit.merit > _HOPELESS * best.merit}
-    for rank in sorted({visit.rank for visit in smaller} - hopeless):  # they must be judged alike
-        session.report("refitting with another noise model", rank=rank)
-        again.append(refit(split, [split.fits[rank].frames()[1]], split.fits[rank].noise, seed))
-    split.begun = {0, best.rank, *(visit.rank for visit in smaller)}
-    choice.forget(hopeless)
-    for fold in choice.splits:
-        fold.line_cells = winning
-    for new in again:
-        choice.enter(new)
-    return True
+    chosen = table.noise_model
+    for noise_model in NOISE_MODELS:
+        if earns_its_place(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
+            chosen = noise_model
+    return chosen, fits
 
 
-def _follow(choice: Choice, split: Split, seed: int, session: Session) -> None:
+def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) -> Steps:
     """Fit another fold with the ranks of the first, from chains that have not seen its held-out cells."""
-    rest, unit = rest_of(split)
+    fold = table.folds[number]
+    rest, unit = fold.effects_residual()
     spectra: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    settings = plan(rest, _EFFORT, 1, noise=split.pilot_noise / unit**2)
-    typical = unit * split.model.typical
-    for stage in descend(rest, settings, seed, session, "falling through the ranks of another fold", typical):
+    settings = plan(rest, _EFFORT, 1, noise=fold.pilot_noise / unit**2)
+    for stage in descend(rest, settings, seed, clock, _PHASE_OF_FOLDS, unit * fold.model.typical):
         spectra.setdefault(int(stage.ranks[0]), (stage.s[0] * unit, stage.Vt[0]))
-    for rank in sorted(choice.first.fits, reverse=True):
+        table = replace(table, sgd_steps=table.sgd_steps + stage.sgd_steps)
+    fits = {0: fold.effects}
+    for rank in sorted(table.first_fits, reverse=True):
         if rank == 0:
             continue
-        session.check()
-        starts = [grown(split, split.fits[0], rank, seed)]
+        clock.check()
+        starts = [grown(fold, fold.effects, rank, seed)]
         if spectra:
             met = [other for other in spectra if other >= rank] or [max(spectra)]
             s, Vt = spectra[min(met)]
             starts.insert(0, Vt[:rank].T * np.sqrt(s[:rank]))
-        split.fits[rank] = refit(split, starts, choice.first.fits[rank].noise, seed)
+        fits[rank] = refit(fold, starts, table.first_fits[rank].noise, table.noise_model, seed, clock)
+    table = table.with_fold_fits(number, MappingProxyType(fits))
+    yield table
+    return table
 
 
-def _mix(choice: Choice, seed: int, session: Session) -> None:
+def average_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
     """Average the chosen fit over all noise models, if that lowers the held-out error noticeably."""
-    rank, split = choice.chosen().rank, choice.first
-    if rank == 0 or not split.may_differ or work(split, rank) > _MIXABLE:
-        return
-    session.report("averaging over noise models", rank=rank)
-    folds = list(enumerate(choice.splits))
-    before = combined(*choice.held_errors(rank)), [fold.fits[rank] for fold in choice.splits]
-    others = [mixed(fold, fold.fits[rank], NOISES, seed + number) for number, fold in folds]
-    for number, fold in folds:
-        fold.fits[rank] = others[number]
-    if combined(*choice.held_errors(rank)) > (1 - _BETTER) * before[0]:
-        for number, fold in folds:
-            fold.fits[rank] = before[1][number]
-        return
-    choice.mixtures[rank] = NOISES
-    choice.enter(others[0])
-    choice.pool()
+    rank, first = table.chosen().rank, table.first
+    if rank == 0 or not first.noise_may_differ or work(first, rank) > _AVERAGED_UP_TO:
+        return table
+    clock.report("averaging over noise models", rank=rank)
+    other = table
+    for number, fold in enumerate(table.folds):
+        fit = table.fits[number][rank]
+        mean = averaged_over(fold, fit, NOISE_MODELS, table.noise_model, fold_seed(seed, number), clock)
+        other = other.with_fold_fits(number, MappingProxyType({**table.fits[number], rank: mean}))
+    if combined(*other.held_errors(rank)) > (1 - _BETTER) * combined(*table.held_errors(rank)):
+        return table
+    other, _ = other.with_fit(other.first_fits[rank])
+    averaged = MappingProxyType({**other.averaged, rank: NOISE_MODELS})
+    table = replace(other, averaged=averaged).with_all_folds()
+    yield table
+    return table
 
 
-def _report(session: Session, phase: str, visit: Visit, fraction: float | None = None) -> None:
-    session.report(
+def _report(clock: Clock, phase: str, candidate: TriedRank, fraction: float | None = None) -> None:
+    clock.report(
         phase,
         fraction=fraction,
-        rank=visit.rank,
-        ridge=visit.ridge,
-        train_rmse=visit.train,
-        validation_rmse=visit.validation,
+        rank=candidate.rank,
+        ridge=candidate.ridge,
+        train_rmse=candidate.train,
+        validation_rmse=candidate.validation,
     )
 
 
-def _sgd_errors(split: Split, stage: Stage, chain: int, rank: int, unit: float) -> dict[str, float]:
+def _sgd_errors(fold: Fold, stage: Stage, chain: int, rank: int, unit: float) -> dict[str, float]:
     """Errors of the SGD network alone, cut to a rank."""
     left = stage.U[chain][:, :rank] * (stage.s[chain][:rank] * unit)
     right = np.ascontiguousarray(stage.Vt[chain][:rank].T)
     errors = {}
-    for name, cells in (("sgd_train", split.training), ("sgd_validation", split.held)):
-        fitted = split.fits[0].at(cells.rows, cells.cols)
+    for name, cells in (("sgd_train", fold.training), ("sgd_validation", fold.held)):
+        fitted = fold.effects.at(cells.rows, cells.cols)
         fitted += products(cells.rows, cells.cols, left, right)
-        misfit = (fitted - cells.values) * split.model.scale[cells.cols]
+        misfit = (fitted - cells.values) * fold.model.scale[cells.cols]
         errors[name] = rms(misfit, cells.weights)
     return errors
 
 
-def _history(split: Split, stage: Stage, unit: float) -> dict[str, np.ndarray]:
+def _history(fold: Fold, stage: Stage, unit: float) -> dict[str, np.ndarray]:
     """Records of one stage, errors in the units of the data; the held-out error is known at its end."""
-    typical = split.model.typical
     validation = np.full(stage.history["step"].size, np.nan)
-    validation[-1] = _sgd_errors(split, stage, 0, stage.s.shape[1], unit)["sgd_validation"]
+    validation[-1] = _sgd_errors(fold, stage, 0, stage.s.shape[1], unit)["sgd_validation"]
     return {
         **stage.history,
-        "train_rmse": stage.history["train_rmse"] * unit * typical,
+        "train_rmse": stage.history["train_rmse"] * unit * fold.model.typical,
         "validation_rmse": validation,
     }

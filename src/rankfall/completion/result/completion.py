@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import InputError, Outcome
 from ...problem import Problem
 from ...scale import clip, inverse, scaled
-from ..descent.anchors import Watch, sentence
+from ..descent.watched_run import WatchedRun, sentence
 from ..solvers.low_rank import thin_svd
 from .fitted_model import FittedModel
 from .fold_in import fold_in_columns, fold_in_rows
@@ -63,7 +63,7 @@ class Completion:
         The scale of the fit.
     bounds : (float, float) or None
         Predictions and intervals are kept within.
-    watched : Watch, Certificate or None
+    watched : WatchedRun, Certificate or None
         What `certificate` is made of.
     """
 
@@ -82,7 +82,7 @@ class Completion:
     fill: Literal["effects"] | None = None
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
-    watched: Watch | Certificate | None = None
+    watched: WatchedRun | Certificate | None = None
 
     def __post_init__(self) -> None:
         self.path.attrs["rule"] = self.settings.get("rule")
@@ -126,7 +126,7 @@ class Completion:
         polish that was delivered. ``holds`` is False if the monitor did not certify this rank; None if no chain met
         it.
         """
-        return self.watched.certificate() if isinstance(self.watched, Watch) else self.watched
+        return self.watched.certificate() if isinstance(self.watched, WatchedRun) else self.watched
 
     @property
     def mixed_units(self) -> bool:

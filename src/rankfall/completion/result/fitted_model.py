@@ -12,9 +12,9 @@ from ..solvers.variational import Posterior, Side, compressed, folded
 _CHUNK = 500_000
 # a local scale never falls below this share of the typical one
 _LEAST_SPREAD = 1e-3
-_SHARE_ROUNDS = 5
+_ROUNDS = 5
 # cells by which a line's share of the noise is drawn towards 1 for intervals, which are calibrated afterwards
-_SHARE_CELLS = 10.0
+_PRIOR_CELLS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class FittedModel:
         there are no covariances, and lines are folded in by least squares.
     center, scale : ndarray, shape (n,)
         Scale 0 marks a column that is its center everywhere.
-    row_share, col_share : ndarray, shapes (m,), (n,)
+    row_noise_scale, col_noise_scale : ndarray, shapes (m,), (n,)
         Shares of the noise variance in rows and columns, for the local scale of intervals.
     calibration : ndarray, shape (n_held,)
         Absolute errors at the held-out cells, of the fit that had not seen them, over their local scales;
@@ -64,8 +64,8 @@ class FittedModel:
     posterior: Posterior
     center: np.ndarray
     scale: np.ndarray
-    row_share: np.ndarray
-    col_share: np.ndarray
+    row_noise_scale: np.ndarray
+    col_noise_scale: np.ndarray
     calibration: np.ndarray
     held_errors: np.ndarray
     held_out: HeldOut | None = None
@@ -97,11 +97,11 @@ class FittedModel:
         """Mean, row and column effects in the data's units; None if there are none."""
         rows, cols = self.posterior.rows, self.posterior.cols
         by_row, by_col = np.zeros(rows.mean.shape[0]), np.zeros(self.scale.size)
-        if cols.fixed >= 0:  # a row's effect is multiplied by a known number that makes up for the scale
+        if cols.has_known:  # a row's effect is multiplied by a known number that makes up for the scale
             by_row = rows.mean[:, cols.fixed] * self._row_unit()
-        if rows.fixed >= 0:
+        if rows.has_known:
             by_col = cols.mean[:, rows.fixed] * self.scale
-        if not np.any(self.center) and cols.fixed < 0 and rows.fixed < 0:
+        if not np.any(self.center) and not cols.has_known and not rows.has_known:
             return None
         mean = self._common_center()
         mean = 0.0 if mean is None else mean
@@ -136,7 +136,7 @@ class FittedModel:
         out = np.empty(rows.size)
         for a in range(0, rows.size, _CHUNK):
             i, j = rows[a : a + _CHUNK], cols[a : a + _CHUNK]
-            noise = self.posterior.noise * self.row_share[i] * self.col_share[j]
+            noise = self.posterior.noise * self.row_noise_scale[i] * self.col_noise_scale[j]
             noise = noise if weights is None else noise / weights[a : a + _CHUNK]
             out[a : a + _CHUNK] = np.sqrt(noise + self.posterior.variance(i, j)) * self.scale[j]
         return np.maximum(out, _LEAST_SPREAD * np.sqrt(self.posterior.noise) * self.scale[cols])
@@ -152,7 +152,7 @@ class FittedModel:
         """Fitted values of new columns, (m, k) from (m, k) with NaN; `scale` (k,) is theirs."""
         cols = self.posterior.cols
         units = np.ones(scale.size)
-        if cols.fixed >= 0:
+        if cols.has_known:
             units = self._row_unit() / scale
         # the mean is one number, in the data's units or in those of the columns
         center = self._common_center()
@@ -181,11 +181,11 @@ class FittedModel:
             for line in range(k):
                 mean[line] = least_norm(other.mean[known[line]], rest[line, known[line]])
             return mean @ other.mean.T
-        if own.fixed >= 0:
+        if own.has_known:
             mean[:, own.fixed] = units
         rows, cols = np.nonzero(known)
         cells = compressed(Problem(rows, cols, rest[rows, cols], rest.shape))
-        blank = replace(own, mean=mean, cov=np.empty((k, own.cov.shape[1])), line=np.ones((k, 2)))
+        blank = replace(own, mean=mean, cov=np.empty((k, own.cov.shape[1])), axis_noise=np.ones((k, 2)))
         return folded(cells, other, blank, self.posterior).mean @ other.mean.T
 
 
@@ -202,7 +202,7 @@ def least_norm(loadings: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(loadings, target, rcond=1e-10)[0] if target.size else np.zeros(loadings.shape[1])
 
 
-def shares(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+def noise_scales(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """How much of the noise each row and column carries: ``noise_ij = noise row_i col_j``.
 
     Means of the expected squared misfits of a line, drawn towards 1 by a few cells, rows and columns in turn.
@@ -212,11 +212,11 @@ def shares(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np.ndarr
     if problem.weights is not None:
         squares = squares * problem.weights
     by_row, by_col = np.ones(problem.n_rows), np.ones(problem.n_cols)
-    for _ in range(_SHARE_ROUNDS):
-        by_row = _share(problem.rows, squares / by_col[problem.cols], problem.row_counts)
-        by_col = _share(problem.cols, squares / by_row[problem.rows], problem.col_counts)
+    for _ in range(_ROUNDS):
+        by_row = _noise_scale(problem.rows, squares / by_col[problem.cols], problem.row_counts)
+        by_col = _noise_scale(problem.cols, squares / by_row[problem.rows], problem.col_counts)
     return by_row, by_col
 
 
-def _share(lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return (np.bincount(lines, squares, counts.size) + _SHARE_CELLS) / (counts + _SHARE_CELLS)
+def _noise_scale(lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return (np.bincount(lines, squares, counts.size) + _PRIOR_CELLS) / (counts + _PRIOR_CELLS)

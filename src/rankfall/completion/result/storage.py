@@ -11,6 +11,7 @@ from ...files import load_archive, save_archive
 from ...problem import Problem
 from ...scale import scaled
 from ...theory import Certificate
+from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior, Side, compressed, folded
 from .completion import Completion
 from .fitted_model import FittedModel, HeldOut
@@ -97,13 +98,15 @@ def _certificate(plain: dict[str, object] | None) -> Certificate | None:
 
 _HELD = ("rows", "cols", "predicted", "spread")
 _SIDE = ("mean", "free", "fixed", "prior", "center", "line")
+# names in files that stayed while fields were renamed
+_FIELDS = {"line": "axis_noise"}
 
 
 def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
     """The model as arrays; the covariances of the rows, the largest of all, are computed again on loading."""
     posterior = model.posterior
     out = {
-        f"{name}_{part}": np.asarray(getattr(side, part))
+        f"{name}_{part}": np.asarray(getattr(side, _FIELDS.get(part, part)))
         for name, side in (("rows", posterior.rows), ("cols", posterior.cols))
         for part in _SIDE
     }
@@ -114,12 +117,12 @@ def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
         "cols_cov": posterior.cols.cov,
         "rank": np.asarray(posterior.rank),
         "noise": np.asarray(posterior.noise),
-        "line_cells": np.asarray(posterior.line_cells),
+        "line_cells": np.asarray(posterior.noise_model.prior_cells),
         "converged": np.asarray(posterior.converged),
         "center": model.center,
         "scale": model.scale,
-        "row_share": model.row_share,
-        "col_share": model.col_share,
+        "row_share": model.row_noise_scale,
+        "col_share": model.col_noise_scale,
         "calibration": model.calibration,
         "held_errors": model.held_errors,
     }
@@ -141,7 +144,7 @@ def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
         rows,
         side("cols", arrays["cols_cov"]),
         float(arrays["noise"]),
-        float(arrays["line_cells"]),
+        NoiseModel(float(arrays["line_cells"])),
         bool(arrays["converged"]),
     )
     names = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")

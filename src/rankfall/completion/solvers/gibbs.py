@@ -21,9 +21,10 @@ import numpy as np
 
 from ...compute.threads import threads_for
 from ...problem import Problem
+from .errors import both_errors
 from .kernels import gibbs as kernels
-from .low_rank import both_errors, products, shortened, thin_svd
-from .variational import Posterior, Refitter, Side
+from .low_rank import products, shortened, thin_svd
+from .variational import Posterior, Side, VariationalFit
 
 # normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
 # the covariance (a multiple of the identity; values have root mean square about 1)
@@ -34,7 +35,7 @@ _LEAST_MISFIT = 1e-12
 _LEAST_VARIANCE = 1e-9
 # range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise of the others
 # would become ever larger shares of ever less
-_SHARES = 1e-4, 1e4
+_NOISE_SCALES = 1e-4, 1e4
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
 _BUFFER, _KEPT = 6, 2
 
@@ -44,7 +45,7 @@ class Sampler:
 
     Parameters
     ----------
-    refitter : Refitter
+    fitter : VariationalFit
         The problem and its effects.
     start : Posterior
         Where the chain begins.
@@ -52,12 +53,12 @@ class Sampler:
         The draws depend on it and on the start only, not on the number of threads.
     """
 
-    def __init__(self, refitter: Refitter, start: Posterior, seed: Sequence[int]) -> None:
-        self.refitter, self.start = refitter, start
+    def __init__(self, fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> None:
+        self.fitter, self.start = fitter, start
         self.rows, self.cols = start.rows.mean.copy(), start.cols.mean.copy()
-        self.row_share, self.col_share = start.rows.line[:, 0].copy(), start.cols.line[:, 0].copy()
-        if start.line_cells == np.inf:  # the start may have been fitted under another noise model
-            self.row_share, self.col_share = np.ones_like(self.row_share), np.ones_like(self.col_share)
+        self.row_scale, self.col_scale = start.rows.noise_scale.copy(), start.cols.noise_scale.copy()
+        if start.noise_model.is_equal:  # the start may have been fitted under another noise model
+            self.row_scale, self.col_scale = np.ones_like(self.row_scale), np.ones_like(self.col_scale)
         self.noise, self.sweeps = start.noise, 0
         self._rng = np.random.default_rng(list(seed))
 
@@ -85,13 +86,13 @@ class Sampler:
     def _draw(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """A draw of the rows (side 0) or columns (1), and its mean."""
         own, other = (self.rows, self.cols) if side == 0 else (self.cols, self.rows)
-        own_share, other_share = self.row_share, self.col_share
+        own_scale, other_scale = self.row_scale, self.col_scale
         template = self.start.rows
         if side == 1:
-            own_share, other_share = other_share, own_share
+            own_scale, other_scale = other_scale, own_scale
             template = self.start.cols
         center, precision = draw_prior(own[:, template.free], self._rng)
-        indptr, indices, values, weights = self.refitter.sides[side]
+        indptr, indices, values, weights = self.fitter.sides[side]
         mean, draw = own.copy(), own.copy()
         cells, F = indices.size, template.free.size
         with threads_for(cells * F**2 + own.shape[0] * F**3 / 3):
@@ -101,10 +102,10 @@ class Sampler:
                 values,
                 weights,
                 other,
-                1 / other_share,
+                1 / other_scale,
                 template.free,
                 template.fixed,
-                self.noise * own_share,
+                self.noise * own_scale,
                 center,
                 precision,
                 self._rng.standard_normal((own.shape[0], template.free.size)),
@@ -115,25 +116,25 @@ class Sampler:
 
     def _draw_noise(self) -> None:
         by_rows = self._squares(0)
-        total = float(np.sum(by_rows / self.row_share)) + _LEAST_MISFIT
-        self.noise = float(0.5 * total / self._rng.gamma(0.5 * self.refitter.problem.n_observed))
-        if self.start.line_cells < np.inf:
-            self.row_share = self._draw_share(by_rows, self.refitter.problem.row_counts)
-            self.col_share = self._draw_share(self._squares(1), self.refitter.problem.col_counts)
+        total = float(np.sum(by_rows / self.row_scale)) + _LEAST_MISFIT
+        self.noise = float(0.5 * total / self._rng.gamma(0.5 * self.fitter.problem.n_observed))
+        if not self.start.noise_model.is_equal:
+            self.row_scale = self._draw_scale(by_rows, self.fitter.problem.row_counts)
+            self.col_scale = self._draw_scale(self._squares(1), self.fitter.problem.col_counts)
 
     def _squares(self, side: int) -> np.ndarray:
         """Sums of every line's squared misfits, relative to the shares of the crossing lines."""
-        own, other, other_share = self.rows, self.cols, self.col_share
+        own, other, other_scale = self.rows, self.cols, self.col_scale
         if side == 1:
-            own, other, other_share = other, own, self.row_share
-        with threads_for(self.refitter.problem.n_observed * own.shape[1]):
-            return kernels.line_squares(*self.refitter.sides[side], own, other, 1 / other_share)
+            own, other, other_scale = other, own, self.row_scale
+        with threads_for(self.fitter.problem.n_observed * own.shape[1]):
+            return kernels.line_squares(*self.fitter.sides[side], own, other, 1 / other_scale)
 
-    def _draw_share(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Shares of the noise of every line, inverse gamma with `line_cells` prior cells of share 1, kept in a range."""
-        prior = self.start.line_cells
+    def _draw_scale(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Shares of the noise of every line, inverse gamma with `prior_cells` prior cells of scale 1, kept in a range."""
+        prior = self.start.noise_model.prior_cells
         sums = squares / self.noise
-        return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_SHARES)
+        return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_NOISE_SCALES)
 
 
 def draw_prior(lines: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -192,7 +193,7 @@ class Average:
             ]
             self._at_cells += products(self.cells.rows, self.cells.cols, rows, cols)
             self.count += 1
-        parts = (sampler.noise, sampler.row_share, sampler.col_share)
+        parts = (sampler.noise, sampler.row_scale, sampler.col_scale)
         self._logs = [total + np.log(part) for total, part in zip(self._logs, parts, strict=True)]
         if len(self._left) > _BUFFER:
             left, right = shortened(np.hstack(self._left), np.hstack(self._right), _KEPT * self.rank)
@@ -226,7 +227,7 @@ class Average:
         return int(np.argmax(fine.all(axis=1)))
 
     def deliver(
-        self, refitter: Refitter, start: Posterior, sweeps: int, rank: int, drift: float = 0.0
+        self, fitter: VariationalFit, start: Posterior, sweeps: int, rank: int, drift: float = 0.0
     ) -> Posterior:
         """The mean, cut to a rank, as one posterior whose rows are folded in.
 
@@ -241,28 +242,28 @@ class Average:
         U, s, Vt = self._compressed(rank)
         root = np.sqrt(s / self.count)
         left, right = U * root, Vt.T * root
-        if start.rows.fixed < 0 and rank:
+        if not start.rows.has_known and rank:
             left, right = _uncorrelated(left, right)
-        noise, row_share, col_share = (np.exp(2 * total / self.count) for total in self._logs)
+        noise, row_scale, col_scale = (np.exp(2 * total / self.count) for total in self._logs)
         fit = replace(
             start,
             rank=rank,
-            rows=self._side(start.rows, left, self._effects[0], row_share),
-            cols=self._side(start.cols, right, self._effects[1], col_share),
+            rows=self._side(start.rows, left, self._effects[0], row_scale),
+            cols=self._side(start.cols, right, self._effects[1], col_scale),
             noise=float(noise[0]),
             sweeps=sweeps,
             converged=True,
             drift=drift,
         )
-        return refitter.fold_rows(refitter.with_column_covariances(fit))
+        return fitter.fold_rows(fitter.with_column_covariances(fit))
 
-    def _side(self, template: Side, factors: np.ndarray, effects: np.ndarray, share: np.ndarray) -> Side:
+    def _side(self, template: Side, factors: np.ndarray, effects: np.ndarray, scale: np.ndarray) -> Side:
         """A side of the delivered fit; effects move up where factors were cut off."""
         dropped = self.rank - factors.shape[1]
         free = np.append(np.arange(factors.shape[1]), template.free[template.free >= self.rank] - dropped)
         mean = np.hstack([factors, effects / self.count])
         center = np.zeros(free.size)
-        if template.fixed < 0:
+        if not template.has_known:
             center[: factors.shape[1]] = np.mean(factors, axis=0)
         squares = np.mean((mean[:, free] - center) ** 2, axis=0)
         squares = np.maximum(squares, _LEAST_VARIANCE * center**2)
@@ -270,10 +271,10 @@ class Average:
             mean=mean,
             cov=np.zeros((mean.shape[0], free.size * (free.size + 1) // 2)),
             free=free,
-            fixed=template.fixed if template.fixed < 0 else template.fixed - dropped,
+            fixed=template.fixed - dropped if template.has_known else template.fixed,
             prior=1 / np.maximum(squares, 1e-300),
             center=center,
-            line=np.column_stack([share, np.zeros_like(share)]),
+            axis_noise=np.column_stack([scale, np.zeros_like(scale)]),
         )
 
 

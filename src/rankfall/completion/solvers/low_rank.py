@@ -1,4 +1,4 @@
-"""Small things that fits share: decompositions of products and of sparse matrices, and root mean squares."""
+"""Decompositions of products and of sparse matrices, and products at some cells."""
 
 from __future__ import annotations
 
@@ -63,13 +63,3 @@ def products(rows: np.ndarray, cols: np.ndarray, left: np.ndarray, right: np.nda
     left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
     with threads_for(rows.size * left.shape[1]):
         return cell_products(rows, cols, left, right)
-
-
-def rms(misfit: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Root (weighted) mean square."""
-    return float(np.sqrt(np.average(misfit**2, weights=weights)))
-
-
-def both_errors(misfit: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
-    """Root (weighted) mean square, and (weighted) mean absolute value."""
-    return rms(misfit, weights), float(np.average(np.abs(misfit), weights=weights))

@@ -18,7 +18,6 @@ values", ECML 2007.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from ...compute.threads import threads_for
 from ...problem import Problem
 from .kernels import variational as kernels
 from .low_rank import products
+from .noise_model import NoiseModel
 
 # relative variance that the noise never falls below: the expected misfit is a difference of large numbers
 _LEAST_NOISE = 1e-12
@@ -51,8 +51,8 @@ class Side:
     center : ndarray, shape (F,)
         Means of the priors: 0 but for the factors of a mean of draws that has no effects of the crossing lines, where
         they say what a line without entries is like.
-    line : ndarray, shape (k, 2)
-        Share of the noise variance of every line (around 1), and its expected misfit.
+    axis_noise : ndarray, shape (k, 2)
+        Noise scale of every row or column (around 1), and its expected misfit.
     """
 
     mean: np.ndarray
@@ -61,7 +61,17 @@ class Side:
     fixed: int
     prior: np.ndarray
     center: np.ndarray
-    line: np.ndarray
+    axis_noise: np.ndarray
+
+    @property
+    def has_known(self) -> bool:
+        """Whether one coordinate is known."""
+        return self.fixed >= 0
+
+    @property
+    def noise_scale(self) -> np.ndarray:
+        """Share of the noise variance of every row or column, shape (k,)."""
+        return self.axis_noise[:, 0]
 
     def second(self) -> np.ndarray:
         """Packed second moments of all K coordinates."""
@@ -77,9 +87,7 @@ class Posterior:
     ----------
     noise : float
         Noise variance of a cell of weight 1 in lines of share 1.
-    line_cells : float
-        Cells of share 1 by which a line's own share of the noise is drawn towards 1; infinite where the noise is
-        alike in all lines.
+    noise_model : NoiseModel
     converged : bool
         Whether the noise had stopped changing; true of the mean of a chain.
     sweeps : int
@@ -92,7 +100,7 @@ class Posterior:
     rows: Side
     cols: Side
     noise: float
-    line_cells: float
+    noise_model: NoiseModel
     converged: bool = False
     sweeps: int = 0
     drift: float = 0.0
@@ -120,8 +128,8 @@ class Posterior:
         return self.rows.mean[:, : self.rank], self.cols.mean[:, : self.rank]
 
 
-class Refitter:
-    """Variational refits on one problem.
+class VariationalFit:
+    """Variational fits of one problem.
 
     Parameters
     ----------
@@ -138,7 +146,7 @@ class Refitter:
         self.sides = tuple(compressed(side) for side in (problem, problem.T))
 
     def start(
-        self, V: np.ndarray, noise: float, line_cells: float, effects: Posterior | None = None
+        self, V: np.ndarray, noise: float, noise_model: NoiseModel, effects: Posterior | None = None
     ) -> Posterior:
         """Column factors taken as known, column effects those of a fit of rank 0; rows folded in."""
         rank = V.shape[1]
@@ -157,13 +165,13 @@ class Refitter:
             if effects is not None:
                 cols.mean[:, at] = effects.cols.mean[:, effects.rows.fixed]
         rows, cols = _sized(rows), _sized(cols)
-        first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), line_cells)
+        first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), noise_model)
         return self._turn(first, 0)
 
     def adopt(self, posterior: Posterior) -> Posterior:
         """A fit to other cells of the same matrix carried over to this problem: rows folded in."""
         cols = posterior.cols
-        if cols.fixed >= 0:
+        if cols.has_known:
             mean = cols.mean.copy()
             mean[:, cols.fixed] = self.units
             cols = replace(cols, mean=mean)
@@ -196,7 +204,7 @@ class Refitter:
         own, other = (posterior.rows, posterior.cols) if side == 0 else (posterior.cols, posterior.rows)
         own = _solve(self.sides[side], other, replace(own, center=np.zeros(own.free.size)), posterior, 1)
         own = replace(own, prior=_prior(own))
-        misfit = float(np.sum(own.line[:, 1] / own.line[:, 0]))
+        misfit = float(np.sum(own.axis_noise[:, 1] / own.noise_scale))
         noise = max(misfit / self.problem.n_observed, _LEAST_NOISE)
         return replace(posterior, **{"cols" if side else "rows": own}, noise=noise)
 
@@ -240,8 +248,8 @@ def _sized(side: Side) -> Side:
 
 def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, rounds: int) -> Side:
     indptr, indices, values, weights = cells
-    mean, cov, line = own.mean.copy(), np.empty_like(own.cov), own.line.copy()
-    weights = weights / other.line[indices, 0] if posterior.line_cells < inf else weights
+    mean, cov, axis_noise = own.mean.copy(), np.empty_like(own.cov), own.axis_noise.copy()
+    weights = weights if posterior.noise_model.is_equal else weights / other.noise_scale[indices]
     F = own.free.size
     with threads_for(indices.size * F**2 + mean.shape[0] * F**3):
         kernels.fold_lines(
@@ -256,19 +264,19 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
             own.prior,
             own.prior * own.center,
             posterior.noise,
-            posterior.line_cells,
+            posterior.noise_model.prior_cells,
             rounds,
             mean,
             cov,
-            line,
+            axis_noise,
         )
-    return replace(own, mean=mean, cov=cov, line=line)
+    return replace(own, mean=mean, cov=cov, axis_noise=axis_noise)
 
 
 def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> Side:
     """Lines folded in: from the crossing lines alone, whatever `own` was but for its prior."""
-    blank = replace(own, line=np.ones_like(own.line))
-    return _solve(cells, other, blank, posterior, _FOLD_ROUNDS if posterior.line_cells < inf else 1)
+    blank = replace(own, axis_noise=np.ones_like(own.axis_noise))
+    return _solve(cells, other, blank, posterior, 1 if posterior.noise_model.is_equal else _FOLD_ROUNDS)
 
 
 def _diagonal(size: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...completion.descent.anchors import sentence
+from ...completion.descent.watched_run import sentence
 from ...completion.result.completion import Completion
 from ...plot.picking import cells_at, map_lines
 from .. import HeatMaps, RankErrors, ReportTables, TextTable

@@ -1,0 +1,148 @@
+"""The delivered model of each kind of answer: exact, chosen by held-out cells, effects alone, zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..noisy import NoisyAnswer
+from ..noisy.folds import Fold
+from ..noisy.refit import fit_all_cells
+from ..result.fitted_model import FittedModel, HeldOut, least_norm, noise_scales
+from ..solvers.least_squares import Polished
+from ..solvers.noise_model import EQUAL
+from ..solvers.variational import Posterior, known_side
+from ..standardise import Standardisation
+
+# relative change, of the noise in the last sweep or of the held-out error, below which a fit has converged
+_CONVERGED = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Delivered:
+    """A delivered model on the scale of the fit, and what was chosen for it."""
+
+    model: FittedModel
+    settings: dict[str, object] = field(default_factory=dict)
+    converged: bool = True
+
+
+def exact_model(standardisation: Standardisation, fit: Polished) -> Delivered:
+    """That of an exact fit."""
+    U = fit.U * fit.s
+    problem = standardisation.problem
+    # rows with fewer entries than the rank fit in many ways: the one that transform would give
+    for row in np.flatnonzero(problem.row_counts < U.shape[1]):
+        cells = problem.rows == row
+        U[row] = least_norm(fit.V[problem.cols[cells]], problem.values[cells])
+    model = _known_model(U, fit.V, standardisation.scales)
+    rule = "smallest rank that fits to machine precision"
+    return Delivered(model, {"effects": "none", "scaling": "all", "rule": rule})
+
+
+def zero_model(standardisation: Standardisation) -> Delivered:
+    """That of cells that are all zero."""
+    m, n = standardisation.fitted.shape
+    model = _known_model(np.zeros((m, 0)), np.zeros((n, 0)), np.ones(n))
+    return Delivered(model, {"effects": "none", "scaling": "all", "rule": "all observed cells are zero"})
+
+
+def _known_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel:
+    """A model without any uncertainty."""
+    posterior = Posterior(U.shape[1], known_side(U), known_side(V), 0.0, EQUAL, converged=True)
+    ones, none = (np.ones(U.shape[0]), np.ones(V.shape[0])), np.empty(0)
+    return FittedModel(posterior, np.zeros(scale.size), scale, *ones, none, none)
+
+
+def effects_model(standardisation: Standardisation, effects: str) -> Delivered:
+    """Effects alone, when there was no time, or too little data, to choose anything."""
+    if effects == "auto":
+        effects = "columns" if standardisation.mixed_units else "both"
+    problem = standardisation.varying
+    nothing = problem.subset(np.zeros(problem.n_observed, bool))
+    whole = Fold.under(effects, "all", problem, nothing)
+    fit = whole.fitter.fold_rows(whole.effects)
+    settings: dict[str, object] = {"effects": effects, "scaling": "all", "rule": "effects alone"}
+    return Delivered(_in_data_units(whole, fit, standardisation, ()), settings)
+
+
+def chosen_model(
+    standardisation: Standardisation, answer: NoisyAnswer, rule: str, seed: int, hurry: bool
+) -> Delivered:
+    """The chosen rank, fitted to all cells and calibrated on those that were held out."""
+    fold, before = answer.counting[0]
+    whole, fit = fit_all_cells(fold, before, answer.noise_models, standardisation.varying, seed, hurry)
+    held = [_judged(each, its_fit) for each, its_fit in answer.counting]
+    settings: dict[str, object] = {
+        "effects": whole.model.effects,
+        "scaling": whole.model.scaling,
+        "noise": _noise_in_words(fit, answer),
+        "sweeps": fit.sweeps,
+        "refit_ridge": fit.ridge,
+        "rule": rule,
+        "held_out": answer.n_held,
+        "folds": len(answer.counting),
+    }
+    return Delivered(_in_data_units(whole, fit, standardisation, held), settings, fit.drift < _CONVERGED)
+
+
+def _noise_in_words(fit: Posterior, answer: NoisyAnswer) -> str:
+    if len(answer.noise_models) > 1 and fit.rank == answer.rank:
+        return "averaged over noise models"
+    if fit.noise_model.is_equal:
+        return "the same in all rows and columns"
+    return "a noise scale for every row and column"
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Held-out cells of one fold as a fit that had not seen them predicts them, in standardised units."""
+
+    cells: HeldOut
+    errors: np.ndarray
+
+
+def _judged(fold: Fold, fit: Posterior) -> _Judged:
+    """A fit at the cells held out from it, with rows folded in, as it will be delivered."""
+    held, fit = fold.held, fold.fitter.fold_rows(fit)
+    model = _standardised_model(fold, fit, ())
+    spreads = model.spread(held.rows, held.cols, held.weights)
+    cells = HeldOut(held.rows, held.cols, model.at(held.rows, held.cols), spreads)
+    return _Judged(cells, np.abs(fold.misfits(fit, held)))
+
+
+def _standardised_model(fold: Fold, fit: Posterior, held: Sequence[_Judged]) -> FittedModel:
+    """The model in the units of the standardised problem."""
+    by_row, by_col = noise_scales(fit, fold.training)
+    center = np.full(by_col.size, fold.model.mean)
+    errors = np.concatenate([np.empty(0), *(part.errors for part in held)])
+    ratios = np.concatenate([np.empty(0), *(part.errors / part.cells.spread for part in held)])
+    return FittedModel(fit, center, fold.model.scale, by_row, by_col, np.sort(ratios), np.sort(errors))
+
+
+def _in_data_units(
+    fold: Fold, fit: Posterior, standardisation: Standardisation, held: Sequence[_Judged]
+) -> FittedModel:
+    """The model on the scale of the fit, in the data's units."""
+    model = _standardised_model(fold, fit, held)
+    units, constant, fitted = standardisation.scales, standardisation.constant, standardisation.fitted
+    center, scale = model.center * units, model.scale * units
+    if constant.any():
+        still = constant[fitted.cols]
+        center[fitted.cols[still]] = fitted.values[still]
+        scale = np.where(constant, 0.0, scale)
+    errors = model.held_errors * standardisation.unit  # in units of the columns where these differ
+    held_out = _joined(held, units) if held else None
+    return replace(model, center=center, scale=scale, held_errors=errors, held_out=held_out)
+
+
+def _joined(held: Sequence[_Judged], units: np.ndarray) -> HeldOut:
+    """The held-out cells of all folds, in the units of the data."""
+    parts = [part.cells for part in held]
+    rows, cols, predicted, spread = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("rows", "cols", "predicted", "spread")
+    )
+    return HeldOut(rows, cols, predicted * units[cols], spread * units[cols])

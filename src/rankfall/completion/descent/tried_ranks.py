@@ -1,0 +1,56 @@
+"""The ranks that were tried, and what was found at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import isnan, nan
+
+from ..solvers.errors import combined
+
+
+class Source(Enum):
+    """Where a fit of some rank began."""
+
+    CHAIN = "a chain of SGD that met the rank"
+    PURSUIT = "the fit of one rank less and the leading direction of its misfit"
+    REFIT = "refits of other ranks"
+
+
+@dataclass(frozen=True)
+class TriedRank:
+    """One fit of one rank; errors are root mean squares, NaN where there is no such number.
+
+    Attributes
+    ----------
+    rank : int
+    train, validation : float
+        After the refit or the least-squares fit.
+    validation_mae : float
+        Mean absolute error at the held-out cells.
+    sgd_train, sgd_validation : float
+        Of the SGD network alone, cut to this rank.
+    ridge : float
+        Ridge of the SGD stage.
+    refit_ridge : float
+        Ridge of the refit.
+    steps : float
+        SGD steps of the chain so far.
+    source : Source
+    """
+
+    rank: int
+    train: float
+    validation: float = nan
+    validation_mae: float = nan
+    sgd_train: float = nan
+    sgd_validation: float = nan
+    ridge: float = nan
+    refit_ridge: float = nan
+    steps: float = nan
+    source: Source = Source.REFIT
+
+    @property
+    def merit(self) -> float:
+        """What fits are compared by: the held-out error (see :func:`~..solvers.errors.combined`), if there is one."""
+        return self.train if isnan(self.validation) else combined(self.validation, self.validation_mae)

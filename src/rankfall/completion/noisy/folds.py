@@ -1,0 +1,130 @@
+"""Folds: which cells are held out, and what is fitted to the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...problem import Problem
+from ..seeds import Stream, generator
+from ..solvers.errors import both_errors, combined, rms
+from ..solvers.noise_model import EQUAL, NoiseModel
+from ..solvers.variational import Posterior, VariationalFit
+from .data_model import DataModel, fit_model
+
+# observed cells below which none are held out
+MIN_CELLS = 20
+# largest number of held-out cells: more make nothing surer, and take cells from the fits
+_MAX_HELD = 50_000
+# held-out cells without which rows and columns are not given noise scales of their own: in small tables a factor may
+# otherwise make one column its own, as if that had no noise
+_NOISE_SCALES_NEED = 200
+_EFFECTS_SWEEPS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Training and held-out cells under one data model.
+
+    Attributes
+    ----------
+    model : DataModel
+    training, held : Problem
+        Standardised values.
+    fitter : VariationalFit
+        Fits to the training cells.
+    effects : Posterior
+        The fit of rank 0: the effects alone.
+    pilot_noise : float
+        Noise variance that a first small fit found.
+    """
+
+    model: DataModel
+    training: Problem
+    held: Problem
+    fitter: VariationalFit
+    effects: Posterior
+    pilot_noise: float = 1.0
+
+    @classmethod
+    def of(cls, model: DataModel, train: Problem, held: Problem, noise_model: NoiseModel = EQUAL) -> Fold:
+        """A fold standardised by a data model; the effects are fitted under a noise model."""
+        fitter = model.fitter(train)
+        nothing = fitter.start(np.zeros((train.n_cols, 0)), 1.0, noise_model)
+        effects = fitter.improve(nothing, _EFFECTS_SWEEPS)
+        return cls(model, fitter.problem, model.standardise(held), fitter, effects)
+
+    @classmethod
+    def under(cls, effects: str, scaling: str, train: Problem, held: Problem) -> Fold:
+        """A fold under a data model that is fitted to its training cells."""
+        return cls.of(fit_model(train, effects, scaling), train, held)
+
+    @classmethod
+    def of_all_cells(cls, model: DataModel, problem: Problem, noise_model: NoiseModel) -> Fold:
+        """All cells as training cells."""
+        return cls.of(model, problem, problem.subset(np.zeros(problem.n_observed, bool)), noise_model)
+
+    def start_fit(self, V: np.ndarray, noise: float, noise_model: NoiseModel) -> Posterior:
+        """A fit of new column factors, rows folded in."""
+        return self.fitter.start(np.ascontiguousarray(V), noise, noise_model, self.effects)
+
+    def misfits(self, fit: Posterior, cells: Problem) -> np.ndarray:
+        """Errors of a fit at some cells, in the units that the model was made for."""
+        return (fit.at(cells.rows, cells.cols) - cells.values) * self.model.scale[cells.cols]
+
+    def train_error(self, fit: Posterior) -> float:
+        """Root mean square error at the training cells."""
+        return rms(self.misfits(fit, self.training), self.training.weights)
+
+    def held_errors(self, fit: Posterior) -> tuple[float, float]:
+        """Root mean square and mean absolute error at the held-out cells."""
+        return both_errors(self.misfits(fit, self.held), self.held.weights)
+
+    def held_error(self, fit: Posterior) -> float:
+        """What fits are compared by: both errors at the held-out cells combined."""
+        return combined(*self.held_errors(fit))
+
+    def held_squares(self, fit: Posterior) -> np.ndarray:
+        """Squared errors at the held-out cells, times their weights."""
+        errors = self.misfits(fit, self.held) ** 2
+        return errors if self.held.weights is None else errors * self.held.weights
+
+    def effects_residual(self) -> tuple[Problem, float]:
+        """What effects leave of the training values, with root mean square 1, and the unit that made it so."""
+        training = self.training
+        rest = training.values - self.effects.at(training.rows, training.cols)
+        unit = rms(rest)
+        return training.with_values(rest / (unit or 1.0)), unit
+
+    @property
+    def noise_may_differ(self) -> bool:
+        """Whether there are cells enough to give rows and columns noise scales of their own."""
+        return self.held.n_observed >= _NOISE_SCALES_NEED
+
+
+def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
+    """Split off validation cells: 10%, at most 50,000, at most half of any row or column, none emptied."""
+    wanted = min(max(problem.n_observed // 10, 1), _MAX_HELD)
+    order = generator(seed, Stream.HELD_OUT).permutation(problem.n_observed)
+    row_left, col_left = problem.row_counts // 2, problem.col_counts // 2
+    held = np.zeros(problem.n_observed, bool)
+    taken = 0
+    for cell in order:
+        i, j = problem.rows[cell], problem.cols[cell]
+        if row_left[i] and col_left[j]:
+            row_left[i] -= 1
+            col_left[j] -= 1
+            held[cell] = True
+            taken += 1
+            if taken == wanted:
+                break
+    return problem.subset(~held), problem.subset(held)
+
+
+def split_cells(problem: Problem, seed: int, folds: int | None) -> list[tuple[Problem, Problem]]:
+    """(training, held-out) cells: one split, or `folds` of them in which every cell is held out once."""
+    if folds is None:
+        return [hold_out(problem, seed)]
+    label = generator(seed, Stream.HELD_OUT).permutation(problem.n_observed) % folds
+    return [(problem.subset(label != fold), problem.subset(label == fold)) for fold in range(folds)]

@@ -1,0 +1,133 @@
+"""The question with noise: which rank predicts held-out cells as well as any?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...problem import Problem
+from ..descent.anchors import Anchors
+from ..descent.tried_ranks import TriedRank
+from ..options import Options
+from ..session import Clock, Ending, OutOfTime
+from ..solvers.noise_model import NoiseModel
+from ..solvers.variational import Posterior
+from .candidates import CandidateTable
+from .data_model import fit_model
+from .folds import MIN_CELLS, Fold, split_cells
+from .pilot import choose_models
+from .search_ranks import search_ranks
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyAnswer:
+    """What held-out cells chose.
+
+    Attributes
+    ----------
+    chosen : TriedRank
+    effects_alone : TriedRank
+        Rank 0.
+    tried : tuple of TriedRank
+        All candidates.
+    counting : tuple of (Fold, Posterior)
+        The folds whose held-out cells counted, each with its fit of the chosen rank.
+    noise_models : tuple of NoiseModel
+        Of the chosen fit; several if it is an average over their chains.
+    history : tuple of dict
+        Records of the descent.
+    anchors : Anchors or None
+        The chains of that descent that a certificate can be about.
+    sgd_steps : int
+        Of all chains.
+    ending : Ending
+    """
+
+    chosen: TriedRank
+    effects_alone: TriedRank
+    tried: tuple[TriedRank, ...]
+    counting: tuple[tuple[Fold, Posterior], ...]
+    noise_models: tuple[NoiseModel, ...]
+    history: tuple[dict[str, np.ndarray], ...]
+    anchors: Anchors | None
+    sgd_steps: int
+    ending: Ending
+
+    @property
+    def rank(self) -> int:
+        return self.chosen.rank
+
+    @property
+    def n_held(self) -> int:
+        """Number of cells that were held out."""
+        return sum(fold.held.n_observed for fold, _ in self.counting)
+
+    @classmethod
+    def of(cls, table: CandidateTable, ending: Ending) -> NoisyAnswer:
+        """What a table says."""
+        chosen = table.chosen()
+        counting = tuple(table.counting(chosen.rank))
+        single = (counting[0][1].noise_model,)
+        return cls(
+            chosen=chosen,
+            effects_alone=next(candidate for candidate in table.tried if candidate.rank == 0),
+            tried=table.tried,
+            counting=counting,
+            noise_models=table.averaged.get(chosen.rank, single),
+            history=table.history,
+            anchors=table.anchors,
+            sgd_steps=table.sgd_steps,
+            ending=ending,
+        )
+
+
+def search(problem: Problem, options: Options, mixed_units: bool, clock: Clock) -> NoisyAnswer | None:
+    """Hold cells out, choose the data model, and search the rank that predicts them as well as any.
+
+    Parameters
+    ----------
+    problem : Problem
+        Standardised cells, without constant columns.
+    mixed_units : bool
+        Whether the columns have different units.
+
+    Returns
+    -------
+    NoisyAnswer or None
+        None when there are too few cells to hold any out. Ctrl-C and the end of the time are part of the answer once
+        there is one, which then holds what was known; before that they are raised.
+    """
+    table = _with_data_model(problem, options, mixed_units, clock)
+    if table is None:
+        return None
+    ending = Ending.COMPLETE
+    try:
+        for latest in search_ranks(table, options.max_rank, options.seed, clock):
+            table = latest
+    except OutOfTime:
+        ending = Ending.OUT_OF_TIME
+    except KeyboardInterrupt:
+        ending = Ending.INTERRUPTED
+    return NoisyAnswer.of(table, ending)
+
+
+def _with_data_model(
+    problem: Problem, options: Options, mixed_units: bool, clock: Clock
+) -> CandidateTable | None:
+    """All folds under the data model that the first one chose; None when there are too few cells."""
+    if problem.n_observed < MIN_CELLS:
+        return None
+    cells = split_cells(problem, options.seed, options.folds)
+    if min(held.n_observed for _, held in cells) < 2:
+        return None
+    clock.report("choosing the data model")
+    pilot = choose_models(*cells[0], options, mixed_units, clock)
+    folds, plain = [pilot.fold], [pilot.plain]
+    for train, held in cells[1:]:
+        best, alone = pilot.fold.model, pilot.plain.model
+        model = fit_model(train, best.effects, best.scaling)
+        other = Fold.of(model, train, held, pilot.noise_model)
+        folds.append(replace(other, pilot_noise=pilot.fold.pilot_noise))
+        plain.append(Fold.under(alone.effects, alone.scaling, train, held))
+    return CandidateTable.of_effects(tuple(folds), tuple(plain), options.rule, pilot.noise_model)

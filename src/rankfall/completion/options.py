@@ -1,0 +1,120 @@
+"""The options of a completion: each is declared once, with its default, its check and a sentence about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from math import inf
+from typing import Any, Literal
+
+from ..checks import check_fields, checked, one_of, positive, whole
+from ..scale import SCALES
+
+EFFECTS = ("none", "mean", "columns", "both")
+SCALINGS = ("all", "columns")
+# how the rank is chosen among the candidates
+RULES: Mapping[str, str] = {
+    "one-se": "smallest rank within one standard error (paired), or 0.2%, of the smallest error at held-out cells",
+    "min": "rank with the smallest error at held-out cells",
+}
+
+
+def _seconds(name: str, value: object) -> float | None:
+    """A positive number of seconds; infinitely many are no limit."""
+    return None if value == inf else positive(name, value, unit="seconds")
+
+
+def _option(help: str, check: Callable[..., Any] | None, *rest: Any, default: Any, **settings: Any) -> Any:
+    """A field with its default, its check, and one sentence for command lines and reports."""
+    made = field(default=default) if check is None else checked(check, *rest, default=default, **settings)
+    return field(default=default, metadata={**made.metadata, "help": help})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller of :func:`rankfall.complete` settled; its docstring has the whole story.
+
+    Raises
+    ------
+    InputError
+        If a value is not allowed. (Bounds are checked where the data are known.)
+    """
+
+    seed: int = _option("Seed; the same seed gives the same result.", whole, least=0, default=0)
+    max_rank: int | None = _option("Largest rank to consider.", whole, least=0, default=None)
+    max_time: float | None = _option(
+        "Stop after so many seconds and deliver the best completion so far.", _seconds, default=None
+    )
+    n_jobs: int | None = _option(
+        "Threads; by default all. Does not change the result.", whole, least=1, default=None
+    )
+    fill: Literal["effects"] | None = _option(
+        "Fill cells that cannot be determined with row and column effects; else they stay empty.",
+        one_of,
+        (None, "effects"),
+        default=None,
+    )
+    scale: Literal["linear", "log", "log1p"] = _option(
+        "Scale on which everything is fitted: log for positive data, log1p for skewed data from 0.",
+        one_of,
+        SCALES,
+        default="linear",
+    )
+    bounds: Literal["observed"] | tuple[float | None, float | None] | None = _option(
+        "Range in which predictions are kept: observed (that of the data), or LOW and HIGH.",
+        None,
+        default=None,
+    )
+    effects: Literal["auto", "none", "mean", "columns", "both"] = _option(
+        "Beside the low-rank part: nothing, a mean, column effects, or row and column effects.",
+        one_of,
+        ("auto", *EFFECTS),
+        default="auto",
+    )
+    scaling: Literal["auto", "all", "columns"] = _option(
+        "One scale for all cells, or one for every column.", one_of, ("auto", *SCALINGS), default="auto"
+    )
+    rule: Literal["one-se", "min"] = _option(
+        "Take the smallest rank whose held-out error is as good as the smallest, or the best rank.",
+        one_of,
+        tuple(RULES),
+        default="one-se",
+    )
+    folds: int | None = _option(
+        "Hold out every cell once, in so many folds, instead of a tenth of them: steadier on small tables, "
+        "and as many times the work.",
+        whole,
+        least=2,
+        default=None,
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, object]) -> Options:
+        """Options from the arguments of a function that has them, among others, as parameters."""
+        return cls(**{name: arguments[name] for name in names() if name in arguments})  # type: ignore[arg-type]
+
+    def asked(self) -> dict[str, object]:
+        """What bears on the question with noise, as plain values."""
+        return {name: getattr(self, name) for name in ("max_rank", "effects", "scaling", "rule", "folds")}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all options, in the order of the signature of :func:`rankfall.complete`."""
+    return tuple(option.name for option in fields(Options))
+
+
+def help_of(name: str) -> str:
+    """One sentence about an option."""
+    return _option_field(name).metadata["help"]
+
+
+def default_of(name: str) -> Any:
+    """Its default."""
+    return _option_field(name).default
+
+
+def _option_field(name: str) -> Any:
+    return next(option for option in fields(Options) if option.name == name)

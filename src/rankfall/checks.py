@@ -73,7 +73,7 @@ def whole(name: str, value: object, *, least: int | None = None, most: int | Non
         found = int(found)
     low, high = -inf if least is None else least, inf if most is None else most
     if not isinstance(found, int) or not low <= found <= high:
-        raise _refusal(name, _wanted("whole number", least=low, most=high), value)
+        raise _refusal(name, wanted("whole number", least=low, most=high), value)
     return found
 
 
@@ -102,9 +102,7 @@ def number(
             found = float(found)
             if isfinite(found):
                 return found
-    raise _refusal(
-        name, _wanted("number", least=least, above=above, most=most, below=below, unit=unit), value
-    )
+    raise _refusal(name, wanted("number", least=least, above=above, most=most, below=below, unit=unit), value)
 
 
 def positive(name: str, value: object, *, unit: str = "") -> float:
@@ -160,8 +158,8 @@ def instance(name: str, value: object, kind: type[T] | tuple[type[T], ...]) -> T
         return value
     kinds = kind if isinstance(kind, tuple) else (kind,)
     maker = _MAKERS.get(kinds[0].__name__)
-    wanted = " or ".join(_a(each.__name__) for each in kinds)
-    raise InputError(f"{name} must be {wanted}, not {shown(value)}{f'; {maker}' if maker else ''}.")
+    names = " or ".join(_a(each.__name__) for each in kinds)
+    raise InputError(f"{name} must be {names}, not {shown(value)}{f'; {maker}' if maker else ''}.")
 
 
 # -- arrays ----------------------------------------------------------------------------------------------
@@ -193,12 +191,12 @@ def array(name: str, value: object, shape: Sequence[int | str], *, finite: bool 
         raise _refusal(name, "an array of numbers", value) from None
     bound: dict[str, int] = {}
     fits = found.ndim == len(shape) and all(
-        (bound.setdefault(want, have) if isinstance(want, str) else want) == have
-        for want, have in zip(shape, found.shape, strict=True)
+        (bound.setdefault(length, have) if isinstance(length, str) else length) == have
+        for length, have in zip(shape, found.shape, strict=True)
     )
     if not fits:
-        wanted = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise InputError(f"{name} must have shape ({wanted}), not {found.shape}.")
+        lengths = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise InputError(f"{name} must have shape ({lengths}), not {found.shape}.")
     if finite and not np.all(np.isfinite(found)):
         at = tuple(int(k) for k in np.argwhere(~np.isfinite(found))[0])
         raise InputError(f"{name} must hold finite numbers; at {at} it holds {found[at]}.")
@@ -257,12 +255,12 @@ def shown(value: object) -> str:
     return _a(type(value).__name__)
 
 
-def _refusal(name: str, wanted: str, value: object) -> InputError:
-    verb = "lie" if wanted.startswith("between") else "be"
-    return InputError(f"{name} must {verb} {wanted}, not {shown(value)}.")
+def _refusal(name: str, words: str, value: object) -> InputError:
+    verb = "lie" if words.startswith("between") else "be"
+    return InputError(f"{name} must {verb} {words}, not {shown(value)}.")
 
 
-def _wanted(
+def wanted(
     what: str,
     *,
     least: float = -inf,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
 import struct
@@ -25,6 +26,7 @@ _READABLE_VERSIONS = {
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     struct.error,
     EOFError,
     NotImplementedError,

@@ -1,7 +1,7 @@
 """What JSON holds, checked against a declaration: lists, records and mappings of checked values.
 
-A declaration is a function of a name and a value, as those of :mod:`rankfall.checks` are: it returns the value
-converted, or raises one sentence that begins with the name. The functions below make declarations of
+A declaration is a function of a name and a value, as those of :mod:`rankfall.checks` are: it returns the
+value converted, or raises one sentence that begins with the name. The functions below make declarations of
 others, and say where in the whole the wrong value is: ``cases[2].rank must be a whole number, not 'x'``.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from ..checks import shown
+from ..checks import one_of, shown, text
 from ..errors import InputError
 
 Check = Callable[[str, Any], Any]
@@ -127,5 +128,15 @@ def record(
             if check is not None:
                 found[key] = check(f"{name}.{key}", item)
         return found
+
+    return run
+
+
+def tagged(tag: str, records: Mapping[str, Mapping[str, Check]]) -> Check:
+    """A record whose names depend on what it says under `tag`."""
+
+    def run(name: str, value: Any) -> dict[str, Any]:
+        kind = record({tag: partial(one_of, allowed=tuple(records))})(name, value)[tag]
+        return record({tag: text, **records[kind]})(name, value)
 
     return run

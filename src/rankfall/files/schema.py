@@ -1,8 +1,8 @@
-"""What an archive must hold, stated once: every array and every value is checked before anything else sees it.
+"""What an archive must hold, stated once: all of it is checked before anything else sees it.
 
-A compiled kernel trusts the indices and the shapes that it is given; a file deserves no trust. So whatever is loaded
-states its :class:`Schema` and reads through it. Lengths of axes are letters, bound by the metadata or by the first
-array that has them; every later array must agree::
+A compiled kernel trusts the indices and the shapes that it is given; a file deserves no trust. So whatever is
+loaded states its :class:`Schema` and reads through it. Lengths of axes are letters, bound by the metadata or by
+the first array that has them; every later array must agree::
 
     Schema(
         kind="things",
@@ -167,6 +167,8 @@ class Schema:
         Says, before anything is checked, why a sound file is not read: "... was written by another run.".
     binds : mapping of str to str or tuple of str
         Letters for numbers, or for lists of numbers, of the metadata.
+    not_empty : sequence of str
+        Letters of lengths that are 1 or more.
     rules : sequence of functions of Saved
         What holds between arrays. Each returns None, or what is wrong as the end of "... is damaged: ".
     """
@@ -176,6 +178,7 @@ class Schema:
     meta: Check = anything
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None
     binds: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    not_empty: Sequence[str] = ()
     rules: Sequence[Rule] = ()
 
     def write(self, path: str | PathLike[str], arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
@@ -213,7 +216,7 @@ class Schema:
                 several = isinstance(letters, tuple)
                 lengths |= zip(letters, meta[name], strict=True) if several else [(letters, meta[name])]
             fields = self.fields(meta) if callable(self.fields) else self.fields
-            return check_arrays(arrays, fields, meta, lengths, self.rules)
+            return check_arrays(arrays, fields, meta, lengths, self.not_empty, self.rules)
 
 
 @contextmanager
@@ -230,6 +233,7 @@ def check_arrays(
     fields: Sequence[Field],
     meta: Mapping[str, Any] = MappingProxyType({}),
     lengths: Mapping[str, int] = MappingProxyType({}),
+    not_empty: Sequence[str] = (),
     rules: Sequence[Rule] = (),
 ) -> Saved:
     """Arrays, checked against their fields and rules.
@@ -249,6 +253,8 @@ def check_arrays(
         for name in _names(each, fields, arrays):
             if name in arrays:
                 found[name] = _checked(each, name, arrays[name], saved, known)
+                if any(known.get(letter) == 0 for letter in not_empty):
+                    raise InputError(f"{name} is empty.")
             elif each.default is not None:
                 shape = _lengths(each.shape, saved)
                 found[name] = np.full(shape, each.default)  # type: ignore[arg-type]

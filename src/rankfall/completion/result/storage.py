@@ -123,13 +123,6 @@ _FIELDS = (
 )
 
 
-def _something(saved: Saved) -> str | None:
-    """There are cells, and where there is a history, singular values in it."""
-    if not saved.lengths["N"]:
-        return "it holds no observed cell."
-    return "history_singular_values has no column." if saved.lengths.get("S") == 0 else None
-
-
 def _coordinates(saved: Saved) -> str | None:
     """Each of the K coordinates of a side is free or fixed; the factors come first and are free."""
     for side in ("model_rows", "model_cols"):
@@ -182,8 +175,8 @@ SCHEMA = Schema(
     _FIELDS,
     _meta,
     binds={"shape": ("m", "n")},
+    not_empty=("N", "S"),
     rules=(
-        _something,
         cells_in_order("rows", "cols"),
         _coordinates,
         _held_out_are_observed,

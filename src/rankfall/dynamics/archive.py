@@ -151,6 +151,7 @@ def load_trace(path: str | PathLike[str]) -> Trace:
     ones, snapshots = np.ones(len(flat)), saved.group("snapshot_")
     with blamed_on(path):
         optimiser = _optimiser(saved)
+        start = Network(tuple(saved[f"start_{layer}"] for layer in range(len(meta["widths"]) - 1)))
     return Trace(
         steps=saved["steps"],
         measured=saved.group("measured_"),
@@ -160,7 +161,7 @@ def load_trace(path: str | PathLike[str]) -> Trace:
         deflation_bound=saved["deflation_bound"],
         networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
         problem=Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"]),
-        start=Network(tuple(saved[f"start_{layer}"] for layer in range(len(meta["widths"]) - 1))),
+        start=start,
         optimiser=optimiser,
         seed=meta["seed"],
         chains=saved["chains"],

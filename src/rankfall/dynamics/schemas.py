@@ -17,7 +17,8 @@ from ..measures import RANK_TOL
 from .kernels.layout import VERSION, layout
 from .optimisers import Sampling
 
-_count, _size = partial(whole, least=0), partial(whole, least=1)
+_LARGEST = 2**63 - 1
+_count, _size = partial(whole, least=0, most=_LARGEST), partial(whole, least=1, most=_LARGEST)
 ANY: tuple[Literal["nan", "inf"], ...] = ("nan", "inf")
 
 _described_schedule = tagged(
@@ -38,7 +39,7 @@ _run = {
     "shape": listed(_size, length=2),
     "n_observed": _size,
     "chains": listed(_count, least=1),
-    "seed": _count,
+    "seed": partial(whole, least=0),
     "dtype": partial(one_of, allowed=("float64", "float32")),
     "deflate": nullable(fraction),
     "seconds": partial(number, least=0),
@@ -121,7 +122,7 @@ def snapshot_fields(
     """Stored weights of chains at records."""
     return [
         Field(f"{prefix}buffers", "float", (records, chains, room), allowing=ANY, dtype=dtype),
-        Field(f"{prefix}scales", "float", (records, chains), allowing=ANY),
+        Field(f"{prefix}scales", "float", (records, chains), least=0, allowing=ANY),
         Field(f"{prefix}widths", "whole", (records, chains, depth + 1), least=0),
         Field(f"{prefix}bounds", "float", (records, chains), allowing=ANY),
     ]

@@ -125,13 +125,14 @@ _FIELDS = (
 
 def _coordinates(saved: Saved) -> str | None:
     """Each of the K coordinates of a side is free or fixed; the factors come first and are free."""
+    lengths = saved.lengths
+    rank, most = lengths["r"], min(lengths["m"], lengths["n"])
+    if rank > most:
+        return f"model_rank is {rank}, more than {most}."
     for side in ("model_rows", "model_cols"):
         free, fixed = saved[f"{side}_free"].tolist(), int(saved[f"{side}_fixed"])
         named = sorted([*free, fixed] if fixed >= 0 else free)
-        if (
-            named != list(range(saved.lengths["K"]))
-            or free[: saved.lengths["r"]] != named[: saved.lengths["r"]]
-        ):
+        if named != list(range(lengths["K"])) or free[:rank] != list(range(rank)):
             return f"{side}_free and {side}_fixed do not name every coordinate of {side}_mean once."
     return None
 

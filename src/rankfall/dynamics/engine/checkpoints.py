@@ -82,7 +82,7 @@ class Checkpoint:
         last, dtype = int(recorder.steps[-1]), state.buffer.dtype.name
         fields = [
             Field("buffer", "float", (n_chains, room), allowing=ANY, dtype=dtype),
-            Field("scales", "float", (n_chains,), allowing=ANY),
+            Field("scales", "float", (n_chains,), least=0, allowing=ANY),
             Field("clock", "whole", (n_chains,), least=0, most=last),
             Field("running", "flag", (n_chains,)),
             Field("widths", "whole", (n_chains, depth + 1)),

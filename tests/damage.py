@@ -68,7 +68,10 @@ def damaged_arrays(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     for dtype in ("f4", "f2", "i8", "u1", "c16", "?", "U3", "M8[s]"):
         if np.dtype(dtype) != array.dtype:
             with np.errstate(invalid="ignore"):
-                yield f"as {dtype}", np.nan_to_num(array).astype(dtype) if dtype != "U3" else array.astype(str)
+                yield (
+                    f"as {dtype}",
+                    np.nan_to_num(array).astype(dtype) if dtype != "U3" else array.astype(str),
+                )
     yield "swapped bytes", array.astype(array.dtype.newbyteorder(">"))
     yield "by columns", np.asfortranarray(array)
     wholes = (-1, -(10**6), 10**6, 2**62, -(2**63))

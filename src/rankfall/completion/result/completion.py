@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from numbers import Real
+from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -392,7 +393,7 @@ class Completion:
         m, n = self.shape
         return f"Completion({m} x {n}, rank {self.rank}, {self.outcome.value})"
 
-    def save(self, path: object) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
         from .storage import save
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from rankfall.completion.result import intervals
 
 COVERAGE = 0.9
 
@@ -33,10 +34,7 @@ def interval_score(
 def conformal_quantile(residuals: np.ndarray, coverage: float = COVERAGE) -> float:
     """Half width of split-conformal intervals of constant width: the ``ceil((n + 1) coverage)``-th smallest
     absolute residual of n held-out cells, infinite when there are too few."""
-    sizes = np.sort(np.abs(residuals))
-    # rounding first: (n + 1) * 0.9 may come out just above a whole number
-    place = math.ceil(round((sizes.size + 1) * coverage, 9))
-    return float(sizes[place - 1]) if place <= sizes.size else math.inf
+    return intervals.conformal_quantile(np.sort(np.abs(residuals)), coverage)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""Completion: diagnose, descend through the ranks, choose, polish, deliver."""
+"""Completing a matrix: ask exactly, then with noise, then deliver."""
 
 from .complete import complete
-from .result.completion import Completion
-from .result.storage import load
+from .result.completion import Completion, load
 from .session import Progress
 
 __all__ = ["Completion", "Progress", "complete", "load"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..measures import RANK_TOL
+from ..files.schema import Saved, blamed_on
 from ..network import Network
 from ..problem import Problem
 from .engine.state import pack, unpack
@@ -17,6 +18,7 @@ from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .record import Record
 from .schedules import Constant, Geometric, Linear, Listed, Piecewise, Schedule
+from .schemas import TRACE
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -134,57 +136,53 @@ def trace_arrays(trace: Trace) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     }
 
 
-def trace_from_arrays(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Trace:
-    """The inverse of :func:`trace_arrays`."""
+def save_trace(trace: Trace, path: str | PathLike[str]) -> None:
+    """See :meth:`Trace.save`."""
+    TRACE.write(path, *trace_arrays(trace))
+
+
+def load_trace(path: str | PathLike[str]) -> Trace:
+    """See :meth:`Trace.load`."""
     from .trace import Snapshots, Trace
 
-    if meta.get("layout") != VERSION:
-        raise InputError(
-            "This trace was written by an earlier version of rankfall, whose steps stored or rounded weights "
-            "differently; run it again."
-        )
-    try:
-        flat, widths = arrays["final_weights"], arrays["final_widths"]
-        ones = np.ones(len(flat))
-        depth = len(meta["widths"]) - 1
-        snapshots = {k.removeprefix("snapshot_"): v for k, v in arrays.items() if k.startswith("snapshot_")}
-        return Trace(
-            steps=arrays["steps"],
-            measured={k.removeprefix("measured_"): v for k, v in arrays.items() if k.startswith("measured_")},
-            diverged=arrays["diverged"],
-            n_steps=arrays["n_steps"],
-            stable_lr=arrays["stable_lr"],
-            deflation_bound=arrays["deflation_bound"],
-            networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
-            problem=Problem.from_triplets(
-                arrays["rows"], arrays["cols"], arrays["values"], (meta["shape"][0], meta["shape"][1])
-            ),
-            start=Network(tuple(arrays[f"start_{layer}"] for layer in range(depth))),
-            optimiser=_optimiser(arrays, meta),
-            seed=meta["seed"],
-            chains=arrays["chains"],
-            dtype=meta["dtype"],
-            deflate=meta["deflate"],
-            seconds=meta["seconds"],
-            snapshots=Snapshots(**snapshots) if snapshots else None,
-            # files written before the tolerance was kept
-            rank_tol=meta.get("rank_tol", RANK_TOL),
-        )
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"The file does not hold a complete trace ({error}).") from error
+    saved = TRACE.read(path)
+    meta = saved.meta
+    flat, widths = saved["final_weights"], saved["final_widths"]
+    ones, snapshots = np.ones(len(flat)), saved.group("snapshot_")
+    with blamed_on(path):
+        optimiser = _optimiser(saved)
+        start = Network(tuple(saved[f"start_{layer}"] for layer in range(len(meta["widths"]) - 1)))
+    return Trace(
+        steps=saved["steps"],
+        measured=saved.group("measured_"),
+        diverged=saved["diverged"],
+        n_steps=saved["n_steps"],
+        stable_lr=saved["stable_lr"],
+        deflation_bound=saved["deflation_bound"],
+        networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
+        problem=Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"]),
+        start=start,
+        optimiser=optimiser,
+        seed=meta["seed"],
+        chains=saved["chains"],
+        dtype=meta["dtype"],
+        deflate=meta["deflate"],
+        seconds=meta["seconds"],
+        snapshots=Snapshots(**snapshots) if snapshots else None,
+        rank_tol=meta["rank_tol"],
+    )
 
 
-def _optimiser(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> SGD | GD:
-    lr, ridge = (arrays.get(name) for name in ("lr", "ridge"))
-    lr = _schedule(meta["lr"]) if lr is None else Listed(lr)
-    ridge = _schedule(meta["ridge"]) if ridge is None else Listed(ridge)
+def _optimiser(saved: Saved) -> SGD | GD:
+    meta = saved.meta
+    lr, ridge = (Listed(saved[name]) if name in saved else _schedule(meta[name]) for name in ("lr", "ridge"))
     if meta["optimiser"] == "GD":
         return GD(lr, ridge, meta["n_steps"])
-    entries = arrays.get("entries")
+    entries = saved.get("entries")
     sampling = "replacement" if entries is not None else meta["sampling"]
     return SGD(lr, ridge, meta["n_steps"], meta["batch_size"], sampling, entries)
 
 
-def _schedule(meta: dict[str, Any]) -> Schedule:
+def _schedule(meta: Mapping[str, Any]) -> Schedule:
     fields: dict[str, Any] = {key: value for key, value in meta.items() if key != "kind"}
     return _SCHEDULES[meta["kind"]](**fields)

@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import InputError
-from ..files import load_archive, save_archive
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .archive import describe, trace_arrays, trace_from_arrays
+from .archive import describe, load_trace, save_trace
 from .engine.state import unpack
 from .optimisers import GD, SGD
-
-KIND = "rankfall trace"
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +149,7 @@ class Trace:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace, with all that `replay` needs, to one .npz file (whole or not at all)."""
-        arrays, meta = trace_arrays(self)
-        save_archive(path, arrays, meta, KIND)
+        save_trace(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trace:
@@ -162,9 +158,9 @@ class Trace:
         Raises
         ------
         InputError
-            If the file is not a trace.
+            If the file is not a trace, is damaged, or was written by an earlier or later version of the layout.
         """
-        return trace_from_arrays(*load_archive(path, kind=KIND))
+        return load_trace(path)
 
     @property
     def settings(self) -> dict[str, object]:

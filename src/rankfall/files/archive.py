@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import text, whole
 from ..errors import InputError
 from .atomic import atomic_path
 from .npz import read_npz
+from .plain_values import anything, mapping, read_json, record
 
 FORMAT = 1
 """Version of the layout; raised when older readers could misread a file."""
 
 _META = "rankfall.json"
+_HEADER = record({"format": whole, "kind": text, "meta": mapping(anything)})
 
 
 def save_archive(
@@ -49,9 +52,9 @@ def save_archive(
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise InputError(f"The array {name!r} holds Python objects, which are not written.")
-    text = json.dumps({"format": FORMAT, "kind": kind, "meta": meta}, default=_plain, indent=1)
+    header = json.dumps({"format": FORMAT, "kind": kind, "meta": meta}, default=_plain, indent=1)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_META, text)
+        archive.writestr(_META, header)
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
@@ -102,10 +105,10 @@ def _header(path: str | PathLike[str], raw: dict[str, bytes]) -> tuple[str, dict
     if _META not in raw:
         raise InputError(f"{path} was not written by rankfall.")
     try:
-        header = json.loads(raw[_META])
-        version, found, meta = int(header["format"]), str(header["kind"]), dict(header["meta"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged: its metadata cannot be read ({error}).") from error
+        header = _HEADER("metadata", read_json("metadata", raw[_META]))
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    version, found, meta = header["format"], header["kind"], header["meta"]
     if version > FORMAT:
         raise InputError(
             f"{path} was written by a later version of rankfall (format {version}, here {FORMAT})."

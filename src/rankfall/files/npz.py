@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
 import struct
@@ -18,6 +19,7 @@ from ..errors import InputError
 
 # deflate cannot shrink further than this, so a member that claims more is lying
 _LARGEST_RATIO = 1032
+_LONGEST_REASON = 120
 _READABLE_VERSIONS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -25,8 +27,11 @@ _READABLE_VERSIONS = {
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     struct.error,
     EOFError,
+    # from headers that describe a type which is none
+    LookupError,
     NotImplementedError,
     OSError,
     OverflowError,
@@ -84,7 +89,7 @@ def read_npz(
         except InputError:
             raise
         except _DAMAGE as error:
-            raise InputError(f"{path} is damaged or not an .npz file ({error}).") from error
+            raise InputError(f"{path} is damaged or not an .npz file ({_reason(error)}).") from error
     return arrays, raw
 
 
@@ -133,7 +138,7 @@ def _read_stream(stream: IO[bytes], size: int, where: str) -> np.ndarray:
             warnings.simplefilter("ignore", UserWarning)
             shape, by_columns, dtype = _READABLE_VERSIONS[version](stream)
     except _DAMAGE as error:
-        raise InputError(f"{where} is damaged or not a NumPy array ({error}).") from error
+        raise InputError(f"{where} is damaged or not a NumPy array ({_reason(error)}).") from error
     if dtype.hasobject:
         raise InputError(
             f"{where} holds Python objects (a pickle), which are not read: they could run any program."
@@ -165,4 +170,10 @@ def _read_stream(stream: IO[bytes], size: int, where: str) -> np.ndarray:
     except MemoryError as error:
         raise InputError(f"{where} does not fit into the memory that is free.") from error
     except _DAMAGE as error:
-        raise InputError(f"{where} is damaged ({error}).") from error
+        raise InputError(f"{where} is damaged ({_reason(error)}).") from error
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in a line: NumPy quotes whole headers."""
+    line = str(error).strip().partition("\n")[0].rstrip(".")
+    return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 3]}..."

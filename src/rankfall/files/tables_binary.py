@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from .npz import open_input, read_npy, read_npz
+from .schema import Field, Length, Saved, blamed_on, check_arrays
 from .table import ArraySource, FrameSource, Table, TripletSource, merge_triplets
 from .tables_triplets import build
 
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
 _RESULT = "rankfall.json"
 # lines per stored entry beyond which a claimed shape is taken for damage: every line costs memory
 _SPARSEST = 100
+
+
+def _pointer(lines: str) -> Field:
+    """Where each line begins among the entries, and the last one ends."""
+    return Field(
+        "indptr", "whole", (Length(lambda saved: saved.lengths[lines] + 1),), least=0, order="ascending"
+    )
+
+
+# a sparse matrix as scipy saves it
+_HEAD = (Field("format", "text"), Field("shape", "whole", (2,), least=1))
+_ENTRIES = Field("data", "number", ("S",), allowing=("nan", "inf"))
+_PLACES = {
+    "coo": (Field("row", "index", ("S",), of="m"), Field("col", "index", ("S",), of="n")),
+    "csr": (_pointer("m"), Field("indices", "index", ("S",), of="n")),
+    "csc": (_pointer("n"), Field("indices", "index", ("S",), of="m")),
+}
 
 
 def read_array(path: str | PathLike[str]) -> Table:
@@ -40,12 +58,11 @@ def read_zip(path: str | PathLike[str], duplicates: str) -> Table:
 
 
 def _from_array(array: np.ndarray, name: str, path: str | PathLike[str]) -> Table:
-    if array.ndim != 2:
-        raise InputError(f"{path} holds an array of {array.ndim} dimensions; a table has two.")
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{path} holds {array.dtype} data, which are not real numbers.")
-    if not array.size:
-        raise InputError(f"{path} holds a {array.shape[0]} x {array.shape[1]} matrix, which has no cells.")
+    field = Field(name, "number", ("rows", "columns"), allowing=("nan", "inf"))
+    try:
+        array = check_arrays({name: array}, [field], not_empty=("rows", "columns"))[name]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     table = Table.from_values(array, source=ArraySource(array.dtype, name))
     _check_finite(table, path)
     return table
@@ -53,41 +70,24 @@ def _from_array(array: np.ndarray, name: str, path: str | PathLike[str]) -> Tabl
 
 def _from_sparse(arrays: dict[str, np.ndarray], duplicates: str, path: str | PathLike[str]) -> Table:
     """What is stored is observed, explicit zeros included; a stored NaN is not."""
-    kind = str(arrays["format"].astype(str)) if arrays["format"].dtype.kind in "SU" else "?"
-    data, shape = arrays["data"], arrays["shape"]
-    damaged = InputError(f"{path} is damaged: its arrays do not make a sparse matrix.")
-    needed = {"csr": ("indices", "indptr"), "csc": ("indices", "indptr"), "coo": ("row", "col")}
-    if kind not in needed:
+    with blamed_on(path):
+        head = check_arrays(arrays, _HEAD)
+    kind = str(head["format"].astype(str))
+    if kind not in _PLACES:
         raise InputError(f"{path} holds a sparse matrix of format {kind!r}; save it as csr, csc or coo.")
-    if data.dtype.kind not in "biuf":
-        raise InputError(f"{path} holds {data.dtype} data, which are not real numbers.")
-    if (
-        shape.shape != (2,)
-        or shape.dtype.kind not in "iu"
-        or not all(name in arrays for name in needed[kind])
-    ):
-        raise damaged
-    m, n = int(shape[0]), int(shape[1])
-    if m < 1 or n < 1:
-        raise InputError(f"{path} holds a {m} x {n} matrix, which has no cells.")
-    one, two = (arrays[name] for name in needed[kind])
-    if any(a.ndim != 1 or a.dtype.kind not in "iu" for a in (one, two)) or data.shape != one.shape:
-        raise damaged
+    m, n = (int(length) for length in head["shape"])
+    with blamed_on(path):
+        lengths, rules = {"m": m, "n": n}, () if kind == "coo" else (_whole_pointer,)
+        found = check_arrays(arrays, (_ENTRIES, *_PLACES[kind]), lengths=lengths, rules=rules)
+    data = found["data"]
     if kind == "coo":
-        rows, cols = one, two
+        rows, cols = found["row"], found["col"]
     else:
-        lines = m if kind == "csr" else n
-        # checked here: a wrong pointer would crash compiled code that trusts it
-        counts = np.diff(two.astype(np.int64))
-        if two.size != lines + 1 or two[0] != 0 or two[-1] != data.size or (counts < 0).any():
-            raise damaged
-        major = np.repeat(np.arange(lines), counts)
-        rows, cols = (major, one) if kind == "csr" else (one, major)
-    rows, cols = rows.astype(np.int64), cols.astype(np.int64)
-    if rows.shape != data.shape or cols.shape != data.shape:
-        raise damaged
-    if rows.size and not (rows.min() >= 0 and rows.max() < m and cols.min() >= 0 and cols.max() < n):
-        raise damaged
+        major, minor = (
+            np.repeat(np.arange(found["indptr"].size - 1), np.diff(found["indptr"])),
+            found["indices"],
+        )
+        rows, cols = (major, minor) if kind == "csr" else (minor, major)
     if m + n > _SPARSEST * (rows.size + 10_000):
         raise InputError(f"{path} claims a {m} x {n} matrix but stores only {rows.size} entries.")
     source = ArraySource(data.dtype)
@@ -100,6 +100,12 @@ def _from_sparse(arrays: dict[str, np.ndarray], duplicates: str, path: str | Pat
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return Table(*merged[:3], (m, n), source=source)
+
+
+def _whole_pointer(saved: Saved) -> str | None:
+    pointer, size = saved["indptr"], saved["data"].size
+    fits = pointer[0] == 0 and pointer[-1] == size
+    return None if fits else f"indptr does not lead from 0 to {size}, the number of entries."
 
 
 def _check_finite(table: Table, path: str | PathLike[str]) -> None:
@@ -142,7 +148,8 @@ def missing(value: object) -> bool:
     """Whether a cell of a data frame is None, NaN, NaT or NA."""
     import pandas as pd
 
-    return bool(pd.isna(value))  # type: ignore[call-overload]
+    # a cell may hold a list, of whose entries each would be asked
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
 
 
 def _from_frame(frame: pd.DataFrame, path: str | PathLike[str]) -> Table:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING
 
+from ..checks import flag, text, whole
+from ..files.plain_values import any_number, listed, mapping, nullable, record
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -123,11 +126,14 @@ class Certificate:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, object]) -> Certificate:
-        """What :meth:`as_dict` wrote; whether it holds is told by the conditions, not by "holds"."""
-        known = {name: value for name, value in plain.items() if name != "holds"}
-        known["conditions"] = tuple(Condition(**c) for c in known["conditions"])  # type: ignore[union-attr, arg-type]
-        known["assumptions"] = tuple(known["assumptions"])  # type: ignore[arg-type]
-        return cls(**known)  # type: ignore[arg-type]
+        """What :meth:`as_dict` wrote; whether it holds is told by the conditions, not by "holds".
+
+        Raises
+        ------
+        InputError
+            If a part is missing or of another type.
+        """
+        return read_certificate("The certificate", plain)
 
     def __str__(self) -> str:
         rows = [("inequality", "left", "right", "margin", "", "source")]
@@ -141,3 +147,25 @@ class Certificate:
         verdict = self.claim if self.holds else "Not certified (which refutes nothing)."
         given = [f"Assumed: {sentence}" for sentence in self.assumptions]
         return "\n".join([f"{self.theorem}: {verdict}", *lines, *given])
+
+
+_CONDITION = record(
+    {"name": text, "statement": text, "left": any_number, "right": any_number, "source": text, "strict": flag}
+)
+_CERTIFICATE = record(
+    {
+        "theorem": text,
+        "claim": text,
+        "conditions": listed(_CONDITION),
+        "rank": nullable(whole),
+        "p_fail": nullable(any_number),
+        "assumptions": listed(text),
+        "values": mapping(any_number),
+    }
+)
+
+
+def read_certificate(name: str, plain: object) -> Certificate:
+    """The certificate that :meth:`Certificate.as_dict` wrote, checked; `name` is what a sentence calls it."""
+    found = _CERTIFICATE(name, plain)
+    return Certificate(**{**found, "conditions": tuple(Condition(**c) for c in found["conditions"])})

@@ -145,7 +145,7 @@ def test_one_cell(tmp_path: Path) -> None:
         ("observed = 0.9", "observed = 1.1", r"observed is a fraction .* it is 1.1"),
         ("observed = 0.9", "", r"Give either observed .* or oversampling"),
         ("[0.0, 0.1]", "[-0.2, -0.1]", "noise must be a finite number, zero or more; it is -0.2"),
-        ("[2, 3]", "[1, 3]", "network.depth must be a whole number, 2 or more, not 1"),
+        ("[2, 3]", "[1, 3]", "network.depth must be a whole number from 2 to 1000, not 1"),
         ("depth = 3\n", "depth = 3\nwidth = 2.5\n", "network.width must be a whole number, 1 or more, not 2.5"),
         ('"optimiser.lr" = 0.2', '"optimiser.lr" = -0.2', r"s.toml, cell optimiser.lr = -0.2, optimiser.ridge = 0.02, problem.noise = 0.0, network.depth = 2: lr must be finite"),
         ('"optimiser.lr" = 0.2', '"optimiser.lr" = "big"', "optimiser.lr must be a number, a list of them or the table of a schedule"),

@@ -21,6 +21,8 @@ _SHARE, _ALWAYS, _PER_AXIS, _FIXED_WIDTH = 0.1, 400_000, 500, 28
 # exact data are met at a ridge at which a tail takes forever to shrink: then the ridge at which the weakest kept
 # singular value loses about this share
 _SHRINKAGE = 0.2
+# values without which :func:`sentence` cannot say what a certificate that holds is about
+NEEDED = ("step", "visits", "violations")
 # name of the condition that refuses a run before it is made
 _COST = "cost"
 

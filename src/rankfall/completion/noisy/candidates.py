@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -203,3 +203,7 @@ def _as_good(errors: np.ndarray, reference: np.ndarray, share: float) -> bool:
     """Whether errors are no larger on average, up to a standard error or this share of the mean."""
     worse = errors - reference
     return bool(worse.mean() <= max(worse.std() / np.sqrt(worse.size), share * reference.mean()))
+
+
+# steps of a search: the table after each of them, and the last one
+Steps = Generator[CandidateTable, None, CandidateTable]

@@ -13,23 +13,19 @@ from ..descent.plan import plan
 from ..descent.tried_ranks import TriedRank
 from ..seeds import fold_seed
 from ..session import Clock
-from ..solvers.errors import combined, rms
+from ..solvers.errors import rms
 from ..solvers.low_rank import products
-from ..solvers.noise_model import NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior
-from .candidates import CandidateTable
+from .candidates import CandidateTable, Steps
 from .folds import Fold
-from .pilot import earns_its_place
-from .refit import averaged_over, is_affordable, is_cheap, may_be_trapped, refit, work
+from .noise_models import average_noise_models, compare_noise_models
+from .refit import is_affordable, is_cheap, may_be_trapped, refit
 from .starts import grown, truncated
 
 PHASE, _PHASE_OF_FOLDS = "falling through the ranks", "falling through the ranks of another fold"
 _CHAINS, _EFFORT = 2, 100
 # relative gain in held-out error for which a larger rank is worth its time
 _WORTHWHILE = 3e-3
-# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which that is
-# tried
-_BETTER, _AVERAGED_UP_TO = 5e-3, 3e9
 # so many ranks without such a gain end the refits
 _PATIENCE = 3
 # share of a wider fit's factors that must live for a still wider one to be tried
@@ -40,10 +36,6 @@ _STEP = 1 / 3
 _BISECTIONS = 8
 # ranks from which on the noise models are compared between refits; they are compared once more at the end
 _COMPARED = (5, 25)
-# ranks whose error is larger than the best by this factor are not fitted again under another noise model
-_HOPELESS = 1.1
-
-Steps = Generator[CandidateTable, None, CandidateTable]
 
 
 @dataclass(frozen=True)
@@ -208,50 +200,6 @@ def bisect(table: CandidateTable, seed: int, clock: Clock) -> Steps:
     return table
 
 
-def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
-    """Fit the ranks under another noise model if the best one so far is fitted better with it.
-
-    Larger ranks are forgotten: under another noise model they may be better. Ranks that are far worse than
-    the best keep their fits: another noise model changes an error by a few percent.
-    """
-    fold, best = table.first, table.best()
-    if best.rank == 0 or not fold.noise_may_differ:
-        return table
-    chosen, fits = _best_noise_model(table, best.rank, seed, clock)
-    if chosen == table.noise_model:
-        return table.with_tried(best.rank)
-    again = [fits[chosen]]
-    smaller = [candidate for candidate in table.tried if 0 < candidate.rank < best.rank]
-    hopeless = {candidate.rank for candidate in smaller if candidate.merit > _HOPELESS * best.merit}
-    for rank in sorted({candidate.rank for candidate in smaller} - hopeless):  # they must be judged alike
-        clock.report("refitting with another noise model", rank=rank)
-        known = table.first_fits[rank]
-        again.append(refit(fold, [known.frames()[1]], known.noise, chosen, seed, clock))
-    tried_ranks = {0, best.rank, *(candidate.rank for candidate in smaller)}
-    table = table.under(chosen, hopeless, tried_ranks)
-    for fit in again:
-        table, _ = table.with_fit(fit)
-    yield table
-    return table
-
-
-def _best_noise_model(
-    table: CandidateTable, rank: int, seed: int, clock: Clock
-) -> tuple[NoiseModel, dict[NoiseModel, Posterior]]:
-    """The noise model under which a rank is fitted best, and its fits under all of them."""
-    fold, fit = table.first, table.first_fits[rank]
-    fits = {table.noise_model: fit}
-    for noise_model in NOISE_MODELS:
-        if noise_model != table.noise_model:
-            fits[noise_model] = refit(fold, [fit.frames()[1]], fit.noise, noise_model, seed, clock)
-    # chance makes a difference too: a model stays until another is better by as much as that
-    chosen = table.noise_model
-    for noise_model in NOISE_MODELS:
-        if earns_its_place(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
-            chosen = noise_model
-    return chosen, fits
-
-
 def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) -> Steps:
     """Fit another fold with the ranks of the first, from chains that have not seen its held-out cells."""
     fold = table.folds[number]
@@ -273,26 +221,6 @@ def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) 
             starts.insert(0, Vt[:rank].T * np.sqrt(s[:rank]))
         fits[rank] = refit(fold, starts, table.first_fits[rank].noise, table.noise_model, seed, clock)
     table = table.with_fold_fits(number, MappingProxyType(fits))
-    yield table
-    return table
-
-
-def average_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
-    """Average the chosen fit over all noise models, if that lowers the held-out error noticeably."""
-    rank, first = table.chosen().rank, table.first
-    if rank == 0 or not first.noise_may_differ or work(first, rank) > _AVERAGED_UP_TO:
-        return table
-    clock.report("averaging over noise models", rank=rank)
-    other = table
-    for number, fold in enumerate(table.folds):
-        fit = table.fits[number][rank]
-        mean = averaged_over(fold, fit, NOISE_MODELS, table.noise_model, fold_seed(seed, number), clock)
-        other = other.with_fold_fits(number, MappingProxyType({**table.fits[number], rank: mean}))
-    if combined(*other.held_errors(rank)) > (1 - _BETTER) * combined(*table.held_errors(rank)):
-        return table
-    other, _ = other.with_fit(other.first_fits[rank])
-    averaged = MappingProxyType({**other.averaged, rank: NOISE_MODELS})
-    table = replace(other, averaged=averaged).with_all_folds()
     yield table
     return table
 

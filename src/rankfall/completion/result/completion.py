@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
-from math import ceil
 from numbers import Real
+from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ...errors import InputError, Outcome
 from ...problem import Problem
-from ...scale import clip, inverse, scaled
+from ...scale import scaled
 from ..descent.watched_run import WatchedRun, sentence
 from ..solvers.low_rank import thin_svd
 from .fitted_model import FittedModel
-from .fold_in import fold_in_columns, fold_in_rows
+from .fold_in import FoldIn
+from .intervals import exact_half_widths, noisy_half_widths
 from .positions import chunks, positions
+from .storage import read, write
+from .values import Values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,24 +158,27 @@ class Completion:
 
     # -- values ----------------------------------------------------------------------------------
 
-    def delivered(self, fitted: np.ndarray) -> np.ndarray:
-        """From the scale of the fit to the data's units, within the bounds."""
-        return clip(inverse(fitted, self.scale), self.bounds)
+    @cached_property
+    def _values(self) -> Values:
+        return Values(self.model, self.problem, self.scale, self.bounds, self.fill, self.mixed_units)
 
     @cached_property
-    def plain_effects(self) -> dict[str, np.ndarray]:
-        """What stands in for cells that the data do not determine: the average lines of the fit.
+    def _fold_in(self) -> FoldIn:
+        return FoldIn(self._values, self.col_names)
+
+    @property
+    def plain_effects(self) -> Mapping[str, np.ndarray]:
+        """What stands in for cells that the data do not determine: average rows and columns of the fit.
 
         ``mean + cols_j`` is the average of column j over the rows of its component (of all columns, for one without
-        entries), and ``rows_i`` what row i has above these averages, on average over its columns; 0 where columns have
-        different units, whose rows cannot be averaged.
+        entries), and ``rows_i`` what row i has above these averages, on average over its columns; 0 where columns
+        have different units, whose rows cannot be averaged.
         """
-        return self.model.average_lines(*self.problem.components, with_rows=not self.mixed_units)
+        return self._values.averages
 
-    def _lost(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """Cells that the observed ones do not determine."""
-        row_labels, col_labels = self.problem.components
-        return (row_labels[rows] != col_labels[cols]) | (row_labels[rows] < 0)
+    def in_data_units(self, fitted: np.ndarray) -> np.ndarray:
+        """From the scale of the fit to the data's units, within the bounds."""
+        return self._values.delivered(fitted)
 
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """The model's value at some cells, observed or not.
@@ -194,20 +201,7 @@ class Completion:
             If a position lies outside the matrix.
         """
         rows, cols = positions(self.shape, rows, cols)
-        out = np.empty(rows.size)
-        for part in chunks(rows.size):
-            i, j = rows.flat[part], cols.flat[part]
-            out[part] = self.delivered(self._filled(self.model.at(i, j), self._lost(i, j), i, j))
-        return out.reshape(rows.shape)
-
-    def _filled(self, fitted: np.ndarray, lost: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """Fitted values with NaN or effects where the data determine nothing; in place."""
-        if np.any(lost):
-            fitted[lost] = np.nan
-            if self.fill == "effects":
-                plain = self.plain_effects
-                fitted[lost] = plain["mean"] + plain["rows"][rows[lost]] + plain["cols"][cols[lost]]
-        return fitted
+        return self._values.at(rows, cols)
 
     def interval(
         self, rows: np.ndarray, cols: np.ndarray, coverage: float = 0.9
@@ -254,9 +248,12 @@ class Completion:
         for part in chunks(rows.size):
             i, j = rows.flat[part], cols.flat[part]
             center, half = self.model.at(i, j), self._half_width(i, j, float(coverage))
-            half[self._lost(i, j)] = np.inf if self.fill == "effects" else np.nan
+            half[self._values.undetermined(i, j)] = np.inf if self.fill == "effects" else np.nan
             with np.errstate(invalid="ignore"):
-                lower[part], upper[part] = self.delivered(center - half), self.delivered(center + half)
+                lower[part], upper[part] = (
+                    self._values.delivered(center - half),
+                    self._values.delivered(center + half),
+                )
         return lower.reshape(rows.shape), upper.reshape(rows.shape)
 
     @cached_property
@@ -267,21 +264,9 @@ class Completion:
 
     def _half_width(self, rows: np.ndarray, cols: np.ndarray, coverage: float) -> np.ndarray:
         if self.model.exact:
-            half = np.full(rows.size, self._largest_misfit)
             local = self.identifiability.local if self.rank else None
-            if local is not None and not local.unique:
-                half[local.free[rows, cols]] = np.inf
-            return half
-        scores = self.model.calibration
-        # rounded first: (n + 1) * 0.9 may come out just above a whole number
-        place = ceil(round((scores.size + 1) * coverage, 9))
-        if place > scores.size:
-            return np.full(rows.size, np.inf)
-        half = scores[place - 1] * self.model.spread(rows, cols)
-        # k equal entries of a constant column say that another one is equal with probability k / (k + 1)
-        counts = self.problem.col_counts[cols]
-        half[(self.model.scale[cols] == 0) & (coverage > counts / (counts + 1))] = np.inf
-        return half
+            return exact_half_widths(self._largest_misfit, local, rows, cols)
+        return noisy_half_widths(self.model, self.problem.col_counts, rows, cols, coverage)
 
     def to_dense(
         self, observed: Literal["given", "fitted"] = "given", *, rows: slice | None = None
@@ -301,11 +286,7 @@ class Completion:
         if step != 1:
             raise InputError("rows must be a slice of consecutive rows.")
         stop = max(start, stop)
-        row_labels, col_labels = self.problem.components
-        here = row_labels[start:stop, None]
-        lost = (here != col_labels) | (here < 0)
-        i, j = np.broadcast_arrays(np.arange(start, stop)[:, None], np.arange(self.shape[1]))
-        out = self.delivered(self._filled(self.model.dense(slice(start, stop)), lost, i, j))
+        out = self._values.in_rows(start, stop)
         if observed == "given":
             cells = slice(*np.searchsorted(self.problem.rows, [start, stop]))  # they are sorted by row
             out[self.problem.rows[cells] - start, self.problem.cols[cells]] = self.problem.values[cells]
@@ -342,7 +323,7 @@ class Completion:
         UserWarning
             If a row has no entry.
         """
-        return fold_in_rows(self, new_rows)
+        return self._fold_in.rows(new_rows)
 
     def fold_columns(self, new_columns: object) -> np.ndarray:
         """Complete columns that were not there before, each by itself: the counterpart of :meth:`transform`.
@@ -367,7 +348,7 @@ class Completion:
         UserWarning
             If a column has no entry.
         """
-        return fold_in_columns(self, new_columns)
+        return self._fold_in.columns(new_columns)
 
     # -- words and files ---------------------------------------------------------------------------
 
@@ -392,8 +373,18 @@ class Completion:
         m, n = self.shape
         return f"Completion({m} x {n}, rank {self.rank}, {self.outcome.value})"
 
-    def save(self, path: object) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
-        from .storage import save
+        contents = {field.name: getattr(self, field.name) for field in fields(self)}
+        write(path, {**contents, "watched": self.certificate})
 
-        save(self, path)
+
+def load(path: str | PathLike[str]) -> Completion:
+    """Read a completion that :meth:`Completion.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is not one of ours, is damaged, or was written by a later format.
+    """
+    return Completion(**read(path))

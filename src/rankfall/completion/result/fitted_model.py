@@ -78,6 +78,11 @@ class FittedModel:
     def exact(self) -> bool:
         return self.posterior.noise == 0
 
+    @property
+    def is_constant(self) -> np.ndarray:
+        """Columns that are their center everywhere: a mask of shape (n,)."""
+        return self.scale == 0
+
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
         return self.center[cols] + self.scale[cols] * self.posterior.at(rows, cols)

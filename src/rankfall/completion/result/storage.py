@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, Outcome
-from ...files import load_archive, save_archive
+from ...errors import Outcome
+from ...files.schema import Saved, blamed_on
 from ...problem import Problem
 from ...scale import scaled
-from ...theory import Certificate
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior, Side, compressed, folded
-from .completion import Completion
 from .fitted_model import FittedModel, HeldOut
+from .schema import HELD, MODEL, SCHEMA, SIDE
 
-KIND = "completion"
+# attributes whose names in files are others
+_ATTRIBUTES = {"line": "axis_noise", "row_share": "row_noise_scale", "col_share": "col_noise_scale"}
 
 
-def save(result: Completion, path: object) -> None:
-    """Write a completion to one .npz archive (arrays and JSON, no pickle), whole or not at all."""
-    arrays = {
-        "rows": result.problem.rows,
-        "cols": result.problem.cols,
-        "values": result.problem.values,
-        "units": result.units,
-    }
-    arrays |= {f"path_{name}": result.path[name].to_numpy() for name in result.path.columns}
-    arrays |= {f"history_{name}": value for name, value in result.history.items()}
-    arrays |= {f"model_{name}": value for name, value in _arrays(result.model).items()}
-    if result.problem.weights is not None:
-        arrays["weights"] = result.problem.weights
+# fields that are written as they are
+_PLAIN = ("scale", "bounds", "settings", "seconds", "versions", "fill", "row_names", "col_names")
+
+
+def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
+    """Write the fields of a completion to one .npz archive (arrays and JSON, no pickle), whole or not at all."""
+    problem, table, certificate = fields["problem"], fields["path"], fields["watched"]
+    arrays = {"rows": problem.rows, "cols": problem.cols, "values": problem.values, "units": fields["units"]}
+    arrays |= {f"path_{name}": table[name].to_numpy() for name in table.columns}
+    arrays |= {f"history_{name}": value for name, value in fields["history"].items()}
+    arrays |= {f"model_{name}": value for name, value in _arrays(fields["model"]).items()}
+    if problem.weights is not None:
+        arrays["weights"] = problem.weights
     meta = {
-        "shape": list(result.shape),
-        "scale": result.scale,
-        "bounds": result.bounds,
-        "outcome": result.outcome.value,
-        "warnings": list(result.warnings),
-        "settings": result.settings,
-        "seconds": result.seconds,
-        "versions": result.versions,
-        "fill": result.fill,
-        "row_names": result.row_names,
-        "col_names": result.col_names,
-        "certificate": None if result.certificate is None else result.certificate.as_dict(),
+        "shape": list(problem.shape),
+        "outcome": fields["outcome"].value,
+        "warnings": list(fields["warnings"]),
+        **{name: fields[name] for name in _PLAIN},
+        "certificate": None if certificate is None else certificate.as_dict(),
     }
-    save_archive(path, arrays, meta, KIND)  # type: ignore[arg-type]
+    SCHEMA.write(path, arrays, meta)
 
 
-def load(path: object) -> Completion:
-    """Read a completion that :meth:`Completion.save` wrote.
+def read(path: str | PathLike[str]) -> dict[str, Any]:
+    """The fields of a completion that :func:`write` wrote.
 
     Raises
     ------
@@ -59,98 +55,72 @@ def load(path: object) -> Completion:
     """
     import pandas as pd
 
-    arrays, meta = load_archive(path, KIND)  # type: ignore[arg-type]
-
-    def group(prefix: str) -> dict[str, np.ndarray]:
-        return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}
-
-    try:
-        problem = Problem.from_triplets(
-            arrays["rows"], arrays["cols"], arrays["values"], tuple(meta["shape"])
-        )
-        if "weights" in arrays:
-            problem = replace(problem, weights=arrays["weights"])
-        return Completion(
-            problem=problem,
-            outcome=Outcome(meta["outcome"]),
-            warnings=tuple(meta["warnings"]),
-            model=_model(group("model_"), scaled(problem, meta["scale"])),
-            path=pd.DataFrame(group("path_")),
-            history=group("history_"),
-            settings=meta["settings"],
-            seconds=float(meta["seconds"]),
-            versions=meta["versions"],
-            units=arrays["units"],
-            scale=meta["scale"],
-            bounds=None if meta["bounds"] is None else tuple(meta["bounds"]),
-            fill=meta["fill"],
-            row_names=None if meta["row_names"] is None else tuple(meta["row_names"]),
-            col_names=None if meta["col_names"] is None else tuple(meta["col_names"]),
-            watched=_certificate(meta.get("certificate")),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a complete rankfall result ({error}).") from error
+    saved = SCHEMA.read(path)
+    meta = saved.meta
+    problem = Problem(
+        saved["rows"],
+        saved["cols"],
+        saved["values"],
+        meta["shape"],
+        saved.get("weights"),
+    )
+    with blamed_on(path):
+        fitted = scaled(problem, meta["scale"])
+    return {
+        "problem": problem,
+        "outcome": Outcome(meta["outcome"]),
+        "warnings": meta["warnings"],
+        "model": _model(saved, fitted),
+        "path": pd.DataFrame(saved.group("path_")),
+        "history": saved.group("history_"),
+        "units": saved["units"],
+        **{name: meta[name] for name in _PLAIN},
+        "watched": meta["certificate"],
+    }
 
 
-def _certificate(plain: dict[str, object] | None) -> Certificate | None:
-    return None if plain is None else Certificate.from_dict(plain)
-
-
-_HELD = ("rows", "cols", "predicted", "spread")
-_SIDE = ("mean", "free", "fixed", "prior", "center", "line")
-# names in files that stayed while fields were renamed
-_FIELDS = {"line": "axis_noise"}
-
-
-def _arrays(model: FittedModel) -> dict[str, np.ndarray]:
+def _arrays(model: FittedModel) -> dict[str, Any]:
     """The model as arrays; the covariances of the rows, the largest of all, are computed again on loading."""
     posterior = model.posterior
     out = {
-        f"{name}_{part}": np.asarray(getattr(side, _FIELDS.get(part, part)))
+        f"{name}_{part}": np.asarray(getattr(side, _ATTRIBUTES.get(part, part)))
         for name, side in (("rows", posterior.rows), ("cols", posterior.cols))
-        for part in _SIDE
+        for part in SIDE
     }
     held = model.held_out
     if held is not None:
-        out |= {f"held_out_{name}": getattr(held, name) for name in _HELD}
+        out |= {f"held_out_{name}": getattr(held, name) for name in HELD}
     return out | {
         "cols_cov": posterior.cols.cov,
         "rank": np.asarray(posterior.rank),
         "noise": np.asarray(posterior.noise),
         "line_cells": np.asarray(posterior.noise_model.prior_cells),
         "converged": np.asarray(posterior.converged),
-        "center": model.center,
-        "scale": model.scale,
-        "row_share": model.row_noise_scale,
-        "col_share": model.col_noise_scale,
-        "calibration": model.calibration,
-        "held_errors": model.held_errors,
+        **{name: getattr(model, _ATTRIBUTES.get(name, name)) for name in MODEL},
     }
 
 
-def _model(arrays: dict[str, np.ndarray], problem: Problem) -> FittedModel:
+def _model(saved: Saved, problem: Problem) -> FittedModel:
     """Back from :func:`_arrays`; `problem` is on the scale of the fit."""
 
     def side(name: str, cov: np.ndarray) -> Side:
-        # results of earlier versions lack the means of the priors, which were 0
-        zeros = np.zeros_like(arrays[f"{name}_prior"])
-        mean, free, fixed, prior, center, line = (arrays.get(f"{name}_{part}", zeros) for part in _SIDE)
+        mean, free, fixed, prior, center, line = (saved[f"model_{name}_{part}"] for part in SIDE)
         return Side(mean, cov, free, int(fixed), prior, center, line)
 
-    free = arrays["rows_free"].size
+    free = saved.lengths["F"]
     rows = side("rows", np.zeros((problem.n_rows, free * (free + 1) // 2)))
     posterior = Posterior(
-        int(arrays["rank"]),
+        int(saved["model_rank"]),
         rows,
-        side("cols", arrays["cols_cov"]),
-        float(arrays["noise"]),
-        NoiseModel(float(arrays["line_cells"])),
-        bool(arrays["converged"]),
+        side("cols", saved["model_cols_cov"]),
+        float(saved["model_noise"]),
+        NoiseModel(float(saved["model_line_cells"])),
+        bool(saved["model_converged"]),
     )
-    names = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
-    # results of rankfall 0.1 lack them
-    held = HeldOut(*(arrays[f"held_out_{name}"] for name in _HELD)) if "held_out_rows" in arrays else None
-    model = FittedModel(posterior, *(arrays[name] for name in names), held_out=held)
+    held = None
+    if "model_held_out_rows" in saved:
+        held = HeldOut(*(saved[f"model_held_out_{name}"] for name in HELD))
+    model = FittedModel(posterior, *(saved[f"model_{name}"] for name in MODEL), held_out=held)
     if model.exact:
         return model
     problem = problem.subset(model.scale[problem.cols] > 0)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
-from ...files import check_writable, load_archive, save_archive
+from ...checks import text, whole
+from ...files import check_writable
+from ...files.plain_values import record
+from ...files.schema import Field, Saved, Schema
+from ..schemas import ANY, measured_fields, narrower, snapshot_fields
 from .recorder import Recorder
 from .state import State
 
-KIND = "rankfall checkpoint"
 # seconds between two writings; the last state is always written
 INTERVAL = 10.0
 
@@ -46,20 +51,12 @@ class Checkpoint:
         """
         if not self.path.exists():
             return False
-        arrays, meta = load_archive(self.path, kind=KIND)
-        if meta.get("fingerprint") != self.fingerprint:
-            raise InputError(
-                f"{self.path} is the checkpoint of a run with other settings; give another path, "
-                "or delete it to start afresh."
-            )
-        # the room may have shrunk by padding only, so shapes agree whenever the fingerprint does
-        state.buffer[:] = arrays["buffer"]
+        saved = self._schema(state, recorder).read(self.path)
+        state.buffer[:] = saved["buffer"]
         for name in _STATE:
-            getattr(state, name)[:] = arrays[name]
-        recorder.columns = {
-            k.removeprefix("record_"): v for k, v in arrays.items() if k.startswith("record_")
-        }
-        recorder.taken = int(meta["taken"])
+            getattr(state, name)[:] = saved[name]
+        recorder.columns = saved.group("record_")
+        recorder.taken = saved.meta["taken"]
         return True
 
     def save(self, state: State, recorder: Recorder) -> None:
@@ -69,10 +66,64 @@ class Checkpoint:
             **{name: getattr(state, name) for name in _STATE},
             **{f"record_{name}": column for name, column in recorder.columns.items()},
         }
-        save_archive(self.path, arrays, {"fingerprint": self.fingerprint, "taken": recorder.taken}, KIND)
+        meta = {"fingerprint": self.fingerprint, "taken": recorder.taken}
+        self._schema(state, recorder).write(self.path, arrays, meta)
         self.written = time.perf_counter()
 
     def save_if_due(self, state: State, recorder: Recorder) -> None:
         """Write the state if the last writing was some time ago."""
         if time.perf_counter() - self.written >= INTERVAL:
             self.save(state, recorder)
+
+    def _schema(self, state: State, recorder: Recorder) -> Schema:
+        """What the file of this run holds; `state` is the one that it began with, if a file is read."""
+        n_chains, room = state.buffer.shape
+        n_records, depth = recorder.steps.size, state.widths.shape[1] - 1
+        last, dtype = int(recorder.steps[-1]), state.buffer.dtype.name
+        fields = [
+            Field("buffer", "float", (n_chains, room), allowing=ANY, dtype=dtype),
+            Field("scales", "float", (n_chains,), least=0, allowing=ANY),
+            Field("clock", "whole", (n_chains,), least=0, most=last),
+            Field("running", "flag", (n_chains,)),
+            Field("widths", "whole", (n_chains, depth + 1)),
+            Field("bounds", "float", (n_chains,), allowing=ANY),
+            Field("deflated", "whole", (1,), least=0, most=last),
+            Field("ledgers", "float", state.ledgers.shape, allowing=ANY),
+            *measured_fields("record_", depth, n_chains, n_records),
+        ]
+        if "weights" in recorder.record.what:
+            fields += snapshot_fields("record__", depth, dtype, n_chains, n_records, room)
+        return Schema(
+            "rankfall checkpoint",
+            fields,
+            record({"fingerprint": text, "taken": partial(whole, least=0, most=n_records)}),
+            refuses=self._refuses,
+            not_empty=("k", "h"),
+            rules=(partial(_clocks_agree, recorder.steps), partial(_widths_fit, state.widths)),
+        )
+
+    def _refuses(self, meta: Mapping[str, Any]) -> str | None:
+        if meta.get("fingerprint") == self.fingerprint:
+            return None
+        return (
+            "is the checkpoint of a run with other settings; give another path, or delete it to start afresh."
+        )
+
+
+def _clocks_agree(steps: np.ndarray, saved: Saved) -> str | None:
+    """All chains that run stand at one step: after the last record that was made, not after the next one."""
+    running = saved["clock"][saved["running"]]
+    if not running.size:
+        return None
+    taken = saved.meta["taken"]
+    low, high = steps[max(taken - 1, 0)], steps[min(taken, steps.size - 1)]
+    fits = (running == running[0]).all() and low <= running[0] <= high
+    return None if fits else f"clock does not fit {taken} records."
+
+
+def _widths_fit(start: np.ndarray, saved: Saved) -> str | None:
+    taken = saved.meta["taken"]
+    for name, widths in (("widths", saved["widths"]), ("record__widths", saved.get("record__widths"))):
+        if widths is not None and not narrower(widths if name == "widths" else widths[:taken], start):
+            return f"{name} does not hold widths that the networks of this run can be cut to."
+    return None

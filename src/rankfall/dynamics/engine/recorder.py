@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...compute.cache_lines import DELAY
+from ...errors import InputError
 from ...problem import Problem
 from ..kernels import ledger
 from ..record import Record, measure
@@ -84,7 +85,12 @@ class Recorder:
             shape = (self.state.n_chains, self.steps.size, *values.shape[1:])
             whole = values.dtype.kind in "iu"
             self.columns[name] = np.full(shape, -1 if whole else np.nan, np.int64 if whole else np.float64)
-        return self.columns[name]
+        column = self.columns[name]
+        rest, now = column.shape[2:], values.shape[1:]
+        narrower = name in SPECTRA and rest[:-1] == now[:-1] and rest[-1] >= now[-1]
+        if rest != now and not narrower:
+            raise InputError(f"{name!r} had shape {rest} when it was first recorded, and has {now} now.")
+        return column
 
     def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], Snapshots | None]:
         """Steps, observables and snapshots of the records made so far."""

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
+from ...checks import text, whole
 from ...errors import InputError
+from ...files.plain_values import anything, listed, mapping, read_json, record
 from .cell import Cell, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NAME = b"rankfall"
+_PROVENANCE = record(
+    {
+        "key": text,
+        "runner": text,
+        "settings": mapping(anything),
+        "root_seed": whole,
+        "seed_axes": listed(text),
+        "versions": mapping(text),
+        "digest": text,
+    }
+)
 
 
 def encode(frame: pd.DataFrame, cell: Cell, versions: dict[str, str]) -> bytes:
@@ -57,7 +69,7 @@ def decode(content: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     Raises
     ------
-    ValueError
+    InputError
         If the bytes are not what :func:`encode` made, whole and unchanged.
     """
     import pyarrow as pa
@@ -65,13 +77,16 @@ def decode(content: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     try:
         table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
-        provenance = json.loads((table.schema.metadata or {})[_NAME])
+        said = read_json("its provenance", (table.schema.metadata or {}).get(_NAME, b""))
+        _PROVENANCE("its provenance", said)
         frame = table.to_pandas()
-        sound = provenance.pop("digest") == _digest(frame, provenance)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"not the file of a cell ({error})") from error
+        provenance = {name: value for name, value in said.items() if name != "digest"}
+        sound = said["digest"] == _digest(frame, provenance)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise InputError(f"not the file of a cell ({reason})") from error
     if not sound:
-        raise ValueError("it does not hold what was written")
+        raise InputError("it does not hold what was written")
     return frame, provenance
 
 

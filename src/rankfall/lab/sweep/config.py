@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...files.plain_values import anything
 from . import runners
 from .cell import Cell, lookup
 from .study import Study, put
@@ -51,9 +52,12 @@ def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
         raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"Cannot read {path}: it is not text in UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not a TOML file: {error}.") from error
-    _check_values(content, str(path), "")
+    # numbers of thousands of digits are ValueErrors, as what is no TOML is
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).partition(";")[0]
+        raise InputError(f"{path} is not a TOML file: {reason}.") from error
+    anything(str(path), content)
+    check_values(content, str(path))
     versions = {v: make_study(content, str(path), v) for v in sorted({False, quick, "quick" in content})}
     for is_quick, version in versions.items():
         _check_usable(version, f"{path}, [quick]" if is_quick else str(path))
@@ -181,14 +185,20 @@ def _no_dots(table: dict[str, Any], place: str) -> None:
             _no_dots(value, place)
 
 
-def _check_values(value: Any, place: str, name: str) -> None:
-    """Only what JSON can say too: it makes the keys."""
+def check_values(value: Any, place: str, name: str = "") -> None:
+    """Refuse tables that hold what JSON cannot say: it makes the keys.
+
+    Raises
+    ------
+    InputError
+        With the place of the first such value.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_values(item, place, f"{name}.{key}" if name else key)
+            check_values(item, place, f"{name}.{key}" if name else key)
     elif isinstance(value, list):
         for item in value:
-            _check_values(item, place, name)
+            check_values(item, place, name)
     elif isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{place}: {name} must be finite, not {value}.")
     elif not isinstance(value, (str, int, float)):

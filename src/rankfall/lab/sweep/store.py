@@ -15,15 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...checks import flag, number, text
 from ...errors import InputError
 from ...files import atomic_path
+from ...files.plain_values import anything, mapping, nullable, read_json, record
 from .cell import Cell
 from .cell_file import decode
-from .config import make_study
+from .config import check_values, make_study
 from .study import Study
 from .worker import Result
 
@@ -34,6 +37,14 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+# the tables of the study itself are checked as those of a TOML file are
+_STUDY = record({"data": mapping(text), "quick": flag}, others=anything)
+_FAILURE = record({"failure": text})
+_LOGGED = record(
+    {"key": text, "seconds": partial(number, least=0)},
+    {"failure": text, "peak_mb": nullable(partial(number, least=0)), "ended": text},
+)
 
 
 @dataclass(frozen=True)
@@ -93,15 +104,19 @@ class Store:
         """
         path = self.folder / "study.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            data, quick = content.pop("data"), content.pop("quick")
+            content = path.read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"{self.folder} is not the folder of a sweep: it has no study.json.") from error
         except OSError as error:
             raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
-        except (ValueError, KeyError, AttributeError) as error:
-            raise InputError(f"{path} is damaged ({error}); run the sweep again.") from error
-        return replace(make_study(content, str(path)), data=data, quick=quick)
+        try:
+            tables = _STUDY("the study", read_json("the study", content))
+        except InputError as error:
+            reason = str(error).rstrip(".")
+            raise InputError(f"{path} is damaged ({reason}); delete it and run the sweep again.") from error
+        check_values(tables, str(path))
+        data, quick = tables.pop("data"), tables.pop("quick")
+        return replace(make_study(tables, str(path)), data=data, quick=quick)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -206,10 +221,11 @@ class Store:
             if cell.key in failed and cell.key not in finished:
                 path = self.folder / "failures" / f"{cell.key}.json"
                 try:
-                    found[cell.key] = str(json.loads(path.read_text(encoding="utf-8"))["failure"])
+                    said = read_json("the record", path.read_bytes())
+                    found[cell.key] = _FAILURE("the record", said)["failure"]
                 except OSError as error:
                     raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
-                except (ValueError, KeyError, TypeError):
+                except InputError:
                     found[cell.key] = "it failed, but the record of why is damaged"
         return found
 
@@ -237,19 +253,19 @@ class Store:
     # -- the log ----------------------------------------------------------------------------------------
 
     def log(self) -> list[dict[str, Any]]:
-        """Every line of the log: key, failure, seconds, peak_mb, ended. A line cut short by a crash is skipped."""
+        """The lines of the log: key, failure, seconds, peak_mb, ended. Damaged ones (cut by a crash) are skipped."""
         path = self.folder / "log.jsonl"
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
         entries = []
         for line in lines:
-            with contextlib.suppress(ValueError):
-                entries.append(json.loads(line))
-        return [entry for entry in entries if isinstance(entry, dict)]
+            with contextlib.suppress(InputError):
+                entries.append(_LOGGED("a line", read_json("a line", line)))
+        return entries
 
     def _log(self, cell: Cell, result: Result) -> None:
         line = {

@@ -51,6 +51,7 @@ _YES_NO = _Kind("true or false", lambda value: isinstance(value, bool))
 _SHAPE = _Kind(
     "two whole numbers, rows and columns", lambda value: _list_of(_COUNT, 2)(value) and len(value) == 2
 )
+_DEPTH = _Kind("a whole number from 2 to 1000", lambda value: _is_whole(value) and 2 <= value <= 1000)
 _WIDTHS = _Kind("a list of at least three whole numbers, 1 or more", _list_of(_COUNT, 3))
 _RATE = _Kind(
     "a number, a list of them or the table of a schedule",
@@ -74,7 +75,7 @@ TABLES: dict[str, dict[str, _Kind]] = {
     },
     "network": {
         "widths": _WIDTHS,
-        "depth": _at_least(2),
+        "depth": _DEPTH,
         "width": _COUNT,
         "scale": _NUMBER,
         "common_start": _YES_NO,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import ceil, inf
+from math import inf
 
 import numpy as np
 
 from ...analysis import find_jumps
 from ...completion.result.completion import Completion
+from ...completion.result.intervals import conformal_quantile
 from ...plot.picking import evenly
 from .. import HeldOutCells, History, JumpMarks, LineCounts, TextTable
 
@@ -108,10 +109,7 @@ def _factors(ratio: np.ndarray, place: np.ndarray, coverage: float) -> np.ndarra
     """For every cell the factor of its interval, from the ratios |error| / spread of the other parts."""
     out = np.full(ratio.size, inf)
     for part in range(_PARTS):
-        others = np.sort(ratio[place != part])
-        k = ceil(round((others.size + 1) * coverage, 9))
-        if k <= others.size:
-            out[place == part] = others[k - 1]
+        out[place == part] = conformal_quantile(np.sort(ratio[place != part]), coverage)
     return out
 
 
@@ -129,7 +127,7 @@ def _in_units(
 ) -> tuple[tuple[np.ndarray, ...], str]:
     """Back to the units of the data; columns with different units each in their own standard deviations."""
     if not completion.mixed_units:
-        return tuple(completion.delivered(values) for values in curves), label
+        return tuple(completion.in_data_units(values) for values in curves), label
     problem = completion.fitted_problem
     counts = np.maximum(problem.col_counts, 1)
     means = np.bincount(problem.cols, problem.values, problem.n_cols) / counts

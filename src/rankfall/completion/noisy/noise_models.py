@@ -1,0 +1,85 @@
+"""Which noise model: compared while the rank is searched, and averaged over in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from ..seeds import fold_seed
+from ..session import Clock
+from ..solvers.errors import combined
+from ..solvers.noise_model import NOISE_MODELS, NoiseModel
+from ..solvers.variational import Posterior
+from .candidates import CandidateTable, Steps
+from .pilot import earns_its_place
+from .refit import averaged_over, refit, work
+
+# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which that is
+# tried
+_BETTER, _AVERAGED_UP_TO = 5e-3, 3e9
+# ranks whose error is larger than the best by this factor are not fitted again under another noise model
+_HOPELESS = 1.1
+
+
+def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
+    """Fit the ranks under another noise model if the best one so far is fitted better with it.
+
+    Larger ranks are forgotten: under another noise model they may be better. Ranks that are far worse than
+    the best keep their fits: another noise model changes an error by a few percent.
+    """
+    fold, best = table.first, table.best()
+    if best.rank == 0 or not fold.noise_may_differ:
+        return table
+    chosen, fits = _best_noise_model(table, best.rank, seed, clock)
+    if chosen == table.noise_model:
+        return table.with_tried(best.rank)
+    again = [fits[chosen]]
+    smaller = [candidate for candidate in table.tried if 0 < candidate.rank < best.rank]
+    hopeless = {candidate.rank for candidate in smaller if candidate.merit > _HOPELESS * best.merit}
+    for rank in sorted({candidate.rank for candidate in smaller} - hopeless):  # they must be judged alike
+        clock.report("refitting with another noise model", rank=rank)
+        known = table.first_fits[rank]
+        again.append(refit(fold, [known.frames()[1]], known.noise, chosen, seed, clock))
+    tried_ranks = {0, best.rank, *(candidate.rank for candidate in smaller)}
+    table = table.under(chosen, hopeless, tried_ranks)
+    for fit in again:
+        table, _ = table.with_fit(fit)
+    yield table
+    return table
+
+
+def _best_noise_model(
+    table: CandidateTable, rank: int, seed: int, clock: Clock
+) -> tuple[NoiseModel, dict[NoiseModel, Posterior]]:
+    """The noise model under which a rank is fitted best, and its fits under all of them."""
+    fold, fit = table.first, table.first_fits[rank]
+    fits = {table.noise_model: fit}
+    for noise_model in NOISE_MODELS:
+        if noise_model != table.noise_model:
+            fits[noise_model] = refit(fold, [fit.frames()[1]], fit.noise, noise_model, seed, clock)
+    # chance makes a difference too: a model stays until another is better by as much as that
+    chosen = table.noise_model
+    for noise_model in NOISE_MODELS:
+        if earns_its_place(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
+            chosen = noise_model
+    return chosen, fits
+
+
+def average_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
+    """Average the chosen fit over all noise models, if that lowers the held-out error noticeably."""
+    rank, first = table.chosen().rank, table.first
+    if rank == 0 or not first.noise_may_differ or work(first, rank) > _AVERAGED_UP_TO:
+        return table
+    clock.report("averaging over noise models", rank=rank)
+    other = table
+    for number, fold in enumerate(table.folds):
+        fit = table.fits[number][rank]
+        mean = averaged_over(fold, fit, NOISE_MODELS, table.noise_model, fold_seed(seed, number), clock)
+        other = other.with_fold_fits(number, MappingProxyType({**table.fits[number], rank: mean}))
+    if combined(*other.held_errors(rank)) > (1 - _BETTER) * combined(*table.held_errors(rank)):
+        return table
+    other, _ = other.with_fit(other.first_fits[rank])
+    averaged = MappingProxyType({**other.averaged, rank: NOISE_MODELS})
+    table = replace(other, averaged=averaged).with_all_folds()
+    yield table
+    return table

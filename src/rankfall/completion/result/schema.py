@@ -1,0 +1,178 @@
+"""What the file of a completion holds, and what must be true of it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ...checks import number, one_of, text, whole
+from ...errors import Outcome
+from ...files.plain_values import any_number, anything, listed, mapping, nullable, record
+from ...files.schema import Field, Length, Saved, Schema, cells_in_order
+from ...scale import SCALES
+from ...theory.certificate import read_certificate
+from ..descent.watched_run import NEEDED
+
+KIND = "completion"
+_PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
+SIDE = ("mean", "free", "fixed", "prior", "center", "line")
+HELD = ("rows", "cols", "predicted", "spread")
+MODEL = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
+
+# what reports and the summary read of the settings; the rest is shown as it is
+_settings = record(
+    {},
+    optional={
+        "effects": partial(one_of, allowed=("none", "mean", "columns", "both")),
+        "bounds": nullable(listed(any_number, length=2)),
+        "rule": text,
+        "command": text,
+        "source": text,
+    },
+    others=anything,
+)
+_meta = record(
+    {
+        "shape": listed(partial(whole, least=1), length=2),
+        "scale": partial(one_of, allowed=SCALES),
+        "bounds": nullable(listed(any_number, length=2)),
+        "outcome": partial(one_of, allowed=tuple(outcome.value for outcome in Outcome)),
+        "warnings": listed(text),
+        "settings": _settings,
+        "seconds": partial(number, least=0),
+        "versions": mapping(text),
+        "fill": partial(one_of, allowed=(None, "effects")),
+        "row_names": nullable(listed(text)),
+        "col_names": nullable(listed(text)),
+    },
+    optional={"certificate": nullable(read_certificate)},
+    # results of early versions lack it
+    defaults={"certificate": None},
+)
+
+
+def _packed(saved: Saved) -> int:
+    """Numbers of a packed covariance; an exact fit has none."""
+    F = saved.lengths["G"]
+    return 0 if saved["model_noise"] == 0 else F * (F + 1) // 2
+
+
+def _side(name: str, length: str, free: str) -> tuple[Field, ...]:
+    return (
+        Field(f"model_{name}_mean", "float", (length, "K")),
+        Field(f"model_{name}_free", "index", (free,), of="K", order="increasing"),
+        Field(f"model_{name}_fixed", "index", of="K", least=-1),
+        Field(f"model_{name}_prior", "float", (free,), least=0),
+        # results of earlier versions lack the means of the priors, which were 0
+        Field(f"model_{name}_center", "float", (free,), default=0.0),
+        Field(f"model_{name}_line", "float", (length, 2), least=0),
+    )
+
+
+_FIELDS = (
+    Field("rows", "index", ("N",), of="m"),
+    Field("cols", "index", ("N",), of="n"),
+    Field("values", "float", ("N",)),
+    Field("weights", "float", ("N",), above=0, optional="weights"),
+    Field("units", "float", ("n",), above=0),
+    # one row for each rank that was tried
+    Field("path_rank", "whole", ("P",), least=0),
+    Field("path_oversampling", "float", ("P",), allowing=("inf",)),
+    *(Field(f"path_{name}", "float", ("P",), allowing=("nan", "inf")) for name in _PATH_ERRORS),
+    Field("path_refit_ridge", "float", ("P",), allowing=("nan", "inf")),
+    Field("path_steps", "float", ("P",), allowing=("nan",)),
+    Field("path_chosen", "flag", ("P",)),
+    # one entry for each record of the chain, if there was one
+    Field("history_step", "whole", ("T",), order="increasing", optional="history"),
+    Field("history_rank", "whole", ("T",), least=-1, optional="history"),
+    Field("history_singular_values", "float", ("T", "S"), allowing=("nan", "inf"), optional="history"),
+    *(
+        Field(f"history_{name}", "float", ("T",), allowing=("nan", "inf"), optional="history")
+        for name in ("ridge", "train_rmse", "validation_rmse")
+    ),
+    # the model: K coordinates, of which r are factors
+    Field("model_rank", "whole", least=0, binds="r"),
+    Field("model_noise", "float", least=0),
+    Field("model_line_cells", "float", least=0, allowing=("inf",)),
+    Field("model_converged", "flag"),
+    *_side("rows", "m", "F"),
+    *_side("cols", "n", "G"),
+    Field("model_cols_cov", "float", ("n", Length(_packed))),
+    Field("model_center", "float", ("n",)),
+    Field("model_scale", "float", ("n",), least=0),
+    Field("model_row_share", "float", ("m",), least=0),
+    Field("model_col_share", "float", ("n",), least=0),
+    Field("model_calibration", "float", ("H",), least=0, allowing=("inf",), order="ascending"),
+    Field("model_held_errors", "float", ("H",), least=0, allowing=("inf",), order="ascending"),
+    # results of rankfall 0.1 lack them
+    Field("model_held_out_rows", "index", ("H",), of="m", optional="held out"),
+    Field("model_held_out_cols", "index", ("H",), of="n", optional="held out"),
+    Field("model_held_out_predicted", "float", ("H",), optional="held out"),
+    Field("model_held_out_spread", "float", ("H",), least=0, optional="held out"),
+)
+
+
+def _coordinates(saved: Saved) -> str | None:
+    """Each of the K coordinates of a side is free or fixed; the factors come first and are free."""
+    lengths = saved.lengths
+    rank, most = lengths["r"], min(lengths["m"], lengths["n"])
+    if rank > most:
+        return f"model_rank is {rank}, more than {most}."
+    for side in ("model_rows", "model_cols"):
+        free, fixed = saved[f"{side}_free"].tolist(), int(saved[f"{side}_fixed"])
+        named = sorted([*free, fixed] if fixed >= 0 else free)
+        if named != list(range(lengths["K"])) or free[:rank] != list(range(rank)):
+            return f"{side}_free and {side}_fixed do not name every coordinate of {side}_mean once."
+    return None
+
+
+def _held_out_are_observed(saved: Saved) -> str | None:
+    if "model_held_out_rows" not in saved:
+        return None
+    n = saved.lengths["n"]
+    held = saved["model_held_out_rows"] * n + saved["model_held_out_cols"]
+    observed = np.isin(held, saved["rows"] * n + saved["cols"]).all()
+    return (
+        None if observed else "model_held_out_rows and model_held_out_cols name a cell that is not observed."
+    )
+
+
+def _names_fit(saved: Saved) -> str | None:
+    for name, length in (("row_names", "m"), ("col_names", "n")):
+        names = saved.meta[name]
+        if names is not None and len(names) != saved.lengths[length]:
+            return f"{name} has {len(names)} entries, not {saved.lengths[length]}."
+    return None
+
+
+def _bounds_fit(saved: Saved) -> str | None:
+    bounds = saved.meta["bounds"]
+    return "its bounds leave nothing between." if bounds is not None and not bounds[0] < bounds[1] else None
+
+
+def _certificate_says_enough(saved: Saved) -> str | None:
+    certificate = saved.meta["certificate"]
+    if certificate is None:
+        return None
+    if not certificate.conditions:
+        return "its certificate has no condition."
+    lacks = [name for name in NEEDED if certificate.holds and name not in certificate.values]
+    return f"its certificate lacks the value {lacks[0]!r}." if lacks else None
+
+
+SCHEMA = Schema(
+    KIND,
+    _FIELDS,
+    _meta,
+    binds={"shape": ("m", "n")},
+    not_empty=("N", "S"),
+    rules=(
+        cells_in_order("rows", "cols"),
+        _coordinates,
+        _held_out_are_observed,
+        _names_fit,
+        _bounds_fit,
+        _certificate_says_enough,
+    ),
+)

@@ -69,6 +69,7 @@ REFUSED = [
     (lambda v: one_of("of", v, ("rows", "columns")), "row", 'of must be "rows" or "columns", not \'row\'.'),
     (lambda v: one_of("fill", v, (None, "effects")), 0, 'fill must be None or "effects", not 0.'),
     (lambda v: one_of("of", v, ("a", "b", "c")), np.ones(2), 'of must be "a", "b" or "c", not an array'),
+    (lambda v: one_of("n", v, ("a",), also="a number"), 0, 'n must be "a" or a number, not 0.'),
     (lambda v: flag("quick", v), 1, "quick must be True or False, not 1."),
     (lambda v: text("name", v), 1, "name must be a text, not 1."),
     (lambda v: text("name", v), [1] * 100, "name must be a text, not [1, 1"),

@@ -123,12 +123,12 @@ def fraction(name: str, value: object) -> float:
 # -- words, switches, functions, objects -----------------------------------------------------------------
 
 
-def one_of(name: str, value: object, allowed: Sequence[T]) -> T:
-    """One of a few values, compared with their types."""
+def one_of(name: str, value: object, allowed: Sequence[T], *, also: str = "") -> T:
+    """One of a few values, compared with their types; `also` says in the sentence what else the caller takes."""
     for choice in allowed:
         if type(value) is type(choice) and value == choice:
             return choice
-    raise _refusal(name, either(allowed), value)
+    raise _refusal(name, either(allowed, also), value)
 
 
 def flag(name: str, value: object) -> bool:
@@ -232,9 +232,10 @@ def check_fields(settings: Any) -> None:
 # -- sentences -------------------------------------------------------------------------------------------
 
 
-def either(choices: Sequence[object]) -> str:
+def either(choices: Sequence[object], also: str = "") -> str:
     """``"a", "b" or None``."""
     words = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices]
+    words += [also] if also else []
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 

@@ -157,9 +157,9 @@ def test_a_replica_forgets_and_branches_strictly_above_the_level() -> None:
         ((0, 10, 1, 0, 1), "horizon"),
         ((5, 1, 1, 0, 1), "n_replicas"),
         ((5, 10, 0, 0, 1), "repeats"),
-        ((5, 10, 1, 0, 10), "n_kill must be smaller"),
-        ((5, 10, 5000, 0, 1), "At most 4096"),
-        ((5, 2**19 + 1, 1, 0, 1), "n_replicas must be at most"),
+        ((5, 10, 1, 0, 10), "n_kill must be a whole number from 1 to 9"),
+        ((5, 10, 5000, 0, 1), "repeats must be a whole number from 1 to 4096"),
+        ((5, 2**19 + 1, 1, 0, 1), "n_replicas must be a whole number from 2 to 524288"),
     ],
 )
 def test_bad_sizes(arguments: tuple[int, ...], match: str) -> None:

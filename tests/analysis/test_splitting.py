@@ -238,7 +238,7 @@ def test_intervals_and_looks() -> None:
         ({"net": rf.Network((np.full((2, 2), np.nan), np.eye(2)))}, "finite"),
         ({"target_rank": 3}, "target_rank"),
         ({"horizon": 10, "every": 3}, "divides 10"),
-        ({"score": "length"}, "score must be one of"),
+        ({"score": "length"}, '"tail" or a function of a network'),
         ({"score": lambda net: np.nan}, "NaN"),
         ({"score": "relaxed", "relaxation": 0}, "relaxation"),
         ({"rank_tol": 1.0}, "rank_tol"),

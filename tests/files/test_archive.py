@@ -112,6 +112,7 @@ LYING = {
     "no width": npy(THREE[:0], descr="<U0", shape=(10**15,)),
     "not a shape": npy(THREE, shape="abc"),
     "not a type": npy(THREE, descr="nonsense"),
+    "an empty type": npy(THREE, descr=()),
     "code in the header": npy(THREE).replace(b"(3,)", b"f(3)"),
     "later version": b"\x93NUMPY\x07\x00" + npy(THREE)[8:],
     "half a header": npy(THREE)[:20],

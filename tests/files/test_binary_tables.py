@@ -104,6 +104,15 @@ def test_damaged_parquet(tmp_path):
         one_sentence(error, path)
 
 
+@pytest.mark.parametrize("triplets", [False, True])
+def test_lists_in_cells(tmp_path, triplets):
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"k": [[1, 2], [3]], "a": ["x", "y"], "b": [[1.0, 2.0], [3.0]]}).to_parquet(path)
+    with pytest.raises(InputError) as error:
+        read_table(path, triplets=triplets)
+    one_sentence(error, path)
+
+
 def test_every_flipped_byte_of_a_parquet_file(tmp_path):
     path = tmp_path / "x.parquet"
     pd.DataFrame({"k": ["a", "b"], "a": [0.0, 1.0]}).to_parquet(path, store_schema=False)
@@ -195,6 +204,27 @@ BAD_ZIPS = {
     "diagonal": COO | {"format": b"dia"},
     "odd format": COO | {"format": np.array([1.0])},
 }
+
+
+WORDS = {
+    "vector": "a has shape (3,), not (rows, columns).",
+    "complex": "a holds complex128, not real numbers.",
+    "nothing": "a is empty.",
+    "row outside": "row holds 2 at 0, which is no position among 2.",
+    "falling pointer": "indptr is not in ascending order.",
+    "short pointer": "indptr has shape (2,), not (3,).",
+    "long pointer": "indptr does not lead from 0 to 1, the number of entries.",
+    "no pointer": "indptr is missing.",
+    "diagonal": "holds a sparse matrix of format 'dia'; save it as csr, csc or coo.",
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_what_is_wrong_with_a_zip(tmp_path, name):
+    np.savez(tmp_path / "x.npz", **BAD_ZIPS[name])
+    with pytest.raises(InputError) as error:
+        read_table(tmp_path / "x.npz")
+    assert str(error.value).endswith(WORDS[name])
 
 
 @pytest.mark.parametrize("name", BAD_ZIPS)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import njit
 
+from ..checks import instance, number, one_of, whole
 from ..compute.njit_options import LOOP
 from ..compute.threads import threads
 from ..dynamics import GD, SGD, Constant
@@ -75,21 +76,24 @@ class SGDChain:
         seed: int = 0,
         relaxation: int = RELAXATION,
     ) -> None:
-        check_chain(problem, net, optimiser, target_rank, every, rank_tol)
-        if not callable(score) and score not in SCORES:
-            raise InputError(f"score must be one of {', '.join(SCORES)} or a function, not {score!r}.")
-        if isinstance(relaxation, bool) or int(relaxation) != relaxation or relaxation < 1:
-            raise InputError(f"relaxation must be a positive whole number, not {relaxation}.")
+        check_chain(problem, net, optimiser)
+        target_rank = whole("target_rank", target_rank, least=0, most=min(net.widths))
+        every = whole("every", every, least=1)
+        if not callable(score):
+            score = one_of("score", score, SCORES, also="a function of a network")
+        rank_tol = number("rank_tol", rank_tol, least=0, below=1)
+        seed = whole("seed", seed, least=0)
+        relaxation = whole("relaxation", relaxation, least=1)
         self.problem, self.net, self.optimiser = problem, net, optimiser
-        self.target_rank, self.every = int(target_rank), int(every)
-        self.score, self.rank_tol, self.seed = score, float(rank_tol), int(seed)
+        self.target_rank, self.every = target_rank, every
+        self.score, self.rank_tol, self.seed = score, rank_tol, seed
         start = Network(tuple(W.astype(np.float64) for W in net.weights))
         self.limits = residual_limits([start], problem)
         self.flat, self.widths = pack([start])
         start_rank = int(numerical_rank(start.singular_values(), problem, rank_tol))
         self.upward = self.target_rank > start_rank
         self.engine = Engine(problem, optimiser, self._state(self.begin(np.zeros(1, np.int64))), self.seed)
-        self.relaxation = int(relaxation)
+        self.relaxation = relaxation
         lr, ridge = (float(s.values(0, 1)[0]) for s in (optimiser.lr, optimiser.ridge))
         descent = GD(lr, ridge, self.relaxation)
         self.descent = Engine(problem, descent, self._state(self.begin(np.zeros(1, np.int64))), self.seed)
@@ -215,11 +219,11 @@ def largest_tail(net: Network, rank: int) -> np.ndarray:
     return np.max(tails, axis=0)
 
 
-def check_chain(
-    problem: Problem, net: Network, optimiser: SGD, target_rank: int, every: int, rank_tol: float
-) -> None:
+def check_chain(problem: Problem, net: Network, optimiser: SGD) -> None:
     """Refuse settings that are not those of a Markov chain that can be branched."""
-    if not isinstance(optimiser, SGD):
+    instance("problem", problem, Problem)
+    instance("net", net, Network)
+    if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("Rare events need SGD; gradient descent has no noise.")
     if optimiser.entries is not None:
         raise InputError("Rare events need entries drawn at random, not prescribed ones.")
@@ -234,10 +238,3 @@ def check_chain(
         raise InputError(f"The network makes a matrix of shape {net.shape}, the problem has {problem.shape}.")
     if not all(np.isfinite(W).all() for W in net.weights):
         raise InputError("The network holds weights that are not finite.")
-    most = min(net.widths)
-    if isinstance(target_rank, bool) or int(target_rank) != target_rank or not 0 <= target_rank <= most:
-        raise InputError(f"target_rank must be a whole number from 0 to {most}, not {target_rank}.")
-    if isinstance(every, bool) or int(every) != every or every < 1:
-        raise InputError(f"every must be a positive whole number, not {every}.")
-    if not 0 <= rank_tol < 1:
-        raise InputError(f"rank_tol must lie between 0 and 1, not {rank_tol}.")

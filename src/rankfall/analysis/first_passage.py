@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..checks import array, fraction, whole
 from ..compute.threads import threads
 from ..dynamics import SGD
 from ..errors import InputError
@@ -17,7 +18,7 @@ from ..problem import Problem
 from .branching_sgd import SGDChain
 from .multilevel_splitting import begin, grow
 from .splitting import looking
-from .survival import check_level, garwood, kaplan_meier
+from .survival import garwood, kaplan_meier
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -58,7 +59,7 @@ class FirstPassage:
         ``2 T / chi2`` with T the steps watched: the quantiles of 2d + 2 and 2d degrees of freedom for d events. It
         is exact for a watch of fixed total length and slightly too wide here, where chains leave at their events.
         """
-        check_level(coverage, "coverage")
+        coverage = fraction("coverage", coverage)
         low, high = garwood(self.n_events, float(self.times.sum()), coverage)
         return 1 / high, 1 / low if low else float("inf")
 
@@ -99,7 +100,7 @@ class Growth:
         """Interval for the slope, normal approximation."""
         from scipy.stats import norm
 
-        check_level(coverage, "coverage")
+        coverage = fraction("coverage", coverage)
         reach = float(norm.ppf((1 + coverage) / 2)) * self.slope_error
         return self.slope - reach, self.slope + reach
 
@@ -159,9 +160,7 @@ def first_passage(
     """
     from threadpoolctl import threadpool_limits
 
-    for name, value in (("chains", chains), ("max_steps", max_steps)):
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise InputError(f"{name} must be a positive whole number, not {value}.")
+    chains, max_steps = whole("chains", chains, least=1), whole("max_steps", max_steps, least=1)
     every = looking(max_steps, every)
     chain = SGDChain(problem, net, sgd, target_rank, every, rank_tol=rank_tol, seed=seed)
     with threads(n_threads), threadpool_limits(limits=1, user_api="blas"):
@@ -171,7 +170,7 @@ def first_passage(
         np.array([replica.end * every for replica in replicas], np.int64),
         np.array([replica.happened for replica in replicas]),
         np.array([replica.stopped for replica in replicas]),
-        int(max_steps),
+        max_steps,
         every,
     )
 
@@ -198,9 +197,7 @@ def passage_growth(x: Sequence[float] | np.ndarray, passages: Sequence[FirstPass
     InputError
         If events were seen at fewer than two different `x`.
     """
-    x = np.asarray(x, dtype=np.float64)
-    if x.shape != (len(passages),):
-        raise InputError(f"There are {len(passages)} passages, and x has shape {x.shape}.")
+    x = array("x", x, (len(passages),))
     weight = np.array([passage.n_events for passage in passages], dtype=np.float64)
     used = weight > 0
     if np.unique(x[used]).size < 2:

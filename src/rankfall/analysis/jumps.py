@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..checks import optional, whole
 from ..dynamics import Trace
 from ..errors import InputError
 from .jump_steps import date_jumps
@@ -222,6 +223,7 @@ def find_jumps(
        chain  after  step  rank_from  rank_to  kind
     0      0      3     4          5        3  fall
     """
+    dwell, start = optional(whole, "dwell", dwell, least=0), whole("start", start)
     rule, trace = RankRule.checked(source, tolerance, of), None
     if isinstance(source, Trace):
         trace, at = source, source.steps
@@ -235,13 +237,11 @@ def find_jumps(
     at, fewest, most = at[first:], fewest[:, first:], most[:, first:]
     if dwell is None:
         dwell = int(np.median(np.diff(at))) if at.size > 1 else 0
-    if int(dwell) != dwell or dwell < 0:
-        raise InputError(f"dwell must be a number of steps, 0 or more, not {dwell}.")
-    found = lasting_changes(at, fewest, most, int(dwell))
+    found = lasting_changes(at, fewest, most, dwell)
     rows = (found.chain, at[found.record - 1], at[found.record], found.rank_from, found.rank_to)
     exposure = np.where(found.judged >= 0, at[found.judged] - at[0], 0)
     return Jumps(
-        jump_table(np.stack(rows)), int(at[0]), exposure, found.first_rank, found.last_rank, int(dwell), trace, rule
+        jump_table(np.stack(rows)), int(at[0]), exposure, found.first_rank, found.last_rank, dwell, trace, rule
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dynamics import SGD, Constant, Progress, Record, Trace, train
+from ..checks import instance, optional, whole
+from ..dynamics import GD, SGD, Constant, Progress, Record, Trace, train
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -94,7 +95,8 @@ def monitor(
     -----
     The weights at all looks are held in memory, as those of a recorded run are.
     """
-    if not isinstance(optimiser, SGD):
+    problem, net = instance("problem", problem, Problem), instance("net", net, Network)
+    if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("The monitor watches SGD; gradient descent has theorems of its own.")
     if optimiser.entries is not None:
         raise InputError("Theorem 3(b) needs entries drawn at random, not prescribed ones.")
@@ -104,6 +106,7 @@ def monitor(
     settings = {"ridge": ridge, "lr": lr, "batch_size": optimiser.batch_size, "sampling": optimiser.sampling}
     # one monitor before the run, so that settings it refuses cost no time
     Monitor(problem, net.depth, **settings, p_fail=p_fail, budget=budget)
+    every = optional(whole, "every", every, least=1)
     if every is None:
         every = -(-problem.n_observed // optimiser.batch_size)
     what = ("singular_values", "train_loss", "rank", "weights", "ledger")

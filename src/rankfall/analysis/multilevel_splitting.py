@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ..checks import whole
 from ..errors import InputError
 
 STREAMS = 1 << 20
@@ -167,7 +168,7 @@ def split(
     -------
     tuple of Repeat
     """
-    check_sizes(horizon, n_replicas, repeats, n_kill)
+    horizon, n_replicas, repeats, n_kill = checked_sizes(horizon, n_replicas, repeats, n_kill)
     runs = [_Run(seed, number, n_replicas, n_kill, smallest) for number in range(repeats)]
     streams = np.array([run.number * STREAMS + b for run in runs for b in range(n_replicas)])
     newborn = begin(chain, streams)
@@ -240,19 +241,18 @@ def grow(chain: Chain, replicas: Sequence[Replica], horizon: int, keep: bool = T
     return {replica.stream: replica.end - begun[replica.stream] for replica in replicas}
 
 
-def check_sizes(horizon: int, n_replicas: int, repeats: int, n_kill: int) -> None:
-    """Refuse numbers with which the algorithm cannot run."""
-    for name, value, least in (
-        ("horizon", horizon, 1), ("n_replicas", n_replicas, 2), ("repeats", repeats, 1), ("n_kill", n_kill, 1),
-    ):  # fmt: skip
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise InputError(f"{name} must be a whole number, {least} or more, not {value}.")
-    if n_kill >= n_replicas:
-        raise InputError(f"n_kill must be smaller than the number of replicas, {n_replicas}, not {n_kill}.")
-    if repeats > (1 << 32) // STREAMS:
-        raise InputError(f"At most {(1 << 32) // STREAMS} repeats have random streams of their own.")
-    if n_replicas > STREAMS // 2:
-        raise InputError(f"n_replicas must be at most {STREAMS // 2}, not {n_replicas}.")
+def checked_sizes(horizon: int, n_replicas: int, repeats: int, n_kill: int) -> tuple[int, int, int, int]:
+    """The same numbers; those with which the algorithm cannot run are refused.
+
+    Each repeat has its own random streams, twice as many as replicas at least.
+    """
+    n_replicas = whole("n_replicas", n_replicas, least=2, most=STREAMS // 2)
+    return (
+        whole("horizon", horizon, least=1),
+        n_replicas,
+        whole("repeats", repeats, least=1, most=(1 << 32) // STREAMS),
+        whole("n_kill", n_kill, least=1, most=n_replicas - 1),
+    )
 
 
 class _Run:

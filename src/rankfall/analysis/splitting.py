@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..checks import fraction, not_negative, whole
 from ..compute.threads import threads
 from ..dynamics import SGD, Record, Trace, train
 from ..errors import InputError
@@ -14,7 +15,7 @@ from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from .branching_sgd import RELAXATION, Score, SGDChain
-from .multilevel_splitting import Segment, check_sizes, split
+from .multilevel_splitting import Segment, checked_sizes, split
 
 # by default a path is looked at about this many times
 _LOOKS = 1000
@@ -213,7 +214,9 @@ def splitting(
     """
     from threadpoolctl import threadpool_limits
 
-    check_sizes(horizon, n_replicas, repeats, n_kill)
+    sizes = checked_sizes(horizon, n_replicas, repeats, n_kill)
+    horizon, n_replicas, repeats, n_kill = sizes
+    seed, smallest = whole("seed", seed, least=0), not_negative("smallest", smallest)
     every = looking(horizon, every)
     chain = SGDChain(problem, net, sgd, target_rank, every, score, rank_tol, seed, relaxation)
     # many small decompositions: BLAS threads would only wait for each other, and could change bits
@@ -229,13 +232,13 @@ def splitting(
         rounds=np.array([run.killed.size for run in runs]),
         n_steps=every * sum(run.n_moves for run in runs),
         upward=chain.upward,
-        target_rank=int(target_rank),
-        horizon=int(horizon),
+        target_rank=chain.target_rank,
+        horizon=horizon,
         every=every,
-        n_replicas=int(n_replicas),
-        n_kill=int(n_kill),
-        seed=int(seed),
-        rank_tol=float(rank_tol),
+        n_replicas=n_replicas,
+        n_kill=n_kill,
+        seed=seed,
+        rank_tol=chain.rank_tol,
         score=score,
         problem=problem,
         net=net,
@@ -264,8 +267,7 @@ def spread_interval(estimates: np.ndarray, coverage: float = 0.95) -> tuple[floa
     """
     from scipy.stats import t
 
-    if not 0 < coverage < 1:
-        raise InputError(f"coverage must lie between 0 and 1, not {coverage}.")
+    coverage = fraction("coverage", coverage)
     n, mean = estimates.size, float(np.mean(estimates))
     if n < 2:
         raise InputError("An interval needs at least two repeats.")
@@ -281,9 +283,10 @@ def looking(horizon: int, every: int | None) -> int:
     if every is None:
         most = max(1, horizon // _LOOKS)
         return next(step for step in range(most, 0, -1) if horizon % step == 0)
-    if isinstance(every, bool) or int(every) != every or every < 1 or horizon % every:
+    every = whole("every", every, least=1)
+    if horizon % every:
         raise InputError(f"every must be a positive whole number that divides {horizon}, not {every}.")
-    return int(every)
+    return every
 
 
 def _path(repeat: int, segments: Sequence[Segment], every: int) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
+from ..checks import array, fraction, not_negative, one_of, whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -107,9 +107,8 @@ def garwood(events: int, exposure: float, level: float = 0.95) -> tuple[float, f
     """
     from scipy.stats import chi2
 
-    check_level(level)
-    if not (events >= 0 and exposure >= 0 and int(events) == events):
-        raise InputError(f"Events are counted, and no exposure is negative: {events}, {exposure}.")
+    events, exposure = whole("events", events, least=0), not_negative("exposure", exposure)
+    level = fraction("level", level)
     if exposure == 0:
         return 0.0, float("inf")
     tail = (1 - level) / 2
@@ -155,12 +154,12 @@ def kaplan_meier(
     import pandas as pd
     from scipy.stats import norm
 
-    check_level(level)
-    if interval not in ("log-log", "linear"):
-        raise InputError(f'interval must be "log-log" or "linear", not {interval!r}.')
-    time, happened = np.asarray(time), np.asarray(happened, dtype=bool)
-    if time.ndim != 1 or time.shape != happened.shape or not np.isfinite(time).all():
-        raise InputError("Times and events must be two lists of the same length, and every time a number.")
+    n = array("time", time, ("n",)).size
+    happened = array("happened", happened, (n,)).astype(bool)
+    level = fraction("level", level)
+    interval = one_of("interval", interval, ("log-log", "linear"))
+    # as given: steps stay whole numbers in the table
+    time = np.asarray(time)
     times, at = np.unique(time, return_inverse=True)
     events = np.bincount(at[happened], minlength=times.size)
     gone = np.bincount(at, minlength=times.size)
@@ -176,8 +175,8 @@ def kaplan_meier(
         else:
             power = np.exp(z * spread / np.log(survival))
             low, high = survival ** (1 / power), survival**power
-    whole, extinct = survival == 1, survival == 0
-    low[whole], high[whole] = ((1 - level) / 2) ** (1 / at_risk[whole]), 1.0
+    alive, extinct = survival == 1, survival == 0
+    low[alive], high[alive] = ((1 - level) / 2) ** (1 / at_risk[alive]), 1.0
     low[extinct], high[extinct] = 0.0, high[~extinct][-1] if (~extinct).any() else 1.0
     return pd.DataFrame(
         {
@@ -190,9 +189,3 @@ def kaplan_meier(
             "high": high,
         }
     )
-
-
-def check_level(level: float, name: str = "level") -> None:
-    """Refuse what is not a probability."""
-    if not 0 < level < 1:
-        raise InputError(f"{name} must lie between 0 and 1, not {level}.")

@@ -13,6 +13,7 @@ from ...files.schema import Field, Length, Saved, Schema, cells_in_order
 from ...scale import SCALES
 from ...theory.certificate import read_certificate
 from ..descent.watched_run import NEEDED
+from ..options import EFFECTS
 
 KIND = "completion"
 _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
@@ -24,7 +25,7 @@ MODEL = ("center", "scale", "row_share", "col_share", "calibration", "held_error
 _settings = record(
     {},
     optional={
-        "effects": partial(one_of, allowed=("none", "mean", "columns", "both")),
+        "effects": partial(one_of, allowed=EFFECTS),
         "bounds": nullable(listed(any_number, length=2)),
         "rule": text,
         "command": text,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import math
 import re
@@ -21,7 +20,6 @@ PAGES = sorted(
 )
 
 _FENCE = re.compile(r"^(`{3,}|:{3,})(.*?)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
-_NEEDS = re.compile(r"^<!-- needs: ([\w.]+) -->$", re.MULTILINE)
 _COMPARE = re.compile(r"^<!-- compare: (.*) -->\n\n?\Z", re.MULTILINE)
 _WITHIN = re.compile(r"numbers within (\d+(?:\.\d+)?)%")
 # the last point of "[20. 19.8]" belongs to a number, and so does that of "rank 2.", which does no harm
@@ -48,18 +46,6 @@ def blocks(page: Path) -> list[Block]:
         line = text.count("\n", 0, match.start(3)) + 1
         found.append(Block(match[2].strip(), match[3], line, rule[1] if rule else None))
     return found
-
-
-def missing_need(page: Path) -> str | None:
-    """The first module that a page says it needs (``<!-- needs: a.b -->``) and that is not there."""
-    for module in _NEEDS.findall(page.read_text(encoding="utf-8")):
-        try:
-            found = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            return module
-    return None
 
 
 def run(page: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import math
 import re
@@ -21,38 +20,32 @@ PAGES = sorted(
 )
 
 _FENCE = re.compile(r"^(`{3,}|:{3,})(.*?)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
-_NEEDS = re.compile(r"^<!-- needs: ([\w.]+) -->$", re.MULTILINE)
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+_COMPARE = re.compile(r"^<!-- compare: (.*) -->\n\n?\Z", re.MULTILINE)
+_WITHIN = re.compile(r"numbers within (\d+(?:\.\d+)?)%")
+# the last point of "[20. 19.8]" belongs to a number, and so does that of "rank 2.", which does no harm
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
+_INTEGER = re.compile(r"[-+]?\d+\.?")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block: its language (what stands behind the fence), its text and the line where it begins."""
+    """A fenced block: its language, its text, the line where it begins, and how its numbers are compared."""
 
     language: str
     text: str
     line: int
+    rule: str | None = None
 
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    return [
-        Block(match[2].strip(), match[3], text.count("\n", 0, match.start(3)) + 1)
-        for match in _FENCE.finditer(text)
-    ]
-
-
-def missing_need(page: Path) -> str | None:
-    """The first module that a page says it needs (``<!-- needs: a.b -->``) and that is not there."""
-    for module in _NEEDS.findall(page.read_text(encoding="utf-8")):
-        try:
-            found = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            return module
-    return None
+    found = []
+    for match in _FENCE.finditer(text):
+        rule = _COMPARE.search(text, 0, match.start())
+        line = text.count("\n", 0, match.start(3)) + 1
+        found.append(Block(match[2].strip(), match[3], line, rule[1] if rule else None))
+    return found
 
 
 def run(page: Path) -> None:
@@ -79,34 +72,71 @@ def run(page: Path) -> None:
                 line = next((frame.lineno for frame in where if frame.filename == str(page)), block.line)
                 raise AssertionError(f"{page.name}:{line}: {type(error).__name__}: {error}") from error
         if after is not None and after.language == "text":
-            difference = compare(after.text, printed.getvalue())
+            difference = compare(after.text, printed.getvalue(), after.rule)
             assert difference is None, f"{page.name}:{after.line}: {difference}"
 
 
-def compare(shown: str, printed: str, tolerance: float = 0.02) -> str | None:
-    """What differs between a page and what was printed; numbers may differ by `tolerance`, "..." is anything."""
-    expected, got = shown.split(), printed.split()
+def allowance(rule: str | None) -> float:
+    """The relative difference that a rule allows: 0 without a rule, infinite for "words only"."""
+    if rule is None:
+        return 0.0
+    if rule == "words only":
+        return math.inf
+    percent = _WITHIN.fullmatch(rule)
+    if percent is None:
+        raise AssertionError(f"compare: {rule!r} is neither 'numbers within N%' nor 'words only'")
+    return float(percent[1]) / 100
+
+
+def compare(shown: str, printed: str, rule: str | None = None) -> str | None:
+    """What differs between a page and what was printed, word by word; "..." stands for any words.
+
+    Without a rule, integers are equal and other numbers differ by at most one in the last digit shown.
+    """
+    relative = allowance(rule)
+    expected, got = words(shown), words(printed)
     if "..." not in expected and len(expected) != len(got):
         return f"{len(expected)} words are shown and {len(got)} are printed:\n{printed}"
     at = 0
     for place, word in enumerate(expected):
         if word == "...":
             following = expected[place + 1] if place + 1 < len(expected) else None
-            while at < len(got) and (following is None or not same(following, got[at], tolerance)):
+            while at < len(got) and (following is None or not same(following, got[at], relative)):
                 at += 1
             continue
-        if at >= len(got) or not same(word, got[at], tolerance):
+        if at >= len(got) or not same(word, got[at], relative):
             return f"{word!r} is shown, {got[at] if at < len(got) else 'nothing'!r} is printed:\n{printed}"
         at += 1
     return None if at == len(got) else f"more is printed than shown:\n{printed}"
 
 
-def same(shown: str, printed: str, tolerance: float) -> bool:
-    """Whether two words are the same up to the numbers in them; numbers below 1e-9 are all the same."""
+def words(text: str) -> list[str]:
+    """The words of a text; how NumPy pads the first number of a row does not matter."""
+    return re.sub(r"([\[(])\s+", r"\1", text).split()
+
+
+def same(shown: str, printed: str, relative: float) -> bool:
+    """Whether two words are the same up to the numbers in them."""
     if _NUMBER.sub("#", shown) != _NUMBER.sub("#", printed):
         return False
     pairs = zip(_NUMBER.findall(shown), _NUMBER.findall(printed), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=tolerance, abs_tol=1e-9) for a, b in pairs)
+    return all(close(a, b, relative) for a, b in pairs)
+
+
+def close(shown: str, printed: str, relative: float) -> bool:
+    """Whether two numbers agree; below 1e-9 they are rounding errors, and all the same."""
+    a, b = float(shown), float(printed)
+    if max(abs(a), abs(b)) < 1e-9:
+        return True
+    whole = _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(printed)
+    last_digit = 0.0 if whole else min(unit(shown), unit(printed))
+    return abs(a - b) <= max(1.001 * last_digit, relative * max(abs(a), abs(b)))
+
+
+def unit(number: str) -> float:
+    """One in the last digit of a printed number."""
+    mantissa, _, exponent = number.partition("e")
+    return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
 
 
 def commands(page: Path) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from numba import njit
 
+from ..compute.njit_options import IN_ORDER
 
-@njit(cache=True)
+
+@njit(**IN_ORDER)
 def sum_of_squares(x):
     """``sum_i x_i^2``."""
     total = 0.0

@@ -45,9 +45,9 @@ def pools(_: None) -> Facts:
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_info
 
-    from ..threads import most
+    from ..compute.threads import max_threads
 
-    yield {"threads": most()}
+    yield {"threads": max_threads()}
     names = ("internal_api", "version", "num_threads", "architecture", "threading_layer")
     yield {"pools": [{name: pool.get(name) for name in names} for pool in threadpool_info()]}
 
@@ -91,12 +91,13 @@ def completions(instances: list[dict[str, Any]]) -> Facts:
     """Complete synthetic matrices: rank, outcome, relative error and seconds of each."""
     import numpy as np
 
-    import rankfall as rf
+    from ..completion import complete
+    from ..datasets import low_rank
 
     for instance in instances:
-        problem, truth = rf.datasets.low_rank(**{**instance, "shape": tuple(instance["shape"])})
+        problem, truth = low_rank(**{**instance, "shape": tuple(instance["shape"])})
         begun = time.perf_counter()
-        result = rf.complete(problem, seed=0)
+        result = complete(problem, seed=0)
         seconds = time.perf_counter() - begun
         error = np.linalg.norm(result.to_dense("fitted") - truth) / np.linalg.norm(truth)
         yield {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.util
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -49,6 +51,16 @@ def test_every_package_and_every_name_has_a_level(script: ModuleType, levels: di
         assert script.level(name, levels) in script.LEVELS, name
     # the names at the top are those that users see: none of them is internal
     assert "internal" not in {script.level(f"rankfall.{name}", levels) for name in rf.__all__}
+
+
+def test_no_module_takes_the_place_of_a_public_name(script: ModuleType, levels: dict[str, str]) -> None:
+    """Importing a module binds its name in its package, over what the package gives out under this name."""
+    for package in (name for name in script.packages() if script.level(name, levels) != "internal"):
+        module = importlib.import_module(package)
+        inside = {found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))}
+        for name in inside & set(module.__all__):
+            importlib.import_module(f"{package}.{name}")
+            assert not isinstance(getattr(module, name), ModuleType), f"{package}.{name}"
 
 
 def test_levels_are_of_names_that_exist(script: ModuleType, levels: dict[str, str]) -> None:

@@ -38,6 +38,7 @@ def loaded(code: str) -> tuple[set[str], float]:
     [
         "import rankfall",
         "import rankfall.files",
+        "import rankfall.doctor",
         "from rankfall.cli import main; main(['--help'])",
         "from rankfall.cli import main; main(['complete', '--help'])",
         "from rankfall.cli import main; main(['study', '--help'])",

@@ -12,6 +12,21 @@ from .errors import InputError
 from .network import Network
 from .problem import Problem
 
+__all__ = [
+    "DEAD",
+    "RANK_TOL",
+    "data_loss",
+    "hidden_singular_values",
+    "imbalance",
+    "numerical_rank",
+    "regularised_loss",
+    "schatten_cost",
+    "soft_rank",
+    "squared_norm",
+    "stable_rank",
+    "tangent_diagonal",
+]
+
 RANK_TOL = 1e-2
 """Singular values at most this, relative to the largest, do not count in a numerical rank."""
 

@@ -21,6 +21,7 @@ from lab.toys import write_study
 from rankfall.cli.app import app
 from rankfall.cli.help_text import EXAMPLES, EXIT_CODES, exit_codes
 from rankfall.cli.shell_completion import Shell
+from rankfall.doctor import Check, DoctorReport
 from rankfall.lab import demo
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -51,6 +52,8 @@ def place(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     corner = demo.beijing("PM2.5").iloc[:24, :12]
     monkeypatch.setattr(demo, "beijing", lambda _quantity: corner)
     monkeypatch.setattr(demo, "complete", partial(demo.complete, max_rank=1))
+    well = DoctorReport((Check("versions", "ok", "rankfall 1."),))
+    monkeypatch.setattr("rankfall.cli.doctor.examine", lambda *_: well)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -77,7 +80,7 @@ def test_every_command_has_examples_and_every_example_a_command() -> None:
 
 def test_examples_run(place: Path, rankfall: Callable) -> None:
     """In the order of the help: later ones read what earlier ones wrote."""
-    order = ["complete", "diagnose", "demo", "certify", "sweep", "status", "report", "study"]
+    order = ["complete", "diagnose", "demo", "certify", "doctor", "sweep", "status", "report", "study"]
     assert set(order) == set(EXAMPLES)
     for name in order:
         for _, line in EXAMPLES[name]:
@@ -191,6 +194,7 @@ def test_every_command_speaks_json(place: Path, rankfall: Callable) -> None:
         "diagnose": "ratings.csv",
         "demo": "--out demo",
         "certify": "result.npz",
+        "doctor": "-q",
         "report": "result.npz -o page.html",
         "sweep": "study.toml --out out --jobs 1 --report page.html -q",
         "status": "out",
@@ -222,6 +226,7 @@ MODULES = {
     "diagnose": ("diagnose", "run"),
     "demo": ("demo", "run"),
     "certify": ("certify", "run"),
+    "doctor": ("doctor", "run"),
     "report": ("reports", "run"),
     "sweep": ("sweep", "run"),
     "status": ("sweep", "show_status"),

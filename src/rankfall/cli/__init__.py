@@ -13,8 +13,15 @@ def main(args: list[str] | None = None) -> int:
     Loading what it needs takes a third of a second, in which Ctrl-C is as welcome as later.
     """
     try:
-        from .app import main as run
-
+        try:
+            from .app import main as run
+        except ImportError as error:  # of typer or rich: nothing else is loaded yet
+            print(
+                f"rankfall: The command line cannot be loaded ({error}). To find out why: "
+                f"{sys.executable} -m rankfall.doctor",
+                file=sys.stderr,
+            )
+            return 1
         return run(args)
     except KeyboardInterrupt:
         print("rankfall: Interrupted before anything was begun.", file=sys.stderr)

@@ -342,5 +342,18 @@ def report(
         run(result, page, as_json)
 
 
+@app.command(cls=Command)
+def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
+    """Check this installation and this computer, for the report of a bug.
+
+    Versions, threads, the folder of compiled kernels, the compiler, memory, and a short completion. Every problem comes
+    with what to do about it.
+    """
+    with one_sentence():
+        from .doctor import run
+
+        raise typer.Exit(run(as_json, quiet))
+
+
 for command in (laboratory.sweep, laboratory.status, laboratory.study):
     app.command(rich_help_panel=_LAB, cls=Command)(command)

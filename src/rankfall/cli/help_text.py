@@ -23,6 +23,7 @@ _OF_COMMANDS = {
         0: "the certificate holds",
         3: "it does not, or there is none (which refutes nothing)",
     },
+    "doctor": {0: "all checks passed", 3: "a check found a problem, and says what to do about it"},
     "sweep": {0: "all cells are done", 3: "cells failed; the others are kept"},
     "study": {0: "done, whatever the verdicts are", 3: "cells failed, and nothing was judged"},
 }
@@ -59,6 +60,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "report": (
         ("a saved completion or trace", "rankfall report result.npz -o page.html"),
         ("the folder of a sweep or a study", "rankfall report sweep-output -o sweep.html"),
+    ),
+    "doctor": (
+        ("is all well on this computer?", "rankfall doctor"),
+        ("for programs", "rankfall doctor --json"),
     ),
     "sweep": (
         ("run it; after Ctrl-C, the same again goes on",

@@ -6,14 +6,15 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..report import TextTable
+if TYPE_CHECKING:
+    from ..report import TextTable
 
 # rich assumes 80 columns where there is no terminal and would cut the cells of a table in a log file
 _LOG_WIDTH = 120

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..lab.claims import Claim
-from ..lab.run_study import RESULTS, StudyResult, run_study
+from ..lab.packaged_study import RESULTS, StudyResult, run_study
 from ..lab.studies import study_names, study_path
 from ..lab.sweep.config import read_study
 from ..report import TextTable

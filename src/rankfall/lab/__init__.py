@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .claims import Claim, claims_markdown, claims_table, verdict, write_claims
-    from .run_study import StudyResult, run_study
+    from .packaged_study import StudyResult, run_study
     from .studies import study_names
     from .sweep.cell import Cell
     from .sweep.clusters import cluster
@@ -29,8 +29,8 @@ _HOMES = {
     "verdict": ".claims",
     "write_claims": ".claims",
     "cluster": ".sweep.clusters",
-    "StudyResult": ".run_study",
-    "run_study": ".run_study",
+    "StudyResult": ".packaged_study",
+    "run_study": ".packaged_study",
     "read_study": ".sweep.config",
     "study_names": ".studies",
     "Study": ".sweep.study",

@@ -30,8 +30,9 @@ help:
 	@echo "make clean     remove what was made, but not $(VENV), $(VENV_REAL) and $(VENV_BENCH)"
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
-	  echo "rankfall needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is not one: say, for example, make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
+	  echo "The pinned dependencies need Python 3.11 to 3.14, and '$(PYTHON)' is not one of these." \
+	    "Name another, as in: make PYTHON=python3.13 $(or $(firstword $(MAKECMDGOALS)),test)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once; a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables

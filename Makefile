@@ -9,17 +9,21 @@ STAMP_REAL := $(VENV_REAL)/.installed
 # so do those on speed; their peers never meet rankfall in one process
 VENV_BENCH := .venv-bench
 STAMP_BENCH := $(VENV_BENCH)/.installed
+# the oldest dependencies, on the oldest Python
+PYTHON_OLDEST ?= python3.11
+VENV_OLDEST := .venv-oldest
+STAMP_OLDEST := $(VENV_OLDEST)/.installed
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all check format wheel bench bench-scaling bench-peers bench-real clean
+.PHONY: help demo examples docs test test-all test-oldest check format wheel bench bench-scaling bench-peers bench-real clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
 	@echo "make examples  run the examples; their pictures go to examples-output/"
 	@echo "make docs      the site, in docs/_build/html, with the examples executed"
-	@echo "make test      the tests (make test-all: the slow ones too)"
+	@echo "make test      the tests (make test-all: the slow ones too; make test-oldest: with the oldest dependencies)"
 	@echo "make check     lint, format, layers, types, the site (make format: mend the format)"
 	@echo "make wheel     builds the wheel, and tries it in an empty environment; writes dist/"
 	@echo "make bench     kernel speed, beside the machine's limit, PyTorch and JAX"
@@ -27,7 +31,7 @@ help:
 	@echo "make bench-peers  seconds to a relative error of 1e-6, beside solvers that are told the rank"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
-	@echo "make clean     remove what was made, but not $(VENV), $(VENV_REAL) and $(VENV_BENCH)"
+	@echo "make clean     remove what was made, but not the environments (.venv*)"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
@@ -58,6 +62,20 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -q -n auto -m "slow or not slow"
+
+$(STAMP_OLDEST): pyproject.toml constraints-oldest.txt
+	@$(PYTHON_OLDEST) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "The oldest dependencies need Python 3.11. Name one, as in:" \
+	    "make PYTHON_OLDEST=/opt/python3.11/bin/python3 test-oldest" >&2; exit 2; }
+	@test -x $(VENV_OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(VENV_OLDEST)
+	@echo "Installing into $(VENV_OLDEST) (once; some minutes) ..."
+	@$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt hatchling editables
+	@$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt \
+	  --no-build-isolation -e '.[cluster]' pytest pytest-xdist hypothesis
+	@touch $(STAMP_OLDEST)
+
+test-oldest: $(STAMP_OLDEST)
+	$(VENV_OLDEST)/bin/python -m pytest -q -n auto
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all test-oldest check format wheel bench bench-scaling bench-peers bench-real clean
+.PHONY: help demo examples docs test test-all test-oldest check format wheel bench bench-scaling bench-peers bench-real bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench     kernel speed, beside the machine's limit, PyTorch and JAX"
 	@echo "make bench-scaling  time and memory against the size of the matrix (ARGS=--large: half a minute more, 1 GB)"
 	@echo "make bench-peers  seconds to a relative error of 1e-6, beside solvers that are told the rank"
+	@echo "make bench-regression  whether the last commit is slower than the one before (ARGS='--base main')"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
 	@echo "make clean     remove what was made, but not the environments (.venv*)"
@@ -107,6 +108,9 @@ bench-scaling: $(STAMP)
 
 bench-peers: $(STAMP) $(STAMP_BENCH)
 	$(BIN)/python benchmarks/end_to_end.py $(ARGS)
+
+bench-regression: $(STAMP)
+	$(BIN)/python benchmarks/regression.py $(ARGS)
 
 $(STAMP_REAL): pyproject.toml constraints.txt benchmarks/requirements-real.txt
 	@test -x $(VENV_REAL)/bin/python || $(PYTHON) -m venv $(VENV_REAL)

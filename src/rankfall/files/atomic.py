@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import InputError
 
-# Windows refuses to replace a file that any program has open, be it a virus scanner that looks at it for an instant
+# Windows replaces no file that another program has open, be it a virus scanner that looks at it once
 _PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0) if sys.platform == "win32" else ()
 
 

@@ -36,7 +36,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# without locks: seconds after which nobody is still writing a file (each is written at once, when its cell is done)
+# without locks: seconds after which nobody is still writing a file; each is written at once, when its cell is done
 _ABANDONED = 3600.0
 
 

@@ -9,29 +9,35 @@ STAMP_REAL := $(VENV_REAL)/.installed
 # so do those on speed; their peers never meet rankfall in one process
 VENV_BENCH := .venv-bench
 STAMP_BENCH := $(VENV_BENCH)/.installed
+# the oldest dependencies, on the oldest Python
+PYTHON_OLDEST ?= python3.11
+VENV_OLDEST := .venv-oldest
+STAMP_OLDEST := $(VENV_OLDEST)/.installed
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all check format wheel bench bench-scaling bench-peers bench-real clean
+.PHONY: help demo examples docs test test-all test-oldest check format wheel bench bench-scaling bench-peers bench-real bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
 	@echo "make examples  run the examples; their pictures go to examples-output/"
 	@echo "make docs      the site, in docs/_build/html, with the examples executed"
-	@echo "make test      the tests (make test-all: the slow ones too)"
+	@echo "make test      the tests (make test-all: the slow ones too; make test-oldest: with the oldest dependencies)"
 	@echo "make check     lint, format, layers, types, the site (make format: mend the format)"
 	@echo "make wheel     builds the wheel, and tries it in an empty environment; writes dist/"
 	@echo "make bench     kernel speed, beside the machine's limit, PyTorch and JAX"
 	@echo "make bench-scaling  time and memory against the size of the matrix (ARGS=--large: half a minute more, 1 GB)"
 	@echo "make bench-peers  seconds to a relative error of 1e-6, beside solvers that are told the rank"
+	@echo "make bench-regression  whether the last commit is slower than the one before (ARGS='--base main')"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
-	@echo "make clean     remove what was made, but not $(VENV), $(VENV_REAL) and $(VENV_BENCH)"
+	@echo "make clean     remove what was made, but not the environments (.venv*)"
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
-	  echo "rankfall needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is not one: say, for example, make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
+	  echo "The pinned dependencies need Python 3.11 to 3.14, and '$(PYTHON)' is not one of these." \
+	    "Name another, as in: make PYTHON=python3.13 $(or $(firstword $(MAKECMDGOALS)),test)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once; a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
@@ -57,6 +63,20 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -q -n auto -m "slow or not slow"
+
+$(STAMP_OLDEST): pyproject.toml constraints-oldest.txt
+	@$(PYTHON_OLDEST) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "The oldest dependencies need Python 3.11. Name one, as in:" \
+	    "make PYTHON_OLDEST=/opt/python3.11/bin/python3 test-oldest" >&2; exit 2; }
+	@test -x $(VENV_OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(VENV_OLDEST)
+	@echo "Installing into $(VENV_OLDEST) (once; some minutes) ..."
+	@$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt hatchling editables
+	@$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt \
+	  --no-build-isolation -e '.[cluster]' pytest pytest-xdist hypothesis
+	@touch $(STAMP_OLDEST)
+
+test-oldest: $(STAMP_OLDEST)
+	$(VENV_OLDEST)/bin/python -m pytest -q -n auto
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -88,6 +108,9 @@ bench-scaling: $(STAMP)
 
 bench-peers: $(STAMP) $(STAMP_BENCH)
 	$(BIN)/python benchmarks/end_to_end.py $(ARGS)
+
+bench-regression: $(STAMP)
+	$(BIN)/python benchmarks/regression.py $(ARGS)
 
 $(STAMP_REAL): pyproject.toml constraints.txt benchmarks/requirements-real.txt
 	@test -x $(VENV_REAL)/bin/python || $(PYTHON) -m venv $(VENV_REAL)

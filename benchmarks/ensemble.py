@@ -15,13 +15,13 @@ The requirement: at most 20% slower than single chains, memory that does not gro
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
 
+import peak_memory
 import rankfall as rf
 from rankfall.compute.threads import max_threads
 
@@ -102,7 +102,7 @@ def main() -> None:
     chains, steps = (2000, 2000) if arguments.quick else (arguments.chains, arguments.steps)
     if arguments.memory:
         run(chains, steps, None, rf.Record(max(steps // RECORDS, 1)))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_memory.peak_megabytes())
         return
 
     cores = max_threads()

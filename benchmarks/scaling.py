@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import time
@@ -30,6 +29,7 @@ import numpy as np
 
 import rankfall as rf
 from big_problems import draw, n_observed, relative_error, sample
+from peak_memory import peak_megabytes
 from peer_process import ask, start_afresh, verdict
 
 SIZES = (100, 300, 1000, 3000, 10_000)
@@ -77,11 +77,6 @@ def measure_one(n: int, rank: int, count: int, seed: int) -> Record:
         "true_rank": rank,
         "error": relative_error(result.predict(rows, cols), instance.values(rows, cols)),
     }
-
-
-def peak_megabytes() -> float:
-    """Largest memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 # -- the table ---------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ NAMES = [
     "end_to_end_methods",
     "kernels",
     "limits",
+    "peak_memory",
     "peer_process",
     "scaling",
 ]
@@ -37,6 +38,12 @@ def bench() -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(**{name.rpartition(".")[2]: module for name, module in modules.items()})
         for name in [n for n in sys.modules if n.split(".")[0] in names]:
             del sys.modules[name]
+
+
+def test_memory_where_the_system_does_not_count_it(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 10 < bench.peak_memory.peak_megabytes() < 1e6
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert math.isnan(bench.peak_memory.peak_megabytes())
 
 
 # -- the machine's limits ----------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -165,7 +164,7 @@ def test_status_of_what_cannot_be_read(rankfall, tmp_path: Path, part: str) -> N
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     """On a terminal, with its bar, and Ctrl-C for the whole process group."""
     study, out = write_study(tmp_path / "toy.toml", repeats=50, seconds=0.05), tmp_path / "out"
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     process = subprocess.Popen(
         command("sweep", study, "--out", out, "--jobs", 2),
         env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -212,7 +211,7 @@ def test_killed_and_resumed(tmp_path):
         time.sleep(0.3)
         assert child.poll() is None, "the child ended before it could be killed"
     finally:
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         child.wait()
     seen = []
     resumed = killed_run(path, lambda progress: seen.append(progress.step))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -19,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 
 from rankfall import InputError
 from rankfall.files import load_archive, save_archive
-from rankfall.files.npz import read_npy, read_npz
+from rankfall.files.npz import _memory, read_npy, read_npz
 
 ARRAYS = hnp.arrays(
     dtype=st.one_of(
@@ -185,6 +186,11 @@ def test_a_bomb_is_refused_before_it_goes_off(target: Path) -> None:
     target.write_bytes(bytes(raw))
     with pytest.raises(InputError, match="larger than the file can hold"):
         read_npz(target)
+
+
+def test_a_system_that_does_not_tell_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    assert _memory() == 16 * 2**30
 
 
 def test_more_than_the_memory_is_refused(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

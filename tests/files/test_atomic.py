@@ -124,3 +124,35 @@ def test_checking_changes_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "new.csv")
     assert [each.name for each in tmp_path.iterdir()] == ["out.csv"]
     assert (tmp_path / "out.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("refusals", [2, 9])
+def test_a_file_that_another_program_has_open_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """Windows replaces no open file; a virus scanner holds one for an instant, a spreadsheet for good."""
+    target, left = tmp_path / "out.csv", refusals
+    target.write_text("old")
+    replace = os.replace
+
+    def busy(source: Path, to: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise PermissionError(13, "Access is denied", str(source), None, str(to))
+        replace(source, to)
+
+    def write() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("new")
+
+    monkeypatch.setattr("os.replace", busy)
+    monkeypatch.setattr("rankfall.files.atomic._PAUSES", (0.0, 0.0, 0.0))
+    if refusals > 3:
+        with pytest.raises(InputError, match=r"Cannot write .*out\.csv: Access is denied\."):
+            write()
+        assert target.read_text() == "old"
+    else:
+        write()
+        assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -31,8 +32,10 @@ def one_sentence() -> Iterator[None]:
     except MemoryError as error:
         text = "There is not enough memory for a table of this size; ask for some of its cells with --cells."
         raise _stop(text, BAD_INPUT) from error
-    except BrokenPipeError as error:
-        # the reader of our output has gone (head, say); Python would complain once more when it closes stdout
+    except OSError as error:
+        if not _reader_has_gone(error):
+            raise
+        # Python would complain once more when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
@@ -41,6 +44,13 @@ def one_sentence() -> Iterator[None]:
             "starts again.",
             INTERRUPTED,
         ) from error
+
+
+def _reader_has_gone(error: OSError) -> bool:
+    """Whether the program that read our output (head, say) has ended; Windows calls that an invalid argument."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None
 
 
 def _stop(sentence: str, code: int) -> typer.Exit:

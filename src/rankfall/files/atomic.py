@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
 from ..errors import InputError
+
+# Windows replaces no file that another program has open, be it a virus scanner that looks at it once
+_PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0) if sys.platform == "win32" else ()
 
 
 @contextmanager
@@ -43,7 +48,7 @@ def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
             os.fsync(stream.fileno())
         if target.exists():
             os.chmod(temporary, target.stat().st_mode & 0o7777)
-        os.replace(temporary, target)
+        _replace(temporary, target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         # a full disk names no file; trouble with another file is the block's own affair
@@ -61,6 +66,16 @@ def check_writable(path: str | PathLike[str]) -> None:
         With the reason why it cannot.
     """
     _create(_ordinary(path)).unlink()
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    for pause in _PAUSES:
+        try:
+            os.replace(temporary, target)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(temporary, target)
 
 
 def _ordinary(path: str | PathLike[str]) -> Path:

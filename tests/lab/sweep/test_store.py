@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -181,6 +182,45 @@ def test_leftovers_of_a_killed_sweep_are_cleared(tmp_path: Path, study: Study) -
         assert (out / "cells" / ".ba9876543210.tmp.parquet").exists()
     in_threads(study, out)
     assert not list(out.rglob(".*.tmp*"))
+
+
+def test_leftovers_are_cleared_where_files_cannot_be_locked(
+    tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: what nobody has touched for an hour belongs to nobody, and no other file goes."""
+    monkeypatch.setattr("rankfall.lab.store.fcntl", None)
+    out = tmp_path / "out"
+    in_threads(study, out)
+    before = files(out)
+    old, new = out / "cells" / ".0123456789ab.tmp.parquet", out / "cells" / ".ba9876543210.tmp.parquet"
+    for path, age in ((old, 3700), (new, 3500)):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    in_threads(study, out)
+    assert new.exists() and not old.exists()
+    new.unlink()
+    assert files(out) == before
+
+
+def test_a_leftover_that_is_held_open_stays(
+    tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows does not remove a file that another program has open."""
+    monkeypatch.setattr("rankfall.lab.store.fcntl", None)
+    out = tmp_path / "out"
+    in_threads(study, out)
+    held = out / "cells" / ".0123456789ab.tmp.parquet"
+    held.write_bytes(b"half")
+    os.utime(held, (0, 0))
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "The process cannot access the file", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with Store(out).in_use():
+            pass
+    assert held.exists()
 
 
 def test_another_study_is_refused(tmp_path: Path, study: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from inspect import signature
@@ -109,9 +110,15 @@ def test_a_data_file_is_part_of_the_cell(tmp_path: Path) -> None:
         read_study(moved / "s.toml")
 
 
-@pytest.mark.parametrize("n_threads", [0, 1])
-def test_a_time_limit_ends_training(n_threads: int) -> None:
-    """In the main thread by a signal, elsewhere by an asynchronous exception; both between two kernel calls."""
+@pytest.mark.parametrize(("n_threads", "timers"), [(0, True), (0, False), (1, True)])
+def test_a_time_limit_ends_training(n_threads: int, timers: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the main thread by a signal, elsewhere, and on a system without timers, by an asynchronous exception.
+
+    Both come between two kernel calls.
+    """
+    if not timers:
+        monkeypatch.delattr(signal, "setitimer", raising=False)
+        monkeypatch.delattr(signal, "SIGALRM", raising=False)
     run(CELL)  # compiled before, if this test runs alone
     endless = {**SETTINGS["optimiser"], "n_steps": 10**11}
     cell = replace(changed(optimiser=endless, record={"every": 10**10}), time_limit=0.3)

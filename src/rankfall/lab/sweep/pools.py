@@ -6,6 +6,7 @@ import contextlib
 import faulthandler
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -18,6 +19,8 @@ from .cell import Cell
 from .worker import Result, compute
 
 _STARTS = 3
+# a process of Windows waits for at most 63 handles, of which an executor keeps two to itself
+_MOST_PROCESSES = 61 if sys.platform == "win32" else None
 # Cells that a cluster knows at once: enough for any, also for one that grows.
 _ROOM = 1000
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -54,7 +57,7 @@ class Processes:
     """
 
     def __init__(self, n_workers: int, folder: Path | None) -> None:
-        self.room = n_workers
+        self.room = n_workers if _MOST_PROCESSES is None else min(n_workers, _MOST_PROCESSES)
         self._folder = folder
         self._executor: ProcessPoolExecutor | None = None
         self.renew()

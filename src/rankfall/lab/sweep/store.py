@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,6 +46,8 @@ _LOGGED = record(
     {"key": text, "seconds": partial(number, least=0)},
     {"failure": text, "peak_mb": nullable(partial(number, least=0)), "ended": text},
 )
+# without locks: seconds after which nobody is still writing a file; each is written at once, when its cell is done
+_ABANDONED = 3600.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class Store:
     def in_use(self) -> Iterator[None]:
         """While a sweep writes here. The first one clears away what a killed one left half-written."""
         if fcntl is None:
+            self._clear(untouched_for=_ABANDONED)
             yield
             return
         try:
@@ -139,10 +143,13 @@ class Store:
         finally:
             os.close(lock)
 
-    def _clear(self) -> None:
+    def _clear(self, untouched_for: float = 0.0) -> None:
         for folder in (self.folder, self.folder / "cells", self.folder / "failures"):
             for path in folder.glob(".*.tmp*"):
-                path.unlink(missing_ok=True)
+                # gone by now, or held open by another program
+                with contextlib.suppress(OSError):
+                    if not untouched_for or time.time() - path.stat().st_mtime > untouched_for:
+                        path.unlink()
 
     # -- cells ------------------------------------------------------------------------------------------
 

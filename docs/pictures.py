@@ -136,7 +136,7 @@ _ROWS = (
         (
             ("SGD, rising ridge:\nthe rank falls", "descent/"),
             ("Least squares\nat that rank", "solvers/least_squares"),
-            ("Cells reproduced,\nsolution unique?", "exact/"),
+            ("Cells reproduced,\nfit determined?", "exact/"),
         ),
     ),
     (

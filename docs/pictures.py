@@ -1,8 +1,8 @@
-"""The pictures of the page "How it works": made by this script, kept in docs/images.
+"""The figures of the page "How it works": made by this script, kept in docs/images.
 
-    python docs/pictures.py [--output docs/images]
+    python docs/pictures.py [--output docs/images] [NAME ...]
 
-Half a minute. Each is an SVG below 100 kB.
+All of them take half a minute. Each is an SVG below 100 kB, on a white ground, so that it can be read on a dark page.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import rankfall as rf
-from rankfall.plot.style import FALLEN, INK, KEPT, STYLE, VALIDATION
+from rankfall.plot.style import FALLEN, INK, KEPT, MISSING, STYLE, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SETTINGS = STYLE | {
@@ -28,7 +29,7 @@ SETTINGS = STYLE | {
 
 
 def factors() -> Figure:
-    """A table with holes, and the chain of narrow matrices that is to explain it."""
+    """A table with missing cells, and the three matrices whose product fits it."""
     import matplotlib.pyplot as plt
 
     rng = np.random.default_rng(3)
@@ -63,7 +64,7 @@ def factors() -> Figure:
 
 
 def barrier() -> Figure:
-    """What the loss of one singular value looks like for depth 2 and 3, below and above the threshold."""
+    """The loss of one singular value at depth 2 and 3, below and above the threshold."""
     import matplotlib.pyplot as plt
 
     ridge = 0.5
@@ -72,26 +73,25 @@ def barrier() -> Figure:
     for ax, depth in zip(axes, (2, 3), strict=True):
         for target, colour in ((0.8, FALLEN), (1.9, VALIDATION), (2.5, KEPT)):
             loss = 0.5 * (s - target) ** 2 + ridge * depth * s ** (2 / depth) - 0.5 * target**2
-            ax.plot(s, loss, color=colour, lw=2, label=f"the data ask for {target}")
+            ax.plot(s, loss, color=colour, lw=2, label=f"best fit at {target}")
             lows = [0] if loss[1] > loss[0] else []
             lows += [i for i in range(1, s.size - 1) if loss[i] < loss[i - 1] and loss[i] <= loss[i + 1]]
             ax.plot(s[lows], loss[lows], "o", color=colour, ms=7)
         ax.axhline(0, color=FALLEN, lw=0.8, zorder=0)
         ax.set(xlabel="singular value", title=f"depth {depth}", ylim=(-1.3, 0.6), xlim=(-0.1, 3.6))
-    axes[0].set(ylabel="loss, against that of zero")
+    axes[0].set(ylabel="loss relative to zero")
     axes[1].legend(loc="lower right", fontsize=9)
     return figure
 
 
 def falls() -> Figure:
-    """Singular values of one chain against steps, and the ranks of sixteen."""
+    """The singular values of one chain and the ranks of sixteen, against the step."""
     import matplotlib.pyplot as plt
 
     problem, _ = rf.datasets.low_rank((20, 20), rank=2, oversampling=2.5, seed=0)
-    net = rf.Network.gaussian((20, 20, 20, 20), scale=1.0, seed=0)
-    trace = rf.train(
-        problem, net, rf.SGD(lr=0.03, ridge=3e-3, n_steps=30_000), chains=16, record=rf.Record(every=150)
-    )
+    network = rf.Network.gaussian((20, 20, 20, 20), scale=1.0, seed=0)
+    sgd = rf.SGD(lr=0.03, ridge=3e-3, n_steps=30_000)
+    trace = rf.train(problem, network, sgd, chains=16, record=rf.Record(every=150))
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")
     values = np.maximum(trace.singular_values[0, :, :12], 1e-4)
     for index in range(values.shape[1]):
@@ -107,15 +107,15 @@ def falls() -> Figure:
 
 
 def choice() -> Figure:
-    """The error of the refits at every rank met, at the cells that they saw and at those held out."""
+    """The errors of the refits at every rank that was tried, on fitted and on held-out cells."""
     import matplotlib.pyplot as plt
 
     noisy, _ = rf.datasets.low_rank((60, 40), rank=3, observed=0.5, noise=0.4, seed=4)
     result = rf.complete(noisy, seed=0)
     path = result.path
     figure, ax = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
-    ax.plot(path["rank"], path["train"], "o-", color=FALLEN, label="cells that were fitted")
-    ax.plot(path["rank"], path["validation"], "o-", color=KEPT, label="cells that were held out")
+    ax.plot(path["rank"], path["train"], "o-", color=FALLEN, label="fitted cells")
+    ax.plot(path["rank"], path["validation"], "o-", color=KEPT, label="held-out cells")
     best = path[path["chosen"]].iloc[0]
     ax.plot(best["rank"], best["validation"], "o", ms=14, mfc="none", mec=VALIDATION, mew=2, label="chosen")
     ax.set(xlabel="rank", ylabel="error (RMSE)", ylim=(0, None))
@@ -123,20 +123,127 @@ def choice() -> Figure:
     return figure
 
 
-PICTURES = {"factors": factors, "barrier": barrier, "falls": falls, "choice": choice}
+# The steps of a completion: for every row of boxes its height, and what stands in it from left to right, as title and
+# file. Columns, and the lanes that hold the rows of one folder, are drawn around them.
+_WIDTH, _HEIGHT, _COLUMNS = 23.0, 7.0, (1.5, 28.5, 55.5)
+_ROWS = (
+    (
+        58.5,
+        (("Table with\nmissing cells", ""), ("Check the options,\nfix the units", "options, standardise")),
+    ),
+    (
+        46.0,
+        (
+            ("SGD, rising ridge:\nthe rank falls", "descent/"),
+            ("Least squares\nat that rank", "solvers/least_squares"),
+            ("Cells reproduced,\nfit determined?", "exact/"),
+        ),
+    ),
+    (
+        31.0,
+        (
+            ("Hold cells out", "folds"),
+            ("Choose the\ndata model", "data_model, pilot"),
+            ("SGD on the other\ncells: the rank falls", "descent/"),
+        ),
+    ),
+    (
+        20.5,
+        (
+            ("Choose the smallest\nrank among the best", "candidates"),
+            ("Extend upwards, bisect,\ncompare noise models", "search_ranks"),
+            ("Refit every\ncandidate rank", "refit, solvers/"),
+        ),
+    ),
+    (
+        5.5,
+        (
+            ("Fit the chosen rank\nto all cells", "noisy/refit"),
+            ("Certificate\nand warnings", "deliver/"),
+            ("Completion", "result/"),
+        ),
+    ),
+)
+_LANES = (
+    ("1  Exact search", "exact/", 44.5, 11.5),
+    ("2  Noisy search", "noisy/", 19.0, 22.0),
+    ("3  Delivery", "deliver/", 4.0, 11.5),
+)
+
+
+def completion() -> Figure:
+    """The steps of `complete`, with the folders and files of ``rankfall/completion`` that contain them."""
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import FancyBboxPatch
+
+    figure, ax = plt.subplots(figsize=(8.4, 6.6), layout="constrained")
+    ax.set(xlim=(0, 85), ylim=(2.5, 67))
+    ax.axis("off")
+    code = {"family": "monospace", "color": KEPT, "fontsize": 8}
+    for title, folder, bottom, height in _LANES:
+        ax.add_patch(
+            FancyBboxPatch(
+                (0, bottom), 80, height, boxstyle="round,pad=0,rounding_size=1", fc=MISSING, ec="none"
+            )
+        )
+        ax.text(1.5, bottom + height - 1.9, title, weight="bold", fontsize=9, va="center")
+        ax.text(78.5, bottom + height - 1.9, folder, ha="right", va="center", **code)
+    for bottom, boxes in _ROWS:
+        for left, (title, file) in zip(_COLUMNS, boxes, strict=False):
+            style = "round,pad=0,rounding_size=0.8"
+            ax.add_patch(
+                FancyBboxPatch((left, bottom), _WIDTH, _HEIGHT, boxstyle=style, fc="white", ec=TRAIN)
+            )
+            middle = left + _WIDTH / 2
+            ax.text(middle, bottom + (4.6 if file else 3.5), title, ha="center", va="center", fontsize=9)
+            ax.text(middle, bottom + 1.3, file, ha="center", va="center", **code)
+    second, third = (left + _WIDTH / 2 for left in _COLUMNS[1:])
+    for bottom, leftwards in ((58.5, False), (46.0, False), (31.0, False), (20.5, True), (5.5, False)):
+        pairs = [(_COLUMNS[0], _COLUMNS[1]), (_COLUMNS[1], _COLUMNS[2])][: 1 if bottom == 58.5 else 2]
+        for a, b in pairs:
+            ends = [(a + _WIDTH, bottom + 3.5), (b, bottom + 3.5)]
+            _arrow(ax, ends[::-1] if leftwards else ends)
+    entry = _COLUMNS[0] + 19.5  # beside the title of a lane
+    _arrow(ax, [(second, 58.5), (second, 57.25), (entry, 57.25), (entry, 53)])
+    _arrow(ax, [(third, 46), (third, 42.75), (entry, 42.75), (entry, 38)])
+    _arrow(ax, [(third, 31), (third, 27.5)])
+    _arrow(ax, [(entry, 20.5), (entry, 12.5)])
+    _arrow(ax, [(78.5, 49.5), (84, 49.5), (84, 17.25), (second, 17.25), (second, 12.5)])
+    ax.text(third + 1, 44.1, "no", fontsize=9, va="top")
+    ax.text(82, 50, "yes", fontsize=9, ha="center", va="bottom")
+    return figure
+
+
+def _arrow(ax: Axes, points: list[tuple[float, float]]) -> None:
+    """A line through some points, with a head at the last one."""
+    x, y = zip(*points, strict=True)
+    ax.plot(x[:-1], y[:-1], color=INK, lw=1.1, solid_joinstyle="miter")
+    ax.annotate(
+        "", points[-1], points[-2], arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.1, "shrinkA": 0}
+    )
+
+
+PICTURES = {
+    "factors": factors,
+    "barrier": barrier,
+    "falls": falls,
+    "choice": choice,
+    "completion": completion,
+}
 
 
 def main() -> None:
     import matplotlib as mpl
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "images")
     arguments = parser.parse_args()
     mpl.use("svg")
-    for name, draw in PICTURES.items():
+    for name in arguments.names or PICTURES:
         with mpl.rc_context(SETTINGS):
             # without the date, so that the same picture is the same file
-            draw().savefig(arguments.output / f"{name}.svg", metadata={"Date": None})
+            PICTURES[name]().savefig(arguments.output / f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 A photograph with half of its pixels
 ====================================
 
-A grey photograph is a matrix, and what a completion gets right or wrong can be seen at a glance. Half of the
-pixels are hidden; rankfall fills them in from the rest. It is not told that pixels have neighbours: to it the
-columns are measurements, and their order says nothing.
+A grey photograph is a matrix, so you can see where a completion is right or wrong. Half of the pixels are
+hidden, and rankfall fills them from the rest. It does not know that pixels have neighbours: it treats columns
+as measurements in no particular order.
 """
 
 import matplotlib.pyplot as plt
@@ -21,9 +21,9 @@ plt.rcParams.update(STYLE)
 # %%
 # Half a picture
 # --------------
-# The photograph is by Lav Varshney, who waived all rights to it. Every second pixel in both directions is enough
-# to see the point and keeps the example quick. Each of these is hidden with probability one half; a missing
-# pixel is a NaN.
+# The photograph is by Lav Varshney, who waived all rights to it. Every second pixel in both directions is
+# kept, so that the example runs quickly. Each of these is hidden with probability one half. Missing pixels
+# are NaN.
 
 photo = rf.datasets.camera()[::2, ::2].astype(float)
 hidden = np.random.default_rng(0).random(photo.shape) < 0.5
@@ -31,33 +31,33 @@ holes = np.where(hidden, np.nan, photo)
 print(f"{photo.shape[0]} x {photo.shape[1]} pixels, {hidden.mean():.1%} of them hidden")
 
 # %%
-# Completing it
-# -------------
-# Grey values lie between 0 and 255. ``bounds`` says so, and neither predictions nor intervals leave that range.
+# Complete it
+# -----------
+# Grey values lie between 0 and 255. With ``bounds``, predictions and intervals stay in this range.
 
 result = rf.complete(holes, bounds=(0, 255), seed=0)
 print(result.summary())
 
 # %%
-# A photograph is not of low rank; it only is near to matrices of low rank. The error at each rank shows how
-# the choice was made: more patterns describe the known pixels ever better, but beyond some rank the held-out ones
-# hardly gain, as there are too few pixels to estimate so many patterns.
+# A photograph does not have low rank, but matrices of low rank approximate it. The errors show how the rank
+# was chosen. The error on the fitted pixels falls with every rank. Beyond some rank, the error on the
+# held-out pixels hardly changes, because the pixels are too few to estimate so many patterns.
 
 print(result.path[["rank", "train", "validation", "chosen"]].round(2).to_string(index=False))
 
 # %%
-# Honest comparisons
-# ------------------
-# The mean of its column is the least that one can put into a hidden pixel. Straight lines between the nearest
-# known pixels are much more: they use what rankfall ignores, that a pixel resembles the pixels next to it.
+# Compare it with other methods
+# -----------------------------
+# The simplest value for a hidden pixel is the mean of its column. Linear interpolation between the nearest
+# known pixels is much better, because it uses what rankfall ignores: a pixel resembles its neighbours.
 
 completed = result.to_dense()
 rows, cols = np.nonzero(hidden)
 known = np.argwhere(~hidden)
-lines = griddata(known, photo[~hidden], (rows, cols), method="linear")
-outside = np.isnan(lines)  # pixels at the rim that no triangle of known pixels contains
+interpolated = griddata(known, photo[~hidden], (rows, cols), method="linear")
+outside = np.isnan(interpolated)  # pixels at the border, in no triangle of known pixels
 nearest = griddata(known, photo[~hidden], (rows[outside], cols[outside]), method="nearest")
-lines[outside] = nearest
+interpolated[outside] = nearest
 
 
 def rmse(values):
@@ -67,34 +67,34 @@ def rmse(values):
 for name, values in (
     ("mean of the column", np.nanmean(holes, axis=0)[cols]),
     ("rankfall", completed[hidden]),
-    ("lines between neighbours", lines),
+    ("linear interpolation", interpolated),
 ):
     print(f"{name:<26} RMSE {rmse(values):5.1f} grey values")
 
 # %%
-# If your columns have an order and the values change smoothly along it, a method that knows this will do
-# better, as here. rankfall is for tables whose columns could be shuffled without loss: shuffle the photograph's
-# rows and columns, and its result stays about as good, while nothing is left to interpolate.
+# If your columns have an order and the values change smoothly along it, a method that uses the order is
+# better, as here. rankfall is made for tables whose columns can be shuffled without loss. If the rows and
+# columns of the photograph are shuffled, its result stays about as good, and interpolation no longer works.
 #
 # How far to trust a pixel
 # ------------------------
-# Every hidden pixel has an interval. Of the true values, about nine in ten should lie in their 90% intervals.
+# Every hidden pixel has an interval. About nine in ten of the true values should lie in their 90% intervals.
 
 lower, upper = result.interval(rows, cols, coverage=0.9)
 inside = (lower <= photo[hidden]) & (photo[hidden] <= upper)
 print(f"{inside.mean():.1%} of the hidden pixels lie in their 90% interval")
 
 # %%
-# The intervals are not all equally wide. The model gives rows and columns a noise of their own where the data
-# call for it, and its intervals are wider where that is large. So are the errors:
+# The intervals differ in width. Where the data require it, the model estimates a noise scale for each row and
+# column, and the intervals are wider where the noise is larger. The errors are larger there, too:
 
 miss = np.abs(completed[hidden] - photo[hidden])
 for fifth in np.array_split(np.argsort(upper - lower), 5):
     print(f"width {np.mean((upper - lower)[fifth]):5.1f}, mean error {miss[fifth].mean():5.1f} grey values")
 
 # %%
-# The last panel shows the widths, averaged over the hidden pixels of every block of 4 x 4; bright means
-# uncertain. As they come from rows and columns, there are stripes in them.
+# The last panel shows the widths, averaged over the hidden pixels of each block of 4 x 4. Bright means
+# uncertain. The stripes appear because the noise scales belong to rows and columns.
 
 width = np.full(photo.shape, np.nan)
 width[rows, cols] = upper - lower

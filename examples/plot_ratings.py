@@ -1,15 +1,15 @@
 """
-Ratings, and people who have just arrived
-=========================================
+Ratings, and new people
+=======================
 
-A shop knows some ratings that some people gave to some films, a few in a hundred of all that there could be.
-Which of the others would they like? And what can be said about somebody who has rated only two films so far?
+A shop knows the ratings that some people gave to some films, a few per cent of all possible ratings. Which of
+the other films would they like? And what can be predicted for a person who has rated only two films?
 
-The best known data of this kind, MovieLens-100K, may not be passed on. If you have fetched it yourself, give its
-path (``u.data``, or recbole's ``ml-100k.inter``) in the environment variable ``RANKFALL_MOVIELENS`` or as the
-first argument, and the example uses it. Otherwise it draws ratings at random from a recipe that resembles them:
-tastes of low rank, generous and strict people, a few films that many have seen and many that few have, and
-whole numbers of stars. Numbers from such ratings say that the method works, not how well it works on yours.
+The best known data of this kind, MovieLens-100K, may not be redistributed. If you have downloaded it, give
+its path (``u.data``, or ``ml-100k.inter`` of recbole) in the environment variable ``RANKFALL_MOVIELENS`` or
+as the first argument. Otherwise the example draws ratings at random from a similar model: tastes of low rank,
+generous and strict people, a few films that many have seen and many films that few have seen, and whole
+numbers of stars. Results on such ratings show that the method works, not how well it works on your data.
 """
 
 import os
@@ -27,15 +27,15 @@ plt.rcParams.update(STYLE)
 # %%
 # The ratings
 # -----------
-# Either way they are three arrays: who, what, and how many stars.
+# In both cases, the ratings are three arrays: person, film, and number of stars.
 
 
-def invented_ratings(n_people=600, n_films=400, n_ratings=30_000, tastes=4, seed=0):
-    """Ratings of 1 to 5 stars: effects of person and film, `tastes` patterns, and a mood of the day."""
+def simulated_ratings(n_people=600, n_films=400, n_ratings=30_000, tastes=4, seed=0):
+    """Ratings of 1 to 5 stars: effects of person and film, `tastes` patterns, and noise."""
     rng = np.random.default_rng(seed)
-    often = rng.permutation(np.arange(1, n_films + 1) ** -0.7)  # few films are seen by many
+    often = rng.permutation(np.arange(1, n_films + 1) ** -0.7)  # many people see a few films
     busy = rng.lognormal(sigma=0.8, size=n_people)
-    # the cells with the smallest waiting times: drawn without replacement, in proportion to the product
+    # the smallest waiting times are a draw without replacement, with these products as weights
     waits = rng.exponential(size=(n_people, n_films)) / np.outer(busy, often)
     cells = np.argsort(waits, axis=None)[:n_ratings]
     people, films = np.divmod(rng.permutation(cells), n_films)
@@ -50,14 +50,14 @@ if path:
     data = rf.datasets.movielens_100k(path)
     people, films, stars, source = data.users, data.items, data.ratings, "MovieLens-100K"
 else:
-    people, films, stars = invented_ratings()
-    source = "invented ratings"
+    people, films, stars = simulated_ratings()
+    source = "simulated ratings"
 shape = (people.max() + 1, films.max() + 1)
 print(f"{source}: {shape[0]} people, {shape[1]} films, {len(stars)} ratings")
 
 # %%
-# Sixty people with many ratings leave the table entirely; they will come back as newcomers. Of the other ratings
-# a fifth is hidden, and used for nothing but the judgement.
+# Sixty people with many ratings are removed from the table; they return later as newcomers. A fifth of the
+# other ratings is hidden and used only for evaluation.
 
 rng = np.random.default_rng(1)
 counts = np.bincount(people)
@@ -70,11 +70,10 @@ train = rf.Problem.from_triplets(people[shown], films[shown], stars[shown], shap
 # %%
 # Two models
 # ----------
-# Row and column effects are the model to beat: a number for every person, how generous, plus a number for every
-# film, how good. ``effects="both"`` asks for them, and ``max_rank=0`` for nothing else. The other model is free to
-# find tastes.
-# Stars lie between 1 and 5. Films that nobody rated, and the newcomers' rows, cannot be determined;
-# ``fill="effects"`` asks for effects there.
+# The baseline has row and column effects only: one number per person (how generous) plus one number per film
+# (how good). ``effects="both"`` selects these effects, and ``max_rank=0`` excludes everything else. The
+# second model may also find tastes. Ratings lie between 1 and 5. Films without ratings and the rows of the
+# newcomers cannot be determined; ``fill="effects"`` fills them with effects.
 
 options = {"bounds": (1, 5), "fill": "effects", "seed": 0}
 plain = rf.complete(train, effects="both", max_rank=0, **options)
@@ -82,7 +81,7 @@ result = rf.complete(train, **options)
 print(result.summary())
 
 # %%
-# On the hidden ratings:
+# The errors on the hidden ratings:
 
 
 def rmse(predicted, true):
@@ -94,19 +93,17 @@ for name, model in (("row and column effects", plain), (f"rankfall, rank {result
 
 lower, upper = result.interval(people[hidden], films[hidden], coverage=0.9)
 inside = (lower <= stars[hidden]) & (stars[hidden] <= upper)
-print(
-    f"{inside.mean():.1%} of the hidden ratings lie in their 90% intervals of {np.mean(upper - lower):.2f} stars"
-)
+print(f"{inside.mean():.1%} of the hidden ratings lie in their 90% intervals")
+print(f"mean width of these intervals: {np.mean(upper - lower):.2f} stars")
 
 # %%
-# The intervals are wide, because people are hard to predict: a rating says as much about the evening as about
-# the film. It is better to see that than to see a single number.
+# The intervals are wide because people are hard to predict. A single number would hide this.
 #
 # Newcomers
 # ---------
-# A newcomer has no row in the completed table. :meth:`~rankfall.Completion.transform` folds one in: a small
-# ridge regression of the ratings given so far on the patterns of the films, without fitting anything again.
-# We let every newcomer give 0, 1, 2, 4, ... ratings, and predict twenty that are never given.
+# A newcomer has no row in the completed table. :meth:`~rankfall.Completion.transform` folds the newcomer in:
+# it fits a new row to the known patterns of the films by a small ridge regression, without fitting anything
+# else again. Every newcomer gives 0, 1, 2, 4, ... ratings, and twenty other ratings are predicted.
 
 GIVEN = (0, 1, 2, 4, 8, 16, 30)
 asked, steps = np.full((60, shape[1]), np.nan), [np.full((60, shape[1]), np.nan) for _ in GIVEN]
@@ -124,14 +121,14 @@ for n, step in zip(GIVEN, steps, strict=True):
     print(f"{n:>13}   {errors[-1][0]:>7.3f}   {errors[-1][1]:>8.3f}")
 
 # %%
-# Somebody who has said nothing gets the films' effects from either model, with a warning. After one or two
-# ratings there is still little between them: so few ratings say little about what somebody likes. With further
-# ratings the patterns know more of the person, and the gap widens.
+# Without any rating, both models predict the effects of the films, with a warning. After one or two ratings
+# they hardly differ, because so few ratings say little about tastes. With more ratings, the patterns describe
+# the person better, and the difference grows.
 #
 # One person, and sixty newcomers
 # -------------------------------
-# On the left, the hidden ratings of one person, the best prediction on top, each with its 90% interval. On the
-# right, the error for the newcomers as they talk.
+# Left: the hidden ratings of one person, each with its 90% interval, the highest prediction on top. Right:
+# the error for the newcomers against the number of their ratings.
 
 figure, (one, many) = plt.subplots(1, 2, figsize=(11, 5.6), layout="constrained", width_ratios=(1.15, 1))
 

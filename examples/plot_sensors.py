@@ -2,12 +2,12 @@
 Gaps in a sensor network
 ========================
 
-Twelve stations in Beijing measure fine particles every hour, and now and then a station is silent. This
-example fills the gaps and says, for every value that it fills in, how far to trust it.
+Twelve stations in Beijing measure fine particles every hour, and sometimes a station fails. This example
+fills the gaps and says how far to trust each value.
 
-The table has one row per day and one column per station and hour. Stations breathe the same air, and one day
-resembles another, so that far fewer patterns than columns explain most of the table: that is what *low rank*
-means, and nobody has to know how many patterns there are.
+The table has one row per day and one column per station and hour. Stations measure the same air, and days
+resemble each other, so a few patterns explain most of the table. This is what *low rank* means. rankfall
+finds the number of patterns itself.
 """
 
 import matplotlib.dates as mdates
@@ -24,16 +24,16 @@ plt.rcParams.update(STYLE)
 # %%
 # The data
 # --------
-# Half a year is enough to see the point and keeps the example quick. The measurements are in micrograms per
-# cubic metre and come with gaps of their own.
+# Half a year of data keeps the example quick. The measurements are in micrograms per cubic metre and have
+# gaps of their own.
 
 table = rf.datasets.beijing("PM2.5").loc["2016-09-01":]
 known = table.notna().to_numpy()
 print(f"{table.shape[0]} days, {table.shape[1]} station hours, {1 - known.mean():.1%} of the cells missing")
 
 # %%
-# To judge the result we need cells whose truth we know. Two kinds of them are hidden: three tenths of all
-# cells, scattered at random, and one whole week of one station, as when a sensor breaks.
+# The evaluation needs cells whose true value is known. Two kinds of cells are hidden: 30% of all cells at
+# random, and one whole week of one station, as if its sensor had failed.
 
 STATION = "Dongsi"
 rng = np.random.default_rng(0)
@@ -44,11 +44,11 @@ holes = table.mask(scattered | outage)
 print(f"hidden: {scattered.sum()} scattered cells, {outage.sum()} hours of the outage")
 
 # %%
-# Filling the gaps
-# ----------------
-# Concentrations are positive, and their errors grow with their size: a model of their logarithm suits them
-# better. With ``scale="log"`` the model is fitted on that scale, and everything comes back in micrograms. There
-# is nothing else to choose.
+# Fill the gaps
+# -------------
+# Concentrations are positive, and their errors grow with their size, so a model of their logarithm fits
+# better. With ``scale="log"`` the model is fitted to logarithms, and the results are in micrograms again.
+# Nothing else needs to be chosen.
 
 result = rf.complete(holes, scale="log", seed=0)
 print(result.summary())
@@ -56,17 +56,17 @@ print(result.summary())
 # %%
 # How good is it?
 # ---------------
-# A simple answer to a missing value is what the other stations measured in the same hour. That is a good
-# one, and a model has to beat it. The table shows the median of the relative errors, and how many of the
-# hidden values lie in their 90% intervals.
+# A simple estimate of a missing value is the mean of the other stations at the same hour. It is a good one,
+# and a model should be better. The table shows the median relative error and the fraction of hidden values in
+# their 90% intervals.
 
 
 def mean_of_other_stations(values):
     """Geometric mean of the stations that measured in the same hour."""
     logs = np.log(values).reshape(len(values), -1, 24)  # day, station, hour
     count = np.sum(~np.isnan(logs), axis=1, keepdims=True)
-    together = np.nansum(logs, axis=1, keepdims=True) / np.where(count, count, np.nan)
-    return np.exp(np.broadcast_to(together, logs.shape)).reshape(values.shape)
+    mean = np.nansum(logs, axis=1, keepdims=True) / np.where(count, count, np.nan)
+    return np.exp(np.broadcast_to(mean, logs.shape)).reshape(values.shape)
 
 
 truth, others = table.to_numpy(), mean_of_other_stations(holes.to_numpy())
@@ -82,15 +82,15 @@ for name, cells in (("scattered cells", scattered), ("outage", outage)):
     print(f"{name:<18}{ours:>10.0%}{theirs:>16.0%}{inside:>22.1%}")
 
 # %%
-# The intervals are calibrated on cells that were set aside at random, so their coverage is a promise for gaps
-# of that kind: about nine in ten of the scattered cells. A broken sensor is another kind of gap. Its own hours
-# before and after are missing as well, and the errors of one week hang together: whether nine in ten are met
-# there is partly luck, and nothing is promised.
+# The intervals are calibrated on cells that were held out at random, so their coverage is meant for scattered
+# gaps: about nine in ten of the scattered cells. An outage is different. The hours before and after are
+# missing as well, and the errors of one week are correlated. The coverage may then be higher or lower than
+# 90%.
 #
-# Two weeks as pictures
-# ---------------------
-# Above, a week with scattered gaps; below, the week of the outage; on the right, how many of the scattered
-# values lie in intervals of other coverages. On the dotted line the promise is kept exactly.
+# Two weeks in detail
+# -------------------
+# Top: a week with scattered gaps. Bottom left: the week of the outage. Bottom right: the fraction of
+# scattered values that lie in intervals of other coverages. On the dotted line, both agree.
 
 
 def hours_of(station, days):
@@ -102,7 +102,7 @@ def hours_of(station, days):
 
 
 def draw_hidden(ax, rows, cols, when, connected):
-    """The hidden cells of a stretch of time, with their intervals."""
+    """The hidden cells of a period, with their intervals."""
     lower, upper = result.interval(rows, cols, coverage=0.9)
     predicted = result.predict(rows, cols)
     if connected:
@@ -149,7 +149,7 @@ bands = [result.interval(rows, cols, coverage=c) for c in nominal]
 covered = [np.mean((low <= truth[scattered]) & (truth[scattered] <= high)) for low, high in bands]
 panels["cover"].plot([0.45, 1], [0.45, 1], ":", color=INK, lw=1)
 panels["cover"].plot(nominal, covered, "o-", color=KEPT, lw=1.8, ms=5)
-panels["cover"].set(title="Coverage, scattered cells", xlabel="asked for", ylabel="found")
+panels["cover"].set(title="Coverage, scattered cells", xlabel="nominal", ylabel="measured")
 panels["cover"].set(xlim=(0.45, 1), ylim=(0.45, 1), aspect="equal")
 for axis in (panels["cover"].xaxis, panels["cover"].yaxis):
     axis.set_major_locator(MultipleLocator(0.1))

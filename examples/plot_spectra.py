@@ -1,11 +1,11 @@
 """
-Spectra with missing stretches
-==============================
+Spectra with missing ranges
+===========================
 
-An infrared spectrum loses stretches when the detector saturates, when a line of the air is masked, or when
-instruments with different ranges are put together. Most methods of chemometrics cannot start before the holes
-are filled. :class:`~rankfall.LowRankImputer` is a scikit-learn imputer that takes its place in a pipeline: it
-learns from spectra that have holes, and completes others that it has never seen.
+An infrared spectrum has missing ranges if the detector saturates, if absorption lines of the air are masked,
+or if instruments with different ranges are combined. Most methods of chemometrics need complete spectra.
+:class:`~rankfall.LowRankImputer` is a scikit-learn imputer that fits into a pipeline: it learns from
+incomplete spectra and completes others that it has not seen.
 """
 
 import matplotlib.pyplot as plt
@@ -23,9 +23,9 @@ plt.rcParams.update(STYLE)
 # %%
 # Sixty cups of coffee
 # --------------------
-# Twenty spectra each of coffee from Ethiopia, Brazil and Vietnam, measured in the mid infrared. They are smooth:
-# every sixth of the 1841 positions keeps what there is to see and makes the example quick. A blend of a few
-# substances has a spectrum that is a blend of a few spectra; that is why such a table is nearly of low rank.
+# The data are twenty mid-infrared spectra each of coffee from Ethiopia, Brazil and Vietnam. They are smooth,
+# so every sixth of the 1841 positions is enough and keeps the example quick. The spectrum of a mixture of
+# substances is a mixture of their spectra, so the table has nearly low rank.
 
 spectra = rf.datasets.coffee().iloc[:, ::6]
 origin = spectra.index.str.split().str[0].to_numpy()
@@ -34,7 +34,7 @@ truth = spectra.to_numpy()
 print(f"{truth.shape[0]} spectra of {truth.shape[1]} positions")
 
 # %%
-# Every spectrum loses two stretches, at random places of its own. The truth is kept for the judgement.
+# Every spectrum loses two ranges at random positions. The true values are kept for evaluation.
 
 rng = np.random.default_rng(0)
 hidden = np.zeros(truth.shape, bool)
@@ -49,9 +49,9 @@ print(
 # %%
 # Learn from two thirds, complete the rest
 # ----------------------------------------
-# The imputer is fitted to forty spectra, with their holes. The other twenty come later; each of them is completed
-# by itself. Two other imputers of scikit-learn do the same: the mean of each position, and the mean of the five
-# most similar spectra.
+# The imputer is fitted to forty incomplete spectra. Then each of the other twenty is completed separately.
+# Two imputers of scikit-learn do the same: the mean of each position, and the mean of the five most similar
+# spectra.
 
 learn, later = train_test_split(np.arange(len(truth)), test_size=20, stratify=origin, random_state=0)
 imputers = {
@@ -68,16 +68,16 @@ for name, imputer in imputers.items():
 print(f"rank chosen by rankfall: {imputers['rankfall'].rank_}")
 
 # %%
-# For comparison: the absorbances spread about the mean spectrum by
+# For comparison, the standard deviation of the absorbances around the mean spectrum is
 
 print(f"{np.std(truth - truth.mean(axis=0)):.5f}")
 
 # %%
 # Does it matter?
 # ---------------
-# What happens next is often a principal component analysis. Its two components are learned here from the forty
-# spectra as they truly are; then the other twenty are placed in the plane, completed by each imputer and as they
-# truly are. A good completion puts them where the true spectra lie.
+# The next step is often a principal component analysis. Here, two components are computed from the forty true
+# spectra. Then the other twenty are projected onto their plane, both the true spectra and the ones completed
+# by each imputer. A good completion is close to the true spectrum.
 
 pca = PCA(n_components=2).fit(truth[learn])
 scores = {name: pca.transform(values) for name, values in filled.items()}
@@ -87,11 +87,10 @@ for name in imputers:
     print(f"{name:<14} median shift of a spectrum in the plane: {np.median(shift):.3f}")
 
 # %%
-# Above, three of the unseen spectra, one of each origin, shifted upwards one by one. Below, all twenty in the plane
-# of the first two components: where the true spectrum lies, and where the completed one does. A line joins the
-# two.
+# Top: three unseen spectra, one of each origin, with vertical offsets. Bottom: all twenty unseen spectra in
+# the plane of the first two components. A line connects each true spectrum with the completed one.
 
-# colours that stay apart for colour-blind eyes, and a mark for each
+# colours that colour-blind readers can distinguish, and a marker for each
 LOOKS = {"Ethiopia": (KEPT, "o"), "Brasil": (VALIDATION, "s"), "Vietnam": (GREEN, "^")}
 figure = plt.figure(figsize=(11, 8.2), layout="constrained")
 panels = figure.subplot_mosaic([["spectra"] * 3, list(imputers)], height_ratios=(1.15, 1))
@@ -114,7 +113,7 @@ ax.plot([], [], color=MISSING, lw=13, label="hidden", solid_capstyle="butt")
 ax.plot([], [], color=INK, lw=2.6, label="completed by rankfall")
 ax.plot([], [], ".", color=INK, ms=3.5, label="hidden truth")
 ax.legend(loc="upper left", ncols=4)
-ax.set(xlabel="position along the spectrum", ylabel="absorbance, shifted", title="Three unseen spectra")
+ax.set(xlabel="position along the spectrum", ylabel="absorbance, with offset", title="Three unseen spectra")
 ax.margins(x=0.01)
 
 for name in imputers:

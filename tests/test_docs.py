@@ -61,7 +61,17 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
 
 def test_no_page_is_left_out() -> None:
     assert len([page for page in PAGES if "python" in {block.language for block in blocks(page)}]) >= 10
-    known = {"python", "text", "sh", "bibtex", "{toctree}", "{layers}", "{bibliography}", "{eval-rst}", "{glossary}"}
+    known = {
+        "python",
+        "text",
+        "sh",
+        "bibtex",
+        "{toctree}",
+        "{layers}",
+        "{bibliography}",
+        "{eval-rst}",
+        "{glossary}",
+    }
     known |= {f"{{command}} {name}" for name in COMMANDS}
     for page in PAGES:
         for block in blocks(page):

@@ -10,6 +10,8 @@ import numpy as np
 
 import rankfall as rf
 
+from .fitted_effects import FALLBACK, fit_effects
+
 VALIDATION_SHARE = 0.1
 # a peer's settings, by their names in its own package
 Setting = Mapping[str, object]
@@ -59,8 +61,6 @@ class Task:
         The same rule for every method, rankfall included. Cells without a prediction lie in rows or columns
         without an observed cell.
         """
-        from .effects import FALLBACK, fit_effects
-
         values = np.asarray(values, float).copy()
         lacking = ~np.isfinite(values)
         if lacking.any():

@@ -8,8 +8,7 @@ from ..network import Network
 from ..problem import Problem
 from .absorbing import AbsorbingSet, squared_norms
 from .certificate import Certificate
-from .choose_constants import least_norm, with_imbalance
-from .constants import Constants, batch_constant
+from .constants import Constants, batch_constant, least_norm, with_imbalance
 from .gradient_descent import certify_gd
 from .requirements import largest_entry, matching_weights, require_bounds, require_step, require_whole
 

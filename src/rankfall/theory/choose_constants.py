@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import sqrt
 
 from ..errors import InputError
-from .constants import Constants, batch_constant, check_constants, norm_condition
-from .requirements import require_bounds, require_positive, require_step, require_whole
+from .constants import Constants, batch_constant, least_norm, solve_at, trial_constants
+from .requirements import require_bounds, require_positive, require_whole
 from .tail_transmission import Feedback
 
 CAP = 0.25  # the largest lr ridge that is tried
@@ -67,58 +67,6 @@ def solve(
     return solve_at(depth, ridge, lr, bound, batch_size, sampling, nu, slack)
 
 
-def solve_at(
-    depth: int, ridge: float, lr: float, bound: float, batch_size: int, sampling: str, nu: float, slack: float
-) -> Constants:
-    """:func:`solve` at a given learning rate and batch constant."""
-    require_step(ridge, lr)
-    C = least_norm(depth, ridge, lr, bound, nu)
-    if C is None:
-        raise InputError(f"Theorem 1 certifies nothing at lr = {lr:.6g}: no C satisfies (B).")
-    k = Constants(depth, ridge, lr, bound, batch_size, sampling, nu, C, eps=C, delta=sqrt(C))
-    k = with_imbalance(k, (1 + slack) * k.eps_star)
-    if not check_constants(k).holds:
-        raise InputError(
-            f"Theorem 1 certifies nothing at lr = {lr:.6g}: no threshold satisfies (S); a smaller lr, a larger "
-            "ridge or larger distinct batches might."
-        )
-    return k
-
-
-def with_imbalance(k: Constants, eps: float) -> Constants:
-    """The constants with another `eps`, and the threshold that goes with it.
-
-    The upper end of the lowest component; where there is none, the threshold that comes closest to (S).
-    """
-    feedback = Feedback(k.depth, k.ridge, k.rho_eff, eps, k.omega)
-    intervals = feedback.thresholds()
-    delta = intervals[0][1] if intervals else feedback.best()[0]
-    names = (k.depth, k.ridge, k.lr, k.bound, k.batch_size, k.sampling, k.nu, k.C)
-    return Constants(*names, eps, delta)
-
-
-def least_norm(depth: int, ridge: float, lr: float, bound: float, nu: float) -> float | None:
-    """The least C that satisfies (B), or None if there is none.
-
-    (B) reads ``4 ridge (1 - lr ridge) C (2 q - lr nu C^(L-1)) >= q^2 a^2``, whose left side is concave in C:
-    its first crossing lies between the limit for small lr and the maximum.
-    """
-    q = 1 - 2 * lr * ridge
-    low = q * bound**2 / (8 * ridge * (1 - lr * ridge))
-    high = (2 * q / (depth * lr * nu)) ** (1 / (depth - 1))
-
-    def trial(C: float) -> Constants:
-        return _trial(depth, ridge, lr, bound, nu, C)
-
-    if low >= high or not norm_condition(trial(high)).holds:
-        return None
-    if norm_condition(trial(low)).holds:  # where lr is too small to tell
-        high = low
-    while low < (middle := low + (high - low) / 2) < high:
-        low, high = (low, middle) if norm_condition(trial(middle)).holds else (middle, high)
-    return high if trial(high).chi > 0 else None
-
-
 def largest_lr(depth: int, ridge: float, bound: float, nu: float, slack: float) -> float:
     """The largest certified learning rate of :func:`solve`, at most ``CAP / ridge``."""
     if depth == 2 and sqrt(nu) * bound >= 2 * ridge:
@@ -142,11 +90,6 @@ def _certified(depth: int, ridge: float, lr: float, bound: float, nu: float, sla
     C = least_norm(depth, ridge, lr, bound, nu)
     if C is None:
         return False
-    k = _trial(depth, ridge, lr, bound, nu, C)
+    k = trial_constants(depth, ridge, lr, bound, nu, C)
     eps = (1 + slack) * k.eps_star
     return Feedback(depth, ridge, k.rho_eff, eps, k.omega).best()[1] <= 1
-
-
-def _trial(depth: int, ridge: float, lr: float, bound: float, nu: float, C: float) -> Constants:
-    """Constants whose eps, delta and batches do not matter."""
-    return Constants(depth, ridge, lr, bound, ceil(1 / nu), "distinct", nu, C, eps=C, delta=C)

@@ -56,7 +56,7 @@ for point in minima(0.48, depth=3):
 problem, _ = rf.datasets.two_by_two(0.48)
 trap = rf.theory.minima(problem, depth=3, ridge=1e-3, ranks=[2]).lowest
 net = trap.network()
-noise = rf.Network.gaussian(net.widths, 1.0, seed=0)
+noise = rf.Network.gaussian(net.widths, scale=1.0, seed=0)
 start = rf.Network(tuple(W + 0.01 * V for W, V in zip(net.weights, noise.weights, strict=True)))
 trace = rf.train(problem, start, rf.GD(lr=0.2, ridge=1e-3, n_steps=50_000))
 for name, A in (("trap", trap.matrix()), ("start", start.product()), ("end", trace.final(0).product())):

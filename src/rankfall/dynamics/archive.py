@@ -1,4 +1,4 @@
-"""A run's settings in plain types, its fingerprint, and its arrays for the files that hold it."""
+"""The settings of a run in plain types, its fingerprint, and its arrays for files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def describe_optimiser(optimiser: SGD | GD) -> dict[str, Any]:
 
 
 def describe(trace: Trace) -> dict[str, Any]:
-    """Everything a run was made from, in plain types."""
+    """All settings of a run, in plain types."""
     return {
         **describe_optimiser(trace.optimiser),
         "widths": list(trace.start.widths),
@@ -78,7 +78,7 @@ def fingerprint(
     deflate: float | None,
     record: Record,
 ) -> str:
-    """Hash of all that decides what a run does and what it records."""
+    """Hash of everything that determines what a run does and records."""
     digest = hashlib.sha256()
     for array in (problem.rows, problem.cols, problem.values, *start.weights, chains):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -179,10 +179,17 @@ def _optimiser(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> SGD | GD:
     lr = _schedule(meta["lr"]) if lr is None else Listed(lr)
     ridge = _schedule(meta["ridge"]) if ridge is None else Listed(ridge)
     if meta["optimiser"] == "GD":
-        return GD(lr, ridge, meta["n_steps"])
+        return GD(lr=lr, ridge=ridge, n_steps=meta["n_steps"])
     entries = arrays.get("entries")
     sampling = "replacement" if entries is not None else meta["sampling"]
-    return SGD(lr, ridge, meta["n_steps"], meta["batch_size"], sampling, entries)
+    return SGD(
+        lr=lr,
+        ridge=ridge,
+        n_steps=meta["n_steps"],
+        batch_size=meta["batch_size"],
+        sampling=sampling,
+        entries=entries,
+    )
 
 
 def _schedule(meta: dict[str, Any]) -> Schedule:

@@ -87,7 +87,7 @@ def test_few_numbers_are_kept(monkeypatch):
         ranks = np.array([0])
         s = np.ones((1, 20))
 
-    anchors, chains = certifying.Anchors(), rf.Network.gaussian((35, 20, 20, 40), 1.0, 0, chains=1)
+    anchors, chains = certifying.Anchors(), rf.Network.gaussian((35, 20, 20, 40), scale=1.0, seed=0, chains=1)
     for rank in range(19, 0, -1):
         Stage.ranks = np.array([rank])
         anchors.note(problem, chains, Stage())

@@ -155,7 +155,7 @@ def descend(
     (rank 0) or the path is over; the caller may leave earlier. `unit` is what reported errors are multiples of.
     """
     m, n = problem.shape
-    net = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)
+    net = Network.gaussian((n, plan.width, plan.width, m), scale=1.0, seed=seed, chains=plan.n_chains)
     lr, step = plan.lr, 0
     session.anchors[phase] = anchors = Anchors(plan.width)
     for index, ridge in enumerate(plan.ridges):

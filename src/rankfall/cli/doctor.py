@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 
 from ..doctor import Check, examine
-from .failures import NOT_CONVERGED
+from .exit_codes import NOT_CONVERGED
 from .show import Printer
 
 _SLOW = " (the first time on a computer, the kernels are compiled: some twenty seconds)"

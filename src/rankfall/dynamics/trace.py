@@ -1,28 +1,33 @@
-"""What a run left behind."""
+"""The result of a run."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..files.schema import blamed_on
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .archive import describe, load_trace, save_trace
-from .engine.state import unpack
+from .archive import describe_optimiser, read_optimiser
+from .engine.state import pack, unpack
+from .kernels.layout import VERSION
 from .optimisers import GD, SGD
+from .schedules import Listed
+from .schemas import TRACE
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshots:
-    """Stored weights at the records, exactly as the kernel held them, so that `replay` can start there.
+    """Stored weights at the records, exactly as in the kernels, so that `replay` can start there.
 
     Attributes
     ----------
-    buffers : ndarray, shape (n_records, n_chains, room)
+    buffers : ndarray, shape (n_records, n_chains, row_size)
     scales : ndarray, shape (n_records, n_chains)
     widths : ndarray of int64, shape (n_records, n_chains, depth + 1)
     bounds : ndarray, shape (n_records, n_chains)
@@ -42,33 +47,32 @@ class Trace:
     Attributes
     ----------
     steps : ndarray of int64, shape (n_records,)
-        Steps done when the records were made.
+        Steps done at every record.
     measured : dict of str to ndarray, shape (n_chains, n_records, ...)
-        Everything recorded, by name. After a chain has diverged: NaN, and -1 for the rank.
+        Everything recorded, by name. After divergence: NaN, and -1 for the rank.
     diverged : ndarray of bool, shape (n_chains,)
-        Chains that stopped because a residual exploded or was not a number.
+        Chains that stopped because a residual exploded or was NaN.
     n_steps : ndarray of int64, shape (n_chains,)
         Steps each chain made.
     stable_lr : ndarray, shape (n_chains,)
         For a chain that diverged, a learning rate that would probably have been stable; else NaN.
     deflation_bound : ndarray, shape (n_chains,)
-        Sum of the bounds of Theorem 4 over all deflations: how far they can have moved A at the
-        moments they were made.
+        Sum of the bounds of Theorem 4 over all deflations: how far these can have moved A.
     networks : tuple of Network
         The last weights of every chain.
     problem, start, optimiser
-        What the run was made from; with `seed` and `chains` they are all that :func:`replay` needs.
+        The inputs of the run; :func:`replay` needs these, `seed` and `chains`.
     seed : int
     chains : ndarray of int64, shape (n_chains,)
         Global chain numbers (they select the random streams).
     dtype : str
     deflate : float or None
     seconds : float
-        Wall-clock time of the run (of the last part, if it was resumed).
+        Wall-clock time of the run (of its last part, if it was resumed).
     snapshots : Snapshots or None
         Present when "weights" were recorded.
     rank_tol : float
-        Tolerance by which "rank" was counted.
+        Tolerance of the numerical rank.
     """
 
     steps: np.ndarray
@@ -120,12 +124,12 @@ class Trace:
 
     @property
     def hidden_singular_values(self) -> np.ndarray:
-        """Singular values of ``Z_l = [W_l | W_{l+1}^T]``, decreasing, shape (n_chains, n_records, depth - 1, k)."""
+        """Singular values of ``Z_l = [W_l | W_{l+1}^T]``, decreasing: (n_chains, n_records, depth - 1, k)."""
         return self._recorded("hidden_singular_values")
 
     @property
     def ledger(self) -> np.ndarray:
-        """Sum and highest partial sum of ``log(q + lr |B_l|)`` since the record before.
+        """Sum and highest partial sum of ``log(q + lr |B_l|)`` since the previous record.
 
         Shape (n_chains, n_records, 2, depth - 1); see Theorem 3(c).
         """
@@ -142,14 +146,14 @@ class Trace:
     def weights(self, chain: int, record: int) -> Network:
         """The weights of one chain at one record (an index into `steps`)."""
         if self.snapshots is None:
-            raise InputError('The weights were not recorded; put "weights" into Record(what=...).')
+            raise InputError('The weights were not recorded; add "weights" to Record(what=...).')
         s = self.snapshots
         which = (record, [chain])
         return unpack(s.buffers[which], s.scales[which], s.widths[which]).chain(0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace, with all that `replay` needs, to one .npz file (whole or not at all)."""
-        save_trace(self, path)
+        TRACE.write(path, *_arrays(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trace:
@@ -160,18 +164,87 @@ class Trace:
         InputError
             If the file is not a trace, is damaged, or was written by an earlier or later version of the layout.
         """
-        return load_trace(path)
+        saved = TRACE.read(path)
+        meta = saved.meta
+        flat, widths = saved["final_weights"], saved["final_widths"]
+        ones, snapshots = np.ones(len(flat)), saved.group("snapshot_")
+        with blamed_on(path):
+            optimiser = read_optimiser(saved)
+            start = Network(tuple(saved[f"start_{layer}"] for layer in range(len(meta["widths"]) - 1)))
+        return cls(
+            steps=saved["steps"],
+            measured=saved.group("measured_"),
+            diverged=saved["diverged"],
+            n_steps=saved["n_steps"],
+            stable_lr=saved["stable_lr"],
+            deflation_bound=saved["deflation_bound"],
+            networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
+            problem=Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"]),
+            start=start,
+            optimiser=optimiser,
+            seed=meta["seed"],
+            chains=saved["chains"],
+            dtype=meta["dtype"],
+            deflate=meta["deflate"],
+            seconds=meta["seconds"],
+            snapshots=Snapshots(**snapshots) if snapshots else None,
+            rank_tol=meta["rank_tol"],
+        )
 
     @property
     def settings(self) -> dict[str, object]:
         """The settings of the run in plain types."""
-        return describe(self)
+        return {
+            **describe_optimiser(self.optimiser),
+            "widths": list(self.start.widths),
+            "shape": list(self.problem.shape),
+            "n_observed": self.problem.n_observed,
+            "chains": self.chains.tolist(),
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "deflate": self.deflate,
+        }
 
     def _recorded(self, name: str) -> np.ndarray:
         if name not in self.measured:
-            raise InputError(f"{name!r} was not recorded; put it into Record(what=...).")
+            raise InputError(f"{name!r} was not recorded; add it to Record(what=...).")
         return self.measured[name]
 
     def __repr__(self) -> str:
         gone = f", {self.diverged.sum()} diverged" if self.diverged.any() else ""
         return f"Trace({self.n_chains} chains, {self.steps.size} records, {self.n_steps.max()} steps{gone})"
+
+
+def _arrays(trace: Trace) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """A trace as arrays and plain metadata."""
+    flat, widths = pack(list(trace.networks))
+    optimiser = trace.optimiser
+    arrays = {
+        "rows": trace.problem.rows,
+        "cols": trace.problem.cols,
+        "values": trace.problem.values,
+        "steps": trace.steps,
+        "diverged": trace.diverged,
+        "n_steps": trace.n_steps,
+        "stable_lr": trace.stable_lr,
+        "deflation_bound": trace.deflation_bound,
+        "chains": trace.chains,
+        "final_weights": flat,
+        "final_widths": widths,
+        **{f"measured_{name}": values for name, values in trace.measured.items()},
+        **{f"start_{layer}": W for layer, W in enumerate(trace.start.weights)},
+    }
+    for name in ("lr", "ridge"):
+        schedule = getattr(optimiser, name)
+        if isinstance(schedule, Listed):
+            arrays[name] = schedule.listed
+    if isinstance(optimiser, SGD) and optimiser.entries is not None:
+        arrays["entries"] = optimiser.entries
+    if trace.snapshots is not None:
+        arrays |= {f"snapshot_{name}": values for name, values in vars(trace.snapshots).items()}
+    return arrays, {
+        **trace.settings,
+        "seconds": trace.seconds,
+        "rank_tol": trace.rank_tol,
+        "layout": VERSION,
+    }

@@ -22,7 +22,8 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from . import analysis, datasets, geometry, lab, measures, plot, theory
     from .analysis import Jumps, Splitting, find_jumps, first_passage, splitting
-    from .completion import Completion, complete, load
+    from .completion import Completion, load
+    from .completion.complete import complete
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
     from .network import Network
@@ -40,7 +41,7 @@ _HOMES = {
     "Jumps": ".analysis",
     "find_jumps": ".analysis",
     "Completion": ".completion",
-    "complete": ".completion",
+    "complete": ".completion.complete",
     "load": ".completion",
     "Splitting": ".analysis",
     "first_passage": ".analysis",

@@ -149,7 +149,7 @@ def test_outputs_are_checked_first(
     args: list[str], says: str, table: Path, rankfall: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(table.parent)
-    monkeypatch.setattr("rankfall.completion.complete", lambda *a, **k: pytest.fail("it computed"))
+    monkeypatch.setattr("rankfall.completion.complete.complete", lambda *a, **k: pytest.fail("it computed"))
     Path("sub").mkdir()
     os.link("table.csv", "linked.csv")
     before, text = set(Path().iterdir()), table.read_bytes()
@@ -254,7 +254,7 @@ def test_too_large_for_memory_is_known_before_computing(
         raise MemoryError(f"Unable to allocate {shape}")
 
     monkeypatch.setattr("rankfall.cli.complete.np.empty", too_much)
-    monkeypatch.setattr("rankfall.completion.complete", lambda *a, **k: pytest.fail("it computed"))
+    monkeypatch.setattr("rankfall.completion.complete.complete", lambda *a, **k: pytest.fail("it computed"))
     ran = rankfall("complete", table, "-o", table.with_name("out.csv"))
     assert ran.code == 2
     assert "--cells" in _one_sentence(ran.err)

@@ -182,7 +182,7 @@ def test_model_options_arrive(noisy: Path, rankfall: Callable, monkeypatch: pyte
         return complete(problem, **options)
 
     complete = rf.complete
-    monkeypatch.setattr("rankfall.completion.complete", spy)
+    monkeypatch.setattr("rankfall.completion.complete.complete", spy)
     out = noisy.with_name("out.csv")
     wishes = {"scale": "log1p", "effects": "both", "scaling": "all", "rule": "min", "folds": 3, "max-rank": 0}
     options = [text for name, value in wishes.items() for text in (f"--{name}", value)]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..completion.options import default_of, names
 from ..version import __version__
 from . import lab_commands as laboratory
 from .exit_codes import exit_code, one_sentence
 from .help_text import Command, Group
-from .options import Aside, Json, Quiet
+from .options import Aside, Effects, Fill, Json, Quiet, Rule, Scale, Scaling, chosen, counted, option
 from .shell_completion import Shell, answer_shells, show_completion
 
 app = typer.Typer(
@@ -24,45 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Fill(str, Enum):
-    """What stands in for cells that the data do not determine."""
-
-    EFFECTS = "effects"
-
-
-class Scale(str, Enum):
-    """The scale on which the model is fitted."""
-
-    LINEAR = "linear"
-    LOG = "log"
-    LOG1P = "log1p"
-
-
-class Effects(str, Enum):
-    """What is fitted beside the low-rank part."""
-
-    AUTO = "auto"
-    NONE = "none"
-    MEAN = "mean"
-    COLUMNS = "columns"
-    BOTH = "both"
-
-
-class Scaling(str, Enum):
-    """One scale for all cells, or one for every column."""
-
-    AUTO = "auto"
-    ALL = "all"
-    COLUMNS = "columns"
-
-
-class Rule(str, Enum):
-    """How the rank is chosen from the held-out errors."""
-
-    ONE_SE = "one-se"
-    MIN = "min"
 
 
 _MODEL = "What is fitted"
@@ -163,77 +124,24 @@ def complete(
     ] = None,
     triplets: Triplets = False,
     aside: Aside = None,
-    fill: Annotated[
-        Fill | None,
-        typer.Option(
-            metavar="effects",
-            help="Fill cells that cannot be determined with row and column effects; else they stay empty.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same result.")] = 0,
-    max_rank: Annotated[int | None, typer.Option(min=0, metavar="R", help="Largest rank considered.")] = None,
-    max_time: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Seconds after which the best so far is written.")
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Threads; all by default. Does not change the result."),
-    ] = None,
-    scale: Annotated[
-        Scale | None,
-        typer.Option(
-            metavar="linear|log|log1p",
-            help="Fit the values (by default), their logarithms (positive, skewed data), or log(1 + value). "
-            "OUT holds plain values all the same.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    fill: Annotated[Fill | None, chosen("fill")] = default_of("fill"),
+    seed: Annotated[int, counted("seed", 0)] = default_of("seed"),
+    max_rank: Annotated[int | None, counted("max_rank", 0, metavar="R")] = default_of("max_rank"),
+    max_time: Annotated[float | None, option("max_time", metavar="SECONDS")] = default_of("max_time"),
+    jobs: Annotated[int | None, counted("n_jobs", 1)] = default_of("n_jobs"),
+    scale: Annotated[Scale | None, chosen("scale", rich_help_panel=_MODEL)] = None,
     log: Annotated[
         bool, typer.Option("--log", help="Short for --scale log.", rich_help_panel=_MODEL)
     ] = False,
-    bounds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOW,HIGH",
-            help="Keep what is filled in within this range; either side may be empty (0,). "
-            "The word observed: within that of the observed cells.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    effects: Annotated[
-        Effects,
-        typer.Option(
-            metavar="auto|none|mean|columns|both",
-            help="Beside the low-rank part: nothing, a mean, column effects, or row and column effects.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = Effects.AUTO,
-    scaling: Annotated[
-        Scaling,
-        typer.Option(
-            metavar="auto|all|columns",
-            help="One scale for all cells, or one for every column.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = Scaling.AUTO,
-    rule: Annotated[
-        Rule,
-        typer.Option(
-            metavar="one-se|min",
-            help="Smallest rank within one standard error of the best held-out error, or the best.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = Rule.ONE_SE,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="K",
-            help="Hold out every cell once, in K folds, instead of a tenth of them: steadier on small "
-            "tables, K times the work.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    bounds: Annotated[str | None, option("bounds", metavar="LOW,HIGH", rich_help_panel=_MODEL)] = default_of(
+        "bounds"
+    ),
+    effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
+    scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
+    rule: Annotated[Rule, chosen("rule", rich_help_panel=_MODEL)] = default_of("rule"),
+    folds: Annotated[int | None, counted("folds", 2, metavar="K", rich_help_panel=_MODEL)] = default_of(
+        "folds"
+    ),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -241,30 +149,22 @@ def complete(
 
     Observed cells come back as they were. Ctrl-C writes the best completion so far.
     """
+    given = {**locals(), "n_jobs": jobs}
+    asked = {name: getattr(given[name], "value", given[name]) for name in names()}
     with one_sentence():
         from .complete import Job, run
 
         job = Job(
             source=source,
             out=out,
+            asked=asked,
             report=report,
             save=save,
             cells=cells,
             interval=interval,
             triplets=triplets,
             aside=tuple(aside or ()),
-            scale=None if scale is None else scale.value,
             log=log,
-            bounds=bounds,
-            effects=effects.value,
-            scaling=scaling.value,
-            rule=rule.value,
-            folds=folds,
-            fill="effects" if fill is Fill.EFFECTS else None,
-            seed=seed,
-            max_rank=max_rank,
-            max_time=max_time,
-            jobs=jobs,
             as_json=as_json,
             quiet=quiet,
             command=tuple(context.obj or ()),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..completion.options import Options, default_of
 from ..errors import InputError, Outcome
 from ..files import (
     Cells,
@@ -37,38 +39,40 @@ _TEXT = (".csv", ".tsv", ".txt")
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for on the command line."""
+    """What was asked for on the command line.
+
+    Attributes
+    ----------
+    asked : mapping
+        Options of :func:`rankfall.complete` by name, as they stand on the command line.
+    """
 
     source: Path
     out: Path
+    asked: Mapping[str, Any]
     report: Path | None = None
     save: Path | None = None
     cells: Path | None = None
     interval: float | None = None
     triplets: bool = False
     aside: tuple[str, ...] = ()
-    scale: Literal["linear", "log", "log1p"] | None = None
     log: bool = False
-    bounds: str | None = None
-    effects: Literal["auto", "none", "mean", "columns", "both"] = "auto"
-    scaling: Literal["auto", "all", "columns"] = "auto"
-    rule: Literal["one-se", "min"] = "one-se"
-    folds: int | None = None
-    fill: Literal["effects"] | None = None
-    seed: int = 0
-    max_rank: int | None = None
-    max_time: float | None = None
-    jobs: int | None = None
     as_json: bool = False
     quiet: bool = False
     command: tuple[str, ...] = ()
 
+    def options(self) -> Options:
+        """The options, checked."""
+        max_time = self.asked["max_time"]
+        if max_time is not None and not max_time > 0:
+            raise InputError(f"--max-time must be a positive number of seconds, not {max_time:g}.")
+        given = {"scale": _scale(self.asked["scale"], self.log), "bounds": _bounds(self.asked["bounds"])}
+        return Options.of({**self.asked, **given})
+
 
 def run(job: Job) -> Outcome:
     """Do the job; how the completion ended."""
-    if job.max_time is not None and not job.max_time > 0:
-        raise InputError(f"--max-time must be a positive number of seconds, not {job.max_time:g}.")
-    scale, bounds = _scale(job), _bounds(job.bounds)
+    options = job.options()
     _check_interval(job)
     check_outputs(
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
@@ -85,24 +89,10 @@ def run(job: Job) -> Outcome:
         np.empty((3, *table.shape))
     with live_progress(job.quiet) as callback:
         # importing this compiles or loads kernels; bad input is reported before
-        from ..completion import complete
+        from ..completion.complete import complete
 
-        _check_values(table, scale)
-        result = complete(
-            problem,
-            seed=job.seed,
-            max_rank=job.max_rank,
-            max_time=job.max_time,
-            n_jobs=job.jobs,
-            fill=job.fill,
-            callback=callback,
-            scale=scale,
-            bounds=bounds,
-            effects=job.effects,
-            scaling=job.scaling,
-            rule=job.rule,
-            folds=job.folds,
-        )
+        _check_values(table, options.scale)
+        result = complete(problem, callback=callback, **vars(options))
     settings = {**result.settings, "source": job.source.name}
     if job.command:
         settings["command"] = shlex.join(job.command)
@@ -127,11 +117,11 @@ def _check_format(job: Job) -> None:
         )
 
 
-def _scale(job: Job) -> Literal["linear", "log", "log1p"]:
+def _scale(scale: str | None, log: bool) -> str:
     """The scale, of which ``--log`` is another spelling."""
-    if job.log and job.scale not in (None, "log"):
-        raise InputError(f"--log is short for --scale log, which contradicts --scale {job.scale}.")
-    return "log" if job.log else job.scale or "linear"
+    if log and scale not in (None, "log"):
+        raise InputError(f"--log is short for --scale log, which contradicts --scale {scale}.")
+    return "log" if log else scale or default_of("scale")
 
 
 def _bounds(text: str | None) -> Literal["observed"] | tuple[float | None, float | None] | None:

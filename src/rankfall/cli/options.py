@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ..completion.options import allowed_of, help_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Aside = Annotated[
@@ -17,3 +20,31 @@ Aside = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
+
+
+# -- options of complete(), which are declared in rankfall.completion.options --------------------------------
+
+
+def option(name: str, **display: Any) -> Any:
+    """One of them, with its sentence of help."""
+    return typer.Option(help=help_of(name), **display)
+
+
+def counted(name: str, least: int, metavar: str = "N", **display: Any) -> Any:
+    """One that is a whole number."""
+    return option(name, min=least, metavar=metavar, **display)
+
+
+def chosen(name: str, **display: Any) -> Any:
+    """One that is one of a few words."""
+    return option(name, metavar="|".join(allowed_of(name)), **display)
+
+
+def _words(name: str) -> type[Enum]:
+    return Enum(name.capitalize(), {word: word for word in allowed_of(name)}, type=str)
+
+
+if TYPE_CHECKING:
+    Fill = Scale = Effects = Scaling = Rule = str
+else:
+    Fill, Scale, Effects, Scaling, Rule = map(_words, ("fill", "scale", "effects", "scaling", "rule"))

@@ -1,7 +1,24 @@
-"""Completing a matrix: ask exactly, then with noise, then deliver."""
+"""Completing a matrix: ask exactly, then with noise, then deliver.
 
-from .complete import complete
-from .result.completion import Completion, load
-from .session import Progress
+The verb is in :mod:`rankfall.completion.complete`. What is heavy loads on first use, so that the options can be read
+without it.
+"""
 
-__all__ = ["Completion", "Progress", "complete", "load"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .result.completion import Completion, load
+    from .session import Progress
+
+_HOMES = {"Completion": ".result.completion", "Progress": ".session", "load": ".result.completion"}
+
+__all__ = ["Completion", "Progress", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,8 @@ def _seconds(name: str, value: object) -> float | None:
 def _option(help: str, check: Callable[..., Any] | None, *rest: Any, default: Any, **settings: Any) -> Any:
     """A field with its default, its check, and one sentence for command lines and reports."""
     made = field(default=default) if check is None else checked(check, *rest, default=default, **settings)
-    return field(default=default, metadata={**made.metadata, "help": help})
+    allowed = rest[0] if check is one_of else None
+    return field(default=default, metadata={**made.metadata, "help": help, "allowed": allowed})
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Options:
         default="linear",
     )
     bounds: Literal["observed"] | tuple[float | None, float | None] | None = _option(
-        "Range in which predictions are kept: observed (that of the data), or LOW and HIGH.",
+        "Range in which predictions are kept: observed (that of the data), or LOW,HIGH; either may be empty.",
         None,
         default=None,
     )
@@ -109,6 +110,11 @@ def names() -> tuple[str, ...]:
 def help_of(name: str) -> str:
     """One sentence about an option."""
     return _option_field(name).metadata["help"]
+
+
+def allowed_of(name: str) -> tuple[str, ...]:
+    """The words that an option may be."""
+    return tuple(value for value in _option_field(name).metadata["allowed"] if value is not None)
 
 
 def default_of(name: str) -> Any:

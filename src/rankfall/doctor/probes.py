@@ -91,7 +91,7 @@ def completions(instances: list[dict[str, Any]]) -> Facts:
     """Complete synthetic matrices: rank, outcome, relative error and seconds of each."""
     import numpy as np
 
-    from ..completion import complete
+    from ..completion.complete import complete
     from ..datasets import low_rank
 
     for instance in instances:

@@ -11,11 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ..completion import Completion, complete
+from ..completion import Completion
+from ..completion.complete import complete
+from ..completion.options import names
 from ..errors import Outcome
 
-# arguments of complete() that are parameters of both estimators, by the same names
-PASSED_ON = ("max_rank", "max_time", "scale", "bounds", "effects", "scaling", "rule", "folds")
+# options of complete() that are parameters of both estimators by the same names; the others have names of their own
+PASSED_ON = tuple(name for name in names() if name not in ("seed", "n_jobs", "fill"))
 
 
 def completed(estimator: BaseEstimator, X: object, *, fill: str | None, weights: object = None) -> Completion:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..completion import Completion, Progress, complete
+from ..completion import Completion, Progress
+from ..completion.complete import complete
 from ..datasets import beijing
 from ..errors import InputError, Outcome
 from ..files import atomic_path

@@ -143,7 +143,7 @@ _ROWS = (
         31.0,
         (
             ("Hold cells out", "folds"),
-            ("Choose the\ndata model", "data_model, pilot"),
+            ("Choose the data\nand noise model", "data_model, pilot"),
             ("SGD on the other\ncells: the rank falls", "descent/"),
         ),
     ),
@@ -151,7 +151,7 @@ _ROWS = (
         20.5,
         (
             ("Choose the smallest\nrank among the best", "candidates"),
-            ("Extend upwards, bisect,\ncompare noise models", "search_ranks"),
+            ("Extend upwards, bisect,\ncompare noise models", "search_ranks, noise_models"),
             ("Refit every\ncandidate rank", "refit, solvers/"),
         ),
     ),

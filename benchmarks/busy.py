@@ -1,12 +1,13 @@
-"""Completions on a machine that has other things to do: seconds alone, and beside processes that keep every processor busy.
+"""Completions on a busy machine: seconds alone, and beside processes that keep every processor busy.
 
     python benchmarks/busy.py
     python benchmarks/busy.py --sizes 1000 3000 --repeats 5
 
-Random n x n matrices of rank 5 without noise, rho = 3, as in ``scaling.py``, and n x n / 2 with noise (a fifth of the
-signal), three tenths of the cells known. With as many busy processes as processors
-a program that uses one thread gets about half of one and takes up to twice as long. Threads that often wait for each other
-lose more: each time the slowest of them has to get its turn. The medians of a few repeats, the two cases in turn.
+Random n x n matrices of rank 5 without noise, rho = 3, as in ``scaling.py``, and n x n / 2 with noise (a
+fifth of the signal), three tenths of the cells known. With as many busy processes as processors a program
+that uses one thread gets about half of one and takes up to twice as long. Threads that often wait for each
+other lose more: each time the slowest of them has to get its turn. The medians of a few repeats, the two
+cases in turn.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     problems = {f"{n} x {n}": draw(n, RANK, n_observed(n, RANK, RHO), seed=0).problem for n in options.sizes}
     for n in options.noisy:
         shape = (n, n // 2)
-        problems[f"{n} x {n // 2}, noisy"] = rf.datasets.low_rank(shape, RANK, observed=0.3, noise=0.2)[0]
+        noisy, _ = rf.datasets.low_rank(shape, rank=RANK, observed=0.3, noise=0.2)
+        problems[f"{n} x {n // 2}, noisy"] = noisy
     times: dict[tuple[str, bool], list[float]] = {(name, b): [] for name in problems for b in (False, True)}
     for problem in problems.values():
         seconds(problem)  # compiles, loads

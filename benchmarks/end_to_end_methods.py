@@ -38,7 +38,7 @@ class Instance:
 
 def rankfall(instance: Instance, seconds: float, target: float) -> Record:
     """To its own end: it is told neither the rank nor when to stop."""
-    rf.complete(rf.datasets.low_rank((30, 30), 2, oversampling=2.5)[0], seed=0)  # loads the kernels
+    rf.complete(rf.datasets.low_rank((30, 30), rank=2, oversampling=2.5)[0], seed=0)  # loads the kernels
     began = time.perf_counter()
     result = rf.complete(instance.problem, seed=0)
     took = time.perf_counter() - began
@@ -59,7 +59,7 @@ def als(instance: Instance, seconds: float, target: float) -> Record:
         state.update(seconds=took, error=error, reached=error < target, iterations=rounds)
         return error >= target and took < seconds
 
-    warm, _ = rf.datasets.low_rank((20, 20), 1, oversampling=2.5)
+    warm, _ = rf.datasets.low_rank((20, 20), rank=1, oversampling=2.5)
     solve(warm, 1, lambda rounds, U, V, took: False)  # compiles
     solve(instance.problem, instance.rank, keep_on)
     return state

@@ -1,13 +1,14 @@
-"""Many chains at once: microseconds per chain-step beside single chains, and memory against the number of steps.
+"""Many chains at once: microseconds per chain-step beside single chains, and memory by number of steps.
 
     python benchmarks/ensemble.py [--chains 10000] [--steps 100000] [--quick]
 
-Widths (20, 20, 20, 20), float64, one entry per step. First the speed, in turns: one chain on one thread, the ensemble on
-one thread, one chain on every core at once, the ensemble on all of them; per core and step of one chain, nothing recorded,
-medians and the range of the turns, and processor time, which a busy machine disturbs less. The ensemble is held against
-single chains on as many cores: what two busy cores take from each other is not the ensemble's doing. Then the whole run,
-recorded 10 times, on all cores, beside single chains on all of them before and after it. Then the memory: in processes of
-their own, a run of the ensemble of n and one of 10 n steps, both recorded 10 times; their peaks must agree.
+Widths (20, 20, 20, 20), float64, one entry per step. First the speed, in turns: one chain on one thread, the
+ensemble on one thread, one chain on every core at once, the ensemble on all of them; per core and step of one
+chain, nothing recorded, medians and the range of the turns, and processor time, which a busy machine disturbs
+less. The ensemble is held against single chains on as many cores: what two busy cores take from each other is
+not the ensemble's doing. Then the whole run, recorded 10 times, on all cores, beside single chains on all of
+them before and after it. Then the memory: in processes of their own, a run of the ensemble of n and one of 10
+n steps, both recorded 10 times; their peaks must agree.
 
 The requirement: at most 20% slower than single chains, memory that does not grow with the steps.
 """
@@ -33,13 +34,18 @@ SLOWER, GROWTH = 1.2, 1.02
 
 def make() -> tuple[rf.Problem, rf.Network]:
     problem, _ = rf.datasets.low_rank((20, 20), rank=2, observed=0.6, seed=0)
-    return problem, rf.Network.gaussian(WIDTHS, 1.0, 0)
+    return problem, rf.Network.gaussian(WIDTHS, scale=1.0, seed=0)
 
 
 def run(chains: int, steps: int, n_threads: int | None, record: rf.Record) -> rf.Trace:
     problem, net = make()
     trace = rf.train(
-        problem, net, rf.SGD(LR, RIDGE, steps), chains=chains, n_threads=n_threads, record=record
+        problem,
+        net,
+        rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps),
+        chains=chains,
+        n_threads=n_threads,
+        record=record,
     )
     if trace.diverged.any():
         raise SystemExit("A chain diverged; the times mean nothing.")
@@ -75,7 +81,8 @@ def speed(chains: int, steps: int, alone: int, turns: int, cores: int) -> bool:
         for name, case in cases.items():
             times[name].append(microseconds(*case))
     print(
-        f"{'us per chain-step, cores':32} {'median':>8} {'fastest':>8} {'slowest':>8} {'ratio':>7}   processor"
+        f"{'us per chain-step, cores':32} {'median':>8} {'fastest':>8} {'slowest':>8} {'ratio':>7}   "
+        "processor"
     )
     met, single = True, 0.0
     for name, turn in times.items():
@@ -85,7 +92,8 @@ def speed(chains: int, steps: int, alone: int, turns: int, cores: int) -> bool:
         ratio = float(np.median(wall)) / single
         met &= ratio <= SLOWER
         print(
-            f"{name:32} {np.median(wall):8.3f} {wall.min():8.3f} {wall.max():8.3f} {ratio:7.2f}   {np.median(busy):9.3f}",
+            f"{name:32} {np.median(wall):8.3f} {wall.min():8.3f} {wall.max():8.3f} {ratio:7.2f}   "
+            f"{np.median(busy):9.3f}",
             flush=True,
         )
     return met
@@ -101,7 +109,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chains, steps = (2000, 2000) if arguments.quick else (arguments.chains, arguments.steps)
     if arguments.memory:
-        run(chains, steps, None, rf.Record(max(steps // RECORDS, 1)))
+        run(chains, steps, None, rf.Record(every=max(steps // RECORDS, 1)))
         print(peak_memory.peak_megabytes())
         return
 
@@ -111,7 +119,7 @@ def main() -> None:
     alone = chains * turn // 2
     met = speed(chains, turn, alone, arguments.turns, cores)
     before = microseconds(cores, alone, cores)[0]
-    whole, busy = microseconds(chains, steps, cores, rf.Record(max(steps // RECORDS, 1)))
+    whole, busy = microseconds(chains, steps, cores, rf.Record(every=max(steps // RECORDS, 1)))
     single = (before + microseconds(cores, alone, cores)[0]) / 2
     print(
         f"whole run, {steps} steps, recorded {RECORDS} times: {whole:.3f} us, ratio {whole / single:.2f}, "

@@ -89,13 +89,13 @@ class Row:
 def start(widths: tuple[int, ...]) -> tuple[rf.Problem, rf.Network]:
     shape = widths[-1], widths[0]
     problem, _ = rf.datasets.low_rank(shape, rank=5, oversampling=2.0, seed=0)
-    return problem, rf.Network.gaussian(widths, 1.0, 0)
+    return problem, rf.Network.gaussian(widths, scale=1.0, seed=0)
 
 
 def once(problem: rf.Problem, net: rf.Network, steps: int, **options: Any) -> float:
     """Microseconds per step and chain of one run."""
     record = rf.Record(every=steps, what=())
-    trace = rf.train(problem, net, rf.SGD(LR, RIDGE, steps), record=record, **options)
+    trace = rf.train(problem, net, rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps), record=record, **options)
     if trace.diverged.any():
         raise SystemExit("A chain diverged; the times mean nothing.")
     return 1e6 * trace.seconds / (steps * trace.n_chains)
@@ -117,7 +117,7 @@ def twin_microseconds(problem: rf.Problem, net: rf.Network, steps: int = 10, rep
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
-        reference.train(problem, net, rf.SGD(LR, RIDGE, steps))
+        reference.train(problem, net, rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps))
         times.append(1e6 * (time.perf_counter() - began) / steps)
     return min(times)
 
@@ -168,7 +168,7 @@ def peer_rows(python: Path, widths: tuple[int, ...], folder: Path) -> dict[str, 
 
 def twin_product(problem: rf.Problem, net: rf.Network, entries: np.ndarray) -> np.ndarray:
     """The product of all layers after the twin's steps on these entries."""
-    optimiser = rf.SGD(LR, RIDGE, entries.size, entries=entries[:, None])
+    optimiser = rf.SGD(lr=LR, ridge=RIDGE, n_steps=entries.size, entries=entries[:, None])
     return reference.train(problem, net, optimiser).product()
 
 
@@ -232,7 +232,8 @@ def verdicts(rows: Sequence[Row], deflated: float, chains: tuple[float, float] |
     if not math.isnan(jax) and 10 * double.limit.microseconds > double.peer("jax"):
         out.append(
             f"(a tenth of JAX's time is {double.peer('jax') / 10:.3f} us: less than the machine's limit, "
-            f"{double.limit.microseconds:.3f} us; its multiply-adds alone need {double.limit.arithmetic:.3f} us)"
+            f"{double.limit.microseconds:.3f} us; its multiply-adds alone need "
+            f"{double.limit.arithmetic:.3f} us)"
         )
     return out
 
@@ -255,8 +256,9 @@ def main() -> None:
         print(HOW_TO_MAKE)
     rates = {dtype: limits.multiply_adds_per_second(np.dtype(dtype)) / 1e9 for dtype in DTYPES}
     print(
-        f"one core: {rates['float64']:.0f} billion multiply-adds per second in float64, {rates['float32']:.0f} in "
-        f"float32, vectors of {8 * limits.vector_bytes()} bits; {os.cpu_count()} processors"
+        f"one core: {rates['float64']:.0f} billion multiply-adds per second in float64, "
+        f"{rates['float32']:.0f} in float32, vectors of {8 * limits.vector_bytes()} bits; "
+        f"{os.cpu_count()} processors"
     )
     print(f"microseconds per step of one entry, one thread\n{in_columns(HEADER)}")
     rows = []
@@ -268,14 +270,15 @@ def main() -> None:
         problem, net = start(widths)
         small[widths] = microseconds(problem, net.compress(5).network, options.repeats)
         print(
-            f"{'x'.join(map(str, widths))} deflated to 5: {small[widths][0]:.3f} us, median {small[widths][1]:.3f}"
+            f"{'x'.join(map(str, widths))} deflated to 5: {small[widths][0]:.3f} us, "
+            f"median {small[widths][1]:.3f}"
         )
     chains = None
     if (os.cpu_count() or 1) > 1:
         chains = side_by_side(5)
         print(
-            f"{CHAINS} chains of {'x'.join(map(str, JUDGED))}, per step of one: {chains[0]:.3f} us on one thread, "
-            f"{chains[1]:.3f} us on two: ratio {chains[0] / chains[1]:.2f}"
+            f"{CHAINS} chains of {'x'.join(map(str, JUDGED))}, per step of one: {chains[0]:.3f} us on one "
+            f"thread, {chains[1]:.3f} us on two: ratio {chains[0] / chains[1]:.2f}"
         )
     print(f"\nwidths {'x'.join(map(str, JUDGED))}, float64:")
     print("\n".join(verdicts(rows, small[JUDGED][0], chains)))

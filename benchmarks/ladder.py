@@ -1,11 +1,12 @@
 """A fall in rank so rare that it cannot be sampled: a ladder of ridges from about 1e-3 down to below 1e-8.
 
-The problem is ``[[1, 1], [1, -1]]``, all entries observed, depth 3, one entry per step, lr 0.05. Every path starts at the
-rank-two minimum of its own ridge; gradient descent stays there (which is looked at, and printed). The minimum disappears at
-ridge 0.09375, and the smaller the ridge, the higher the barrier. The event: the numerical rank of A (relative tolerance 0.01) is at
-most one within 2000 steps, looked at every 20. Printed for each ridge: the estimate by splitting with its 95% interval,
-relative error, steps of SGD, seconds, and seconds of the processor (fewer, on a busy machine); on the first rungs also the
-share of direct runs, with its exact binomial interval.
+The problem is ``[[1, 1], [1, -1]]``, all entries observed, depth 3, one entry per step, lr 0.05. Every path
+starts at the rank-two minimum of its own ridge; gradient descent stays there (which is looked at, and
+printed). The minimum disappears at ridge 0.09375, and the smaller the ridge, the higher the barrier. The
+event: the numerical rank of A (relative tolerance 0.01) is at most one within 2000 steps, looked at every 20.
+Printed for each ridge: the estimate by splitting with its 95% interval, relative error, steps of SGD,
+seconds, and seconds of the processor (fewer, on a busy machine); on the first rungs also the share of direct
+runs, with its exact binomial interval.
 
     python benchmarks/ladder.py                      some minutes
     python benchmarks/ladder.py --first 4            the last rung alone
@@ -34,8 +35,10 @@ PROBLEM = rf.Problem.from_dense(np.array([[1.0, 1.0], [1.0, -1.0]]))
 def start(ridge: float) -> rf.Network:
     """The rank-two minimum at this ridge, in which gradient descent stays for ten times the horizon."""
     point = rf.theory.minima(PROBLEM, depth=DEPTH, ridge=ridge, ranks=[2], n_starts=10).at(2)[0]
-    net = rf.Network.lift(point.matrix(), DEPTH)
-    descent = rf.train(PROBLEM, net, rf.GD(LR, ridge, 10 * HORIZON), record=rf.Record(every=HORIZON))
+    net = rf.Network.lift(point.matrix(), depth=DEPTH)
+    descent = rf.train(
+        PROBLEM, net, rf.GD(lr=LR, ridge=ridge, n_steps=10 * HORIZON), record=rf.Record(every=HORIZON)
+    )
     if descent.rank.min() < 2:
         raise SystemExit(f"At ridge {ridge} gradient descent leaves the minimum, too.")
     return net
@@ -46,7 +49,7 @@ def rung(net: rf.Network, ridge: float, n_replicas: int, repeats: int, seed: int
     began, worked = time.perf_counter(), time.process_time()
     n_kill = max(1, n_replicas // 20)
     result = rf.splitting(
-        PROBLEM, net, rf.SGD(LR, ridge, HORIZON), 1, HORIZON, n_replicas, repeats, seed,
+        PROBLEM, net, rf.SGD(lr=LR, ridge=ridge, n_steps=HORIZON), 1, HORIZON, n_replicas, repeats, seed,
         n_kill=n_kill, every=EVERY,
     )  # fmt: skip
     low, high = result.interval()
@@ -61,7 +64,7 @@ def rung(net: rf.Network, ridge: float, n_replicas: int, repeats: int, seed: int
 def direct(net: rf.Network, ridge: float, chains: int, seed: int) -> dict[str, float]:
     """The same probability by counting."""
     passage = rf.first_passage(
-        PROBLEM, net, rf.SGD(LR, ridge, HORIZON), 1, chains, HORIZON, seed=seed, every=EVERY
+        PROBLEM, net, rf.SGD(lr=LR, ridge=ridge, n_steps=HORIZON), 1, chains, HORIZON, seed=seed, every=EVERY
     )
     interval = binomtest(passage.n_events, chains).proportion_ci(0.95, method="exact")
     return {

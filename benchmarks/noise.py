@@ -70,7 +70,7 @@ def main() -> None:
         for seed in range(options.seeds):
             shape = (options.n, options.n)
             problem, truth = low_rank(
-                shape, options.rank, observed=options.observed, noise=1 / snr, seed=seed
+                shape, rank=options.rank, observed=options.observed, noise=1 / snr, seed=seed
             )
             hidden = np.ones(shape, bool)
             hidden[problem.rows, problem.cols] = False

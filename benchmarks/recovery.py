@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, rho: float, seed: int) -> Run:
     """One instance: make it, complete it, compare."""
     problem, truth = low_rank(
         tuple(options.shape),
-        options.rank,
+        rank=options.rank,
         oversampling=rho,
         condition=options.condition,
         seed=seed,
@@ -174,7 +174,7 @@ def main() -> None:
         f"least {options.rank} entries in every line, seeds {options.first_seed} to "
         f"{options.first_seed + options.seeds - 1}"
     )
-    rf.complete(low_rank((20, 20), 2, oversampling=2.0)[0])  # compiles the kernels; not timed
+    rf.complete(low_rank((20, 20), rank=2, oversampling=2.0)[0])  # compiles the kernels; not timed
     table, remarks = [HEADER], []
     for rho in options.rho:
         runs = [run(options, rho, options.first_seed + k) for k in range(options.seeds)]

@@ -48,7 +48,7 @@ Record = dict[str, Any]
 
 def warm_up() -> None:
     """Load the compiled kernels."""
-    rf.complete(rf.datasets.low_rank((30, 30), 2, oversampling=2.5)[0], seed=0)
+    rf.complete(rf.datasets.low_rank((30, 30), rank=2, oversampling=2.5)[0], seed=0)
 
 
 def measure(request: Record) -> Record:

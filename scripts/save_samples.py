@@ -175,7 +175,7 @@ def facts_of_completion(result: rf.Completion, asked: Facts) -> Facts:
 def certificate() -> rf.theory.Certificate:
     """One that holds: a balanced network of rank one, at small steps."""
     matrix = 0.1 * np.outer([1.0, 2.0, 3.0, 1.0], [1.0, 0.0, 1.0, 2.0])
-    network = rf.Network.lift(matrix, 3)
+    network = rf.Network.lift(matrix, depth=3)
     return rf.theory.certify(rf.Problem.from_dense(matrix), network, 1, 0.1, 1e-3)
 
 
@@ -213,9 +213,9 @@ def sgd_trace() -> rf.Trace:
     """Schedules of both kinds, weights and ledger recorded, two chains."""
     steps = 400
     optimiser = rf.SGD(
-        rf.dynamics.Geometric(0.05, 0.02, steps),
-        np.full(steps, 1e-3),
-        steps,
+        lr=rf.dynamics.Geometric(0.05, 0.02, steps),
+        ridge=np.full(steps, 1e-3),
+        n_steps=steps,
         batch_size=2,
         sampling="distinct",
     )
@@ -226,7 +226,11 @@ def sgd_trace() -> rf.Trace:
 def gd_trace() -> rf.Trace:
     """Gradient descent, in single precision."""
     return rf.train(
-        a_problem(), a_network(), rf.GD(0.05, 1e-3, 200), record=rf.Record(every=50), dtype="float32"
+        a_problem(),
+        a_network(),
+        rf.GD(lr=0.05, ridge=1e-3, n_steps=200),
+        record=rf.Record(every=50),
+        dtype="float32",
     )
 
 
@@ -251,7 +255,7 @@ def facts_of_trace(trace: rf.Trace) -> Facts:
         "settings": {name: trace.settings[name] for name in ("optimiser", "n_steps", "shape", "widths")},
     }
     if trace.snapshots is not None:
-        again = rf.replay(trace, 1, 200, 250, record=rf.Record(every=10))
+        again = rf.replay(trace, chain=1, start=200, stop=250, record=rf.Record(every=10))
         facts["replayed"] = {"steps": again.steps, "train_loss": again.train_loss}
     return facts
 
@@ -260,7 +264,7 @@ def checkpointed_run(
     path: Path, callback: Callable[[rf.dynamics.Progress], bool | None] | None = None
 ) -> rf.Trace:
     """The run that is kept in a file; it goes on where the file is."""
-    optimiser = rf.SGD(0.05, 1e-3, 20_000, batch_size=2)
+    optimiser = rf.SGD(lr=0.05, ridge=1e-3, n_steps=20_000, batch_size=2)
     record = rf.Record(every=5000)
     return rf.train(
         a_problem(),

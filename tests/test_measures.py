@@ -46,8 +46,10 @@ def test_numerical_rank_is_the_one_a_trace_records():
 
     problem = some_problem(6, 5)
     net = rf.Network.gaussian((5, 4, 6), scale=0.3, seed=0, chains=7)
-    recorded = measure(net, problem, Record(what=("rank",), rank_tol=0.3))["rank"]
-    np.testing.assert_array_equal(measures.numerical_rank(net.singular_values(), problem, 0.3), recorded)
+    recorded = measure(problem, net, Record(what=("rank",), rank_tol=0.3))["rank"]
+    np.testing.assert_array_equal(
+        measures.numerical_rank(net.singular_values(), problem, rank_tol=0.3), recorded
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,13 @@ def test_soft_rank_dictionary_of_theory_0(values, alpha):
     """``sigma_{r+1} <= delta`` bounds the soft rank by r plus what the tail can add."""
     s = np.sort(values)[::-1]
     for r in range(s.size):
-        tail = measures.soft_rank(s[r : r + 1], alpha)
-        assert measures.soft_rank(s, alpha) <= r + (s.size - r) * tail + 1e-12
+        tail = measures.soft_rank(s[r : r + 1], alpha=alpha)
+        assert measures.soft_rank(s, alpha=alpha) <= r + (s.size - r) * tail + 1e-12
 
 
 def test_soft_rank_needs_a_positive_scale():
     with pytest.raises(rf.InputError, match="alpha must be positive"):
-        measures.soft_rank(np.ones(2), 0.0)
+        measures.soft_rank(np.ones(2), alpha=0.0)
 
 
 def test_stable_rank():
@@ -80,11 +82,11 @@ def test_stable_rank():
 
 def test_schatten_cost():
     s = np.array([8.0, 1.0, 0.0])
-    assert measures.schatten_cost(s, 3) == pytest.approx(3 * (4 + 1))
-    assert measures.schatten_cost(s, 2) == pytest.approx(2 * 9)
-    assert measures.schatten_cost(s, 1) == pytest.approx(65)
+    assert measures.schatten_cost(s, depth=3) == pytest.approx(3 * (4 + 1))
+    assert measures.schatten_cost(s, depth=2) == pytest.approx(2 * 9)
+    assert measures.schatten_cost(s, depth=1) == pytest.approx(65)
     with pytest.raises(rf.InputError, match="depth must be"):
-        measures.schatten_cost(s, 0)
+        measures.schatten_cost(s, depth=0)
 
 
 # -- weights
@@ -95,7 +97,7 @@ widths_of = st.lists(st.integers(1, 5), min_size=3, max_size=6)
 @given(widths_of, seeds)
 def test_schatten_cost_bounds_the_norm_and_balance_reaches_it(widths, seed):
     net = rf.Network.gaussian(widths, seed=seed)
-    cost = measures.schatten_cost(net.singular_values(), net.depth)
+    cost = measures.schatten_cost(net.singular_values(), depth=net.depth)
     assert measures.squared_norm(net) >= cost * (1 - 1e-12)
     np.testing.assert_allclose(measures.squared_norm(net.balance()), cost, rtol=1e-10)
 
@@ -142,13 +144,13 @@ def test_tangent_diagonal_of_a_balanced_rank_one_network():
 def test_losses_by_hand():
     problem = rf.Problem.from_dense([[1.0, np.nan], [2.0, 5.0]])
     net = rf.Network((np.array([[1.0, 2.0]]), np.array([[1.0], [3.0]])))  # A = [[1, 2], [3, 6]]
-    assert measures.data_loss(net, problem) == pytest.approx((0 + 1 + 1) / 6)
-    assert measures.regularised_loss(net, problem, 0.1) == pytest.approx(1 / 3 + 0.1 * 15)
+    assert measures.data_loss(problem, net) == pytest.approx((0 + 1 + 1) / 6)
+    assert measures.regularised_loss(problem, net, ridge=0.1) == pytest.approx(1 / 3 + 0.1 * 15)
 
 
 def test_loss_needs_matching_shapes():
     with pytest.raises(rf.InputError, match="makes 6 x 4 matrices, but the problem is 4 x 6"):
-        measures.data_loss(rf.Network.gaussian((4, 2, 6)), some_problem(4, 6))
+        measures.data_loss(some_problem(4, 6), rf.Network.gaussian((4, 2, 6)))
 
 
 def test_critical_points_balance_fit_and_norm():
@@ -156,7 +158,7 @@ def test_critical_points_balance_fit_and_norm():
     problem = rf.Problem.from_dense([[2.0]])
     net = rf.Network.lift(np.array([[1.5]]), depth=3)
     expected = 0.125 + 0.2 * 3 * 1.5 ** (2 / 3)
-    assert measures.regularised_loss(net, problem, 0.2) == pytest.approx(expected)
+    assert measures.regularised_loss(problem, net, ridge=0.2) == pytest.approx(expected)
 
 
 # -- ensembles
@@ -171,12 +173,12 @@ def test_ensembles_agree_with_their_chains(widths):
         measures.squared_norm,
         measures.imbalance,
         lambda net: measures.tangent_diagonal(net, rows, cols),
-        lambda net: measures.data_loss(net, problem),
-        lambda net: measures.regularised_loss(net, problem, 0.1),
+        lambda net: measures.data_loss(problem, net),
+        lambda net: measures.regularised_loss(problem, net, ridge=0.1),
         lambda net: measures.numerical_rank(net.singular_values(), problem),
-        lambda net: measures.soft_rank(net.singular_values(), 0.5),
+        lambda net: measures.soft_rank(net.singular_values(), alpha=0.5),
         lambda net: measures.stable_rank(net.singular_values()),
-        lambda net: measures.schatten_cost(net.singular_values(), net.depth),
+        lambda net: measures.schatten_cost(net.singular_values(), depth=net.depth),
     ]
     for check in checks:
         together = check(net)

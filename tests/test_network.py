@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import rankfall as rf
 from rankfall import InputError, Network, Problem, network
-from rankfall.network import operator_norm
+from rankfall.linalg import operator_norm
 
 widths_of = st.lists(st.integers(1, 6), min_size=3, max_size=6)
 seeds = st.integers(0, 2**32 - 1)
@@ -106,7 +106,7 @@ def test_gaussian_is_reproducible_and_its_chains_do_not_depend_on_their_number(w
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(2, 5), seeds)
 def test_lift_is_balanced_with_the_least_norm(m, n, depth, seed):
     A = np.random.default_rng(seed).standard_normal((m, n))
-    net = Network.lift(A, depth)
+    net = Network.lift(A, depth=depth)
     s = np.linalg.svd(A, compute_uv=False)
     np.testing.assert_allclose(net.product(), A, atol=1e-13 * s[0])
     norm = sum(np.sum(W**2) for W in net.weights)
@@ -118,8 +118,10 @@ def test_lift_is_balanced_with_the_least_norm(m, n, depth, seed):
 def test_lift_to_another_width_truncates_or_pads():
     A = np.random.default_rng(0).standard_normal((5, 4))
     U, s, Vt = np.linalg.svd(A, full_matrices=False)
-    np.testing.assert_allclose(Network.lift(A, 3, width=2).product(), (U[:, :2] * s[:2]) @ Vt[:2], atol=1e-13)
-    wide = Network.lift(A, 3, width=7)
+    np.testing.assert_allclose(
+        Network.lift(A, depth=3, width=2).product(), (U[:, :2] * s[:2]) @ Vt[:2], atol=1e-13
+    )
+    wide = Network.lift(A, depth=3, width=7)
     assert wide.widths == (4, 7, 7, 5)
     np.testing.assert_allclose(wide.product(), A, atol=1e-13)
 
@@ -237,16 +239,16 @@ def test_ranks_can_differ_between_layers():
     [
         (lambda: Network((np.eye(2),)), "at least two layers, not 1"),
         (lambda: Network((np.eye(2), np.ones((2, 3)))), "do not fit together"),
-        (lambda: Network((np.eye(2), np.ones((1, 2, 2)))), "Every layer must be a matrix"),
-        (lambda: Network((np.ones(2), np.ones(2))), "Every layer must be a matrix"),
+        (lambda: Network((np.eye(2), np.ones((1, 2, 2)))), "every layer must be a matrix"),
+        (lambda: Network((np.ones(2), np.ones(2))), "every layer must be a matrix"),
         (lambda: Network((np.ones((3, 2, 2)), np.ones((4, 2, 2)))), "do not fit together"),
         (lambda: Network.gaussian((3, 3)), "at least three positive numbers"),
         (lambda: Network.gaussian((3, 0, 3)), "at least three positive numbers"),
         (lambda: Network.gaussian((3, 3, 3), chains=0), "chains must be at least 1"),
         (lambda: Network.lift(np.eye(2), depth=1), "depth must be at least 2"),
         (lambda: Network.gaussian((3, 3, 3)).chain(0), "a single network, not an ensemble"),
-        (lambda: Network.gaussian((3, 3, 3), chains=2).compress(1), "one network at a time"),
-        (lambda: Network.gaussian((3, 3, 3)).compress(0), "rank must be a positive number"),
+        (lambda: Network.gaussian((3, 3, 3), chains=2).compress(1), "a single network, not an ensemble"),
+        (lambda: Network.gaussian((3, 3, 3)).compress(0), "rank must be a positive whole number"),
         (lambda: Network.gaussian((3, 3, 3, 3)).compress([1]), "or 2 of them"),
         (lambda: Network.stack([]), "one or more networks of equal widths"),
         (

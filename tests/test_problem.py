@@ -146,7 +146,7 @@ def test_a_missing_value_does_not_disagree():
         (lambda: Problem.from_dense(np.ones((1, 2, 3))), "has two dimensions; this array has 3"),
         (lambda: Problem.from_dense(np.ones((0, 3))), "0 x 3 matrix has no cells"),
         (lambda: Problem.from_dense([["a", "1"]]), "not a number .*'a'"),
-        (lambda: Problem.coerce("table.csv"), r"not the name of its file \(table.csv\): read it first"),
+        (lambda: Problem.coerce("table.csv"), r"not the name of a file \(table.csv\): read the file first"),
         (
             lambda: Problem.coerce(pd.DataFrame({"who": ["a", "b"], "x": [1.0, 2.0]})),
             "Column 'who' holds something that is not a number .*; drop it, or make it the index",

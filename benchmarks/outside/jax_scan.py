@@ -91,7 +91,7 @@ def step_scalar(state, entry, lr, q, gradients):
 
 @partial(jax.jit, static_argnames=("gradient", "decay", "unroll"), donate_argnames=("weights",))
 def run(weights, entries, lr, ridge, gradient, decay, unroll):
-    """All steps. weights: first layer transposed, hidden layers, last layer; entries: rows, columns, values."""
+    """All steps; weights: transposed first layer, hidden ones, last layer; entries: rows, columns, values."""
     gradients = by_hand if gradient == "hand" else by_grad
     step = partial(
         step_plain if decay == "plain" else step_scalar, lr=lr, q=1 - 2 * lr * ridge, gradients=gradients
@@ -133,7 +133,7 @@ class Case:
 
 
 def measure(request):
-    """Fastest and median time of the fastest way, which that is, busy processors, and the usual way's time."""
+    """Fastest and median time of the fastest way, its name, busy processors, time of the usual way."""
     case = Case(request)
     tried = [min(case.fastest(request["steps"], way, TRIALS)) for way in WAYS]
     leading = [WAYS[k] for k in np.argsort(tried)[:FINALISTS]]

@@ -144,7 +144,7 @@ class Completion:
 
 
 class ExactStep:
-    """Line search that tries the minimiser along the tangent first, and halves it until the cost falls enough."""
+    """Line search: first the minimiser along the tangent, then halved steps until the cost falls enough."""
 
     def __init__(self, completion):
         self.completion = completion

@@ -1,20 +1,33 @@
-"""Checks of the entries that a :class:`rankfall.Problem` is made from."""
+"""Checks of the entries that a :class:`rankfall.Problem` is built from."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
 
 def as_numbers(values: object) -> np.ndarray:
-    """An array of floats, or one clear sentence."""
+    """An array of floats.
+
+    Raises
+    ------
+    InputError
+        If the values are not a regular array of real numbers.
+    """
     try:
         array = np.asarray(values)
     except ValueError as error:  # rows of different lengths
         raise InputError(f"The data are not a regular array ({error}).") from error
     if array.dtype.kind == "c":
-        raise InputError("Complex numbers cannot be completed; pass real and imaginary parts one by one.")
+        raise InputError(
+            "Complex numbers cannot be completed; pass the real and the imaginary part separately."
+        )
     if array.dtype.kind in "mM":
         raise InputError("Dates and durations are not numbers; convert them first.")
     try:
@@ -24,7 +37,13 @@ def as_numbers(values: object) -> np.ndarray:
 
 
 def as_positions(values: object, what: str) -> np.ndarray:
-    """An array of whole numbers, or one clear sentence."""
+    """An array of int64.
+
+    Raises
+    ------
+    InputError
+        If the values are not integers.
+    """
     array = np.asarray(values)
     if array.size == 0:
         return array.astype(np.int64)
@@ -36,7 +55,13 @@ def as_positions(values: object, what: str) -> np.ndarray:
 
 
 def as_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Two sizes of at least 1, or one clear sentence."""
+    """Number of rows and of columns, both at least 1.
+
+    Raises
+    ------
+    InputError
+        If the shape is not that of a matrix with cells.
+    """
     if len(shape) != 2:
         raise InputError(f"A matrix has two dimensions; this shape has {len(shape)}.")
     n_rows, n_cols = int(shape[0]), int(shape[1])
@@ -46,7 +71,7 @@ def as_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> None:
-    """Name the first infinite cell."""
+    """Raise InputError, naming the first infinite cell, if there is one."""
     bad = np.flatnonzero(np.isinf(values))
     if bad.size:
         first = bad[0]
@@ -54,10 +79,20 @@ def refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) ->
         raise InputError(f"The cell in row {rows[first]}, column {cols[first]} is infinite{more}.")
 
 
+def refuse_duplicates(X: sparse.coo_array, name: str = "The sparse matrix") -> None:
+    """Raise InputError if a sparse matrix stores an entry twice: scipy would add the two.
+
+    `name` begins the sentence.
+    """
+    _, n_cols = X.shape  # type: ignore[misc]
+    if np.unique(X.row.astype(np.int64) * n_cols + X.col).size < X.nnz:
+        raise InputError(f"{name} stores some entries twice; call its sum_duplicates() first.")
+
+
 def merge_repeats(
     rows: np.ndarray, cols: np.ndarray, values: np.ndarray, duplicates: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort by row, then column, and merge repeated cells."""
+    """Sort by row, then column, and merge cells that occur more than once."""
     order = np.lexsort((cols, rows))
     rows, cols, values = rows[order], cols[order], values[order]
     first = np.ones(rows.size, bool)
@@ -76,6 +111,6 @@ def merge_repeats(
             )
         return rows[first], cols[first], values[first]
     means = np.bincount(group, weights=values) / np.bincount(group)
-    # a mean of equal numbers may differ from them by rounding: keep them as given
+    # the mean of equal numbers may differ from them by rounding: keep the number itself
     equal = np.bincount(group, weights=values != values[first][group]) == 0
     return rows[first], cols[first], np.where(equal, values[first], means)

@@ -1,7 +1,6 @@
-"""Measures of one instant: spectrum, rank, balance and losses of a network on a problem.
+"""Measures of a network at one step: spectrum, rank, balance, and its losses on a problem.
 
-Everything here is plain NumPy and works on a single network as on an ensemble, whose axis of chains comes
-first in every result.
+Plain NumPy, for a single network or an ensemble; the axis of chains comes first in every result.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ __all__ = [
 ]
 
 RANK_TOL = 1e-2
-"""Singular values at most this, relative to the largest, do not count in a numerical rank."""
+"""The numerical rank counts singular values above this, relative to the largest."""
 
 DEAD = 1e-12
-"""Singular values at most this, relative to the norm of the data, do not count in a numerical rank."""
+"""The numerical rank counts singular values above this, relative to the norm of the data."""
 
 
 # -- spectra: functions of singular values, shape (..., k) -----------------------------------------------
 
 
 def numerical_rank(
-    singular_values: np.ndarray, problem: Problem | None = None, rank_tol: float = RANK_TOL
+    singular_values: np.ndarray, problem: Problem | None = None, *, rank_tol: float = RANK_TOL
 ) -> np.ndarray:
     """Number of singular values above `rank_tol` times the largest, and above ``DEAD`` of the data.
 
@@ -47,8 +46,8 @@ def numerical_rank(
     singular_values : ndarray, shape (..., k)
         Of the product A.
     problem : Problem, optional
-        Gives the scale of the data, the norm of its observed entries, below 1e-12 of which a network counts
-        as dead. Without it only a product that is exactly zero has rank 0.
+        The norm of its observed entries is the scale of the data. Without it, only a product that is exactly
+        zero has rank 0.
     rank_tol : float
 
     Returns
@@ -61,10 +60,11 @@ def numerical_rank(
     return np.count_nonzero(s > floor, axis=-1)
 
 
-def soft_rank(singular_values: np.ndarray, alpha: float) -> np.ndarray:
+def soft_rank(singular_values: np.ndarray, *, alpha: float) -> np.ndarray:
     """``sum_i f(s_i)`` with ``f(x) = 1 - (1 - x^2 / alpha^2)_+^2``, shape (...).
 
-    Counts a singular value above `alpha` as one, smaller ones by a smooth fraction: docs/theory.md, section 0.
+    A singular value above `alpha` counts as one, a smaller one as a smooth fraction: docs/theory.md, section
+    0.
     """
     if not alpha > 0:
         raise InputError(f"alpha must be positive, not {alpha}.")
@@ -78,8 +78,8 @@ def stable_rank(singular_values: np.ndarray) -> np.ndarray:
     return np.sum(np.square(relative), axis=-1)
 
 
-def schatten_cost(singular_values: np.ndarray, depth: int) -> np.ndarray:
-    """``L sum_i s_i^(2/L)``: the least squared norm of weights of depth L with this product.
+def schatten_cost(singular_values: np.ndarray, *, depth: int) -> np.ndarray:
+    """``L sum_i s_i^(2/L)``: the minimal squared norm of the weights of depth L with this product.
 
     See docs/theory.md, section 4a.
 
@@ -122,7 +122,7 @@ def hidden_singular_values(network: Network) -> np.ndarray:
     Returns
     -------
     ndarray, shape (..., L - 1, k)
-        k belongs to the widest layer; narrower ones have zeros at the end.
+        k is that of the widest layer; narrower layers have zeros at the end.
     """
     spectra = [
         np.linalg.svd(Z.astype(np.float64, copy=False), compute_uv=False) for Z in network.hidden_spaces()
@@ -136,7 +136,8 @@ def hidden_singular_values(network: Network) -> np.ndarray:
 def imbalance(network: Network) -> np.ndarray:
     """Operator norms of ``D_l = W_l^T W_l - W_{l-1} W_{l-1}^T`` for l = 2..L.
 
-    Zero exactly at balanced weights, as all critical points of the regularised loss are: docs/theory.md, 4b.
+    Zero exactly at balanced weights; all critical points of the regularised loss are balanced:
+    docs/theory.md, 4b.
 
     Returns
     -------
@@ -170,9 +171,8 @@ def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np
     right, left = weights[0], weights[-1]
     forward = [np.ones(network.widths[0]), np.sum(np.square(right), axis=-2)]
     backward = [np.ones(network.widths[-1]), np.sum(np.square(left), axis=-1)]
-    for lower, upper in zip(
-        weights[1:-1], weights[-2:0:-1], strict=True
-    ):  # never up to the whole m x n product
+    # stops short of the full m x n product
+    for lower, upper in zip(weights[1:-1], weights[-2:0:-1], strict=True):
         right, left = lower @ right, left @ upper
         forward.append(np.sum(np.square(right), axis=-2))
         backward.append(np.sum(np.square(left), axis=-1))
@@ -183,19 +183,19 @@ def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np
 # -- losses ---------------------------------------------------------------------------------------------
 
 
-def data_loss(network: Network, problem: Problem) -> np.ndarray:
+def data_loss(problem: Problem, network: Network) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape () or (n_chains,)."""
-    _check_shapes(network, problem)
+    _check_shapes(problem, network)
     residual = network.predict(problem.rows, problem.cols) - problem.values
     return 0.5 * np.mean(np.square(residual), axis=-1)
 
 
-def regularised_loss(network: Network, problem: Problem, ridge: float) -> np.ndarray:
+def regularised_loss(problem: Problem, network: Network, *, ridge: float) -> np.ndarray:
     """:func:`data_loss` plus ``ridge * sum_l |W_l|_F^2``, shape () or (n_chains,)."""
-    return data_loss(network, problem) + ridge * squared_norm(network)
+    return data_loss(problem, network) + ridge * squared_norm(network)
 
 
-def _check_shapes(network: Network, problem: Problem) -> None:
+def _check_shapes(problem: Problem, network: Network) -> None:
     if network.shape != problem.shape:
         raise InputError(
             f"The network makes {network.shape[0]} x {network.shape[1]} matrices, but the problem is "

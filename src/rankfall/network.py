@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from .errors import InputError
+from .linalg import operator_norm, product_svd
 
-# numbers of a gathered array in :meth:`Network.predict`
+# numbers in one gathered array of :meth:`Network.predict`
 _ROOM = 1 << 21
 
 
@@ -34,7 +35,7 @@ class Network:
         if len(weights) < 2:
             raise InputError(f"A deep linear network has at least two layers, not {len(weights)}.")
         if weights[0].ndim not in (2, 3) or any(W.ndim != weights[0].ndim for W in weights):
-            raise InputError("Every layer must be a matrix, or every layer a stack of matrices.")
+            raise InputError("Either every layer must be a matrix, or every layer a stack of matrices.")
         for lower, upper in pairwise(weights):
             if upper.shape[-1] != lower.shape[-2] or upper.shape[:-2] != lower.shape[:-2]:
                 raise InputError(f"Layers of shapes {lower.shape} and {upper.shape} do not fit together.")
@@ -43,7 +44,7 @@ class Network:
 
     @classmethod
     def gaussian(
-        cls, widths: Sequence[int], scale: float = 1.0, seed: int = 0, chains: int | None = None
+        cls, widths: Sequence[int], *, scale: float = 1.0, seed: int = 0, chains: int | None = None
     ) -> Network:
         """Independent normal weights with variance ``scale^2 / min(w_l, w_{l-1})``.
 
@@ -52,11 +53,11 @@ class Network:
         widths : sequence of int
             ``w_0, ..., w_L``: columns of A first, rows last.
         scale : float
-            Standard deviation of the singular values' scale.
+            Factor of all weights.
         seed : int
-            Seed; chain k of an ensemble depends on (seed, k) only, not on the number of chains.
+            Chain k of an ensemble depends on (seed, k) only, not on the number of chains.
         chains : int, optional
-            Number of independent starts; None for a single network.
+            Number of networks of an ensemble; None for a single network.
         """
         widths = [int(w) for w in widths]
         if len(widths) < 3 or min(widths) < 1:
@@ -78,13 +79,14 @@ class Network:
     @classmethod
     def stack(cls, networks: Sequence[Network]) -> Network:
         """An ensemble of single networks of equal widths."""
-        if not networks or any(net.widths != networks[0].widths for net in networks):
+        if not networks or any(each.widths != networks[0].widths for each in networks):
             raise InputError("An ensemble needs one or more networks of equal widths.")
-        return cls(tuple(np.stack(layers) for layers in zip(*(net.weights for net in networks), strict=True)))
+        layers = zip(*(each.weights for each in networks), strict=True)
+        return cls(tuple(np.stack(layer) for layer in layers))
 
     @classmethod
-    def lift(cls, A: np.ndarray, depth: int, width: int | None = None) -> Network:
-        """The balanced network of smallest norm with product `A`.
+    def lift(cls, A: np.ndarray, *, depth: int, width: int | None = None) -> Network:
+        """The balanced network of minimal norm whose product is `A`.
 
         ``W_1 = S^(1/L) V^T``, ``W_l = S^(1/L)``, ``W_L = U S^(1/L)`` for ``A = U S V^T``; its squared
         norm is ``L sum_i s_i^(2/L)`` (docs/theory.md, section 4a).
@@ -167,13 +169,11 @@ class Network:
     def svd(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Thin singular value decomposition U, s, Vt of the product, with k = smallest width values.
 
-        Works on the factors (two QR decompositions and one k x k SVD), never on the full matrix.
+        Works on the factors, never on the full matrix.
         """
         left, right = self.thin_factors()
-        Ql, Rl = np.linalg.qr(left)
-        Qr, Rr = np.linalg.qr(np.swapaxes(right, -1, -2))
-        U, s, Vt = np.linalg.svd(Rl @ np.swapaxes(Rr, -1, -2), full_matrices=False)
-        return Ql @ U, s, Vt @ np.swapaxes(Qr, -1, -2)
+        found = product_svd(left, np.swapaxes(right, -1, -2), full_matrices=False)
+        return found.left @ found.inner_U, found.s, found.inner_Vt @ np.swapaxes(found.right, -1, -2)
 
     def singular_values(self) -> np.ndarray:
         """Singular values of the product, decreasing, shape (..., min(widths))."""
@@ -186,7 +186,7 @@ class Network:
         """Entries of the product, shape (..., n) for positions of shape (n,)."""
         left, right = self.thin_factors()
         rows, cols = np.asarray(rows), np.asarray(cols)
-        # gathered factors of millions of entries would be by far the largest arrays of all
+        # the gathered factors of millions of entries would be by far the largest arrays
         step = max(1, _ROOM // (right.size // right.shape[-1]))
         parts = [slice(start, start + step) for start in range(0, max(rows.size, 1), step)]
         values = [
@@ -200,7 +200,7 @@ class Network:
     # -- other networks with (nearly) the same product --------------------------------------------
 
     def balance(self) -> Network:
-        """The balanced network of smallest norm with the same product and widths: docs/theory.md, 4a."""
+        """The balanced network of minimal norm with the same product and widths: docs/theory.md, 4a."""
         if self.n_chains is not None:
             return Network.stack([self.chain(k).balance() for k in range(self.n_chains)])
         U, s, Vt = self.svd()
@@ -219,7 +219,7 @@ class Network:
         return Network(tuple(layers))
 
     def hidden_spaces(self) -> list[np.ndarray]:
-        """``Z_l = [W_l | W_{l+1}^T]`` for the hidden layers l = 1..L-1, shape (..., w_l, w_{l-1} + w_{l+1})."""
+        """``Z_l = [W_l | W_{l+1}^T]`` of the hidden layers l = 1..L-1, (..., w_l, w_{l-1} + w_{l+1})."""
         return [np.concatenate([W, np.swapaxes(V, -1, -2)], axis=-1) for W, V in pairwise(self.weights)]
 
     def compress(self, rank: int | Sequence[int]) -> Compression:
@@ -230,24 +230,24 @@ class Network:
 
             sum_l |Pi_l W_l| |W_{l+1} Pi_l| prod_{k != l, l+1} |W_k|      (operator norms),
 
-        second order in the discarded tail, and SGD on the small network is exactly SGD on the large
-        one started from the embedded weights ``F_l W~_l F_{l-1}^T``.
+        second order in the discarded tail; and SGD on the small network is exactly SGD on the large one,
+        started from the embedded weights ``F_l W~_l F_{l-1}^T``.
 
         Parameters
         ----------
         rank : int or sequence of int
-            Directions to keep, the same in all hidden layers or one number for each.
+            Directions to keep: one number for all hidden layers, or one for each.
 
         Returns
         -------
         Compression
         """
         if self.n_chains is not None:
-            raise InputError("compress works on one network at a time; take chain(k) first.")
+            raise InputError("compress takes a single network, not an ensemble; call chain(k) first.")
         hidden = self.depth - 1
         ranks = [int(rank)] * hidden if isinstance(rank, (int, np.integer)) else [int(r) for r in rank]
         if len(ranks) != hidden or min(ranks) < 1:
-            raise InputError(f"rank must be a positive number, or {hidden} of them, not {rank}.")
+            raise InputError(f"rank must be a positive whole number, or {hidden} of them, not {rank}.")
         spaces = [np.linalg.svd(Z, full_matrices=False)[0] for Z in self.hidden_spaces()]
         frames = [U[:, : min(r, U.shape[1])] for U, r in zip(spaces, ranks, strict=True)]
         tails = [W - F @ (F.T @ W) for F, W in zip(frames, self.weights, strict=False)]
@@ -265,20 +265,6 @@ class Network:
                 W = frames[index].T @ W
             small.append(np.ascontiguousarray(W))
         return Compression(Network(tuple(small)), tuple(frames), bound)
-
-
-def operator_norm(W: np.ndarray) -> float:
-    """Largest singular value of a matrix, from the smaller of its two products with itself.
-
-    Much cheaper than a decomposition of a long matrix, and as precise: it is the small singular values that squares
-    lose.
-    """
-    largest = float(np.max(np.abs(W)))
-    if not 0 < largest < np.inf:
-        return largest
-    W = W / largest  # squares may leave the range of floats
-    square = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
-    return largest * float(np.sqrt(np.linalg.eigvalsh(square)[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,7 +286,7 @@ class Compression:
     bound: float
 
     def embed(self) -> Network:
-        """The small network in the widths of the original one: ``F_l W~_l F_{l-1}^T``."""
+        """The small network with the widths of the original: ``F_l W~_l F_{l-1}^T``."""
         layers = []
         for index, W in enumerate(self.network.weights):
             if index > 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_infinities
+from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_duplicates, refuse_infinities
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Problem:
     """Observed entries of an ``n_rows`` x ``n_columns`` matrix.
 
-    Build one with :meth:`from_dense`, :meth:`from_sparse`, :meth:`from_triplets`, :meth:`from_frame`
-    or :meth:`coerce`; they validate. Entries are kept sorted by row, then column, without repeats, so
-    that the same data give the same problem whatever container they came in.
+    Build one with :meth:`from_dense`, :meth:`from_sparse`, :meth:`from_triplets`, :meth:`from_frame` or
+    :meth:`coerce`, which check the data. Entries are sorted by row, then column, without duplicates, so that
+    the same data give the same problem whatever container they came in.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Problem:
     shape : tuple of int
         ``(n_rows, n_columns)``.
     weights : ndarray of float64, shape (n_observed,), or None
-        How much each entry counts, as the inverse of its noise variance would; None: all alike. See
+        Weights of the entries, in proportion to the inverse of their noise variance; None: all equal. See
         :meth:`with_weights`.
     """
 
@@ -45,13 +45,15 @@ class Problem:
     weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        # always read-only: for safety, and because compiled functions are compiled once more for the other kind
+        # always read-only: for safety, and because compiled functions would be compiled again for the other
+        # kind
         for array in (self.rows, self.cols, self.values, self.weights):
             if array is not None:
                 array.flags.writeable = False
 
     def __reduce__(self) -> tuple[type[Problem], tuple[object, ...]]:
-        # pickling keeps neither NumPy's read-only flags nor is a cache worth its bytes: build it anew
+        # pickle loses NumPy's read-only flags, and cached properties are not worth their bytes: construct
+        # anew
         return type(self), tuple(getattr(self, entry.name) for entry in fields(self))
 
     # -- readers ---------------------------------------------------------------------------------
@@ -63,6 +65,7 @@ class Problem:
         cols: np.ndarray,
         values: np.ndarray,
         shape: tuple[int, int] | None = None,
+        *,
         duplicates: Literal["error", "mean"] = "error",
     ) -> Problem:
         """Read positions and values.
@@ -70,24 +73,25 @@ class Problem:
         Parameters
         ----------
         rows, cols : array_like of int, shape (n,)
-            Positions, counted from zero.
+            Positions, starting at zero.
         values : array_like of float, shape (n,)
-            Values; a NaN means "not observed" and is dropped.
+            A NaN means "not observed" and is dropped.
         shape : (int, int), optional
-            Size of the matrix; by default the smallest that holds all positions.
+            Size of the matrix; by default the smallest that contains all positions.
         duplicates : {"error", "mean"}
-            What to do when one cell comes with different values. Equal values are merged either way.
+            What to do if a cell occurs with different values. Equal values are merged either way.
 
         Raises
         ------
         InputError
-            On infinities, positions outside the shape, disagreeing duplicates, or no observed entry.
+            If a value is infinite, a position lies outside the shape, duplicates differ, or no entry is
+            observed.
         """
         rows, cols = as_positions(rows, "row"), as_positions(cols, "column")
         values = as_numbers(values)
         if not rows.shape == cols.shape == values.shape or rows.ndim != 1:
             raise InputError(
-                f"rows, cols and values must be one-dimensional and equally long, not {rows.shape}, "
+                f"rows, cols and values must be one-dimensional and equally long, not of shapes {rows.shape}, "
                 f"{cols.shape} and {values.shape}."
             )
         if duplicates not in ("error", "mean"):
@@ -111,12 +115,12 @@ class Problem:
 
     @classmethod
     def from_dense(cls, X: np.ndarray) -> Problem:
-        """Read a two-dimensional array in which NaN (or a mask) marks the missing entries.
+        """Read a two-dimensional array in which NaN, or a mask, marks the missing entries.
 
         Raises
         ------
         InputError
-            If `X` is not two-dimensional, not numeric, holds infinities, or has no observed entry.
+            If `X` is not two-dimensional or not numeric, contains infinities, or has no observed entry.
         """
         if np.ma.isMaskedArray(X):
             X = np.ma.filled(np.ma.asarray(X).astype(float), np.nan)
@@ -133,7 +137,7 @@ class Problem:
         Raises
         ------
         InputError
-            As :meth:`from_dense`; a column that does not hold numbers is named.
+            As :meth:`from_dense`; the message names a column that does not contain numbers.
         """
         import pandas as pd
 
@@ -142,7 +146,7 @@ class Problem:
             if isinstance(column.dtype, pd.SparseDtype):
                 column = column.sparse.to_dense()
             if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
-                raise InputError(f"Column {name!r} holds dates, not numbers; make it the index or drop it.")
+                raise InputError(f"Column {name!r} holds dates, not numbers; make it the index, or drop it.")
             try:
                 columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
             except (TypeError, ValueError) as error:
@@ -154,17 +158,16 @@ class Problem:
 
     @classmethod
     def from_sparse(cls, X: sparse.spmatrix | sparse.sparray) -> Problem:
-        """Read a scipy.sparse matrix; the stored entries are the observed ones, explicit zeros included.
+        """Read a scipy.sparse matrix; its stored entries are the observed ones, including explicit zeros.
 
         Raises
         ------
         InputError
-            As :meth:`from_triplets`, and if an entry is stored twice: scipy's own convention would add the
-            two, which is seldom meant here (``X.sum_duplicates()`` does it).
+            As :meth:`from_triplets`, and if an entry is stored twice: scipy would add the two, which is
+            rarely intended here (``X.sum_duplicates()`` does it).
         """
         coo = X.tocoo()  # type: ignore[union-attr]
-        if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
-            raise InputError("The sparse matrix stores some entries twice; call its sum_duplicates() first.")
+        refuse_duplicates(coo)
         return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
 
     @classmethod
@@ -174,8 +177,8 @@ class Problem:
             return X
         if isinstance(X, (str, PathLike)):
             raise InputError(
-                f"The table itself is needed, not the name of its file ({X}): read it first, with pandas.read_csv "
-                "for example, or use rankfall complete on the command line."
+                f"Expected a table, not the name of a file ({X}): read the file first, for example with "
+                "pandas.read_csv, or run `rankfall complete` on the command line."
             )
         if hasattr(X, "tocoo"):
             return cls.from_sparse(X)  # type: ignore[arg-type]
@@ -199,12 +202,12 @@ class Problem:
 
     @cached_property
     def row_counts(self) -> np.ndarray:
-        """Observed entries in every row, shape (n_rows,)."""
+        """Number of observed entries of every row, shape (n_rows,)."""
         return np.bincount(self.rows, minlength=self.n_rows)
 
     @cached_property
     def col_counts(self) -> np.ndarray:
-        """Observed entries in every column, shape (n_cols,)."""
+        """Number of observed entries of every column, shape (n_cols,)."""
         return np.bincount(self.cols, minlength=self.n_cols)
 
     def oversampling(self, rank: int) -> float:
@@ -213,18 +216,18 @@ class Problem:
         return self.n_observed / free if free else float("inf")
 
     def max_oversampled_rank(self, rho: float = 1.0) -> int:
-        """Largest rank whose oversampling exceeds `rho` (0 if none does)."""
+        """Largest rank with oversampling above `rho`; 0 if there is none."""
         ranks = np.arange(1, min(self.shape) + 1)
         fits = self.n_observed > rho * ranks * (self.n_rows + self.n_cols - ranks)
-        # the free parameters grow with the rank up to min(shape), so the ranks that fit come first
+        # up to min(shape) the degrees of freedom grow with the rank, so the ranks that fit come first
         return int(np.count_nonzero(fits))
 
     def core_oversampling(self, rank: int) -> float:
-        """Oversampling at this rank of the part of the matrix where cells are checked by others.
+        """Oversampling at this rank of the part of the matrix where entries test each other.
 
-        A line with at most `rank` entries fits whatever the rest is and checks nothing; without it other
-        lines may lose entries, so such lines are taken out again and again. Returns 0 if nothing is left,
-        infinity at rank 0. An exact fit says something only where this number is above 1.
+        A row or column with at most `rank` entries can always be fitted and tests nothing. Such rows and
+        columns are removed, repeatedly, because each removal takes entries from others. Returns 0 if nothing
+        remains, infinity at rank 0. An exact fit is evidence only if this number is above 1.
         """
         if rank == 0:
             return float("inf")
@@ -242,7 +245,7 @@ class Problem:
     def deficient(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns with fewer than `rank` observed entries.
 
-        A line needs at least `rank` entries for its `rank` coefficients to be determined.
+        Fewer than `rank` entries do not determine the `rank` coefficients of a row or column.
         """
         return np.flatnonzero(self.row_counts < rank), np.flatnonzero(self.col_counts < rank)
 
@@ -253,8 +256,8 @@ class Problem:
         Returns
         -------
         row_labels, col_labels : ndarray of int
-            Label of the component of every row and column; -1 for a line without entries. Cells whose
-            row and column lie in different components cannot be determined from the data.
+            Component of every row and column; -1 without entries. The data do not determine cells whose row
+            and column lie in different components.
         """
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
@@ -264,14 +267,14 @@ class Problem:
         labels = connected_components(graph, directed=False)[1]
         counts = np.concatenate([self.row_counts, self.col_counts])
         labels = np.where(counts > 0, labels, -1)
-        # number them 0, 1, ... in the order in which rows meet them
+        # number them 0, 1, ... in the order of their first rows
         order = {old: new for new, old in enumerate(dict.fromkeys(labels[labels >= 0].tolist()))}
         labels = np.array([order.get(label, -1) for label in labels.tolist()])
         return labels[:m], labels[m:]
 
     @property
     def n_components(self) -> int:
-        """Number of connected components, lines without entries left out."""
+        """Number of connected components; rows and columns without entries do not count."""
         return int(self.components[0].max(initial=-1)) + 1
 
     def determined(self) -> np.ndarray:
@@ -287,12 +290,24 @@ class Problem:
         out[self.rows, self.cols] = self.values
         return out
 
+    def compressed_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The observed entries as compressed sparse rows, without copying them.
+
+        Returns
+        -------
+        indptr : ndarray of int64, shape (n_rows + 1,)
+            The entries of row i are number ``indptr[i]`` to ``indptr[i + 1] - 1``.
+        cols, values : ndarray, shape (n_observed,)
+            Those of the problem.
+        """
+        return np.concatenate([[0], np.cumsum(self.row_counts)]), self.cols, self.values
+
     def to_sparse(self) -> sparse.csr_array:
-        """Compressed sparse rows that store the observed entries, explicit zeros included."""
+        """The observed entries as a sparse matrix, including explicit zeros."""
         from scipy.sparse import csr_array
 
-        indptr = np.concatenate([[0], np.cumsum(self.row_counts)])
-        return csr_array((self.values.copy(), self.cols.copy(), indptr), shape=self.shape)
+        indptr, cols, values = self.compressed_rows()
+        return csr_array((values.copy(), cols.copy(), indptr), shape=self.shape)
 
     @cached_property
     def T(self) -> Problem:
@@ -304,14 +319,14 @@ class Problem:
         )
 
     def subset(self, mask: np.ndarray) -> Problem:
-        """The problem with only some of the observed entries (boolean mask or indices); same shape."""
-        # in the given order of entries, each once, whatever the order of the indices
+        """The problem with some of the observed entries (a boolean mask, or indices); same shape."""
+        # entries stay sorted and occur once, whatever the order of the indices
         kept = np.unique(np.arange(self.n_observed)[mask])
         weights = None if self.weights is None else self.weights[kept]
         return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, weights)
 
     def with_values(self, values: np.ndarray) -> Problem:
-        """The same cells with other values, shape (n_observed,)."""
+        """The same observed cells with other values, shape (n_observed,)."""
         values = np.array(values, dtype=np.float64)
         if values.shape != self.values.shape:
             raise InputError(f"Expected {self.n_observed} values, got an array of shape {values.shape}.")
@@ -320,18 +335,18 @@ class Problem:
     def with_weights(self, weights: object) -> Problem:
         """The same entries with weights, in proportion to the inverse of their noise variance.
 
-        Entries of weight 0 are left out, as if they had not been observed. Weights are scaled to mean 1.
+        Entries of weight 0 are dropped, as if they were not observed. Weights are scaled to mean 1.
 
         Parameters
         ----------
         weights : array_like, data frame, or scipy.sparse
             One number for each entry, shape (n_observed,), or a matrix of the problem's shape, of which only
-            the observed positions are read.
+            the observed cells are read.
 
         Raises
         ------
         InputError
-            If the shape does not fit, or a weight is negative, infinite or missing, or all are zero.
+            If the shape does not fit, a weight is negative, infinite or missing, or all weights are zero.
         """
         if hasattr(weights, "tocsr"):
             if weights.shape != self.shape:  # type: ignore[attr-defined]
@@ -346,9 +361,9 @@ class Problem:
                     f"The weights have shape {array.shape}; expected {self.shape} or ({self.n_observed},)."
                 )
         if not np.all(np.isfinite(array)) or np.any(array < 0):
-            raise InputError("Weights of observed cells must be numbers, 0 or more.")
+            raise InputError("Weights of observed cells must be finite numbers, 0 or more.")
         if not np.any(array):
-            raise InputError("All weights are zero: nothing is left to complete the matrix from.")
+            raise InputError("All weights are zero: there is nothing to complete the matrix from.")
         kept = array > 0
         array = array[kept] / array[kept].mean()
         return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, array)

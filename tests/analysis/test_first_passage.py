@@ -9,7 +9,7 @@ import rankfall as rf
 from rankfall.analysis import FirstPassage, passage_growth
 
 PROBLEM = rf.Problem.from_dense(np.array([[1.0, 0.3], [np.nan, 1.0]]))
-NET = rf.Network.lift(np.array([[0.985, 0.310], [1.374, 0.985]]), 4)
+NET = rf.Network.lift(np.array([[0.985, 0.310], [1.374, 0.985]]), depth=4)
 
 
 def passage(times: list[int], seen: list[int]) -> FirstPassage:
@@ -24,7 +24,7 @@ def exponential(mean: float, chains: int, max_steps: int, seed: int) -> FirstPas
 
 
 def test_the_times_are_those_of_train() -> None:
-    sgd = rf.SGD(0.4, 0.0066, 3000)
+    sgd = rf.SGD(lr=0.4, ridge=0.0066, n_steps=3000)
     record = rf.Record(every=100, what=("rank",))
     rank = rf.train(PROBLEM, NET, sgd, chains=40, seed=3, record=record).rank
     result = rf.first_passage(PROBLEM, NET, sgd, 1, 40, 3000, seed=3, every=100)
@@ -102,6 +102,6 @@ def test_growth_leaves_out_what_was_not_seen() -> None:
 def test_bad_input(change: dict, match: str) -> None:
     arguments = {"target_rank": 1, "chains": 3, "max_steps": 100}
     with pytest.raises(rf.InputError, match=match):
-        rf.first_passage(PROBLEM, NET, rf.SGD(0.1, 0.01, 1), **(arguments | change))
+        rf.first_passage(PROBLEM, NET, rf.SGD(lr=0.1, ridge=0.01, n_steps=1), **(arguments | change))
     with pytest.raises(rf.InputError, match="coverage"):
         passage([1], [1]).interval(2.0)

@@ -147,10 +147,11 @@ WHAT = ("rank", "singular_values", "hidden_singular_values", "weights")
 def runs():
     """The same run recorded at every step and at every 50th; ranks fall one after another."""
     problem = holed((10, 12), seed=3, rank=2)
-    net = rf.Network.gaussian((12, 8, 8, 10), 1.0, 0)
-    sgd = rf.SGD(0.05, 0.02, 1500)
+    net = rf.Network.gaussian((12, 8, 8, 10), scale=1.0, seed=0)
+    sgd = rf.SGD(lr=0.05, ridge=0.02, n_steps=1500)
     return [
-        rf.train(problem, net, sgd, chains=2, seed=5, record=rf.Record(every, WHAT)) for every in (1, 50, 75)
+        rf.train(problem, net, sgd, chains=2, seed=5, record=rf.Record(every=every, what=WHAT))
+        for every in (1, 50, 75)
     ]
 
 
@@ -170,7 +171,12 @@ def test_replay_dates_jumps_as_if_every_step_had_been_recorded(runs, of, toleran
 def test_without_weights_the_chain_is_replayed_from_its_beginning(runs):
     trace = runs[1]
     again = rf.train(
-        trace.problem, trace.start, trace.optimiser, chains=2, seed=5, record=rf.Record(500, ("rank",))
+        trace.problem,
+        trace.start,
+        trace.optimiser,
+        chains=2,
+        seed=5,
+        record=rf.Record(every=500, what=("rank",)),
     )
     exact = rf.find_jumps(again, dwell=500).refine()
     assert exact.table.equals(rf.find_jumps(runs[0], dwell=500).table)
@@ -179,7 +185,11 @@ def test_without_weights_the_chain_is_replayed_from_its_beginning(runs):
 def test_a_trace_from_a_file_is_counted_by_its_own_tolerance(runs, tmp_path):
     trace = runs[1]
     other = rf.train(
-        trace.problem, trace.start, trace.optimiser, seed=5, record=rf.Record(50, ("rank",), rank_tol=0.2)
+        trace.problem,
+        trace.start,
+        trace.optimiser,
+        seed=5,
+        record=rf.Record(every=50, what=("rank",), rank_tol=0.2),
     )
     other.save(tmp_path / "trace.npz")
     read = rf.Trace.load(tmp_path / "trace.npz")
@@ -193,7 +203,13 @@ def test_a_trace_from_a_file_is_counted_by_its_own_tolerance(runs, tmp_path):
 def test_deflated_chains_keep_their_spectra(runs):
     """Deflation drops hidden directions, not columns of the record: they are zero."""
     problem, net = runs[0].problem, runs[0].start
-    trace = rf.train(problem, net, rf.SGD(0.05, 0.02, 12_000), record=rf.Record(2000, WHAT), deflate=0.05)
+    trace = rf.train(
+        problem,
+        net,
+        rf.SGD(lr=0.05, ridge=0.02, n_steps=12_000),
+        record=rf.Record(every=2000, what=WHAT),
+        deflate=0.05,
+    )
     assert trace.final().widths[1] < 8
     last = trace.hidden_singular_values[0, -1]
     np.testing.assert_allclose(last, _padded(rf.measures.hidden_singular_values(trace.final()), 8))
@@ -206,8 +222,8 @@ def _padded(s, k):
 
 def test_diverged_chains_are_observed_up_to_their_last_record(runs):
     problem, net = runs[0].problem, runs[0].start
-    record = rf.Record(1, ("rank", "singular_values"))
-    trace = rf.train(problem, net, rf.SGD(2.0, 0.0, 1000), record=record)
+    record = rf.Record(every=1, what=("rank", "singular_values"))
+    trace = rf.train(problem, net, rf.SGD(lr=2.0, ridge=0.0, n_steps=1000), record=record)
     assert trace.diverged.all()
     for tolerance in (None, 0.01):
         found = rf.find_jumps(trace, dwell=0, tolerance=tolerance)
@@ -227,7 +243,7 @@ def test_given_tolerance_counts_as_the_record_does(runs):
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_hidden_spectra_against_their_definition(seed):
-    net = rf.Network.gaussian((6, 3, 5, 4), 1.0, seed, chains=2)
+    net = rf.Network.gaussian((6, 3, 5, 4), scale=1.0, seed=seed, chains=2)
     s = rf.measures.hidden_singular_values(net)
     assert s.shape == (2, 2, 5)
     for layer, Z in enumerate(net.hidden_spaces()):
@@ -263,7 +279,10 @@ def test_what_a_trace_lacks_is_said(runs):
     with pytest.raises(rf.InputError, match="Only jumps found in a Trace"):
         rf.find_jumps([3, 3, 2, 2]).refine()
     bare = rf.train(
-        runs[0].problem, runs[0].start, rf.SGD(0.01, 0.0, 10), record=rf.Record(5, ("train_loss",))
+        runs[0].problem,
+        runs[0].start,
+        rf.SGD(lr=0.01, ridge=0.0, n_steps=10),
+        record=rf.Record(every=5, what=("train_loss",)),
     )
     for options, name in (({}, "singular_values"), ({"of": 1}, "hidden_singular_values")):
         with pytest.raises(rf.InputError, match=f"'{name}' was not recorded"):

@@ -12,12 +12,12 @@ from dynamics.problems import holed, same_bits
 @pytest.fixture(scope="module")
 def small() -> tuple[rf.Problem, rf.Network]:
     problem, _ = rf.datasets.low_rank((14, 13), rank=2, observed=0.7, seed=1)
-    return problem, rf.Network.gaussian((13, 12, 11, 14), 1.0, 0)
+    return problem, rf.Network.gaussian((13, 12, 11, 14), scale=1.0, seed=0)
 
 
 def test_a_watched_run_is_the_run_and_its_rank_is_certified(small):
     problem, net = small
-    optimiser = rf.SGD(0.05, 1e-2, 100 * problem.n_observed)
+    optimiser = rf.SGD(lr=0.05, ridge=1e-2, n_steps=100 * problem.n_observed)
     seen = rf.analysis.monitor(problem, net, optimiser, seed=3, chains=2)
     plain = rf.train(problem, net, optimiser, seed=3, chains=2)
     assert all(same_bits(seen.trace.final(k), plain.final(k)) for k in range(2))
@@ -34,7 +34,7 @@ def test_a_watched_run_is_the_run_and_its_rank_is_certified(small):
 
 def test_batches_and_other_intervals(small):
     problem, net = small
-    optimiser = rf.SGD(0.1, 1e-2, 6000, 4, "distinct")
+    optimiser = rf.SGD(lr=0.1, ridge=1e-2, n_steps=6000, batch_size=4, sampling="distinct")
     seen = rf.analysis.monitor(problem, net, optimiser, every=500)
     assert seen.log.steps.tolist() == list(range(0, 6001, 500))
     assert seen.certificate.rank is not None
@@ -43,7 +43,7 @@ def test_batches_and_other_intervals(small):
 
 def test_a_chain_that_diverges_is_watched_until_then(small):
     problem, net = small
-    seen = rf.analysis.monitor(problem, net, rf.SGD(5.0, 1e-3, 2000))
+    seen = rf.analysis.monitor(problem, net, rf.SGD(lr=5.0, ridge=1e-3, n_steps=2000))
     assert seen.trace.diverged.all() and seen.log.steps.size < seen.trace.steps.size
     assert not seen.certificate.holds
 
@@ -51,14 +51,18 @@ def test_a_chain_that_diverges_is_watched_until_then(small):
 def test_refusals_are_one_sentence(small):
     problem, net = small
     for match, optimiser in (
-        ("watches SGD", rf.GD(0.1, 0.01, 10)),
-        ("not prescribed", rf.SGD(0.1, 0.01, 3, entries=np.zeros(3, int))),
-        ("not covered", rf.SGD(0.1, 0.01, 10, sampling="epochs")),
-        ("constant lr", rf.SGD(np.linspace(0.1, 0.2, 10), 0.01, 10)),
-        ("constant ridge", rf.SGD(0.1, np.linspace(0.1, 0.2, 10), 10)),
-        ("ridge must be positive", rf.SGD(0.1, 0.0, 10)),
+        ("watches SGD", rf.GD(lr=0.1, ridge=0.01, n_steps=10)),
+        ("not prescribed", rf.SGD(lr=0.1, ridge=0.01, n_steps=3, entries=np.zeros(3, int))),
+        ("not covered", rf.SGD(lr=0.1, ridge=0.01, n_steps=10, sampling="epochs")),
+        ("constant lr", rf.SGD(lr=np.linspace(0.1, 0.2, 10), ridge=0.01, n_steps=10)),
+        ("constant ridge", rf.SGD(lr=0.1, ridge=np.linspace(0.1, 0.2, 10), n_steps=10)),
+        ("ridge must be positive", rf.SGD(lr=0.1, ridge=0.0, n_steps=10)),
     ):
         with pytest.raises(rf.InputError, match=match):
             rf.analysis.monitor(problem, net, optimiser)
     with pytest.raises(rf.InputError, match="depth 3 and more"):
-        rf.analysis.monitor(holed((4, 5)), rf.Network.gaussian((5, 3, 4), 1.0, 0), rf.SGD(0.1, 0.01, 10))
+        rf.analysis.monitor(
+            holed((4, 5)),
+            rf.Network.gaussian((5, 3, 4), scale=1.0, seed=0),
+            rf.SGD(lr=0.1, ridge=0.01, n_steps=10),
+        )

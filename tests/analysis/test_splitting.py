@@ -14,8 +14,8 @@ from rankfall.theory import tail_factors
 
 PROBLEM = rf.Problem.from_dense(np.array([[1.0, 0.3], [np.nan, 1.0]]))
 # the rank-two minimum of THEORY section 9 at depth 4, ridge 0.004, within 1e-4
-NET = rf.Network.lift(np.array([[0.985, 0.310], [1.374, 0.985]]), 4)
-SHORT = rf.SGD(0.5, 0.05, 1)
+NET = rf.Network.lift(np.array([[0.985, 0.310], [1.374, 0.985]]), depth=4)
+SHORT = rf.SGD(lr=0.5, ridge=0.05, n_steps=1)
 """A strong ridge pulls the second singular value down within 8 steps."""
 
 
@@ -64,7 +64,7 @@ def test_all_paths_of_a_tiny_problem(short: tuple[float, float, np.ndarray], sco
 )
 def test_other_ways_of_sampling_agree_with_direct_runs(settings: dict) -> None:
     # |difference| below 4 standard errors of the two: 6e-5
-    sgd = rf.SGD(0.5, 0.05, 1, **settings)
+    sgd = rf.SGD(lr=0.5, ridge=0.05, n_steps=1, **settings)
     options = {"every": 1, "rank_tol": 0.06}
     result = rf.splitting(PROBLEM, NET, sgd, 1, 8, 20, 100, 3, **options)
     seen = rf.first_passage(PROBLEM, NET, sgd, 1, 5_000, 8, seed=9, **options).seen
@@ -94,7 +94,7 @@ def test_intervals_cover_what_direct_sampling_gives() -> None:
     # p is near 5e-3; the truth is known to 4%, the intervals of 10 repeats reach 40% to each side. Paths must be many
     # enough for a moderate spread of the repeats (here 0.6 of their mean): with fewer of them and a spread of 1.3 to 2.3
     # times the mean (horizon 500, tolerance 0.01) only 89% of such intervals held the truth, as `interval` warns
-    sgd, options = rf.SGD(0.4, 0.0066, 1), {"every": 20, "rank_tol": 0.05}
+    sgd, options = rf.SGD(lr=0.4, ridge=0.0066, n_steps=1), {"every": 20, "rank_tol": 0.05}
     direct = rf.first_passage(PROBLEM, NET, sgd, 1, 150_000, 1000, seed=99, **options).seen.mean()
     assert 1e-3 < direct < 1e-2
     result = rf.splitting(PROBLEM, NET, sgd, 1, 1000, 120, 2000, 17, n_kill=6, score="relative", **options)
@@ -110,7 +110,7 @@ def test_a_rise_of_the_rank() -> None:
     # two layers of width one: the exact rank is at most one, and it rises from a dead start with noise in one layer
     problem = rf.Problem.from_dense(np.array([[1.0, np.nan], [np.nan, -1.0]]))
     net = rf.Network((np.array([[1.0, 0.0], [0.0, 1e-3]]), np.array([[1.0, 0.0], [0.0, -1e-3]])))
-    sgd, options = rf.SGD(0.3, 0.01, 1), {"every": 1}
+    sgd, options = rf.SGD(lr=0.3, ridge=0.01, n_steps=1), {"every": 1}
     result = rf.splitting(problem, net, sgd, 2, 24, 20, 60, 2, **options)
     assert result.upward
     direct = rf.first_passage(problem, net, sgd, 2, 5_000, 24, seed=9, **options).seen.mean()
@@ -142,14 +142,14 @@ def test_paths_replay_to_the_event(short: tuple[float, float, np.ndarray]) -> No
 )
 def test_replays_have_the_bits_of_the_run(settings: dict) -> None:
     """Streams are the chains of `train`: a path of one segment is one of them, and entries spell it out."""
-    sgd = rf.SGD(0.4, 0.01, 6000, **settings)
+    sgd = rf.SGD(lr=0.4, ridge=0.01, n_steps=6000, **settings)
     result = rf.splitting(PROBLEM, NET, sgd, 1, 6000, 10, 2, 4, every=500)
     straight = [path for path in result.paths if len(path.segments) == 1]
     assert straight
     path = straight[0]
     chain, start, stop = path.segments[0]
     assert start == 0 and stop == path.n_steps
-    record = rf.Record(path.n_steps, ("weights",))
+    record = rf.Record(every=path.n_steps, what=("weights",))
     trace = rf.train(PROBLEM, NET, sgd, chains=[chain], seed=4, record=record)
     assert same_bits(trace.weights(0, 1), result.replay(path, record).weights(0, 1))
 
@@ -157,7 +157,7 @@ def test_replays_have_the_bits_of_the_run(settings: dict) -> None:
 @pytest.mark.parametrize("score", ["singular_value", "relaxed"])
 def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatch, score: str) -> None:
     monkeypatch.setattr("rankfall.analysis.branching_sgd._WORTH_THREADS", 0.0)
-    sgd = rf.SGD(0.4, 0.0066, 1)
+    sgd = rf.SGD(lr=0.4, ridge=0.0066, n_steps=1)
     run = [
         rf.splitting(
             PROBLEM, NET, sgd, 1, 2000, 10, repeats, 8, every=50, n_kill=2, n_threads=n_threads, score=score
@@ -175,10 +175,10 @@ def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatc
 def test_scores_are_what_they_are_called() -> None:
     from rankfall.analysis.branching_sgd import SGDChain
 
-    problem, net = holed((5, 4)), rf.Network.gaussian((4, 3, 3, 5), 1.0, 1)
+    problem, net = holed((5, 4)), rf.Network.gaussian((4, 3, 3, 5), scale=1.0, seed=1)
     s = net.singular_values()
     phi = tail_factors(problem, net, 1, ridge=0.01, lr=0.1).phi.max()
-    sgd = rf.SGD(0.1, 0.01, 1)
+    sgd = rf.SGD(lr=0.1, ridge=0.01, n_steps=1)
     for score, expected in (("singular_value", -s[1]), ("relative", -s[1] / s[0]), ("tail", -phi)):
         chain = SGDChain(problem, net, sgd, 1, 1, score)
         scores, happened, stopped = chain.look(chain.begin(np.arange(2)))
@@ -187,8 +187,10 @@ def test_scores_are_what_they_are_called() -> None:
     # gradient descent of the library from there; a network on which it diverges is as far as can be
     for relaxation in (1, 30):
         chain = SGDChain(problem, net, sgd, 1, 1, "relaxed", relaxation=relaxation)
-        record = rf.Record(relaxation, ("singular_values",))
-        s = rf.train(problem, net, rf.GD(0.1, 0.01, relaxation), record=record).singular_values[0, -1]
+        record = rf.Record(every=relaxation, what=("singular_values",))
+        s = rf.train(
+            problem, net, rf.GD(lr=0.1, ridge=0.01, n_steps=relaxation), record=record
+        ).singular_values[0, -1]
         states = chain.begin(np.arange(2))
         scores, happened, stopped = chain.look(states)
         assert scores == pytest.approx([-s[1] / s[0]] * 2, rel=1e-12)
@@ -204,10 +206,10 @@ def test_scores_are_what_they_are_called() -> None:
 
 
 def test_diverged_paths_have_no_event() -> None:
-    result = rf.splitting(PROBLEM, NET, rf.SGD(3.0, 0.01, 1), 0, 400, 5, 2, 0, every=100)
+    result = rf.splitting(PROBLEM, NET, rf.SGD(lr=3.0, ridge=0.01, n_steps=1), 0, 400, 5, 2, 0, every=100)
     assert result.estimate == 0 and result.extinct.all() and result.interval() == (0.0, 1.0)
     assert np.isnan(result.relative_error)
-    passage = rf.first_passage(PROBLEM, NET, rf.SGD(3.0, 0.01, 1), 0, 5, 400, every=100)
+    passage = rf.first_passage(PROBLEM, NET, rf.SGD(lr=3.0, ridge=0.01, n_steps=1), 0, 5, 400, every=100)
     assert passage.diverged.all() and not passage.seen.any()
 
 
@@ -229,10 +231,10 @@ def test_intervals_and_looks() -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"sgd": rf.GD(0.1, 0.01, 1)}, "no noise"),
-        ({"sgd": rf.SGD(0.1, 0.01, 4, entries=np.zeros(4, int))}, "prescribed"),
-        ({"sgd": rf.SGD(np.full(4, 0.1), 0.01, 4)}, "constant"),
-        ({"sgd": rf.SGD(0.1, 0.01, 4, 2, "epochs")}, "divide"),
+        ({"sgd": rf.GD(lr=0.1, ridge=0.01, n_steps=1)}, "no noise"),
+        ({"sgd": rf.SGD(lr=0.1, ridge=0.01, n_steps=4, entries=np.zeros(4, int))}, "prescribed"),
+        ({"sgd": rf.SGD(lr=np.full(4, 0.1), ridge=0.01, n_steps=4)}, "constant"),
+        ({"sgd": rf.SGD(lr=0.1, ridge=0.01, n_steps=4, batch_size=2, sampling="epochs")}, "divide"),
         ({"net": rf.Network.gaussian((2, 2, 2), chains=2)}, "chain"),
         ({"net": rf.Network.gaussian((3, 2, 2))}, "shape"),
         ({"net": rf.Network((np.full((2, 2), np.nan), np.eye(2)))}, "finite"),

@@ -289,7 +289,7 @@ def test_als_recovers_a_small_matrix(bench, tmp_path: Path) -> None:
 
 
 def test_a_round_of_als_is_least_squares(bench) -> None:
-    problem, _ = rf.datasets.low_rank((15, 12), 2, observed=0.7, noise=0.1, seed=1)
+    problem, _ = rf.datasets.low_rank((15, 12), rank=2, observed=0.7, noise=0.1, seed=1)
     factors = []
 
     def keep_on(rounds, U, V, took):

@@ -1,4 +1,4 @@
-"""Pieces of a loop are all done, once, whoever does them, and whatever happens meanwhile."""
+"""All chunks of a loop are done, once, by whatever thread, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_number_of_threads_is_that_of_the_block_and_of_this_thread_only():
 
 
 @needs_two
-def test_pieces_are_done_by_no_more_threads_than_allowed_and_than_there_are_places():
+def test_chunks_are_done_by_no_more_threads_than_allowed_and_than_there_are_places():
     for size, n_threads, expected in ((3, 2, 2), (50, 2, 2), (50, 1, 1), (1, 2, 1)):
         seen, waiting = set(), threading.Barrier(expected, timeout=20)
 
@@ -74,9 +74,9 @@ def test_an_error_is_raised_when_all_have_stopped():
         time.sleep(0.01)
         running.remove(begin)
         if begin < end:
-            raise ZeroDivisionError("piece")
+            raise ZeroDivisionError("chunk")
 
-    with pytest.raises(ZeroDivisionError, match="piece"), threads.threads(2):
+    with pytest.raises(ZeroDivisionError, match="chunk"), threads.threads(2):
         threads.parallel_for(fails, 100)
     assert not running
 
@@ -134,13 +134,13 @@ assert heard > 400, heard
 
 @needs_two
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
-def test_an_interrupt_at_any_moment_loses_no_piece_and_hangs_nothing():
+def test_an_interrupt_at_any_moment_loses_no_chunk_and_hangs_nothing():
     """All places are visited or, where it came before the first, none."""
     run(INTERRUPTED)
 
 
 @needs_two
-def test_a_piece_that_shares_its_work_does_it_alone():
+def test_a_chunk_that_calls_parallel_for_does_the_work_alone():
     counts = np.zeros(40)
 
     def outer(begin, end):
@@ -196,7 +196,9 @@ def test_a_forked_process_has_threads_of_its_own():
         "from rankfall.compute import threads\n"
         "def tally(a, b, counts): counts[a:b] += 1\n"
         "def all_done():\n"
-        "    counts = np.zeros(40); threads.parallel_for(tally, 40, counts); return bool(np.all(counts == 1))\n"
+        "    counts = np.zeros(40)\n"
+        "    threads.parallel_for(tally, 40, counts)\n"
+        "    return bool(np.all(counts == 1))\n"
         "assert all_done()\n"
         "child = os.fork()\n"
         "if child == 0: os._exit(0 if all_done() else 1)\n"
@@ -206,6 +208,4 @@ def test_a_forked_process_has_threads_of_its_own():
 
 
 def test_threads_that_wait_do_not_keep_a_program_from_ending():
-    run(
-        "import numpy as np; from rankfall.compute import threads; threads.parallel_for(lambda a, b: None, 40)"
-    )
+    run("from rankfall.compute import threads; threads.parallel_for(lambda begin, end: None, 40)")

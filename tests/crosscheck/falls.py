@@ -127,10 +127,10 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
     )
     steps = {"ridge": setting.ridge, "lr": setting.lr}
     threshold = phi_threshold(problem, setting.depth, setting.ridge)
-    net = rf.Network.gaussian([d] * (setting.depth + 1), 1.0, seed)
+    net = rf.Network.gaussian([d] * (setting.depth + 1), scale=1.0, seed=seed)
     n = problem.n_observed
-    optimiser = rf.SGD(setting.lr, setting.ridge, setting.epochs * n)
-    record = rf.Record(n, ("weights", "train_loss", "rank"), rank_tol=1e-2)
+    optimiser = rf.SGD(lr=setting.lr, ridge=setting.ridge, n_steps=setting.epochs * n)
+    record = rf.Record(every=n, what=("weights", "train_loss", "rank"), rank_tol=1e-2)
     trace = rf.train(problem, net, optimiser, seed=seed, record=record)
     assert not trace.diverged.any()
     nets = [trace.weights(0, k) for k in range(setting.epochs + 1)]

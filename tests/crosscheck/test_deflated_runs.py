@@ -20,9 +20,11 @@ def problem():
 
 def trained(problem, lr, tau):
     """Train in full width until the tail of the hidden spaces above rank 3 is at most tau."""
-    net = rf.Network.gaussian((SIZE,) * (DEPTH + 1), 1.0, 0)
+    net = rf.Network.gaussian((SIZE,) * (DEPTH + 1), scale=1.0, seed=0)
     for epoch in range(5000):
-        net = rf.train(problem, net, rf.SGD(lr, RIDGE, problem.n_observed), seed=epoch).final(0)
+        net = rf.train(
+            problem, net, rf.SGD(lr=lr, ridge=RIDGE, n_steps=problem.n_observed), seed=epoch
+        ).final(0)
         if tail(net) <= tau:
             return net
     raise AssertionError("the tail did not shrink")
@@ -34,7 +36,7 @@ def tail(net):
 
 def gaps_of(problem, net, small, lr, seed, epochs=20):
     """Largest entry of the difference of the products after each epoch with the same samples."""
-    sgd = rf.SGD(lr, RIDGE, epochs * problem.n_observed)
+    sgd = rf.SGD(lr=lr, ridge=RIDGE, n_steps=epochs * problem.n_observed)
     record = rf.Record(every=problem.n_observed, what=("weights",))
     runs = [rf.train(problem, start, sgd, seed=seed, record=record) for start in (net, small)]
     products = [[run.weights(0, k).product() for k in range(epochs + 1)] for run in runs]
@@ -77,6 +79,6 @@ def test_the_runs_part_where_sgd_is_hardly_stable(problem):
 def test_the_small_network_is_the_embedded_one(problem):
     """(ii): two epochs of the same samples on the compressed and on the embedded weights."""
     d = theory.deflate(trained(problem, 0.1, 3e-2), rank=RANK)
-    sgd = rf.SGD(0.1, RIDGE, 2 * problem.n_observed)
+    sgd = rf.SGD(lr=0.1, ridge=RIDGE, n_steps=2 * problem.n_observed)
     small, large = (rf.train(problem, net, sgd, seed=3).final(0).product() for net in (d.network, d.embed()))
     assert np.abs(small - large).max() < 1e-12

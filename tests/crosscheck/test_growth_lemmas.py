@@ -215,14 +215,14 @@ def test_theorem_three_plus_applies_at_small_learning_rates(tiny):
     too_large = lock_all_time(problem, net, ridge=ridge, lr=1.1 * allowed)
     assert not too_large.holds and too_large.rank is None
     # it is a run that can be made: the tail never comes near
-    trace = rf.train(problem, net, rf.SGD(0.9 * allowed, ridge, 20_000), chains=8)
+    trace = rf.train(problem, net, rf.SGD(lr=0.9 * allowed, ridge=ridge, n_steps=20_000), chains=8)
     for final in trace.finals():
         assert all(np.linalg.norm(Z) ** 2 < found.values["Phi_max"] for Z in final.hidden_spaces())
 
 
 def test_theorem_three_plus_does_not_apply_in_practice():
     problem, _ = rf.datasets.low_rank((12, 12), rank=2, observed=0.7, seed=0)
-    net = rf.Network.gaussian((12, 12, 12, 12), 1.0, 0)
+    net = rf.Network.gaussian((12, 12, 12, 12), scale=1.0, seed=0)
     found = lock_all_time(problem, net, ridge=3e-3, lr=3e-2)
     assert not found.holds and found.rank is None and found.values["lr_max"] < 1e-10
 
@@ -247,13 +247,13 @@ def test_its_drift_condition_holds_in_the_mean():
         if np.any(seen.phi > constants["Phi_max"]):
             continue
         phis = enumerate_steps(problem, net, 0, ridge=ridge, lr=lr)
-        before, changes = float(regularised_loss(net, problem, ridge)), []
+        before, changes = float(regularised_loss(problem, net, ridge=ridge)), []
         for e in range(problem.n_observed):
             G = reference.gradients(
                 list(net.weights), problem.rows[[e]], problem.cols[[e]], problem.values[[e]]
             )
             moved = ((1 - 2 * lr * ridge) * W - lr * g for W, g in zip(net.weights, G, strict=True))
-            changes.append(float(regularised_loss(rf.Network(tuple(moved)), problem, ridge)) - before)
+            changes.append(float(regularised_loss(problem, rf.Network(tuple(moved)), ridge=ridge)) - before)
         ratio = np.mean(np.sqrt(phis / seen.phi) * np.exp(c * np.array(changes))[:, None], axis=0)
         worst = max(worst, float(ratio.max()))
     assert -np.inf < worst <= 1 + 1e-12

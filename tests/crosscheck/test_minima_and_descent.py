@@ -42,7 +42,7 @@ def check_returns(shape, depth, ridge, lr, n_steps, ranks, noise=0.2, seed=6):
         end = trace.final(0)
         after = np.linalg.norm(end.product() - point.matrix())
         assert after < max(1e-2 * before, 1e-9 * scale), (point.rank, before, after)
-        loss = float(rf.measures.regularised_loss(end, problem, ridge))
+        loss = float(rf.measures.regularised_loss(problem, end, ridge=ridge))
         assert loss == pytest.approx(point.loss, rel=1e-6)
 
 
@@ -86,6 +86,6 @@ def test_gradient_descent_falls_where_theory_finds_no_minimum():
     X = np.diag([4.0, 3.0, 2.0, 1.0, 0.5])
     problem = rf.Problem.from_dense(X)
     assert not theory.minima(problem, 3, 0.02, [4]).points
-    start = rf.Network.lift(np.diag([4.0, 3.0, 2.0, 1.0, 0.0]), 3)
+    start = rf.Network.lift(np.diag([4.0, 3.0, 2.0, 1.0, 0.0]), depth=3)
     end = rf.train(problem, start, rf.GD(lr=0.2, ridge=0.02, n_steps=20_000)).final(0)
     np.testing.assert_allclose(end.product(), theory.minima(problem, 3, 0.02, [3]).lowest.matrix(), atol=1e-9)

@@ -22,7 +22,7 @@ def holed(m: int, n: int, seed: int, observed: float = 0.7) -> rf.Problem:
 
 def on_the_sphere(widths: tuple[int, ...], C: float, seed: int) -> rf.Network:
     """``|W_l|_F^2 = C`` in every layer."""
-    net = rf.Network.gaussian(widths, 1.0, seed)
+    net = rf.Network.gaussian(widths, scale=1.0, seed=seed)
     return rf.Network(tuple(W * math.sqrt(C) / np.linalg.norm(W) for W in net))
 
 
@@ -61,11 +61,13 @@ def test_the_path_ends_in_the_set(case):
     for seed in range(2):
         start = on_the_sphere(widths, k.C, seed)
         assert not inside.contains(start)
-        trace = rf.train(problem, start, rf.SGD(k.lr, ridge, reach.n_steps, entries=path))
+        trace = rf.train(problem, start, rf.SGD(lr=k.lr, ridge=ridge, n_steps=reach.n_steps, entries=path))
         end = trace.final(0)
         assert inside.contains(end), {name: margin.min() for name, margin in inside.margins(end).items()}
         # and it stays, whatever is drawn afterwards
-        later = rf.train(problem, end, rf.SGD(k.lr, ridge, 300, batch_size, sampling))
+        later = rf.train(
+            problem, end, rf.SGD(lr=k.lr, ridge=ridge, n_steps=300, batch_size=batch_size, sampling=sampling)
+        )
         assert inside.contains(later.final(0))
 
 
@@ -80,5 +82,5 @@ def test_the_path_of_epochs_lies_in_two_epochs():
     others = np.setdiff1d(np.arange(problem.n_observed), first)
     steps = np.concatenate([np.random.default_rng(0).permutation(others), path])
     start = on_the_sphere((30, 3, 3, 40), k.C, 0)
-    trace = rf.train(problem, start, rf.SGD(k.lr, 0.3, steps.size, entries=steps))
+    trace = rf.train(problem, start, rf.SGD(lr=k.lr, ridge=0.3, n_steps=steps.size, entries=steps))
     assert AbsorbingSet(1, k).contains(trace.final(0))

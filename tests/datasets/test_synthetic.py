@@ -23,7 +23,7 @@ def requests(draw: st.DrawFn) -> dict:
         "condition": draw(st.sampled_from([1.0, 3.0, 1e4])),
         "noise": draw(st.sampled_from([0.0, 0.1])),
         "seed": draw(st.integers(0, 2**32)),
-        "min_per_line": draw(st.sampled_from([0, 1, rank])),
+        "min_entries": draw(st.sampled_from([0, 1, rank])),
         "mask": draw(st.sampled_from(["guaranteed", "uniform"])),
     }
 
@@ -32,18 +32,18 @@ def requests(draw: st.DrawFn) -> dict:
 @given(requests())
 def test_what_was_asked_for_is_what_comes(request: dict) -> None:
     if request["mask"] == "uniform":
-        request["min_per_line"] = 0  # small crowded masks need too many draws to be redrawn here
+        request["min_entries"] = 0  # small crowded masks need too many draws to be redrawn here
     (m, n), rank = request["shape"], request["rank"]
     try:
         problem, truth = low_rank(**request)
     except rf.InputError as error:
-        if "min_per_line" not in str(error):
+        if "min_entries" not in str(error):
             raise
         return
     assert truth.shape == problem.shape == (m, n)
     assert problem.n_observed == round(request["oversampling"] * rank * (m + n - rank))
     for counts in (problem.row_counts, problem.col_counts):
-        assert counts.min() >= request["min_per_line"]
+        assert counts.min() >= request["min_entries"]
     s = np.linalg.svd(truth, compute_uv=False)
     assert np.count_nonzero(s > 1e-12 * s[0]) == rank
     if request["condition"] > 1 and rank > 1:
@@ -55,18 +55,18 @@ def test_what_was_asked_for_is_what_comes(request: dict) -> None:
 
 
 def test_seed_decides_everything_and_streams_are_apart() -> None:
-    first, truth = low_rank((20, 15), 3, observed=0.6, seed=7)
-    again, _ = low_rank((20, 15), 3, observed=0.6, seed=7)
-    noisy, same_truth = low_rank((20, 15), 3, observed=0.6, noise=0.2, seed=7)
+    first, truth = low_rank((20, 15), rank=3, observed=0.6, seed=7)
+    again, _ = low_rank((20, 15), rank=3, observed=0.6, seed=7)
+    noisy, same_truth = low_rank((20, 15), rank=3, observed=0.6, noise=0.2, seed=7)
     np.testing.assert_array_equal(first.to_dense(), again.to_dense())
     np.testing.assert_array_equal(truth, same_truth)
     np.testing.assert_array_equal(first.rows, noisy.rows)
     np.testing.assert_array_equal(first.cols, noisy.cols)
-    assert np.any(low_rank((20, 15), 3, observed=0.6, seed=8)[1] != truth)
+    assert np.any(low_rank((20, 15), rank=3, observed=0.6, seed=8)[1] != truth)
 
 
 def test_noise_is_relative_to_the_entries() -> None:
-    problem, truth = low_rank((200, 200), 2, observed=0.5, noise=0.3, seed=1)
+    problem, truth = low_rank((200, 200), rank=2, observed=0.5, noise=0.3, seed=1)
     residual = problem.values - truth[problem.rows, problem.cols]
     # 20,000 normal draws: the sample deviation is within 3% except with probability below 1e-8
     assert residual.std() / truth.std() == pytest.approx(0.3, rel=0.03)
@@ -74,13 +74,13 @@ def test_noise_is_relative_to_the_entries() -> None:
 
 @pytest.mark.parametrize("mask", ["uniform", "guaranteed"])
 def test_every_line_gets_rank_entries_by_default(mask) -> None:
-    problem, _ = low_rank((60, 60), 4, oversampling=1.2, seed=3, mask=mask)
+    problem, _ = low_rank((60, 60), rank=4, oversampling=1.2, seed=3, mask=mask)
     assert not any(lines.size for lines in problem.deficient(4))
 
 
 def test_uniform_mask_is_uniform() -> None:
     counts = sum(
-        ~np.isnan(low_rank((4, 5), 1, observed=0.5, seed=s, min_per_line=0)[0].to_dense())
+        ~np.isnan(low_rank((4, 5), rank=1, observed=0.5, seed=s, min_entries=0)[0].to_dense())
         for s in range(2000)
     )
     # each cell: binomial(2000, 1/2); 6 standard deviations over 20 cells: false alarm below 1e-7
@@ -89,8 +89,8 @@ def test_uniform_mask_is_uniform() -> None:
 
 def test_endless_redrawing_says_what_to_do() -> None:
     with pytest.raises(rf.InputError, match='mask="guaranteed"'):
-        low_rank((5, 60), 2, oversampling=1.2)
-    problem, _ = low_rank((5, 60), 2, oversampling=1.2, mask="guaranteed")
+        low_rank((5, 60), rank=2, oversampling=1.2)
+    problem, _ = low_rank((5, 60), rank=2, oversampling=1.2, mask="guaranteed")
     assert not any(lines.size for lines in problem.deficient(2))
 
 
@@ -106,10 +106,10 @@ def test_endless_redrawing_says_what_to_do() -> None:
         ({"observed": 1.5}, "fraction"),
         ({"observed": None, "oversampling": 9.0}, "at most"),
         ({"observed": None, "oversampling": float("nan")}, "at most"),
-        ({"observed": 0.3}, "min_per_line"),
+        ({"observed": 0.3}, "min_entries"),
         ({"condition": 0.5}, "condition"),
         ({"noise": -1.0}, "noise"),
-        ({"min_per_line": 9}, "min_per_line"),
+        ({"min_entries": 9}, "min_entries"),
         ({"mask": "other"}, "mask"),
     ],
 )

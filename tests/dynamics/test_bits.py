@@ -19,12 +19,14 @@ from rankfall.dynamics.engine import checkpoints, recorder
 from rankfall.dynamics.engine import run as engine
 
 OPTIMISERS = {
-    "single": rf.SGD(0.03, 1e-2, 5000),
-    "epochs": rf.SGD(0.03, 1e-2, 5000, sampling="epochs"),
-    "batch": rf.SGD(0.03, 1e-2, 5000, 5, "distinct"),
-    "short batches": rf.SGD(0.03, 1e-2, 5000, 50, "epochs"),
-    "gradient descent": rf.GD(0.03, 1e-2, 5000),
-    "fast decay": rf.SGD(0.03, 0.2, 5000),  # folds the decay scalar after 573 steps, between two updates
+    "single": rf.SGD(lr=0.03, ridge=1e-2, n_steps=5000),
+    "epochs": rf.SGD(lr=0.03, ridge=1e-2, n_steps=5000, sampling="epochs"),
+    "batch": rf.SGD(lr=0.03, ridge=1e-2, n_steps=5000, batch_size=5, sampling="distinct"),
+    "short batches": rf.SGD(lr=0.03, ridge=1e-2, n_steps=5000, batch_size=50, sampling="epochs"),
+    "gradient descent": rf.GD(lr=0.03, ridge=1e-2, n_steps=5000),
+    "fast decay": rf.SGD(
+        lr=0.03, ridge=0.2, n_steps=5000
+    ),  # folds the decay scalar after 573 steps, between two updates
 }
 
 
@@ -36,19 +38,19 @@ def problem():
 @pytest.fixture(scope="module", params=[(13, 11), (70, 67)], ids=["narrow", "wide"])
 def net(request):
     """The hidden layer of the wide one is asked for all steps between two updates at once."""
-    return rf.Network.gaussian((17, *request.param, 12), 1.0, 0)
+    return rf.Network.gaussian((17, *request.param, 12), scale=1.0, seed=0)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_recording_never_changes_a_bit(name, problem, net):
     optimiser = OPTIMISERS[name]
-    straight = rf.train(problem, net, optimiser, record=rf.Record(10**6))
+    straight = rf.train(problem, net, optimiser, record=rf.Record(every=10**6))
     assert all(W.any() for W in straight.final())  # nothing died so far that bits say nothing
     for every in (4999, 777, 250):
-        trace = rf.train(problem, net, optimiser, record=rf.Record(every))
+        trace = rf.train(problem, net, optimiser, record=rf.Record(every=every))
         assert same_bits(trace.final(), straight.final())
-    first = rf.train(problem, net, optimiser, record=rf.Record(250))
-    coarse = rf.train(problem, net, optimiser, record=rf.Record(500))
+    first = rf.train(problem, net, optimiser, record=rf.Record(every=250))
+    coarse = rf.train(problem, net, optimiser, record=rf.Record(every=500))
     np.testing.assert_array_equal(first.singular_values[:, ::2], coarse.singular_values)
     np.testing.assert_array_equal(first.train_loss[:, ::2], coarse.train_loss)
 
@@ -57,16 +59,22 @@ def test_recording_never_changes_a_bit(name, problem, net):
 def test_single_steps_make_the_same_run(name, problem, net):
     """Every call to the kernel is one step long."""
     optimiser = OPTIMISERS[name]
-    short = rf.SGD(optimiser.lr, optimiser.ridge, 300, optimiser.batch_size, optimiser.sampling)
-    trace = rf.train(problem, net, short, record=rf.Record(1, ("train_loss",)))
+    short = rf.SGD(
+        lr=optimiser.lr,
+        ridge=optimiser.ridge,
+        n_steps=300,
+        batch_size=optimiser.batch_size,
+        sampling=optimiser.sampling,
+    )
+    trace = rf.train(problem, net, short, record=rf.Record(every=1, what=("train_loss",)))
     assert same_bits(trace.final(), rf.train(problem, net, short).final())
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_chain_alone_and_among_64(name, problem, net):
     optimiser = OPTIMISERS[name]
-    many = rf.train(problem, net, optimiser, chains=64, seed=7, record=rf.Record(1000))
-    alone = rf.train(problem, net, optimiser, chains=[41], seed=7, record=rf.Record(1000))
+    many = rf.train(problem, net, optimiser, chains=64, seed=7, record=rf.Record(every=1000))
+    alone = rf.train(problem, net, optimiser, chains=[41], seed=7, record=rf.Record(every=1000))
     assert same_bits(many.final(41), alone.final(0))
     np.testing.assert_array_equal(many.singular_values[41], alone.singular_values[0])
     np.testing.assert_array_equal(many.train_loss[41], alone.train_loss[0])
@@ -75,7 +83,7 @@ def test_a_chain_alone_and_among_64(name, problem, net):
 
 
 def test_an_ensemble_gives_each_chain_its_own_start(problem):
-    nets = rf.Network.gaussian((17, 9, 8, 12), 1.0, 0, chains=6)
+    nets = rf.Network.gaussian((17, 9, 8, 12), scale=1.0, seed=0, chains=6)
     many = rf.train(problem, nets, OPTIMISERS["single"], seed=1)
     assert many.n_chains == 6
     assert same_bits(many.final(4), rf.train(problem, nets, OPTIMISERS["single"], seed=1, chains=[4]).final())
@@ -93,7 +101,7 @@ def test_one_thread_and_two(name, problem, net):
 def test_how_the_records_of_many_chains_are_divided(problem, net, monkeypatch):
     """Portions, blocks and threads divide the chains only: what is measured of each keeps its bits."""
     what = ("singular_values", "rank", "train_loss", "imbalance", "hidden_singular_values")
-    sgd, recorded = rf.SGD(0.03, 1e-2, 600), rf.Record(200, what)
+    sgd, recorded = rf.SGD(lr=0.03, ridge=1e-2, n_steps=600), rf.Record(every=200, what=what)
     expected = rf.train(problem, net, sgd, chains=40, record=recorded)
     monkeypatch.setattr(recorder, "PORTION", 17)
     monkeypatch.setattr(record, "_BLOCK", 3)
@@ -105,15 +113,15 @@ def test_how_the_records_of_many_chains_are_divided(problem, net, monkeypatch):
 
 def test_the_number_of_threads_is_put_back(problem, net):
     before = threads.count()
-    rf.train(problem, net, rf.SGD(0.01, 0.0, 10), n_threads=1)
+    rf.train(problem, net, rf.SGD(lr=0.01, ridge=0.0, n_steps=10), n_threads=1)
     assert threads.count() == before
 
 
 def test_length_of_calls_does_not_matter(problem, net, monkeypatch):
-    expected = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(10**6))
+    expected = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(every=10**6))
     monkeypatch.setattr(engine, "LONGEST_CALL", 333)
     monkeypatch.setattr(engine, "CALL_SECONDS", 1e-9)
-    trace = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(10**6))
+    trace = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(every=10**6))
     assert same_bits(trace.final(), expected.final())
 
 
@@ -121,12 +129,19 @@ def test_length_of_calls_does_not_matter(problem, net, monkeypatch):
 @pytest.mark.parametrize("what", [("rank",), ("weights",)])
 def test_replay_repeats_a_stretch(name, what, problem, net):
     trace = rf.train(
-        problem, net, OPTIMISERS[name], chains=3, seed=2, record=rf.Record(1000, (*what, "train_loss"))
+        problem,
+        net,
+        OPTIMISERS[name],
+        chains=3,
+        seed=2,
+        record=rf.Record(every=1000, what=(*what, "train_loss")),
     )
-    again = rf.replay(trace, 2, 2900, 3100, record=rf.Record(50, ("train_loss", "weights")))
+    again = rf.replay(
+        trace, chain=2, start=2900, stop=3100, record=rf.Record(every=50, what=("train_loss", "weights"))
+    )
     assert again.steps.tolist() == [2900, 2950, 3000, 3050, 3100]
     assert again.train_loss[0, 2] == trace.train_loss[2, 3]
-    whole = rf.replay(trace, 2, 4000, 5000, record=rf.Record(1000))
+    whole = rf.replay(trace, chain=2, start=4000, stop=5000, record=rf.Record(every=1000))
     assert same_bits(whole.final(), trace.final(2))
     if what == ("weights",):
         assert same_bits(again.weights(0, 2), trace.weights(2, 3))
@@ -135,11 +150,11 @@ def test_replay_repeats_a_stretch(name, what, problem, net):
 @pytest.mark.parametrize("deflate", [None, 0.05])
 def test_stopped_and_resumed(problem, net, tmp_path, deflate):
     """A run left at several moments, by a callback and by Ctrl-C, ends at the same bits."""
-    optimiser = rf.SGD(0.03, 1e-2, 25_000, sampling="epochs")
+    optimiser = rf.SGD(lr=0.03, ridge=1e-2, n_steps=25_000, sampling="epochs")
     settings = {
         "chains": 3,
         "seed": 3,
-        "record": rf.Record(2500, ("rank", "train_loss", "weights")),
+        "record": rf.Record(every=2500, what=("rank", "train_loss", "weights")),
         "deflate": deflate,
     }
     straight = rf.train(problem, net, optimiser, **settings)
@@ -186,11 +201,11 @@ def killed_run(path, callback=None):
     """40 short stretches; the child sleeps in between, so that there is time to kill it."""
     return rf.train(
         holed((12, 17), seed=1),
-        rf.Network.gaussian((17, 13, 11, 12), 1.0, 0),
-        rf.SGD(0.03, 1e-2, 40_000, sampling="epochs"),
+        rf.Network.gaussian((17, 13, 11, 12), scale=1.0, seed=0),
+        rf.SGD(lr=0.03, ridge=1e-2, n_steps=40_000, sampling="epochs"),
         chains=4,
         seed=9,
-        record=rf.Record(1000),
+        record=rf.Record(every=1000),
         deflate=0.05,
         checkpoint=path,
         callback=callback,
@@ -222,15 +237,17 @@ def test_killed_and_resumed(tmp_path):
 
 def test_a_checkpoint_of_other_settings_is_refused(problem, net, tmp_path):
     path = tmp_path / "run.npz"
-    settings = {"record": rf.Record(100), "checkpoint": path}
-    rf.train(problem, net, rf.SGD(0.03, 1e-2, 200), **settings)
+    settings = {"record": rf.Record(every=100), "checkpoint": path}
+    rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), **settings)
     before = path.read_bytes()
     for other in (
-        lambda: rf.train(problem, net, rf.SGD(0.02, 1e-2, 200), **settings),
-        lambda: rf.train(problem, net, rf.SGD(0.03, 1e-2, 300), **settings),
-        lambda: rf.train(problem, net, rf.SGD(0.03, 1e-2, 200), seed=1, **settings),
-        lambda: rf.train(problem.with_values(2 * problem.values), net, rf.SGD(0.03, 1e-2, 200), **settings),
-        lambda: rf.train(problem, net, rf.SGD(0.03, 1e-2, 200), deflate=0.1, **settings),
+        lambda: rf.train(problem, net, rf.SGD(lr=0.02, ridge=1e-2, n_steps=200), **settings),
+        lambda: rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=300), **settings),
+        lambda: rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), seed=1, **settings),
+        lambda: rf.train(
+            problem.with_values(2 * problem.values), net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), **settings
+        ),
+        lambda: rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), deflate=0.1, **settings),
     ):
         with pytest.raises(rf.InputError, match="other settings"):
             other()
@@ -239,9 +256,9 @@ def test_a_checkpoint_of_other_settings_is_refused(problem, net, tmp_path):
 
 def test_a_file_that_is_no_checkpoint_is_refused(problem, net, tmp_path):
     path = tmp_path / "run.npz"
-    rf.train(problem, net, rf.SGD(0.03, 1e-2, 20)).save(path)
+    rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=20)).save(path)
     with pytest.raises(rf.InputError):
-        rf.train(problem, net, rf.SGD(0.03, 1e-2, 20), checkpoint=path)
+        rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=20), checkpoint=path)
     assert checkpoints.INTERVAL > 0
 
 

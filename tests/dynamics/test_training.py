@@ -14,7 +14,7 @@ from rankfall.dynamics.engine.run import smallest_weight
 from rankfall.dynamics.engine.stability import tangent_diagonal
 from rankfall.dynamics.engine.state import pack
 from rankfall.dynamics.kernels import reference
-from rankfall.dynamics.kernels.passes import fold
+from rankfall.dynamics.kernels.passes import absorb_scale
 from rankfall.dynamics.record import measure
 
 
@@ -25,7 +25,7 @@ def problem():
 
 @pytest.fixture(scope="module")
 def net():
-    return rf.Network.gaussian((11, 10, 9, 14), 1.0, 0)
+    return rf.Network.gaussian((11, 10, 9, 14), scale=1.0, seed=0)
 
 
 # -- what is recorded --------------------------------------------------------------------------------
@@ -33,12 +33,12 @@ def net():
 
 def test_records_are_what_they_say(problem, net):
     record = rf.Record(
-        40,
-        ("singular_values", "train_loss", "rank", "imbalance", "weights"),
+        every=40,
+        what=("singular_values", "train_loss", "rank", "imbalance", "weights"),
         extra={"norm": _norm},
         rank_tol=0.1,
     )
-    trace = rf.train(problem, net, rf.SGD(0.03, 1e-2, 100), chains=3, record=record)
+    trace = rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=100), chains=3, record=record)
     assert trace.steps.tolist() == [0, 40, 80, 100]
     assert trace.singular_values.shape == (3, 4, 9)
     for chain in range(3):
@@ -61,8 +61,8 @@ def test_records_are_what_they_say(problem, net):
 
 @pytest.mark.parametrize("what", [(), ("weights",), ("ledger",)])
 def test_own_observables_need_no_built_in_one(problem, net, what):
-    record = rf.Record(40, what, extra={"norm": _norm})
-    trace = rf.train(problem, net, rf.SGD(0.03, 1e-2, 100), record=record)
+    record = rf.Record(every=40, what=what, extra={"norm": _norm})
+    trace = rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=100), record=record)
     assert trace.measured["norm"].shape == (1, 4)
     assert trace.measured["norm"][0, -1] == pytest.approx(_norm(trace.final()))
 
@@ -85,7 +85,7 @@ def test_what_is_within_the_range_can_be_measured():
         flat, widths = pack([net], np.dtype(np.float32))
         if products_within_range(flat, np.ones(1), widths)[0]:
             assert np.isfinite(net.product()).all()
-            measured = measure(rf.Network.stack([net]), problem, rf.Record())
+            measured = measure(problem, rf.Network.stack([net]), rf.Record())
             assert all(np.isfinite(values).all() for values in measured.values())
 
 
@@ -94,13 +94,13 @@ def _norm(network):
 
 
 def test_a_dead_network_has_rank_zero(problem):
-    net = rf.Network.gaussian((11, 5, 5, 14), 1e-8, 0)
-    trace = rf.train(problem, net, rf.SGD(0.01, 0.1, 10))
+    net = rf.Network.gaussian((11, 5, 5, 14), scale=1e-8, seed=0)
+    trace = rf.train(problem, net, rf.SGD(lr=0.01, ridge=0.1, n_steps=10))
     assert trace.rank.tolist() == [[0, 0]]
 
 
 def test_no_steps_is_a_run(problem, net):
-    trace = rf.train(problem, net, rf.SGD(0.01, 0.1, 0))
+    trace = rf.train(problem, net, rf.SGD(lr=0.01, ridge=0.1, n_steps=0))
     assert trace.steps.tolist() == [0]
     assert same_bits(trace.final(), net)
 
@@ -119,9 +119,14 @@ def test_no_steps_is_a_run(problem, net):
 )
 def test_a_schedule_is_the_array_of_its_values(problem, net, schedule):
     values = np.concatenate([schedule.values(t, t + 1) for t in range(100)])
-    listed = rf.train(problem, net, rf.SGD(values, 1e-2, 100), record=rf.Record(7))
-    assert same_bits(rf.train(problem, net, rf.SGD(schedule, 1e-2, 100)).final(), listed.final())
-    assert gap(listed.final(), reference.train(problem, net, rf.SGD(schedule, 1e-2, 100))) < 1e-12
+    listed = rf.train(problem, net, rf.SGD(lr=values, ridge=1e-2, n_steps=100), record=rf.Record(every=7))
+    assert same_bits(
+        rf.train(problem, net, rf.SGD(lr=schedule, ridge=1e-2, n_steps=100)).final(), listed.final()
+    )
+    assert (
+        gap(listed.final(), reference.train(problem, net, rf.SGD(lr=schedule, ridge=1e-2, n_steps=100)))
+        < 1e-12
+    )
 
 
 def test_ends_of_schedules():
@@ -134,10 +139,15 @@ def test_ends_of_schedules():
 
 
 @pytest.mark.parametrize(
-    "optimiser", [rf.SGD(2.0, 0.0, 20_000), rf.SGD(2.0, 0.0, 20_000, 3), rf.GD(50.0, 0.0, 20_000)]
+    "optimiser",
+    [
+        rf.SGD(lr=2.0, ridge=0.0, n_steps=20_000),
+        rf.SGD(lr=2.0, ridge=0.0, n_steps=20_000, batch_size=3),
+        rf.GD(lr=50.0, ridge=0.0, n_steps=20_000),
+    ],
 )
 def test_divergence_stops_the_chain(problem, net, optimiser):
-    trace = rf.train(problem, net, optimiser, chains=2, record=rf.Record(5000))
+    trace = rf.train(problem, net, optimiser, chains=2, record=rf.Record(every=5000))
     assert trace.diverged.all()
     assert (trace.n_steps < 5000).all()
     assert np.isnan(trace.train_loss[:, 1:]).all()
@@ -154,7 +164,9 @@ def test_divergence_stops_the_chain(problem, net, optimiser):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_leaving_the_number_range_in_one_step_is_divergence(problem, net, dtype):
-    trace = rf.train(problem, net, rf.SGD(1e200, 0.0, 20), record=rf.Record(1), dtype=dtype)
+    trace = rf.train(
+        problem, net, rf.SGD(lr=1e200, ridge=0.0, n_steps=20), record=rf.Record(every=1), dtype=dtype
+    )
     assert trace.diverged.all()
     assert trace.n_steps[0] <= 3
     assert np.isfinite(trace.train_loss[0, 0])
@@ -163,21 +175,21 @@ def test_leaving_the_number_range_in_one_step_is_divergence(problem, net, dtype)
 
 def test_folding_keeps_what_is_not_a_number():
     weights = np.array([1.0, 1e-120, np.nan, -1e-90, np.inf])
-    fold(weights, 0.5, 1e-100)
+    absorb_scale(weights, 0.5, 1e-100)
     np.testing.assert_array_equal(weights, [0.5, 0.0, np.nan, -5e-91, np.inf])
 
 
 def test_one_chain_may_diverge_and_the_others_go_on(problem):
-    nets = rf.Network.gaussian((11, 10, 9, 14), 1.0, 0, chains=3)
+    nets = rf.Network.gaussian((11, 10, 9, 14), scale=1.0, seed=0, chains=3)
     weights = [W.copy() for W in nets.weights]
     for W in weights:
         W[1] *= 20
-    trace = rf.train(problem, rf.Network(tuple(weights)), rf.SGD(0.02, 1e-3, 3000), seed=5)
+    trace = rf.train(problem, rf.Network(tuple(weights)), rf.SGD(lr=0.02, ridge=1e-3, n_steps=3000), seed=5)
     assert trace.diverged.tolist() == [False, True, False]
     assert trace.n_steps.tolist()[::2] == [3000, 3000]
-    alone = rf.train(problem, nets.chain(2), rf.SGD(0.02, 1e-3, 3000), seed=5, chains=[2])
+    alone = rf.train(problem, nets.chain(2), rf.SGD(lr=0.02, ridge=1e-3, n_steps=3000), seed=5, chains=[2])
     assert same_bits(trace.final(2), alone.final())
-    again = rf.replay(trace, 1, 0, int(trace.n_steps[1]) + 5)
+    again = rf.replay(trace, chain=1, start=0, stop=int(trace.n_steps[1]) + 5)
     assert again.diverged[0]
     assert again.n_steps[0] == trace.n_steps[1]
 
@@ -199,9 +211,13 @@ def test_tangent_diagonal_is_the_squared_gradient(problem, net):
 def test_no_subnormal_number_survives(depth, dtype):
     """A network on its way to zero passes the subnormal range quickly and ends at exact zeros."""
     problem = holed((8, 9)).with_values(np.zeros(holed((8, 9)).n_observed))
-    net = rf.Network.gaussian((9, *(7,) * (depth - 1), 8), 1.0, 0)
-    for optimiser in (rf.SGD(0.01, 5.0, 12_000), rf.SGD(0.01, 5.0, 12_000, 3), rf.GD(0.01, 5.0, 12_000)):
-        trace = rf.train(problem, net, optimiser, record=rf.Record(500, ("weights",)), dtype=dtype)
+    net = rf.Network.gaussian((9, *(7,) * (depth - 1), 8), scale=1.0, seed=0)
+    for optimiser in (
+        rf.SGD(lr=0.01, ridge=5.0, n_steps=12_000),
+        rf.SGD(lr=0.01, ridge=5.0, n_steps=12_000, batch_size=3),
+        rf.GD(lr=0.01, ridge=5.0, n_steps=12_000),
+    ):
+        trace = rf.train(problem, net, optimiser, record=rf.Record(every=500, what=("weights",)), dtype=dtype)
         smallest = np.finfo(dtype).tiny
         for k in range(trace.steps.size):
             for W in trace.weights(0, k).weights:
@@ -215,8 +231,10 @@ def test_rows_that_are_never_seen_decay_to_zero():
     X = np.outer(rng.standard_normal(8), rng.standard_normal(9)) * 3
     X[5] = np.nan
     problem = rf.Problem.from_dense(X)
-    net = rf.Network.gaussian((9, 7, 7, 8), 1.0, 0)
-    trace = rf.train(problem, net, rf.SGD(0.05, 2e-2, 200_000), record=rf.Record(50_000))
+    net = rf.Network.gaussian((9, 7, 7, 8), scale=1.0, seed=0)
+    trace = rf.train(
+        problem, net, rf.SGD(lr=0.05, ridge=2e-2, n_steps=200_000), record=rf.Record(every=50_000)
+    )
     assert not trace.final().weights[-1][5].any()
     assert trace.rank[0, -1] == 1
     assert smallest_weight(np.dtype(np.float64), 3) == pytest.approx(1e-100)
@@ -227,8 +245,8 @@ def test_rows_that_are_never_seen_decay_to_zero():
 
 def test_deflation_stays_within_its_bound(problem):
     """At the moment of deflation the product moves by at most the bound of Theorem 4."""
-    net = rf.Network.gaussian((11, 10, 10, 14), 1.0, 0)
-    optimiser = rf.SGD(0.05, 5e-3, EVERY)
+    net = rf.Network.gaussian((11, 10, 10, 14), scale=1.0, seed=0)
+    optimiser = rf.SGD(lr=0.05, ridge=5e-3, n_steps=EVERY)
     plain = rf.train(problem, net, optimiser, chains=4)
     deflated = rf.train(problem, net, optimiser, chains=4, deflate=0.03)
     for chain in range(4):
@@ -240,16 +258,16 @@ def test_deflation_stays_within_its_bound(problem):
 
 
 def test_a_deflated_run_goes_on_and_replays(problem):
-    net = rf.Network.gaussian((11, 10, 10, 14), 1.0, 0)
-    optimiser = rf.SGD(0.05, 5e-3, 3 * EVERY + 500)
-    record = rf.Record(3000, ("singular_values", "train_loss", "weights"))
+    net = rf.Network.gaussian((11, 10, 10, 14), scale=1.0, seed=0)
+    optimiser = rf.SGD(lr=0.05, ridge=5e-3, n_steps=3 * EVERY + 500)
+    record = rf.Record(every=3000, what=("singular_values", "train_loss", "weights"))
     trace = rf.train(problem, net, optimiser, chains=3, deflate=0.03, record=record)
     assert trace.singular_values.shape == (3, 12, 10)
     assert (trace.singular_values[:, -1, 8:] == 0).all()
     plain = rf.train(problem, net, optimiser, chains=3, record=record)
     np.testing.assert_allclose(trace.singular_values[:, -1], plain.singular_values[:, -1], atol=1e-2)
     for start in (0, 9000, EVERY, 2 * EVERY - 1):
-        again = rf.replay(trace, 1, start, optimiser.n_steps, record=rf.Record(10**6))
+        again = rf.replay(trace, chain=1, start=start, stop=optimiser.n_steps, record=rf.Record(every=10**6))
         assert same_bits(again.final(), trace.final(1))
         assert again.deflation_bound[0] == trace.deflation_bound[1]
 
@@ -264,7 +282,9 @@ def test_a_callback_sees_progress_and_may_stop(problem, net):
         seen.append((progress.step, progress.network(0).widths, progress.n_steps))
         return progress.step >= 300
 
-    trace = rf.train(problem, net, rf.SGD(0.01, 0.1, 1000), record=rf.Record(100), callback=callback)
+    trace = rf.train(
+        problem, net, rf.SGD(lr=0.01, ridge=0.1, n_steps=1000), record=rf.Record(every=100), callback=callback
+    )
     assert [step for step, *_ in seen] == [100, 200, 300]
     assert seen[0][1:] == (net.widths, 1000)
     assert trace.steps.tolist() == [0, 100, 200]
@@ -276,19 +296,31 @@ def test_ctrl_c_carries_the_trace(problem, net):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        rf.train(problem, net, rf.SGD(0.01, 0.1, 1000), record=rf.Record(100), callback=callback)
+        rf.train(
+            problem,
+            net,
+            rf.SGD(lr=0.01, ridge=0.1, n_steps=1000),
+            record=rf.Record(every=100),
+            callback=callback,
+        )
     assert caught.value.trace.steps.tolist() == [0]
 
 
 @pytest.mark.parametrize("name", ["sgd", "gd", "entries", "schedule"])
 def test_a_trace_comes_back_from_its_file(problem, net, tmp_path, name):
     optimiser = {
-        "sgd": rf.SGD(0.05, 1e-3, 12_000, sampling="epochs"),
-        "gd": rf.GD(Linear(0.05, 0.01, 300), Piecewise((0, 100), (1e-3, 1e-2)), 300),
-        "entries": rf.SGD(0.05, 1e-3, 40, entries=np.arange(80).reshape(40, 2)),
-        "schedule": rf.SGD(np.linspace(0.01, 0.02, 300), Geometric(1e-2, 1e-3, 300), 300, 3, "distinct"),
+        "sgd": rf.SGD(lr=0.05, ridge=1e-3, n_steps=12_000, sampling="epochs"),
+        "gd": rf.GD(lr=Linear(0.05, 0.01, 300), ridge=Piecewise((0, 100), (1e-3, 1e-2)), n_steps=300),
+        "entries": rf.SGD(lr=0.05, ridge=1e-3, n_steps=40, entries=np.arange(80).reshape(40, 2)),
+        "schedule": rf.SGD(
+            lr=np.linspace(0.01, 0.02, 300),
+            ridge=Geometric(1e-2, 1e-3, 300),
+            n_steps=300,
+            batch_size=3,
+            sampling="distinct",
+        ),
     }[name]
-    record = rf.Record(5000, ("rank", "train_loss", "weights"))
+    record = rf.Record(every=5000, what=("rank", "train_loss", "weights"))
     trace = rf.train(problem, net, optimiser, chains=2, seed=4, deflate=0.1, record=record)
     path = tmp_path / "trace.npz"
     trace.save(path)
@@ -298,38 +330,46 @@ def test_a_trace_comes_back_from_its_file(problem, net, tmp_path, name):
     np.testing.assert_array_equal(back.rank, trace.rank)
     np.testing.assert_array_equal(back.train_loss, trace.train_loss)
     assert all(same_bits(a, b) for a, b in zip(back.finals(), trace.finals(), strict=True))
-    again = rf.replay(back, 1, 0, optimiser.n_steps, record=rf.Record(10**6))
+    again = rf.replay(back, chain=1, start=0, stop=optimiser.n_steps, record=rf.Record(every=10**6))
     assert same_bits(again.final(), trace.final(1))
 
 
 BAD = {
-    "negative lr": lambda p, n: rf.SGD(-0.1, 0.1, 10),
-    "infinite ridge": lambda p, n: rf.SGD(0.1, np.inf, 10),
-    "NaN in a list": lambda p, n: rf.SGD([0.1, np.nan], 0.1, 2),
-    "short list": lambda p, n: rf.SGD([0.1, 0.1], 0.1, 3),
-    "text": lambda p, n: rf.SGD("fast", 0.1, 3),
-    "decay past zero": lambda p, n: rf.SGD(1.0, 0.5, 3),
-    "n_steps": lambda p, n: rf.GD(0.1, 0.1, -1),
-    "batch_size": lambda p, n: rf.SGD(0.1, 0.1, 3, 0),
-    "sampling": lambda p, n: rf.SGD(0.1, 0.1, 3, sampling="random"),
-    "entries shape": lambda p, n: rf.SGD(0.1, 0.1, 3, entries=np.arange(4)),
-    "entries range": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3, entries=[0, 1, 10**6])),
-    "large batch": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3, 10**4, "distinct")),
+    "negative lr": lambda p, n: rf.SGD(lr=-0.1, ridge=0.1, n_steps=10),
+    "infinite ridge": lambda p, n: rf.SGD(lr=0.1, ridge=np.inf, n_steps=10),
+    "NaN in a list": lambda p, n: rf.SGD(lr=[0.1, np.nan], ridge=0.1, n_steps=2),
+    "short list": lambda p, n: rf.SGD(lr=[0.1, 0.1], ridge=0.1, n_steps=3),
+    "text": lambda p, n: rf.SGD(lr="fast", ridge=0.1, n_steps=3),
+    "decay past zero": lambda p, n: rf.SGD(lr=1.0, ridge=0.5, n_steps=3),
+    "n_steps": lambda p, n: rf.GD(lr=0.1, ridge=0.1, n_steps=-1),
+    "batch_size": lambda p, n: rf.SGD(lr=0.1, ridge=0.1, n_steps=3, batch_size=0),
+    "sampling": lambda p, n: rf.SGD(lr=0.1, ridge=0.1, n_steps=3, sampling="random"),
+    "entries shape": lambda p, n: rf.SGD(lr=0.1, ridge=0.1, n_steps=3, entries=np.arange(4)),
+    "entries range": lambda p, n: rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3, entries=[0, 1, 10**6])),
+    "large batch": lambda p, n: rf.train(
+        p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3, batch_size=10**4, sampling="distinct")
+    ),
     "what": lambda p, n: rf.Record(what=("loss",)),
     "every": lambda p, n: rf.Record(every=0),
     "rank_tol": lambda p, n: rf.Record(rank_tol=1.0),
     "extra": lambda p, n: rf.Record(extra={"rank": _norm}),
-    "shape": lambda p, n: rf.train(p.T, n, rf.SGD(0.1, 0.1, 3)),
-    "dtype": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), dtype=np.int32),
-    "deflate": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), deflate=2.0),
-    "chains": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3), chains=0),
-    "no such chain": lambda p, n: rf.train(p, rf.Network.stack([n]), rf.SGD(0.1, 0.1, 3), chains=[1]),
-    "weights": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3)).weights(0, 0),
-    "unrecorded": lambda p, n: rf.train(p, n, rf.SGD(0.1, 0.1, 3)).imbalance,
-    "replay range": lambda p, n: rf.replay(rf.train(p, n, rf.SGD(0.1, 0.1, 3)), 0, 0, 4),
-    "replay chain": lambda p, n: rf.replay(rf.train(p, n, rf.SGD(0.1, 0.1, 3)), 1, 0, 3),
+    "shape": lambda p, n: rf.train(p.T, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3)),
+    "dtype": lambda p, n: rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3), dtype=np.int32),
+    "deflate": lambda p, n: rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3), deflate=2.0),
+    "chains": lambda p, n: rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3), chains=0),
+    "no such chain": lambda p, n: rf.train(
+        p, rf.Network.stack([n]), rf.SGD(lr=0.1, ridge=0.1, n_steps=3), chains=[1]
+    ),
+    "weights": lambda p, n: rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3)).weights(0, 0),
+    "unrecorded": lambda p, n: rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3)).imbalance,
+    "replay range": lambda p, n: rf.replay(
+        rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3)), chain=0, start=0, stop=4
+    ),
+    "replay chain": lambda p, n: rf.replay(
+        rf.train(p, n, rf.SGD(lr=0.1, ridge=0.1, n_steps=3)), chain=1, start=0, stop=3
+    ),
     "infinite weights": lambda p, n: rf.train(
-        p, rf.Network(tuple(np.inf * W for W in n)), rf.SGD(0.1, 0.1, 3)
+        p, rf.Network(tuple(np.inf * W for W in n)), rf.SGD(lr=0.1, ridge=0.1, n_steps=3)
     ),
     "piecewise": lambda p, n: Piecewise((0, 5, 5), (1.0, 2.0, 3.0)),
     "geometric": lambda p, n: Geometric(0.0, 1.0, 5),

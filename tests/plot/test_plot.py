@@ -78,14 +78,21 @@ def test_overview_is_reproducible_and_leaves_settings_alone() -> None:
 
 @pytest.fixture(scope="module")
 def trace() -> rf.Trace:
-    problem, _ = rf.datasets.low_rank((8, 8), 2, observed=0.8, seed=0)
-    start = rf.Network.gaussian((8, 8, 8, 8), 1.0, 0)
-    return rf.train(problem, start, rf.SGD(0.02, 0.03, 2000), chains=20, record=rf.Record(every=50), seed=3)
+    problem, _ = rf.datasets.low_rank((8, 8), rank=2, observed=0.8, seed=0)
+    start = rf.Network.gaussian((8, 8, 8, 8), scale=1.0, seed=0)
+    return rf.train(
+        problem,
+        start,
+        rf.SGD(lr=0.02, ridge=0.03, n_steps=2000),
+        chains=20,
+        record=rf.Record(every=50),
+        seed=3,
+    )
 
 
 @pytest.fixture(scope="module")
 def result() -> rf.Completion:
-    return rf.complete(rf.datasets.low_rank((30, 25), 2, oversampling=2.5, seed=1)[0], seed=0)
+    return rf.complete(rf.datasets.low_rank((30, 25), rank=2, oversampling=2.5, seed=1)[0], seed=0)
 
 
 def test_singular_values_of_a_trace(trace: rf.Trace) -> None:

@@ -73,9 +73,11 @@ def completion(folder: Path) -> tuple[Path, rf.Completion]:
 
 @pytest.fixture(scope="module")
 def trace(folder: Path) -> tuple[Path, rf.Trace]:
-    problem, _ = rf.datasets.low_rank((10, 10), 2, observed=0.8, seed=0)
-    start = rf.Network.gaussian((10, 10, 10, 10), 1.0, 0)
-    run = rf.train(problem, start, rf.SGD(0.02, 0.02, 4000), chains=20, record=rf.Record(every=40))
+    problem, _ = rf.datasets.low_rank((10, 10), rank=2, observed=0.8, seed=0)
+    start = rf.Network.gaussian((10, 10, 10, 10), scale=1.0, seed=0)
+    run = rf.train(
+        problem, start, rf.SGD(lr=0.02, ridge=0.02, n_steps=4000), chains=20, record=rf.Record(every=40)
+    )
     saved, page = folder / "trace.npz", folder / "trace.html"
     run.save(saved)
     assert main(["report", str(saved), "-o", str(page)]) == 0

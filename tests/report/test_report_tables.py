@@ -19,7 +19,7 @@ from rankfall.report.adapters.trace import trace_tables
 
 @pytest.fixture(scope="module")
 def exact() -> rf.Completion:
-    return rf.complete(low_rank((30, 25), 2, oversampling=2.5, seed=1)[0], seed=0)
+    return rf.complete(low_rank((30, 25), rank=2, oversampling=2.5, seed=1)[0], seed=0)
 
 
 def test_tables_say_what_the_completion_says(exact: rf.Completion) -> None:
@@ -171,9 +171,16 @@ def test_uncertainty_is_half_the_interval(noisy: rf.Completion) -> None:
 
 
 def test_a_trace_has_its_tables(tmp_path: Path) -> None:
-    problem, _ = low_rank((8, 8), 2, observed=0.8, seed=0)
-    start = rf.Network.gaussian((8, 8, 8, 8), 1.0, 0)
-    trace = rf.train(problem, start, rf.SGD(0.02, 0.03, 2000), chains=20, record=rf.Record(every=50), seed=3)
+    problem, _ = low_rank((8, 8), rank=2, observed=0.8, seed=0)
+    start = rf.Network.gaussian((8, 8, 8, 8), scale=1.0, seed=0)
+    trace = rf.train(
+        problem,
+        start,
+        rf.SGD(lr=0.02, ridge=0.03, n_steps=2000),
+        chains=20,
+        record=rf.Record(every=50),
+        seed=3,
+    )
     trace.save(tmp_path / "t.npz")
     tables = trace_tables(trace, title=str(tmp_path / "t.npz"))
     jumps = rf.find_jumps(trace)
@@ -194,9 +201,14 @@ def test_a_trace_has_its_tables(tmp_path: Path) -> None:
 
 
 def test_a_trace_that_recorded_nothing_has_a_page() -> None:
-    problem, _ = low_rank((8, 8), 2, observed=0.8, seed=0)
-    start = rf.Network.gaussian((8, 8, 8, 8), 1.0, 0)
-    trace = rf.train(problem, start, rf.SGD(0.02, 0.03, 10), record=rf.Record(every=10, what=("train_loss",)))
+    problem, _ = low_rank((8, 8), rank=2, observed=0.8, seed=0)
+    start = rf.Network.gaussian((8, 8, 8, 8), scale=1.0, seed=0)
+    trace = rf.train(
+        problem,
+        start,
+        rf.SGD(lr=0.02, ridge=0.03, n_steps=10),
+        record=rf.Record(every=10, what=("train_loss",)),
+    )
     page = render(trace_tables(trace))
     assert "The rank was not recorded" in page
     assert "<script" not in page

@@ -15,7 +15,9 @@ def points(draw: st.DrawFn, min_depth: int = 2) -> tuple[rf.Problem, rf.Network]
     depth = draw(st.integers(min_depth, 5))
     widths = draw(st.lists(st.integers(2, 6), min_size=depth + 1, max_size=depth + 1))
     problem = holed((widths[-1], widths[0]), seed=draw(st.integers(0, 99)))
-    return problem, rf.Network.gaussian(widths, draw(st.sampled_from([0.4, 1.0])), draw(st.integers(0, 99)))
+    return problem, rf.Network.gaussian(
+        widths, scale=draw(st.sampled_from([0.4, 1.0])), seed=draw(st.integers(0, 99))
+    )
 
 
 def rotated(net: rf.Network, seed: int = 0) -> rf.Network:
@@ -48,7 +50,7 @@ def critical(
         s = target[:kept] - 2 * ridge * d * d * s ** (2 / depth - 1)
     A = (U[:, :kept] * s) @ V[:, :kept].T
     small = rf.Network.lift(
-        A, depth, kept
+        A, depth=depth, width=kept
     ).weights  # lifted with all d, rounding would leave a tail of 1e-16^(1/L)
     padded = [np.pad(W, [(0, d - size) for size in W.shape]) for W in small]
     return problem, rotated(rf.Network(tuple(padded)), seed)

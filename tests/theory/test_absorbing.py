@@ -27,7 +27,7 @@ def near(rank: int, noise: float, seed: int) -> rf.Network:
     A = rng.standard_normal((6, rank)) @ rng.standard_normal((rank, 5))
     s = np.linalg.norm(A, 2) if rank else 1.0
     A *= rng.uniform(0, (K.C / max(rank, 1)) ** 1.5) / s
-    lifted = rf.Network.lift(A, 3, width=4)
+    lifted = rf.Network.lift(A, depth=3, width=4)
     return rf.Network(tuple(W + noise * rng.standard_normal(W.shape) for W in lifted))
 
 
@@ -60,7 +60,7 @@ def test_nesting_at_the_boundary():
         rank = int(rng.integers(0, 4))
         A = np.zeros((6, 5))
         A[:4, :4] = np.diag(rng.permutation(10 ** rng.uniform(-6, 0, 4)))
-        net = rf.Network.lift(A, 3, width=4)
+        net = rf.Network.lift(A, depth=3, width=4)
         B = AbsorbingSet(rank, K)
         scaled = onto_boundary(B, tuple(W[None] for W in net))
         levels = B.levels(rf.Network(scaled))

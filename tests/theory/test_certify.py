@@ -49,7 +49,7 @@ def by_name(verdict: rf.theory.Certificate) -> dict[str, rf.theory.Condition]:
 
 def test_small_networks_are_certified_with_rank_zero():
     problem = holed()
-    net = rf.Network.gaussian((4, 4, 4, 5), 1e-3)
+    net = rf.Network.gaussian((4, 4, 4, 5), scale=1e-3)
     verdict = rf.theory.certify(problem, net, rank=0, ridge=0.2, lr=0.02)
     assert verdict.holds and verdict.theorem == "Theorem 1" and verdict.rank == 0
     assert verdict.values["bound"] == np.abs(problem.values).max()
@@ -58,7 +58,7 @@ def test_small_networks_are_certified_with_rank_zero():
 
 def test_rank_one_is_certified_and_rank_zero_is_not():
     problem = holed()
-    net = rf.Network.lift(np.outer(np.ones(5), np.ones(4)) / 12, 3, width=3)
+    net = rf.Network.lift(np.outer(np.ones(5), np.ones(4)) / 12, depth=3, width=3)
     assert rf.theory.certify(problem, net, rank=1, ridge=0.2, lr=0.01).holds
     below = rf.theory.certify(problem, net, rank=0, ridge=0.2, lr=0.01)
     assert not below.holds
@@ -84,7 +84,7 @@ def test_the_set_is_fitted_to_the_network():
 
 def test_practical_steps_are_not_certified_but_judged():
     problem = holed()
-    net = rf.Network.gaussian((4, 4, 4, 5), 0.7)
+    net = rf.Network.gaussian((4, 4, 4, 5), scale=0.7)
     for lr in (0.01, 1.0, 100.0):
         verdict = rf.theory.certify(problem, net, rank=3, ridge=1e-3, lr=lr)
         assert not verdict.holds
@@ -95,7 +95,7 @@ def test_practical_steps_are_not_certified_but_judged():
 
 def test_larger_distinct_batches_certify_more():
     problem = holed((20, 20), size=1.0)
-    net = rf.Network.gaussian((20, 3, 3, 20), 1e-3)
+    net = rf.Network.gaussian((20, 3, 3, 20), scale=1e-3)
 
     def holds(batch_size: int, sampling: str) -> bool:
         return rf.theory.certify(problem, net, 0, 0.05, 1e-2, batch_size, sampling).holds
@@ -164,7 +164,7 @@ def test_monitored_refuses(name):
 
 def found_by_descent(problem: rf.Problem, ridge: float, lr: float, depth: int, seed: int) -> rf.Network:
     widths = (problem.n_cols, *[4] * (depth - 1), problem.n_rows)
-    return literal_descent(problem, rf.Network.gaussian(widths, 0.6, seed), ridge, lr, 12_000)
+    return literal_descent(problem, rf.Network.gaussian(widths, scale=0.6, seed=seed), ridge, lr, 12_000)
 
 
 def with_tail(net: rf.Network, tail: float) -> rf.Network:
@@ -201,7 +201,7 @@ def test_full_batches_take_the_theorem_that_holds():
         verdict = rf.theory.certify(problem, net, 1, 0.01, 0.02, n, sampling)
         assert verdict.holds
     assert rf.theory.certify(problem, net, 1, 0.01, 0.02, n, "replacement").theorem == "Theorem 1"
-    start = rf.Network.gaussian((4, 4, 4, 5), 1.0)
+    start = rf.Network.gaussian((4, 4, 4, 5), scale=1.0)
     worse = rf.theory.certify(problem, start, 1, 0.01, 0.02, n, "distinct")
     assert not worse.holds and worse.theorem == "Theorem 1''"
 
@@ -213,12 +213,12 @@ def test_lemma_6_is_below_everything_descent_finds(seed):
     ridge = float(10 ** rng.uniform(-3, -1))
     depth = int(rng.integers(2, 5))
     widths = (4, *[4] * (depth - 1), 5)
-    net = literal_descent(problem, rf.Network.gaussian(widths, 0.7, seed), ridge, 0.05, 200)
+    net = literal_descent(problem, rf.Network.gaussian(widths, scale=0.7, seed=seed), ridge, 0.05, 200)
     lowest = []
     for _ in range(4):
         lowest.append(rf.theory.loss_lower_bound(problem, net, ridge))
         net = literal_descent(problem, net, ridge, 0.05, 2000)
-    final = float(rf.measures.regularised_loss(net, problem, ridge))
+    final = float(rf.measures.regularised_loss(problem, net, ridge=ridge))
     assert max(lowest) <= final * (1 + 1e-12)
     assert lowest[-1] > 0.1 * final  # and not empty
 
@@ -226,14 +226,14 @@ def test_lemma_6_is_below_everything_descent_finds(seed):
 def test_lemma_6_is_tight_at_depth_two():
     """At depth 2 the loss is convex in A, and at its minimum the bound is its value."""
     problem = holed(rank=2, seed=5)
-    net = literal_descent(problem, rf.Network.gaussian((4, 4, 5), 0.7, 1), 0.02, 0.2, 20_000)
-    loss = float(rf.measures.regularised_loss(net, problem, 0.02))
+    net = literal_descent(problem, rf.Network.gaussian((4, 4, 5), scale=0.7, seed=1), 0.02, 0.2, 20_000)
+    loss = float(rf.measures.regularised_loss(problem, net, ridge=0.02))
     assert rf.theory.loss_lower_bound(problem, net, 0.02) == pytest.approx(loss, rel=1e-6)
 
 
 def test_lemma_6_where_the_fit_is_perfect():
     A = np.outer([1.0, 2.0], [1.0, 1.0])
-    net = rf.Network.lift(np.round(A), 2)
+    net = rf.Network.lift(np.round(A), depth=2)
     problem = rf.Problem.from_dense(net.product())
     assert rf.theory.loss_lower_bound(problem, net, 0.1) == 0.0
 
@@ -253,8 +253,8 @@ def test_lemma_6_where_the_fit_is_perfect():
         ({"slack": math.nan}, "slack must be"),
         ({"batch_size": 1000, "sampling": "distinct"}, "cannot be drawn"),
         ({"batch_size": 0}, "batch_size must be"),
-        ({"net": rf.Network.gaussian((4, 3, 4), 0.1)}, "but the problem is"),
-        ({"net": rf.Network.gaussian((4, 3, 5), 0.1, chains=2)}, "one network"),
+        ({"net": rf.Network.gaussian((4, 3, 4), scale=0.1)}, "but the problem is"),
+        ({"net": rf.Network.gaussian((4, 3, 5), scale=0.1, chains=2)}, "one network"),
         ({"net": rf.Network((np.full((3, 4), np.nan), np.zeros((5, 3))))}, "not finite"),
         ({"problem": holed().with_weights(np.arange(1, holed().n_observed + 1))}, "weights"),
         ({"problem": holed().with_values(np.zeros(holed().n_observed))}, "All observed entries are zero"),
@@ -263,7 +263,7 @@ def test_lemma_6_where_the_fit_is_perfect():
 def test_certify_refuses_in_one_sentence(changes, message):
     arguments = {
         "problem": holed(),
-        "net": rf.Network.gaussian((4, 3, 5), 0.1),
+        "net": rf.Network.gaussian((4, 3, 5), scale=0.1),
         "rank": 1,
         "ridge": 0.1,
         "lr": 0.01,

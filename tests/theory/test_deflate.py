@@ -15,8 +15,10 @@ seeds = st.integers(0, 2**32 - 1)
 
 def tailed(widths, rank, tail, seed):
     """Random weights whose hidden directions above `rank` are small."""
-    strong = rf.Network.gaussian((widths[0],) + (rank,) * (len(widths) - 2) + (widths[-1],), 1.0, seed)
-    weak = rf.Network.gaussian(widths, tail, seed + 1)
+    strong = rf.Network.gaussian(
+        (widths[0],) + (rank,) * (len(widths) - 2) + (widths[-1],), scale=1.0, seed=seed
+    )
+    weak = rf.Network.gaussian(widths, scale=tail, seed=seed + 1)
     rng = np.random.default_rng(seed)
     frames = [np.eye(widths[0])]
     frames += [np.linalg.qr(rng.standard_normal((w, rank)))[0] for w in widths[1:-1]]
@@ -81,14 +83,14 @@ def test_one_step_of_the_small_network_is_one_of_the_embedded_one():
 
 @pytest.mark.parametrize("rank", [0, 6, [3, 6], [3], [1, 2, 3], 1.5, -1, []])
 def test_ranks_out_of_range(rank):
-    net = rf.Network.gaussian((4, 5, 5, 3), 1.0, 0)
+    net = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
     with pytest.raises(rf.InputError):
         theory.deflate(net, rank)
 
 
 def test_what_is_not_covered_is_refused():
-    net = rf.Network.gaussian((4, 5, 5, 3), 1.0, 0)
+    net = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
     with pytest.raises(rf.InputError, match="NaN"):
         theory.deflate(rf.Network((np.full((5, 4), np.nan), *net.weights[1:])), 2)
     with pytest.raises(rf.InputError, match="one network"):
-        theory.deflate(rf.Network.gaussian((4, 5, 5, 3), 1.0, 0, chains=2), 2)
+        theory.deflate(rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0, chains=2), 2)

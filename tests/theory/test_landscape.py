@@ -28,36 +28,38 @@ def scalar_loss(s, s_star, ridge, n_observed, depth):
 @given(seeds, st.integers(2, 6))
 def test_no_weights_are_cheaper_than_the_cost(seed, depth):
     """Section 4a: the balanced lift has this squared norm, and other weights with the same product more."""
-    net = rf.Network.gaussian((5,) + (4,) * (depth - 1) + (6,), 1.0, seed)
+    net = rf.Network.gaussian((5,) + (4,) * (depth - 1) + (6,), scale=1.0, seed=seed)
     A = net.product()
-    cost = theory.schatten_cost(A, depth)
+    cost = theory.schatten_cost(A, depth=depth)
     assert rf.measures.squared_norm(net) >= cost * (1 - 1e-12)
-    lifted = rf.Network.lift(A, depth)
+    lifted = rf.Network.lift(A, depth=depth)
     assert rf.measures.squared_norm(lifted) == pytest.approx(cost, rel=1e-9)
-    assert theory.schatten_cost(A.T, depth) == pytest.approx(cost)
-    assert theory.schatten_cost(8 * A, depth) == pytest.approx(8 ** (2 / depth) * cost)
+    assert theory.schatten_cost(A.T, depth=depth) == pytest.approx(cost)
+    assert theory.schatten_cost(8 * A, depth=depth) == pytest.approx(8 ** (2 / depth) * cost)
 
 
 def test_effective_loss_is_the_regularised_loss_of_the_balanced_weights():
     problem, _ = rf.datasets.low_rank((7, 5), rank=2, observed=0.7, noise=0.2, seed=0)
     for depth in (2, 3, 5):
-        net = rf.Network.gaussian((5,) + (5,) * (depth - 1) + (7,), 1.0, 1)
+        net = rf.Network.gaussian((5,) + (5,) * (depth - 1) + (7,), scale=1.0, seed=1)
         loss = theory.effective_loss(problem, net.product(), depth, 0.03)
-        assert rf.measures.regularised_loss(net.balance(), problem, 0.03) == pytest.approx(loss, rel=1e-10)
+        assert rf.measures.regularised_loss(problem, net.balance(), ridge=0.03) == pytest.approx(
+            loss, rel=1e-10
+        )
 
 
 @pytest.mark.parametrize("depth", [2, 3, 5])
 def test_weight_gradient_is_the_derivative(depth):
     problem, _ = rf.datasets.low_rank((4, 3), rank=2, observed=0.8, seed=2)
-    net = rf.Network.gaussian((3,) + (2,) * (depth - 1) + (4,), 1.0, 3)
-    direction = rf.Network.gaussian(net.widths, 1.0, 4)
+    net = rf.Network.gaussian((3,) + (2,) * (depth - 1) + (4,), scale=1.0, seed=3)
+    direction = rf.Network.gaussian(net.widths, scale=1.0, seed=4)
     gradient = theory.weight_gradient(problem, net, 0.1)
     h = 1e-5
     ends = [
         rf.Network(tuple(W + t * V for W, V in zip(net.weights, direction.weights, strict=True)))
         for t in (-h, h)
     ]
-    low, high = (float(rf.measures.regularised_loss(end, problem, 0.1)) for end in ends)
+    low, high = (float(rf.measures.regularised_loss(problem, end, ridge=0.1)) for end in ends)
     slope = sum(np.sum(G * V) for G, V in zip(gradient, direction.weights, strict=True))
     assert (high - low) / (2 * h) == pytest.approx(slope, rel=1e-7)
 
@@ -184,10 +186,10 @@ def test_closed_form_with_a_narrow_layer_and_at_depth_two():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: theory.schatten_cost(np.array([[np.nan]]), 3),
-        lambda: theory.schatten_cost(np.ones(3), 3),
-        lambda: theory.schatten_cost(np.eye(2), 1),
-        lambda: theory.schatten_cost(np.eye(2), 2.5),  # type: ignore[arg-type]
+        lambda: theory.schatten_cost(np.array([[np.nan]]), depth=3),
+        lambda: theory.schatten_cost(np.ones(3), depth=3),
+        lambda: theory.schatten_cost(np.eye(2), depth=1),
+        lambda: theory.schatten_cost(np.eye(2), depth=2.5),  # type: ignore[arg-type]
         lambda: theory.effective_loss(rf.Problem.from_dense(np.eye(2)), np.eye(3), 3, 0.1),
         lambda: theory.effective_loss(rf.Problem.from_dense(np.eye(2)), np.eye(2), 3, 0.0),
         lambda: theory.s_plus(-1.0, 0.1, 4, 3),

@@ -31,7 +31,7 @@ def data_gradients(weights: list[np.ndarray], R: np.ndarray) -> list[np.ndarray]
 def steps(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray, float, float]:
     widths = draw(st.lists(st.integers(1, 6), min_size=3, max_size=6))
     weights = list(
-        rf.Network.gaussian(widths, draw(st.sampled_from([0.3, 1.0])), draw(st.integers(0, 10**6)))
+        rf.Network.gaussian(widths, scale=draw(st.sampled_from([0.3, 1.0])), seed=draw(st.integers(0, 10**6)))
     )
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     R = rng.standard_normal((widths[-1], widths[0]))
@@ -93,7 +93,7 @@ def test_lemma_3(data):
     rank = int(rng.integers(0, width))
     A = rng.standard_normal((width, width))
     noise = data.draw(st.sampled_from([0.0, 1e-4, 1e-2, 1.0]))
-    weights = [W + noise * rng.standard_normal(W.shape) for W in rf.Network.lift(A, depth)]
+    weights = [W + noise * rng.standard_normal(W.shape) for W in rf.Network.lift(A, depth=depth)]
     gain, delta = tail_gain(weights, rank)
     assume(delta > 1e-8)
     eps = float(rf.measures.imbalance(rf.Network(tuple(weights))).max())
@@ -105,7 +105,7 @@ def test_lemma_3(data):
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 5])
 def test_lemma_3_is_tight_at_balanced_networks(depth):
-    weights = list(rf.Network.lift(np.diag([2.0, 0.7, 0.4]), depth))
+    weights = list(rf.Network.lift(np.diag([2.0, 0.7, 0.4]), depth=depth))
     gain, delta = tail_gain(weights, 1)
     assert gain == pytest.approx(float(rf.theory.a_bound(depth, delta, 0.0, 2.0)), rel=1e-12)
 

@@ -24,7 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize("depth", [2, 3, 5])
 @pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((4, 6), 1), ((3, 3), 3)])
 def test_derivatives_along_the_retraction(depth, shape, rank):
-    problem, _ = rf.datasets.low_rank(shape, rank=2, observed=0.7, noise=0.3, seed=1, min_per_line=1)
+    problem, _ = rf.datasets.low_rank(shape, rank=2, observed=0.7, noise=0.3, seed=1, min_entries=1)
     loss = FixedRankLoss(problem, depth, 0.02)
     rng = np.random.default_rng(0)
     point = Point.truncated(rng.standard_normal(shape), rank)
@@ -172,7 +172,7 @@ def test_every_reported_minimum_is_critical_balanced_and_large_enough(shape, rid
 @pytest.mark.parametrize("depth", [3, 4])
 def test_minima_in_the_weights_by_their_hessian(depth):
     """No negative eigenvalue in the weights, with room for two more directions than the rank."""
-    problem, _ = rf.datasets.low_rank((5, 4), rank=2, observed=0.8, noise=0.1, seed=2, min_per_line=1)
+    problem, _ = rf.datasets.low_rank((5, 4), rank=2, observed=0.8, noise=0.1, seed=2, min_entries=1)
     for point in theory.minima(problem, depth, 0.01, range(4)):
         assert point.kind == "minimum"
         assert np.linalg.eigvalsh(numerical_hessian(problem, point.network(point.rank + 2), 0.01))[0] > -1e-8
@@ -181,7 +181,7 @@ def test_minima_in_the_weights_by_their_hessian(depth):
 @pytest.mark.parametrize("depth", [3, 4])
 def test_no_lower_minimum_by_an_outside_optimiser(depth):
     """scipy's BFGS on the weights ends in minima that are in the list."""
-    problem, _ = rf.datasets.low_rank((4, 4), rank=2, observed=0.8, noise=0.1, seed=8, min_per_line=1)
+    problem, _ = rf.datasets.low_rank((4, 4), rank=2, observed=0.8, noise=0.1, seed=8, min_entries=1)
     found = theory.minima(problem, depth, 0.01, range(5), n_starts=40)
     losses = np.array([point.loss for point in found if point.is_minimum])
     shapes = [(4, 4)] * depth
@@ -189,7 +189,7 @@ def test_no_lower_minimum_by_an_outside_optimiser(depth):
     def both(theta):
         net = rf.Network(tuple(theta.reshape(-1, 4, 4)))
         gradient = theory.weight_gradient(problem, net, 0.01)
-        return float(rf.measures.regularised_loss(net, problem, 0.01)), np.concatenate(
+        return float(rf.measures.regularised_loss(problem, net, ridge=0.01)), np.concatenate(
             [G.ravel() for G in gradient]
         )
 
@@ -242,7 +242,9 @@ def test_networks_of_a_minimum():
             net = point.network(width)
             assert net.widths[1:-1] == (max(point.rank, 1) if width is None else width,) * 2
             np.testing.assert_allclose(net.product(), point.matrix(), atol=1e-13)
-            assert rf.measures.squared_norm(net) == pytest.approx(theory.schatten_cost(point.matrix(), 3))
+            assert rf.measures.squared_norm(net) == pytest.approx(
+                theory.schatten_cost(point.matrix(), depth=3)
+            )
     with pytest.raises(rf.InputError, match="at least 3"):
         found.points[3].network(2)
 
@@ -293,7 +295,7 @@ def test_the_search_knows_no_units(size):
 @given(seeds, st.integers(3, 5), st.floats(0.1, 10))
 def test_invariances(seed, depth, factor):
     """Transposing, permuting rows, and scaling the data by c with the ridge by c^(2 - 2/L)."""
-    problem, truth = rf.datasets.low_rank((6, 5), rank=2, observed=0.8, noise=0.05, seed=seed, min_per_line=1)
+    problem, truth = rf.datasets.low_rank((6, 5), rank=2, observed=0.8, noise=0.05, seed=seed, min_entries=1)
     rng = np.random.default_rng(seed)
     X, rows = problem.to_dense(), rng.permutation(6)
     for rank in (1, 2):

@@ -128,6 +128,6 @@ def test_refusals_are_one_sentence(critical_point):
     with pytest.raises(rf.InputError, match="later and later"):
         monitor.update(5, net)
     with pytest.raises(rf.InputError, match="depth 3, not 4"):
-        monitor.update(6, rf.Network.gaussian((5, 5, 5, 5, 5), 1.0, 0))
+        monitor.update(6, rf.Network.gaussian((5, 5, 5, 5, 5), scale=1.0, seed=0))
     with pytest.raises(rf.InputError, match="one number per hidden layer"):
         monitor.update(6, net, np.zeros(3))

@@ -35,7 +35,7 @@ def one_by_one(problem: rf.Problem, net: rf.Network, inside: AbsorbingSet, lr: f
 def test_against_steps_one_by_one(scale, chunk, monkeypatch):
     monkeypatch.setattr("rankfall.theory.one_step.CHUNK", chunk)
     problem = holed(5, 6, seed=1)
-    net = rf.Network.gaussian((6, 4, 3, 5), scale, seed=2)
+    net = rf.Network.gaussian((6, 4, 3, 5), scale=scale, seed=2)
     inside = AbsorbingSet(1, K)
     for lr, ridge in ((None, None), (0.5, 0.1)):
         found = successors(problem, net, K, rank=1, ridge=ridge, lr=lr)
@@ -51,19 +51,19 @@ def test_against_steps_one_by_one(scale, chunk, monkeypatch):
 
 def test_certified_steps_stay_and_long_ones_need_not():
     problem = holed(4, 4, seed=3)
-    net = rf.Network.gaussian((4, 3, 3, 4), 0.02, seed=2)
+    net = rf.Network.gaussian((4, 3, 3, 4), scale=0.02, seed=2)
     certified = successors(problem, net, K, rank=0)
     assert certified.start and certified.stay
-    top = rf.Network.lift(np.diag([0.9 * K.C**1.5, 0, 0, 0]), 3, width=3)
+    top = rf.Network.lift(np.diag([0.9 * K.C**1.5, 0, 0, 0]), depth=3, width=3)
     assert successors(problem, top, K, rank=1).stay
     assert not successors(problem, top, K, rank=1, lr=2.0).stay
 
 
 def test_refusals():
-    problem, net = holed(4, 4, 0), rf.Network.gaussian((4, 3, 3, 4), 0.1)
+    problem, net = holed(4, 4, 0), rf.Network.gaussian((4, 3, 3, 4), scale=0.1)
     with pytest.raises(rf.InputError, match="2 lr ridge < 1"):
         successors(problem, net, K, rank=1, lr=3.0)
     with pytest.raises(rf.InputError, match="depth 3, but"):
-        successors(problem, rf.Network.gaussian((4, 3, 4), 0.1), K, rank=1)
+        successors(problem, rf.Network.gaussian((4, 3, 4), scale=0.1), K, rank=1)
     with pytest.raises(rf.InputError, match="but the problem is"):
         successors(holed(5, 4, 0), net, K, rank=1)

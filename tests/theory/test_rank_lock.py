@@ -54,7 +54,7 @@ def test_a_larger_tail_is_not_certified_until_the_risk_is_allowed():
 
 def test_a_full_rank_start_is_not_certified():
     problem = holed((8, 9))
-    found = lock(problem, rf.Network.gaussian((9, 7, 7, 8), 1.0, 0), ridge=RIDGE, lr=LR)
+    found = lock(problem, rf.Network.gaussian((9, 7, 7, 8), scale=1.0, seed=0), ridge=RIDGE, lr=LR)
     assert found.rank is None and not found.holds
     assert str(found).startswith("Theorem 3: Not certified")
 
@@ -86,7 +86,7 @@ def test_rotating_and_transposing_change_nothing(batch):
 def test_refusals_are_one_sentence():
     problem, net = with_tail(1e-5)
     options = {"ridge": RIDGE, "lr": LR}
-    flat = rf.Network.gaussian((5, 4, 5), 1.0, 0)
+    flat = rf.Network.gaussian((5, 4, 5), scale=1.0, seed=0)
     for match, chosen, changes in (
         ("depth 3 and more", flat, {}),
         ("not covered", net, {"sampling": "epochs"}),

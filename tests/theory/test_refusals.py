@@ -14,7 +14,7 @@ from rankfall.analysis import monitor
 from rankfall.theory.tail_growth import mean_steps
 
 PROBLEM = holed((6, 5), seed=0)
-NET = rf.Network.gaussian((5, 4, 4, 6), 0.5, 0)
+NET = rf.Network.gaussian((5, 4, 4, 6), scale=0.5, seed=0)
 STEP = {"ridge": 0.05, "lr": 0.1}
 
 
@@ -65,7 +65,7 @@ CASES = [
     (lambda bad: theory.minima(PROBLEM, 3, bad), (0, inf, nan, "1")),
     (lambda bad: theory.minima(PROBLEM, 3, 0.1, ranks=[bad]), (6, *WRONG)),
     (lambda bad: theory.minima(PROBLEM, 3, 0.1, n_starts=bad), (0, *WRONG)),
-    (lambda bad: theory.schatten_cost(X, bad), WRONG),
+    (lambda bad: theory.schatten_cost(X, depth=bad), WRONG),
     (lambda bad: theory.effective_loss(PROBLEM, np.zeros(PROBLEM.shape), bad, 0.1), WRONG),
     (lambda bad: theory.s_loc(0.1, 25, bad), WRONG),
     (lambda bad: theory.s_glob(0.1, bad, 3), (0, *WRONG)),

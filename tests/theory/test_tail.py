@@ -84,7 +84,7 @@ def test_batches_are_bounded_by_their_entries(point, rank, size, seed):
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_the_second_moment_of_pairs_is_exact(sampling, depth):
     problem = holed((3, 4), seed=1, observed=0.7)
-    net = rf.Network.gaussian((4, *[3] * (depth - 1), 3), 1.0, 2)
+    net = rf.Network.gaussian((4, *[3] * (depth - 1), 3), scale=1.0, seed=2)
     n = problem.n_observed
     bases = [np.linalg.svd(Z)[0][:, 1:] for Z in net.hidden_spaces()]
     pairs = [(a, b) for a in range(n) for b in range(n) if sampling == "replacement" or a != b]
@@ -101,7 +101,7 @@ def test_the_second_moment_of_pairs_is_exact(sampling, depth):
 
 def test_all_entries_at_once_leave_no_spread():
     problem = holed((5, 6), seed=3)
-    net = rf.Network.gaussian((6, 4, 5, 5), 1.0, 0)
+    net = rf.Network.gaussian((6, 4, 5, 5), scale=1.0, seed=0)
     seen = tail_factors(problem, net, 1, **STEP, batch_size=problem.n_observed, sampling="distinct")
     bases = [np.linalg.svd(Z)[0][:, 1:] for Z in net.hidden_spaces()]
     spaces = moved(problem, net, np.arange(problem.n_observed))
@@ -189,7 +189,7 @@ def test_thresholds_follow_the_text():
 
 def test_refusals_are_one_sentence():
     problem = holed((5, 6))
-    net = rf.Network.gaussian((6, 4, 4, 5), 1.0, 0)
+    net = rf.Network.gaussian((6, 4, 4, 5), scale=1.0, seed=0)
 
     def refused(match: str, *args: object, **options: object) -> None:
         with pytest.raises(rf.InputError, match=match):
@@ -199,7 +199,7 @@ def test_refusals_are_one_sentence():
     refused("must be", sampling="alphabetical")
     refused("whole number, 0 or more", problem, net, -1)
     refused("has", problem.T, net, 1)
-    refused("one network", problem, rf.Network.gaussian((6, 4, 4, 5), 1.0, 0, chains=2), 1)
+    refused("one network", problem, rf.Network.gaussian((6, 4, 4, 5), scale=1.0, seed=0, chains=2), 1)
     refused("not finite", problem, rf.Network(tuple(W * np.nan for W in net.weights)), 1)
     refused("cannot be drawn", sampling="distinct", batch_size=1000)
     refused("whole number, 1 or more", batch_size=0)

@@ -21,7 +21,7 @@ from ..dynamics.engine.recorder import products_within_range
 from ..dynamics.engine.run import Engine
 from ..dynamics.engine.stability import residual_limits
 from ..dynamics.engine.state import State, aligned_zeros, pack, unpack
-from ..dynamics.kernels.batches import choose
+from ..dynamics.kernels.batches import draw_batch
 from ..errors import InputError
 from ..measures import RANK_TOL, numerical_rank
 from ..network import Network
@@ -88,14 +88,14 @@ class SGDChain:
         self.target_rank, self.every = target_rank, every
         self.score, self.rank_tol, self.seed = score, rank_tol, seed
         start = Network(tuple(W.astype(np.float64) for W in net.weights))
-        self.limits = residual_limits([start], problem)
+        self.limits = residual_limits(problem, [start])
         self.flat, self.widths = pack([start])
-        start_rank = int(numerical_rank(start.singular_values(), problem, rank_tol))
+        start_rank = int(numerical_rank(start.singular_values(), problem, rank_tol=rank_tol))
         self.upward = self.target_rank > start_rank
         self.engine = Engine(problem, optimiser, self._state(self.begin(np.zeros(1, np.int64))), self.seed)
         self.relaxation = relaxation
         lr, ridge = (float(s.values(0, 1)[0]) for s in (optimiser.lr, optimiser.ridge))
-        descent = GD(lr, ridge, self.relaxation)
+        descent = GD(lr=lr, ridge=ridge, n_steps=self.relaxation)
         self.descent = Engine(problem, descent, self._state(self.begin(np.zeros(1, np.int64))), self.seed)
 
     # -- the protocol of ams.Chain ------------------------------------------------------------------
@@ -122,7 +122,7 @@ class SGDChain:
         if members.size:
             net = unpack(flat[members], scales[members], widths[members])
             s = net.singular_values()
-            rank = numerical_rank(s, self.problem, self.rank_tol)
+            rank = numerical_rank(s, self.problem, rank_tol=self.rank_tol)
             happened[members] = rank >= self.target_rank if self.upward else rank <= self.target_rank
             if self.score == "relaxed":
                 scores[members] = self._relaxed(flat[members], scales[members], orders[members])
@@ -210,7 +210,7 @@ def _spell_out(picked, order, first, n_entries, key, chain, sampling):
     table = np.zeros(table_size, np.int64)
     none = np.zeros((0, 1), np.int64)
     for step in range(picked.shape[0]):
-        choose(picked[step], table, order, none, step, first + step, n_entries, key, chain, sampling)
+        draw_batch(picked[step], table, order, none, step, first + step, n_entries, key, chain, sampling)
 
 
 def largest_tail(net: Network, rank: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def date_jumps(trace: Trace, rule: RankRule, begin: int, dwell: int, n_threads: 
                 continue
             stop = min(steps[record] + dwell, end[chain])
             fine = replay(
-                trace, chain, int(steps[record - 1]), int(stop), n_threads=n_threads,
+                trace, chain=chain, start=int(steps[record - 1]), stop=int(stop), n_threads=n_threads,
                 record=rule.record(1, trace.rank_tol),
             )  # fmt: skip
             found = lasting_changes(fine.steps, *trace_bounds(fine, rule), dwell, rank[[chain]])

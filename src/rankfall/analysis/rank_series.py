@@ -58,8 +58,10 @@ class RankRule:
     def record(self, every: int, rank_tol: float) -> Record:
         """What a run must record for this rule."""
         if self.of:
-            return Record(every, ("hidden_singular_values",))
-        return Record(every, ("rank",) if self.low is None else ("singular_values",), rank_tol=rank_tol)
+            return Record(every=every, what=("hidden_singular_values",))
+        return Record(
+            every=every, what=("rank",) if self.low is None else ("singular_values",), rank_tol=rank_tol
+        )
 
     def bounds(self, trace: Trace) -> tuple[np.ndarray, np.ndarray]:
         """Fewest and most directions alive at every record, shape (n_chains, n_records); -1 where unknown."""

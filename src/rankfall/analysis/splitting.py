@@ -119,9 +119,9 @@ class Splitting:
             By default what splitting looked at: rank and singular values every `every` steps.
         """
         if record is None:
-            record = Record(self.every, ("rank", "singular_values"), rank_tol=self.rank_tol)
+            record = Record(every=self.every, what=("rank", "singular_values"), rank_tol=self.rank_tol)
         settings = self.optimiser
-        again = SGD(settings.lr, settings.ridge, path.n_steps, entries=self.entries(path))
+        again = SGD(lr=settings.lr, ridge=settings.ridge, n_steps=path.n_steps, entries=self.entries(path))
         return train(self.problem, self.net, again, record=record)
 
     def _chain(self) -> SGDChain:

@@ -1,1 +1,1 @@
-"""How compiled loops run: threads, numba options, cache lines, vector loops. Knows no mathematics of rankfall."""
+"""How compiled loops run: threads, numba options, cache lines, vector loops. No mathematics of rankfall."""

@@ -1,15 +1,15 @@
-"""Sizes that compiled loops are made for: cache lines, and the updates that are applied together."""
+"""Sizes that the compiled loops are built for: the cache line, and the number of deferred updates."""
 
 from __future__ import annotations
 
 import numpy as np
 
 # bytes of a cache line, and of the longest vector registers
-LINE = 64
-# deferred rank-one updates that a vector loop applies in one pass
-DELAY = 4
+CACHE_LINE = 64
+# rank-one updates that are deferred and then applied in one pass
+DEFERRED = 4
 
 
 def lanes(dtype) -> int:
-    """Numbers in a cache line."""
-    return LINE // np.dtype(dtype).itemsize
+    """How many numbers of this type fill one cache line."""
+    return CACHE_LINE // np.dtype(dtype).itemsize

@@ -1,4 +1,4 @@
-"""Saying once that kernels are being compiled: it takes a while, and happens once on a computer."""
+"""Tell the user, once, that kernels are being compiled: it takes a while, and happens once per computer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-PHASE = "compiling (once on this computer, some twenty seconds)"
-_NOTICE = "rankfall: compiling its kernels, once on this computer; this takes some twenty seconds."
+PHASE = "compiling (once on this computer, about twenty seconds)"
+_NOTICE = "rankfall: compiling its kernels, once on this computer; this takes about twenty seconds."
 _told: list[str] = []
 
 
 @contextmanager
 def announced(tell: Callable[[str], None] | None) -> Iterator[None]:
-    """When a kernel of this package is compiled inside, because numba's cache does not hold it, say so.
+    """Say so when a kernel of this package is compiled inside because numba's cache does not hold it.
 
-    `tell` is told, or, where it is None, a line is printed to stderr; the first time in this process only.
+    Calls `tell`, or prints a line to stderr if it is None; only the first time in a process.
     """
     from numba.core import event
 
@@ -31,7 +31,7 @@ def announced(tell: Callable[[str], None] | None) -> Iterator[None]:
                 tell(PHASE)
 
         def on_end(self, event) -> None:
-            """What took how long is of no interest."""
+            """Nothing to do when a compilation ends."""
 
     with event.install_listener("numba:compile", Announcer()):
         yield

@@ -1,9 +1,10 @@
-"""Compiled loops side by side: how many threads a call is given, and how its pieces reach them.
+"""Compiled loops in parallel: how many threads a call gets, and how they share its range.
 
-numba can share loops among threads itself, but takes one to three seconds longer to compile each of them, and some of
-its thread pools may not be entered from two threads of a program at once. Here loops are compiled plainly, without
-the interpreter's lock, and called for pieces of their range by threads that are kept. A piece computes what it would
-compute alone: no bit depends on the number of threads.
+numba can parallelise loops itself, but then takes one to three seconds longer to compile each of them, and
+some of its thread pools must not be entered from two threads of a program at once. Here loops are compiled
+serially and release the interpreter's lock; a pool of threads that lives as long as the process calls them on
+chunks of their range. A chunk computes what it would compute alone, so no bit depends on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-# pieces per thread: whoever is done early takes another
-_PIECES = 4
-# multiplications from which on a call is given all threads: a few milliseconds
-_WORTH = 4e6
+# chunks per thread: a thread that finishes early takes another
+_CHUNKS = 4
+# multiplications above which a call gets all threads: a few milliseconds
+_PARALLEL_ABOVE = 4e6
 _count: ContextVar[int | None] = ContextVar("threads of rankfall", default=None)
 
 
 def max_threads() -> int:
-    """Threads there may be: the processors of this process, or NUMBA_NUM_THREADS."""
+    """Upper limit of the number of threads: the processors of this process, or NUMBA_NUM_THREADS."""
     from numba.core import config
 
     return config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def count() -> int:
-    """Threads that a loop is given at present."""
+    """Number of threads that a loop gets here and now."""
     return _count.get() or max_threads()
 
 
 @contextmanager
 def threads(n_threads: int | None) -> Iterator[None]:
-    """Give loops `n_threads` threads inside, at most as many as there may be; None changes nothing."""
+    """Loops inside get `n_threads` threads, at most :func:`max_threads`; None changes nothing."""
     wanted = count() if n_threads is None else max(1, min(int(n_threads), max_threads()))
     token = _count.set(wanted)
     try:
@@ -53,21 +54,21 @@ def threads(n_threads: int | None) -> Iterator[None]:
 
 @contextmanager
 def threads_for(multiplications: float) -> Iterator[None]:
-    """One thread for kernels inside that have little to do; otherwise as many as there were.
+    """One thread for kernels that have little work to do; otherwise no change.
 
-    Threads that meet often wait for each other, and on a busy machine for whoever else runs there: up to ten
-    milliseconds a call (``benchmarks/busy.py``). No bit of a result depends on it.
+    Threads that synchronise often wait for each other, and on a busy machine for other programs: up to ten
+    milliseconds per call (``benchmarks/busy.py``). No bit of a result depends on it.
     """
-    with threads(1 if multiplications < _WORTH else None):
+    with threads(1 if multiplications < _PARALLEL_ABOVE else None):
         yield
 
 
 @contextmanager
 def threads_without_blas(n_threads: int | None) -> Iterator[None]:
-    """This many threads for loops, and one BLAS thread.
+    """`n_threads` threads for loops, and one for BLAS.
 
-    For small matrices inside parallel loops: BLAS threads would only wait for each other, and results would depend
-    on their number.
+    For small matrices inside parallel loops: BLAS threads would only wait for each other, and results would
+    depend on their number.
     """
     with threads(n_threads), _blas().limit(limits=1, user_api="blas"):
         yield
@@ -75,43 +76,43 @@ def threads_without_blas(n_threads: int | None) -> Iterator[None]:
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The BLAS of numpy and of scipy, which are loaded by now; looking for them takes milliseconds."""
+    """The BLAS libraries of numpy and scipy, which are loaded by now; finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def parallel_for(kernel: Callable[..., None], size: int, *arguments: object) -> None:
-    """Call ``kernel(first, last, *arguments)`` for pieces of ``range(size)``, side by side.
+    """Call ``kernel(first, last, *arguments)`` on chunks of ``range(size)`` in parallel.
 
-    It returns, or raises, when all pieces are done: Ctrl-C is heard then, as it is after a compiled function. A
-    kernel that calls this itself gets no other threads.
+    Returns, or raises, when all chunks are done; Ctrl-C takes effect then, as after a compiled function.
+    Calls from inside a kernel run in the calling thread.
     """
     n_threads = min(count(), size)
-    if n_threads <= 1 or not _crew.has(n_threads):
+    if n_threads <= 1 or not _pool.grow_to(n_threads):
         kernel(0, size, *arguments)
         return
-    kernel(0, 0, *arguments)  # compiled here, where messages about it belong
+    kernel(0, 0, *arguments)  # compile in this thread, whose caller announces it
     _Job(kernel, size, n_threads, arguments).run()
 
 
-class _Crew:
-    """Threads that wait for something to do.
+class _Pool:
+    """Threads that wait for tasks.
 
-    They are not those of :mod:`threading` and :mod:`concurrent.futures`, which stop when the main thread ends, and whose
-    locks an interrupt in the wrong moment leaves locked for ever.
+    Built on :mod:`_thread`: the threads of :mod:`threading` and :mod:`concurrent.futures` stop when the main
+    thread ends, and an interrupt at the wrong moment leaves their locks locked for ever.
     """
 
     def __init__(self) -> None:
         self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.size = 0
 
-    def has(self, size: int) -> bool:
-        """Whether there are that many, after some were started if need be (a few too many do no harm)."""
+    def grow_to(self, size: int) -> bool:
+        """Start threads until there are at least `size`; whether that worked. A few too many do no harm."""
         while self.size < size:
             try:
                 _thread.start_new_thread(self._serve, ())
-            except RuntimeError:  # the system has no more, or the program is ending
+            except RuntimeError:  # the system refuses more, or the program is ending
                 return False
             self.size += 1
         return True
@@ -123,15 +124,15 @@ class _Crew:
 
 
 class _Job:
-    """The pieces of one call. Whoever waits for them uses nothing that an interrupt could leave half done."""
+    """The chunks of one call. An interrupt while waiting for them leaves no state inconsistent."""
 
     def __init__(
         self, kernel: Callable[..., None], size: int, n_threads: int, arguments: tuple[object, ...]
     ) -> None:
         self.kernel, self.arguments, self.n_threads = kernel, arguments, n_threads
-        self.left = min(size, _PIECES * n_threads)
+        self.left = min(size, _CHUNKS * n_threads)
         edges = [size * k // self.left for k in range(self.left + 1)]
-        self.waiting = list(pairwise(edges))[::-1]
+        self.chunks = list(pairwise(edges))[::-1]
         self.error: BaseException | None = None
         self.finished = False
         self.lock, self.done = _thread.allocate_lock(), _thread.allocate_lock()
@@ -143,8 +144,8 @@ class _Job:
         while True:
             try:
                 while sent < self.n_threads and not self.finished:
-                    _crew.tasks.put(self._help)
-                    sent += 1  # one too many, after an interrupt here, finds nothing to do
+                    _pool.tasks.put(self._work)
+                    sent += 1  # an interrupt just before this sends a task too many, which does nothing
                 while not self.finished:
                     self.done.acquire()
                 break
@@ -155,13 +156,13 @@ class _Job:
             try:
                 raise error
             finally:
-                del error, interrupt  # they hold this frame, and it the arrays
+                del error, interrupt  # they refer to this frame, which refers to the arrays
 
-    def _help(self) -> None:
-        """What a thread does: piece after piece."""
+    def _work(self) -> None:
+        """Run chunks until none is left."""
         while True:
             try:
-                first, last = self.waiting.pop()
+                first, last = self.chunks.pop()
             except IndexError:
                 return
             if self.error is None:
@@ -171,19 +172,19 @@ class _Job:
                     self.error = error
             with self.lock:
                 self.left -= 1
-                last_of_all = not self.left
-            if last_of_all:
+                was_last = not self.left
+            if was_last:
                 self.finished = True
                 self.done.release()
 
 
-_crew = _Crew()
+_pool = _Pool()
 
 
-def _new_crew() -> None:
-    global _crew
-    _crew = _Crew()
+def _new_pool() -> None:
+    global _pool
+    _pool = _Pool()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_crew)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_new_pool)  # threads do not survive a fork

@@ -1,4 +1,4 @@
-"""Problems to try things on: synthetic ones whose answer is known, and real tables with holes."""
+"""Problems to experiment with: synthetic ones with known answers, and real tables with missing cells."""
 
 from __future__ import annotations
 

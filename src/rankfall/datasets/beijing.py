@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FILES = {"PM2.5": "beijing_pm25.npz", "temperature": "beijing_temperature.npz"}
-# Marks a missing cell in the stored 16-bit integers.
+# marks a missing cell in the stored 16-bit integers
 MISSING = np.iinfo(np.int16).min
 
 
@@ -46,7 +46,7 @@ def beijing(quantity: Literal["PM2.5", "temperature"] = "PM2.5") -> pd.DataFrame
     import pandas as pd
 
     if quantity not in _FILES:
-        raise InputError(f"There is no Beijing data for {quantity!r}; choose one of {', '.join(_FILES)}.")
+        raise InputError(f"quantity must be one of {', '.join(_FILES)}, not {quantity!r}.")
     file = resources.files(__name__.rpartition(".")[0]) / "data" / _FILES[quantity]
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         scaled, scale = stored["scaled"], float(stored["scale"])

@@ -25,8 +25,8 @@ def coffee() -> pd.DataFrame:
     -----
     Measured on brewed coffee by attenuated total reflectance (ATR-FTIR). The source does not record the
     wavenumbers. The two bands of liquid water, its bending near 1640 and its stretching near 3300 per
-    centimetre, lie at the positions 620 and 1528: the wavenumber rises with the position, by about 1.8 per
-    centimetre from one to the next. That is an estimate from the picture and no calibration.
+    centimetre, lie at positions 620 and 1528: the wavenumber increases by about 1.8 per centimetre from one
+    position to the next. That is an estimate from the plot, not a calibration.
 
     The data come with the Python package chemotools [1]_, licence MIT; see ``data/README.md`` beside this
     module.

@@ -1,4 +1,4 @@
-"""Reader for MovieLens-100K, whose terms do not allow us to ship it."""
+"""A reader for MovieLens-100K, whose terms do not permit redistribution."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class MovieLens:
         return self._part(np.ones(_N_RATINGS, bool))
 
     def fold(self, k: int) -> tuple[Problem, Problem]:
-        """The usual split number `k`, 1 to 5, as (training, test) problems of shape (943, 1682).
+        """Number `k`, 1 to 5, of the usual splits, as (training, test) problems of shape (943, 1682).
 
         The test ratings of fold k are number ``(k - 1) * 20000`` to ``k * 20000`` in the original order,
         as in the distributed files ``u1`` to ``u5``.
         """
         if k not in range(1, _N_FOLDS + 1):
-            raise InputError(f"MovieLens-100K has the folds 1 to {_N_FOLDS}; {k} is not one of them.")
+            raise InputError(f"k must be the number of a fold of MovieLens-100K, 1 to {_N_FOLDS}, not {k}.")
         test = np.arange(_N_RATINGS) // (_N_RATINGS // _N_FOLDS) == k - 1
         return self._part(~test), self._part(test)
 
@@ -49,7 +49,7 @@ class MovieLens:
 
 
 def movielens_100k(path: str | PathLike[str]) -> MovieLens:
-    """Read the ratings of MovieLens-100K from a file that you fetched yourself.
+    """Read the ratings of MovieLens-100K from a file that you downloaded.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def movielens_100k(path: str | PathLike[str]) -> MovieLens:
     Raises
     ------
     InputError
-        If the file is missing or is not MovieLens-100K in the original order's format.
+        If the file is missing, or is not MovieLens-100K in one of these formats.
 
     Notes
     -----
@@ -85,7 +85,7 @@ def movielens_100k(path: str | PathLike[str]) -> MovieLens:
         raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
     except InputError:
         raise
-    except ValueError as error:  # a cell that is no whole number, or bytes that are no text
+    except ValueError as error:  # a field that is not an integer, or bytes that are not text
         raise InputError(f"{path} is not u.data or ml-100k.inter of MovieLens-100K: {error}.") from error
     if table.shape != (_N_RATINGS, 4):
         raise InputError(

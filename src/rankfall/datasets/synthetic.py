@@ -9,26 +9,27 @@ import numpy as np
 from ..errors import InputError
 from ..problem import Problem
 
-# Redrawing a mask stops after this many draws. At the information limit of the usual benchmark
-# (100 x 100, rank 5, rho 1.05) about one draw in a hundred gives every line its entries.
+# A uniform mask is drawn again at most this often. At the information limit of the usual benchmark
+# (100 x 100, rank 5, rho 1.05) about one draw in a hundred has enough entries in every row and column.
 _MAX_DRAWS = 10_000
 
 
 def low_rank(
     shape: tuple[int, int],
+    *,
     rank: int,
     observed: float | None = None,
     oversampling: float | None = None,
     noise: float = 0.0,
     condition: float = 1.0,
     seed: int = 0,
-    min_per_line: int | None = None,
+    min_entries: int | None = None,
     mask: Literal["uniform", "guaranteed"] = "uniform",
 ) -> tuple[Problem, np.ndarray]:
     """Some entries of a random matrix of known rank.
 
-    The matrix, the cells that are observed and the noise come from three streams of random numbers, all
-    made from `seed`: the same seed with another noise or another number of entries has the same matrix.
+    The matrix, the observed cells and the noise are drawn from three streams of random numbers, all derived
+    from `seed`: another noise or another number of entries leaves the matrix the same.
 
     Parameters
     ----------
@@ -37,43 +38,48 @@ def low_rank(
     rank : int
         Rank ``r`` of the matrix, from 1 to ``min(m, n)``.
     observed : float, optional
-        Fraction of the cells that are observed, above 0 and at most 1.
+        Fraction of observed cells, above 0 and at most 1.
     oversampling : float, optional
-        Observed entries per degree of freedom, ``rho = N / (r (m + n - r))``, in place of `observed`.
-        Exactly one of the two must be given.
+        Observed entries per degree of freedom, ``rho = N / (r (m + n - r))``. Give either this or `observed`.
     noise : float
         Standard deviation of Gaussian noise on the observed entries, relative to the standard deviation of
         the matrix's entries.
     condition : float
-        Ratio of the largest to the smallest singular value. 1 stands for plain Gaussian factors, ``U V^T``
-        with standard normal entries (whose singular values are close, but not equal). Above 1 the
-        spectrum is geometric with exactly this ratio, the singular vectors are uniformly distributed
-        (Haar), and the entries have root mean square 1.
+        Ratio of the largest to the smallest singular value. 1 means plain Gaussian factors, ``U V^T`` with
+        standard normal entries, whose singular values are similar but not equal. Above 1 the spectrum is
+        geometric with exactly this ratio, the singular vectors are uniformly distributed (Haar), and the
+        entries have root mean square 1.
     seed : int
-        Seed of everything random here.
-    min_per_line : int, optional
-        Fewest observed entries in any row or column; `rank` by default, since a line with fewer cannot be
-        determined.
+    min_entries : int, optional
+        Least number of observed entries in any row or column; by default `rank`, because fewer do not
+        determine a row or column.
     mask : {"uniform", "guaranteed"}
-        "uniform": all sets of ``N`` cells are equally likely, redrawn until every line has `min_per_line`
-        of them. "guaranteed": every line first gets `min_per_line` random entries, the rest is uniform.
-        Recovery rates depend on this choice; state it beside them.
+        "uniform": all sets of ``N`` cells are equally likely; the set is drawn again until every row and
+        column has `min_entries` of them. "guaranteed": every row and column first gets `min_entries` random
+        entries, the rest is uniform. Recovery rates depend on this choice: report it with them.
 
     Returns
     -------
     problem : Problem
         The observed entries, with noise if any.
     truth : ndarray of float64, shape (m, n)
-        The whole matrix, without noise.
+        The full matrix, without noise.
 
     Raises
     ------
     InputError
-        If an argument is out of range, if there are too few entries to give every line `min_per_line`, or
-        if redrawing a uniform mask does not succeed in reasonable time.
+        If an argument is out of range, if there are too few entries for `min_entries` in every row and
+        column, or if no uniform mask with that property is found in reasonable time.
     """
     m, n, n_observed, least = check_low_rank(
-        shape, rank, observed, oversampling, noise, condition, min_per_line, mask
+        shape,
+        rank=rank,
+        observed=observed,
+        oversampling=oversampling,
+        noise=noise,
+        condition=condition,
+        min_entries=min_entries,
+        mask=mask,
     )
     factors, cells, noises = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     truth = _matrix(m, n, rank, condition, factors)
@@ -86,36 +92,38 @@ def low_rank(
 
 def check_low_rank(
     shape: tuple[int, int],
+    *,
     rank: int,
     observed: float | None = None,
     oversampling: float | None = None,
     noise: float = 0.0,
     condition: float = 1.0,
-    min_per_line: int | None = None,
+    min_entries: int | None = None,
     mask: str = "uniform",
 ) -> tuple[int, int, int, int]:
-    """What :func:`low_rank` would draw: rows, columns, observed entries, and the fewest of them in a line.
+    """Numbers of rows, columns and observed entries of :func:`low_rank`, and its `min_entries`.
 
     Raises
     ------
     InputError
-        If an argument is out of range, or if there are too few entries to give every line `min_per_line`.
+        If an argument is out of range, or there are too few entries for `min_entries` in every row and
+        column.
     """
     m, n = _check_shape(shape)
     if not 1 <= rank <= min(m, n):
-        raise InputError(f"The rank of a {m} x {n} matrix lies between 1 and {min(m, n)}; {rank} does not.")
+        raise InputError(f"rank must lie between 1 and {min(m, n)} for a {m} x {n} matrix, not {rank}.")
     if not condition >= 1 or not np.isfinite(condition):
-        raise InputError(f"condition must be a finite number, at least 1; it is {condition}.")
+        raise InputError(f"condition must be a finite number, 1 or more, not {condition}.")
     if not noise >= 0 or not np.isfinite(noise):
-        raise InputError(f"noise must be a finite number, zero or more; it is {noise}.")
+        raise InputError(f"noise must be a finite number, 0 or more, not {noise}.")
     n_observed = _count(m, n, rank, observed, oversampling)
-    least = rank if min_per_line is None else int(min_per_line)
+    least = rank if min_entries is None else int(min_entries)
     if not 0 <= least <= min(m, n):
-        raise InputError(f"min_per_line must lie between 0 and {min(m, n)}; it is {least}.")
+        raise InputError(f"min_entries must lie between 0 and {min(m, n)}, not {least}.")
     if n_observed < least * max(m, n):
         raise InputError(
-            f"{n_observed} observed entries cannot give each of {max(m, n)} lines {least} of them: "
-            "observe more, or lower min_per_line."
+            f"{n_observed} observed entries are too few for {least} in each of {max(m, n)} "
+            f"{'rows' if m >= n else 'columns'}: observe more, or lower min_entries."
         )
     if mask not in _MASKS:
         raise InputError(f'mask must be "uniform" or "guaranteed", not {mask!r}.')
@@ -123,11 +131,11 @@ def check_low_rank(
 
 
 def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
-    r"""The 2 x 2 family on which gradient descent can be trapped at rank two.
+    r"""The 2 x 2 problems that can trap gradient descent at rank two.
 
     Three entries of ``[[1, e], [?, 1]]`` are observed; the completion of rank one is ``? = 1/e``. For depth
-    ``L > 2`` there is a window of `e` in which a local minimum of rank two exists although the one of rank
-    one is cheaper: ``e`` from about 0.4551 to 0.5000 for ``L = 3``, 0.2828 to 0.3536 for ``L = 4``, in the
+    ``L > 2`` there is a window of `e` in which a local minimum of rank two exists although the minimum of
+    rank one is lower: ``e`` from about 0.4551 to 0.5000 for ``L = 3``, 0.2828 to 0.3536 for ``L = 4``, in the
     limit of a small ridge (``examples/plot_two_by_two.py``).
 
     Parameters
@@ -143,7 +151,7 @@ def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
         The completion of rank one.
     """
     if e == 0 or not np.isfinite(e):
-        raise InputError(f"e must be finite and not zero (the rank-one completion is 1/e); it is {e}.")
+        raise InputError(f"e must be finite and not zero (the rank-one completion is 1/e), not {e}.")
     truth = np.array([[1.0, e], [1.0 / e, 1.0]])
     rows, cols = np.array([0, 0, 1]), np.array([0, 1, 1])
     return Problem.from_triplets(rows, cols, truth[rows, cols], shape=(2, 2)), truth
@@ -151,15 +159,13 @@ def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
 
 def _check_shape(shape: tuple[int, int]) -> tuple[int, int]:
     if len(shape) != 2 or min(shape) < 1:
-        raise InputError(f"shape must be two positive numbers, rows and columns; it is {shape}.")
+        raise InputError(f"shape must be two positive whole numbers, rows and columns, not {shape}.")
     return int(shape[0]), int(shape[1])
 
 
 def _count(m: int, n: int, rank: int, observed: float | None, oversampling: float | None) -> int:
     if (observed is None) == (oversampling is None):
-        raise InputError(
-            "Give either observed (a fraction of the cells) or oversampling (rho), and not both."
-        )
+        raise InputError("Give either observed (a fraction of the cells) or oversampling (rho), not both.")
     if oversampling is not None:
         wanted = oversampling * rank * (m + n - rank)
         count = round(wanted) if np.isfinite(wanted) else -1
@@ -172,7 +178,7 @@ def _count(m: int, n: int, rank: int, observed: float | None, oversampling: floa
         return count
     assert observed is not None
     if not 0 < observed <= 1:
-        raise InputError(f"observed is a fraction of the cells, above 0 and at most 1; it is {observed}.")
+        raise InputError(f"observed must be a fraction of the cells, above 0 and at most 1, not {observed}.")
     return max(1, round(observed * m * n))
 
 
@@ -186,7 +192,7 @@ def _matrix(m: int, n: int, rank: int, condition: float, rng: np.random.Generato
 
 def _haar_frame(n: int, rank: int, rng: np.random.Generator) -> np.ndarray:
     q, r = np.linalg.qr(rng.standard_normal((n, rank)))
-    # QR alone fixes signs by the algorithm's convention; with a positive diagonal of R the law is Haar's
+    # QR alone chooses the signs by convention; with a positive diagonal of R the distribution is Haar's
     return q * np.where(np.diag(r) < 0, -1.0, 1.0)
 
 
@@ -199,33 +205,33 @@ def _uniform_cells(m: int, n: int, count: int, least: int, rng: np.random.Genera
         if min(np.bincount(rows, minlength=m).min(), np.bincount(cols, minlength=n).min()) >= least:
             return cells
     raise InputError(
-        f"None of {_MAX_DRAWS} uniform masks of {count} cells had at least {least} in every row and column: "
-        'use mask="guaranteed", observe more, or lower min_per_line.'
+        f"None of {_MAX_DRAWS} uniform masks of {count} cells has at least {least} in every row and column: "
+        'use mask="guaranteed", observe more, or lower min_entries.'
     )
 
 
 def _guaranteed_cells(m: int, n: int, count: int, least: int, rng: np.random.Generator) -> np.ndarray:
     taken = np.zeros((m, n), bool)
-    # the longer side first: most of the shorter side's entries then come for free
-    for lines in (taken, taken.T) if m >= n else (taken.T, taken):
-        _top_up(lines, least, rng)
+    # the longer axis first: that gives the shorter one most of its entries
+    for cells in (taken, taken.T) if m >= n else (taken.T, taken):
+        _top_up(cells, least, rng)
     left = count - int(np.count_nonzero(taken))
     if left < 0:
         raise InputError(
-            f"{count} observed entries are too few to give every line {least} random ones "
-            f"(this draw took {count - left}): observe more, or lower min_per_line."
+            f"{count} observed entries are too few for {least} random ones in every row and column "
+            f"(this draw needed {count - left}): observe more, or lower min_entries."
         )
     free = np.flatnonzero(~taken.ravel())
     taken.ravel()[rng.choice(free, size=left, replace=False, shuffle=False)] = True
     return np.flatnonzero(taken.ravel())
 
 
-def _top_up(lines: np.ndarray, least: int, rng: np.random.Generator) -> None:
-    """Mark random cells, in place, until every line (first axis) holds at least `least`."""
-    for line in lines:
-        lacking = least - int(np.count_nonzero(line))
+def _top_up(taken: np.ndarray, least: int, rng: np.random.Generator) -> None:
+    """Mark random cells, in place, until every row of `taken` has at least `least`."""
+    for row in taken:
+        lacking = least - int(np.count_nonzero(row))
         if lacking > 0:
-            line[rng.choice(np.flatnonzero(~line), size=lacking, replace=False)] = True
+            row[rng.choice(np.flatnonzero(~row), size=lacking, replace=False)] = True
 
 
 _MASKS = {"uniform": _uniform_cells, "guaranteed": _guaranteed_cells}

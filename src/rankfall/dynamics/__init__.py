@@ -1,8 +1,8 @@
 """train(): stochastic gradient descent on deep linear networks, recorded into a Trace.
 
-``optimisers`` and ``schedules`` say what moves the weights, ``record`` what is measured, ``kernels``
-and ``passes`` do the steps (``reference`` does them again, literally, in NumPy), ``streams`` draws the
-entries, ``engine`` cuts a run into kernel calls, ``training`` is the verb and ``trace`` the result.
+``optimisers`` and ``schedules`` define the steps, ``record`` what is measured. ``kernels`` makes the steps
+(``kernels.reference`` repeats them literally in NumPy), ``engine`` divides a run into kernel calls.
+``training`` has the verb, ``trace`` the result, ``archive`` its file format.
 """
 
 from .optimisers import GD, SGD

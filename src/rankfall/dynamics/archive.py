@@ -1,4 +1,4 @@
-"""A run's settings in plain types, its fingerprint, and its arrays for the files that hold it."""
+"""The settings of a run in plain types, its fingerprint, and its arrays for files."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def describe_optimiser(optimiser: SGD | GD) -> dict[str, Any]:
 
 
 def describe(trace: Trace) -> dict[str, Any]:
-    """Everything a run was made from, in plain types."""
+    """All settings of a run, in plain types."""
     return {
         **describe_optimiser(trace.optimiser),
         "widths": list(trace.start.widths),
@@ -80,7 +80,7 @@ def fingerprint(
     deflate: float | None,
     record: Record,
 ) -> str:
-    """Hash of all that decides what a run does and what it records."""
+    """Hash of everything that determines what a run does and records."""
     digest = hashlib.sha256()
     for array in (problem.rows, problem.cols, problem.values, *start.weights, chains):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -177,10 +177,17 @@ def _optimiser(saved: Saved) -> SGD | GD:
     meta = saved.meta
     lr, ridge = (Listed(saved[name]) if name in saved else _schedule(meta[name]) for name in ("lr", "ridge"))
     if meta["optimiser"] == "GD":
-        return GD(lr, ridge, meta["n_steps"])
+        return GD(lr=lr, ridge=ridge, n_steps=meta["n_steps"])
     entries = saved.get("entries")
     sampling = "replacement" if entries is not None else meta["sampling"]
-    return SGD(lr, ridge, meta["n_steps"], meta["batch_size"], sampling, entries)
+    return SGD(
+        lr=lr,
+        ridge=ridge,
+        n_steps=meta["n_steps"],
+        batch_size=meta["batch_size"],
+        sampling=sampling,
+        entries=entries,
+    )
 
 
 def _schedule(meta: Mapping[str, Any]) -> Schedule:

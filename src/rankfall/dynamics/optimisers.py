@@ -1,4 +1,4 @@
-"""What moves the weights: stochastic or full-batch gradient descent, as plain settings."""
+"""The optimisers, stochastic and full-batch gradient descent, as plain settings."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SGD:
     batch_size : int
         Entries per step.
     sampling : {"replacement", "distinct", "epochs"}
-        Independent uniform entries; `batch_size` different entries at every step; or a fresh
-        permutation for every epoch, whose last batch may be short and is averaged over its own size.
+        Independent uniform entries; `batch_size` different entries at every step; or a new permutation for
+        every epoch, whose last batch may be shorter and is averaged over its own size.
     entries : ndarray of int, shape (n_steps,) or (n_steps, batch_size), optional
-        The entries to use, as positions in the problem's list of entries; replaces `sampling`. All
-        chains use the same ones.
+        The entries to use, as positions in the problem's list of entries, in place of `sampling`; the same
+        for all chains.
     """
 
     lr: Schedule
@@ -45,6 +45,7 @@ class SGD:
 
     def __init__(
         self,
+        *,
         lr: float | np.ndarray | Schedule,
         ridge: float | np.ndarray | Schedule,
         n_steps: int,
@@ -59,12 +60,12 @@ class SGD:
             entries = np.array(entries)
             if entries.dtype.kind not in "iu" or entries.ndim not in (1, 2) or entries.shape[0] != n_steps:
                 raise InputError(
-                    f"entries must be whole numbers of shape ({n_steps},) or ({n_steps}, batch_size)."
+                    f"entries must be an array of integers of shape ({n_steps},) or ({n_steps}, batch_size)."
                 )
             entries = entries.reshape(entries.shape[0], -1 if entries.size else 1).astype(np.int64)
             entries.flags.writeable = False
             if batch_size not in (1, entries.shape[1]):
-                raise InputError(f"entries gives {entries.shape[1]} per step, batch_size says {batch_size}.")
+                raise InputError(f"entries has {entries.shape[1]} per step, but batch_size is {batch_size}.")
             batch_size = entries.shape[1]
         if int(batch_size) != batch_size or batch_size < 1:
             raise InputError(f"batch_size must be a positive whole number, not {batch_size}.")
@@ -76,11 +77,11 @@ class SGD:
         """Raise InputError if the settings do not fit a problem with this many entries."""
         if self.entries is not None:
             if self.entries.size and not (self.entries.min() >= 0 and self.entries.max() < n_observed):
-                raise InputError(f"entries must lie between 0 and {n_observed - 1}.")
+                raise InputError(f"entries must be positions from 0 to {n_observed - 1}.")
         elif self.sampling != "replacement" and self.batch_size > n_observed:
             raise InputError(
-                f'A batch of {self.batch_size} cannot be drawn with sampling="{self.sampling}" from '
-                f"{n_observed} observed entries."
+                f'sampling="{self.sampling}" cannot draw a batch of {self.batch_size} from {n_observed} '
+                "observed entries; lower batch_size."
             )
 
 
@@ -99,18 +100,18 @@ class GD:
     n_steps: int
 
     def __init__(
-        self, lr: float | np.ndarray | Schedule, ridge: float | np.ndarray | Schedule, n_steps: int
+        self, *, lr: float | np.ndarray | Schedule, ridge: float | np.ndarray | Schedule, n_steps: int
     ) -> None:
         _checked(self, lr, ridge, n_steps)
 
     def check(self, n_observed: int) -> None:
-        """Every problem will do."""
+        """Any problem fits."""
 
 
 def _checked(
     optimiser: SGD | GD, lr: float | np.ndarray | Schedule, ridge: float | np.ndarray | Schedule, n_steps: int
 ) -> tuple[Schedule, Schedule]:
-    """Set the three fields that both optimisers share."""
+    """Check and set the three fields that both optimisers share."""
     if int(n_steps) != n_steps or n_steps < 0:
         raise InputError(f"n_steps must be a whole number, 0 or more, not {n_steps}.")
     n_steps = int(n_steps)
@@ -118,7 +119,7 @@ def _checked(
     ridge = as_schedule(ridge, "ridge", n_steps)
     if 2 * largest(lr) * largest(ridge) >= 1:
         raise InputError(
-            "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
+            "2 lr ridge must stay below 1; otherwise one step of weight decay changes the sign of the weights."
         )
     object.__setattr__(optimiser, "lr", lr)
     object.__setattr__(optimiser, "ridge", ridge)

@@ -23,15 +23,16 @@ OBSERVABLES = (
     "ledger",
 )
 
-# chains that one thread decomposes at a time, and the widest layers for which a BLAS surely starts no threads
+# chains that one thread decomposes at a time, and the widest layers for which BLAS certainly starts no
+# threads
 _BLOCK, _NARROW = 64, 64
-# multiplications below which one thread measures the losses
+# multiplications below which one thread computes the losses
 _SHORT = 1e6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """When and what to record; never changes a bit of the run.
+    """What to record, and when; never changes a bit of the run.
 
     Parameters
     ----------
@@ -42,11 +43,11 @@ class Record:
         ridge), "rank" (numerical rank of A), "imbalance" (the largest operator norm of
         ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "hidden_singular_values" (of every
         ``Z_l = [W_l | W_{l+1}^T]``), "weights" (snapshots, from which `replay` can start) and "ledger"
-        (for SGD: sum and highest partial sum, over the steps since the record before, of
-        ``log(q + lr |B_l|)``, which bounds how far the hidden layers can have been stretched; Theorem 3(c)).
+        (for SGD: sum and highest partial sum of ``log(q + lr |B_l|)`` over the steps since the previous
+        record, which bound the growth of the hidden layers; Theorem 3(c)).
     extra : mapping of str to function
-        Further observables: each function is called with the :class:`Network` of one chain and returns
-        a number or an array whose shape does not change.
+        Further observables: functions that take the :class:`Network` of one chain and return a number, or an
+        array of constant shape.
     rank_tol : float
         The numerical rank counts singular values above `rank_tol` times the largest, and above 1e-12
         times the norm of the observed entries.
@@ -55,14 +56,14 @@ class Record:
     every: int = 1000
     what: tuple[str, ...] = ("singular_values", "train_loss", "rank")
     extra: Mapping[str, Callable[[Network], np.ndarray]] = field(default_factory=dict)
-    rank_tol: float = 1e-2
+    rank_tol: float = measures.RANK_TOL
 
     def __post_init__(self) -> None:
         if int(self.every) != self.every or self.every < 1:
             raise InputError(f"every must be a positive whole number, not {self.every}.")
         if not 0 <= self.rank_tol < 1:
             raise InputError(
-                f"rank_tol is a share of the largest singular value, 0 or more and below 1; it is {self.rank_tol}."
+                f"rank_tol is relative to the largest singular value: from 0 to below 1, not {self.rank_tol}."
             )
         what = (self.what,) if isinstance(self.what, str) else tuple(self.what)
         unknown = [name for name in what if name not in OBSERVABLES]
@@ -81,17 +82,17 @@ class Record:
         return np.unique(np.append(np.arange(start, stop, self.every), stop))
 
 
-def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.ndarray]:
-    """Observables of an ensemble, each with a leading axis of chains ("weights" and "ledger" are kept elsewhere)."""
+def measure(problem: Problem, network: Network, record: Record) -> dict[str, np.ndarray]:
+    """Observables of an ensemble, each with a leading axis of chains; without "weights" and "ledger"."""
     out: dict[str, np.ndarray] = {}
     if "singular_values" in record.what or "rank" in record.what:
         s = in_blocks(Network.singular_values, network).astype(np.float64)
         if "singular_values" in record.what:
             out["singular_values"] = s
         if "rank" in record.what:
-            out["rank"] = measures.numerical_rank(s, problem, record.rank_tol)
+            out["rank"] = measures.numerical_rank(s, problem, rank_tol=record.rank_tol)
     if "train_loss" in record.what:
-        out["train_loss"] = data_loss(network, problem)
+        out["train_loss"] = data_loss(problem, network)
     if "imbalance" in record.what:
         out["imbalance"] = in_blocks(measures.imbalance, network).max(axis=-1)
     if "hidden_singular_values" in record.what:
@@ -103,11 +104,11 @@ def measure(network: Network, problem: Problem, record: Record) -> dict[str, np.
 
 
 def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np.ndarray:
-    """``function(network)`` of an ensemble, its chains divided among as many threads as the kernels have.
+    """``function(network)`` of an ensemble, its chains shared among the threads that kernels get.
 
-    Decompositions of many small matrices would otherwise keep one processor busy while the others wait. Networks with
-    wider layers are left to the threads of the BLAS itself. Every chain is decomposed by itself, so the
-    bits are those of one call.
+    Otherwise the decompositions of many small matrices would keep one processor busy while the others wait.
+    Wider layers are left to the threads of BLAS. Every chain is decomposed by itself, so the bits are those
+    of one call.
     """
     n_chains = network.n_chains or 1
     if count() == 1 or n_chains <= _BLOCK or max(network.widths) > _NARROW:
@@ -126,15 +127,15 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
     return np.concatenate(measured)
 
 
-def data_loss(network: Network, problem: Problem) -> np.ndarray:
+def data_loss(problem: Problem, network: Network) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
     from .kernels.sums import mean_squares
 
     left, right = network.thin_factors()
     right = np.swapaxes(right, -1, -2)
-    # copies: numba would compile once more for a read-only array
+    # copies, because numba would compile again for read-only arrays
     arrays = (left, right, problem.rows, problem.cols, problem.values)
-    # threads that meet for less than a millisecond would mostly wait for each other
+    # for less than a millisecond of work, threads would mostly wait for each other
     short = left.size // left.shape[-2] * problem.n_observed < _SHORT
     with threads(1 if short else None):
         return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))

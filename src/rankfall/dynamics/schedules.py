@@ -1,4 +1,4 @@
-"""Learning rates and ridges that change during a run; a kernel only ever sees their numbers."""
+"""Learning rates and ridges that change during a run; kernels receive them as arrays."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Constant:
     value: float
 
     def values(self, start: int, stop: int) -> np.ndarray:
-        """One number stands for all the steps start..stop-1."""
+        """One number for all steps start..stop-1."""
         return np.array([self.value], dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Linear:
-    """From `first` to `last` in a straight line over `n_steps` steps, `last` afterwards."""
+    """From `first` to `last` linearly over `n_steps` steps, `last` afterwards."""
 
     first: float
     last: float
@@ -44,7 +44,7 @@ class Geometric:
 
     def __post_init__(self) -> None:
         if not (self.first > 0 and self.last > 0):
-            raise InputError("A geometric schedule needs two positive ends.")
+            raise InputError("A geometric schedule must begin and end at positive numbers.")
 
     def values(self, start: int, stop: int) -> np.ndarray:
         """Values at the steps start..stop-1."""
@@ -101,7 +101,7 @@ def as_schedule(value: float | Sequence[float] | np.ndarray | Schedule, name: st
             value = Listed(numbers)
         else:
             raise InputError(
-                f"{name} has shape {numbers.shape}; give one number or one for each of {n_steps} steps."
+                f"{name} has shape {numbers.shape}; give one number, or one for each of the {n_steps} steps."
             )
     lowest, highest = _range(value)
     if not (lowest >= 0 and highest < np.inf):

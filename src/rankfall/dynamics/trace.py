@@ -1,4 +1,4 @@
-"""What a run left behind."""
+"""The result of a run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .optimisers import GD, SGD
 
 @dataclass(frozen=True, eq=False)
 class Snapshots:
-    """Stored weights at the records, exactly as the kernel held them, so that `replay` can start there.
+    """Stored weights at the records, exactly as in the kernels, so that `replay` can start there.
 
     Attributes
     ----------
-    buffers : ndarray, shape (n_records, n_chains, room)
+    buffers : ndarray, shape (n_records, n_chains, row_size)
     scales : ndarray, shape (n_records, n_chains)
     widths : ndarray of int64, shape (n_records, n_chains, depth + 1)
     bounds : ndarray, shape (n_records, n_chains)
@@ -42,33 +42,32 @@ class Trace:
     Attributes
     ----------
     steps : ndarray of int64, shape (n_records,)
-        Steps done when the records were made.
+        Steps done at every record.
     measured : dict of str to ndarray, shape (n_chains, n_records, ...)
-        Everything recorded, by name. After a chain has diverged: NaN, and -1 for the rank.
+        Everything recorded, by name. After divergence: NaN, and -1 for the rank.
     diverged : ndarray of bool, shape (n_chains,)
-        Chains that stopped because a residual exploded or was not a number.
+        Chains that stopped because a residual exploded or was NaN.
     n_steps : ndarray of int64, shape (n_chains,)
         Steps each chain made.
     stable_lr : ndarray, shape (n_chains,)
         For a chain that diverged, a learning rate that would probably have been stable; else NaN.
     deflation_bound : ndarray, shape (n_chains,)
-        Sum of the bounds of Theorem 4 over all deflations: how far they can have moved A at the
-        moments they were made.
+        Sum of the bounds of Theorem 4 over all deflations: how far these can have moved A.
     networks : tuple of Network
         The last weights of every chain.
     problem, start, optimiser
-        What the run was made from; with `seed` and `chains` they are all that :func:`replay` needs.
+        The inputs of the run; :func:`replay` needs these, `seed` and `chains`.
     seed : int
     chains : ndarray of int64, shape (n_chains,)
         Global chain numbers (they select the random streams).
     dtype : str
     deflate : float or None
     seconds : float
-        Wall-clock time of the run (of the last part, if it was resumed).
+        Wall-clock time of the run (of its last part, if it was resumed).
     snapshots : Snapshots or None
         Present when "weights" were recorded.
     rank_tol : float
-        Tolerance by which "rank" was counted.
+        Tolerance of the numerical rank.
     """
 
     steps: np.ndarray
@@ -120,12 +119,12 @@ class Trace:
 
     @property
     def hidden_singular_values(self) -> np.ndarray:
-        """Singular values of ``Z_l = [W_l | W_{l+1}^T]``, decreasing, shape (n_chains, n_records, depth - 1, k)."""
+        """Singular values of ``Z_l = [W_l | W_{l+1}^T]``, decreasing: (n_chains, n_records, depth - 1, k)."""
         return self._recorded("hidden_singular_values")
 
     @property
     def ledger(self) -> np.ndarray:
-        """Sum and highest partial sum of ``log(q + lr |B_l|)`` since the record before.
+        """Sum and highest partial sum of ``log(q + lr |B_l|)`` since the previous record.
 
         Shape (n_chains, n_records, 2, depth - 1); see Theorem 3(c).
         """
@@ -142,13 +141,13 @@ class Trace:
     def weights(self, chain: int, record: int) -> Network:
         """The weights of one chain at one record (an index into `steps`)."""
         if self.snapshots is None:
-            raise InputError('The weights were not recorded; put "weights" into Record(what=...).')
+            raise InputError('The weights were not recorded; add "weights" to Record(what=...).')
         s = self.snapshots
         which = (record, [chain])
         return unpack(s.buffers[which], s.scales[which], s.widths[which]).chain(0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace, with all that `replay` needs, to one .npz file (whole or not at all)."""
+        """Write the trace, with everything that `replay` needs, to one .npz file (atomically)."""
         save_trace(self, path)
 
     @classmethod
@@ -169,7 +168,7 @@ class Trace:
 
     def _recorded(self, name: str) -> np.ndarray:
         if name not in self.measured:
-            raise InputError(f"{name!r} was not recorded; put it into Record(what=...).")
+            raise InputError(f"{name!r} was not recorded; add it to Record(what=...).")
         return self.measured[name]
 
     def __repr__(self) -> str:

@@ -27,17 +27,17 @@ from .trace import Trace
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback sees between two kernel calls.
+    """What a callback receives between two kernel calls.
 
     Attributes
     ----------
     step, n_steps : int
-        Steps done and to do.
+        Steps done, and steps of the whole run.
     seconds : float
         Time since the run (or its last part) began.
     diverged : ndarray of bool, shape (n_chains,)
     network : function of int
-        ``network(k)``: the present weights of chain k (a copy).
+        ``network(k)`` returns the current weights of chain k (a copy).
     """
 
     step: int
@@ -48,7 +48,7 @@ class Progress:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run; `trace` holds what had been recorded up to then."""
+    """Ctrl-C during a run; `trace` holds what was recorded until then."""
 
     def __init__(self, trace: Trace) -> None:
         super().__init__("training was interrupted")
@@ -57,7 +57,7 @@ class Interrupted(KeyboardInterrupt):
 
 def train(
     problem: Problem,
-    net: Network,
+    network: Network,
     optimiser: SGD | GD,
     *,
     chains: int | Sequence[int] | None = None,
@@ -71,31 +71,31 @@ def train(
 ) -> Trace:
     """Train one network, or many independent chains of it.
 
-    The bits of a chain depend on (problem, its start, optimiser, seed, its number) only: not on the
-    number of threads, on the other chains, on `record`, on `callback`, or on interruptions.
+    The bits of a chain depend on (problem, its start, optimiser, seed, its number) only: not on the number of
+    threads, the other chains, `record`, `callback`, or interruptions.
 
     Parameters
     ----------
     problem : Problem
-    net : Network
-        Start of all chains, or an ensemble with one start for each.
+    network : Network
+        Start of all chains, or an ensemble with one start for each chain.
     optimiser : SGD or GD
     chains : int or sequence of int, optional
-        Number of chains, or the numbers of the chains to run (``[3]`` runs chain 3 alone). By default
-        one, or all networks of an ensemble.
+        Number of chains, or the numbers of the chains to run (``[3]`` runs chain 3 alone). By default one
+        chain, or one for each network of an ensemble.
     seed : int
     record : Record, optional
     checkpoint : path, optional
-        File in which the run is kept; if it exists and belongs to the same settings, the run resumes.
+        File that holds the state of the run; if it exists and has the same settings, the run resumes.
     deflate : float, optional
         Drop hidden directions whose singular value in ``Z_l = [W_l | W_{l+1}^T]`` is at most `deflate`
         times the largest, every 10,000 steps (Theorem 4).
     n_threads : int, optional
-        Threads for the kernels; all processors by default, or NUMBA_NUM_THREADS.
+        Threads for the kernels; by default all processors, or NUMBA_NUM_THREADS.
     dtype : float64 or float32
     callback : function, optional
-        Called with a :class:`~rankfall.dynamics.Progress` between kernel calls (which last half a second at most, give or
-        take a step); training ends early if it returns True.
+        Called with a :class:`~rankfall.dynamics.Progress` between kernel calls (which last about half a
+        second or less); training ends early if it returns True.
 
     Returns
     -------
@@ -106,16 +106,16 @@ def train(
     InputError
         If the settings do not fit together.
     Interrupted
-        A KeyboardInterrupt that carries the trace so far.
+        A KeyboardInterrupt with the trace so far.
     """
     record = Record() if record is None else record
-    run = _Run.prepare(problem, net, optimiser, chains, seed, record, deflate, dtype)
+    run = _Run.prepare(problem, network, optimiser, chains, seed, record, deflate, dtype)
     recorder = Recorder(record, problem, run.engine.state, record.steps(0, optimiser.n_steps))
     saver = None
     if checkpoint is not None:
         saver = Checkpoint(
             checkpoint,
-            fingerprint(problem, net, optimiser, run.numbers, int(seed), run.dtype.name, deflate, record),
+            fingerprint(problem, network, optimiser, run.numbers, int(seed), run.dtype.name, deflate, record),
         )
         if saver.resume(run.engine.state, recorder):
             run.engine.resume()
@@ -124,14 +124,14 @@ def train(
 
 def replay(
     trace: Trace,
+    *,
     chain: int,
     start: int,
     stop: int,
-    *,
     record: Record | None = None,
     n_threads: int | None = None,
 ) -> Trace:
-    """The same steps of one chain again, to the same bits, recorded differently.
+    """Repeat steps of one chain, to the same bits, and record them differently.
 
     The run starts from the last recorded weights before `start` (``Record(what=("weights", ...))``),
     or from the beginning.
@@ -142,14 +142,14 @@ def replay(
     chain : int
         Position of the chain in the trace.
     start, stop : int
-        Steps between which to record.
+        First and last step to record.
     record : Record, optional
         ``Record(every=1)`` by default.
 
     Returns
     -------
     Trace
-        Of this chain alone, with records at start, start + every, ..., stop.
+        Of this chain only, with records at start, start + every, ..., stop.
     """
     record = Record(every=1) if record is None else record
     if not 0 <= chain < trace.n_chains:
@@ -164,7 +164,7 @@ def replay(
     earlier = np.flatnonzero(trace.steps <= min(start, trace.n_steps[chain]))
     if trace.snapshots is not None and earlier.size:
         shots, at = trace.snapshots, earlier[-1]
-        # rows are padded to whole cache lines, one chain's as an ensemble's
+        # rows are padded to whole cache lines, for one chain as for an ensemble
         state.buffer[0] = shots.buffers[at, chain]
         state.scales[0], state.bounds[0] = shots.scales[at, chain], shots.bounds[at, chain]
         state.widths[0] = shots.widths[at, chain]
@@ -175,11 +175,11 @@ def replay(
 
 @dataclass
 class _Run:
-    """A run that has been checked and is ready to go."""
+    """A run whose settings have been checked, ready to start."""
 
     engine: Engine
     starts: list[Network]
-    net: Network
+    network: Network
     numbers: np.ndarray
     dtype: np.dtype
 
@@ -187,7 +187,7 @@ class _Run:
     def prepare(
         cls,
         problem: Problem,
-        net: Network,
+        network: Network,
         optimiser: SGD | GD,
         chains: int | Sequence[int] | None,
         seed: int,
@@ -195,27 +195,23 @@ class _Run:
         deflate: float | None,
         dtype: type | np.dtype | str,
     ) -> _Run:
-        starts, numbers = _starts(net, chains)
+        starts, numbers = _starts(network, chains)
         if starts[0].shape != problem.shape:
-            raise InputError(
-                f"The network makes a matrix of shape {starts[0].shape}, the problem has {problem.shape}."
-            )
+            raise InputError(f"The network has the shape {starts[0].shape}, the problem {problem.shape}.")
         dtype = np.dtype(dtype)
         if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise InputError(f"dtype must be float64 or float32, not {dtype}.")
         if deflate is not None and not 0 < deflate < 1:
             raise InputError(f"deflate must lie between 0 and 1, not {deflate}.")
-        if not all(np.isfinite(W).all() for W in net.weights):
-            raise InputError("The network holds weights that are not finite.")
+        if not all(np.isfinite(W).all() for W in network.weights):
+            raise InputError("The network has weights that are not finite.")
         optimiser.check(problem.n_observed)
-        state = State.start(starts, numbers, dtype, residual_limits(starts, problem))
+        state = State.start(starts, numbers, dtype, residual_limits(problem, starts))
         if "ledger" in record.what:
             if isinstance(optimiser, GD):
-                raise InputError(
-                    "The ledger is kept by SGD only; gradient descent does not see single entries."
-                )
-            state.ledgers = ledger.blank(state.n_chains, net.depth - 1)
-        return cls(Engine(problem, optimiser, state, int(seed), deflate), starts, net, numbers, dtype)
+                raise InputError('"ledger" can be recorded for SGD only: GD does not use single entries.')
+            state.ledgers = ledger.blank(state.n_chains, network.depth - 1)
+        return cls(Engine(problem, optimiser, state, int(seed), deflate), starts, network, numbers, dtype)
 
     def go(
         self,
@@ -224,7 +220,7 @@ class _Run:
         n_threads: int | None,
         callback: Callable[[Progress], bool | None] | None,
     ) -> Trace:
-        """Run to the last record and make the trace."""
+        """Run to the last record and return the trace."""
         began = time.perf_counter()
         with threads(n_threads):
             try:
@@ -245,7 +241,7 @@ class _Run:
         began: float,
     ) -> None:
         engine, state = self.engine, self.engine.state
-        engine.settle()
+        engine.deflate_if_due()
         for index in range(recorder.taken, recorder.steps.size):
             target = int(recorder.steps[index])
             while engine.step < target:
@@ -267,11 +263,11 @@ class _Run:
             measured=measured,
             diverged=~state.running,
             n_steps=state.clock.copy(),
-            stable_lr=stable_lr(self.starts, state, engine.optimiser, engine.problem),
+            stable_lr=stable_lr(engine.problem, self.starts, engine.optimiser, state),
             deflation_bound=state.bounds.copy(),
             networks=tuple(state.network(k) for k in range(state.n_chains)),
             problem=engine.problem,
-            start=self.net,
+            start=self.network,
             optimiser=engine.optimiser,
             seed=engine.seed,
             chains=self.numbers,
@@ -283,15 +279,15 @@ class _Run:
         )
 
 
-def _starts(net: Network, chains: int | Sequence[int] | None) -> tuple[list[Network], np.ndarray]:
+def _starts(network: Network, chains: int | Sequence[int] | None) -> tuple[list[Network], np.ndarray]:
     """One start for each chain, and the chains' global numbers."""
     if chains is None:
-        chains = net.n_chains or 1
+        chains = network.n_chains or 1
     numbers = np.arange(chains) if isinstance(chains, (int, np.integer)) else np.array(chains)
     if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or numbers.min() < 0:
         raise InputError(f"chains must be a positive number or a list of chain numbers, not {chains!r}.")
-    if net.n_chains is None:
-        return [net] * numbers.size, numbers
-    if numbers.max() >= net.n_chains:
-        raise InputError(f"The ensemble has {net.n_chains} networks; there is no chain {numbers.max()}.")
-    return [net.chain(int(k)) for k in numbers], numbers
+    if network.n_chains is None:
+        return [network] * numbers.size, numbers
+    if numbers.max() >= network.n_chains:
+        raise InputError(f"The ensemble has {network.n_chains} networks; there is no chain {numbers.max()}.")
+    return [network.chain(int(k)) for k in numbers], numbers

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..entries import refuse_duplicates
 from ..errors import InputError
 from ..scale import require_scale
 from .engine import completed
@@ -297,8 +298,7 @@ def _dense(X: Table) -> np.ndarray:
     if isinstance(X, np.ndarray):
         return X
     coo = X.tocoo()
-    if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
-        raise InputError("The sparse matrix stores some entries twice; call its sum_duplicates() first.")
+    refuse_duplicates(coo)
     out = np.full(coo.shape, np.nan, dtype=coo.dtype)
     out[coo.row, coo.col] = coo.data
     return out

@@ -1,5 +1,8 @@
-"""Solving with the normal matrix of the factor map's Jacobian, one side eliminated."""
+"""Solves with the normal matrix of the factor map's Jacobian; one side is eliminated."""
 
+# matrices have capital letters, and scipy has no types
+# pyright: reportConstantRedefinition=false, reportMissingTypeStubs=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -11,41 +14,43 @@ from ..problem import Problem
 if TYPE_CHECKING:
     from scipy import sparse
 
-# Relative size of the shift that lets a singular reduced matrix be factored; its square root is about the
-# floor below which two small singular values cannot be told apart by the iteration.
+# relative size of the shift that makes a singular reduced matrix positive definite; the iteration cannot
+# separate two singular values below about its square root
 _SHIFT = 1e-14
-# Above this density a dense product is faster than a sparse one.
+# above this density a dense product is faster than a sparse one
 _DENSE_ABOVE = 0.05
 
 
 class Elimination:
     """Pseudo-inverse of ``J^T J`` for the Jacobian J at orthonormal factors U, V, up to gauge.
 
-    The rows of U are tied to each other only through V. Each row i is eliminated by an SVD of its own block
-    ``V[observed columns of i] = Q_i S_i W_i^T`` (orthogonal, nothing is squared), which leaves the matrix
+    The rows of U are coupled only through V. Each row i is eliminated by an SVD of its own block
+    ``V[observed columns of i] = Q_i S_i W_i^T`` (orthogonally, so nothing is squared). What remains is the
+    matrix
 
         C = J_V^T (I - Q Q^T) J_V,        shape (r n, r n),
 
-    for ``dV`` alone. C vanishes exactly on the gauge directions ``dV = V G`` and on directions that the
-    observed cells do not see; the gauge is filled up with ``V V^T (x) I``, so that C can be factored.
+    for ``dV`` alone. C is zero exactly on the gauge directions ``dV = V G`` and on directions that the
+    observed cells do not determine; adding ``V V^T (x) I`` makes it definite on the gauge, so that it can be
+    factored.
 
     Parameters
     ----------
     problem : Problem
-        With at least as many rows as columns, so that the longer side is eliminated.
+        With at least as many rows as columns, so that the elimination removes the longer side.
     U, V : ndarray, shapes (m, r) and (n, r)
         Orthonormal columns.
     J : csr_array
         The Jacobian at U, V.
     tol : float
-        Directions of a row whose singular value is at most this count as unseen (`unseen`).
+        Directions of a row with a singular value of at most this count as undetermined (`unseen`).
 
     Attributes
     ----------
     unseen : ndarray of bool, shape (m, r)
         Right singular directions of each row's block that its observed cells do not determine.
     row_values : ndarray, shape (m, r)
-        Singular values of the rows' blocks.
+        Singular values of each row's block.
     row_frames : ndarray, shape (m, r, r)
         ``W_i``; column a is the direction of ``row_values[i, a]``.
     """
@@ -77,7 +82,7 @@ class Elimination:
 
     @property
     def n_reduced(self) -> int:
-        """Unknowns left after the elimination."""
+        """Number of unknowns after the elimination."""
         return self.shape[1] * self.shape[2]
 
     def solve(self, dU: np.ndarray, dV: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -101,23 +106,23 @@ class Elimination:
 def _row_decompositions(problem: Problem, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Singular value decompositions of ``V[observed columns]`` for every row.
 
-    Returns the left vectors (n_observed, r), singular values (m, r; zeros where a row has fewer entries than
-    r) and full right frames (m, r, r). Rows with equally many entries are stacked into one call.
+    Returns the left vectors (n_observed, r), the singular values (m, r; zeros where a row has fewer than r
+    entries) and the full right frames (m, r, r). Rows with equally many entries share one call.
     """
     m, rank = problem.n_rows, V.shape[1]
     counts = problem.row_counts
-    starts = np.concatenate([[0], np.cumsum(counts)])
+    starts, *_ = problem.compressed_rows()
     Q = np.zeros((problem.n_observed, rank))
     values, frames = np.zeros((m, rank)), np.tile(np.eye(rank), (m, 1, 1))
     for count in np.unique(counts[counts > 0]):
-        lines = np.flatnonzero(counts == count)
-        at = starts[lines][:, None] + np.arange(count)
+        rows = np.flatnonzero(counts == count)
+        at = starts[rows][:, None] + np.arange(count)
         blocks = V[problem.cols[at]]
         if count < rank:  # square blocks, so that the right frames are complete
-            blocks = np.concatenate([blocks, np.zeros((lines.size, rank - count, rank))], axis=1)
+            blocks = np.concatenate([blocks, np.zeros((rows.size, rank - count, rank))], axis=1)
         left, s, right = np.linalg.svd(blocks, full_matrices=False)
         Q[at] = left[:, :count]
-        values[lines], frames[lines] = s, right.transpose(0, 2, 1)
+        values[rows], frames[rows] = s, right.transpose(0, 2, 1)
     return Q, values, frames
 
 

@@ -1,5 +1,7 @@
-"""The factor map (U, V) -> observed cells of U V^T, its derivative, and the way back to rank r."""
+"""The factor map (U, V) -> observed cells of U V^T, its derivative, and the retraction to rank r."""
 
+# matrices have capital letters, and scipy has no types
+# pyright: reportConstantRedefinition=false, reportMissingTypeStubs=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..linalg import product_svd
 from ..problem import Problem
 
 if TYPE_CHECKING:
@@ -14,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def check_factors(problem: Problem, U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The factors as float64 arrays, or an :class:`~rankfall.InputError` when they do not fit the problem."""
+    """The factors as float64 arrays.
+
+    Raises
+    ------
+    InputError
+        If they do not fit the problem.
+    """
     U, V = np.asarray(U, dtype=np.float64), np.asarray(V, dtype=np.float64)
     m, n = problem.shape
     if U.ndim != 2 or V.ndim != 2 or U.shape[0] != m or V.shape[0] != n or U.shape[1] != V.shape[1]:
@@ -45,19 +54,19 @@ def jacobian(problem: Problem, U: np.ndarray, V: np.ndarray) -> sparse.csr_array
     Returns
     -------
     csr_array, shape (n_observed, r (m + n))
-        Unknowns are ordered as ``dU`` row by row, then ``dV`` row by row. Its null space always holds the
-        ``r^2`` gauge directions ``(U G, -V G^T)``, which leave ``U V^T`` alone.
+        The unknowns are ``dU`` row by row, then ``dV`` row by row. The null space always contains the ``r^2``
+        gauge directions ``(U G, -V G^T)``, which leave ``U V^T`` unchanged.
     """
     from scipy.sparse import csr_array
 
     U, V = check_factors(problem, U, V)
     (m, rank), n = U.shape, V.shape[0]
     entries = np.concatenate([V[problem.cols], U[problem.rows]], axis=1)
-    within = np.arange(rank)
+    within = np.arange(rank, dtype=np.int64)
     columns = np.concatenate(
         [problem.rows[:, None] * rank + within, (m + problem.cols[:, None]) * rank + within], axis=1
     )
-    starts = np.arange(problem.n_observed + 1) * (2 * rank)
+    starts = np.arange(problem.n_observed + 1, dtype=np.int64) * (2 * rank)
     return csr_array((entries.ravel(), columns.ravel(), starts), shape=(problem.n_observed, rank * (m + n)))
 
 
@@ -66,7 +75,7 @@ def retract(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The matrix of rank at most r nearest to ``U V^T + dU V^T + U dV^T``.
 
-    This is the metric-projection retraction of the fixed-rank surface: it agrees with the straight step to
+    This is the metric-projection retraction of the fixed-rank manifold: it agrees with the straight step to
     first order, and depends on the product ``U V^T`` and the tangent step only, not on the factors.
 
     Parameters
@@ -81,14 +90,12 @@ def retract(
 
     Notes
     -----
-    The step has rank at most 2r, so two thin QR decompositions and one small SVD suffice; the m x n matrix
-    is never formed.
+    The sum has rank at most 2r, so two thin QR decompositions and one small SVD suffice; the m x n matrix is
+    never formed.
     """
     rank = U.shape[1]
-    left, upper_left = np.linalg.qr(np.hstack([U, dU]))
-    right, upper_right = np.linalg.qr(np.hstack([V, dV]))
-    # [U dU] [[I, I], [I, 0]] [V dV]^T with the first I for U V^T, the others for the two halves of the step
+    # [U dU] [[I, I], [I, 0]] [V dV]^T: the first I gives U V^T, the others the two halves of the step
     core = np.kron([[1.0, 1.0], [1.0, 0.0]], np.eye(rank))
-    inner_U, s, inner_Vt = np.linalg.svd(upper_left @ core @ upper_right.T)
-    k = min(rank, s.size)
-    return left @ inner_U[:, :k], s[:k], inner_Vt[:k] @ right.T
+    found = product_svd(np.hstack([U, dU]), np.hstack([V, dV]), core)
+    k = min(rank, found.s.size)
+    return found.left @ found.inner_U[:, :k], found.s[:k], found.inner_Vt[:k] @ found.right.T

@@ -1,5 +1,7 @@
 """What the observed cells of a problem determine at a given rank."""
 
+# matrices have capital letters
+# pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -15,14 +17,14 @@ from .uniqueness import MAX_UNKNOWNS, LocalUniqueness, local_uniqueness
 
 @dataclass(frozen=True, eq=False)
 class Identifiability:
-    """What can be known from the observed cells at one rank; made by :func:`identifiability`.
+    """What the observed cells determine at one rank; returned by :func:`identifiability`.
 
     Attributes
     ----------
     rank : int
     problem : Problem
     factors : (ndarray, ndarray) or None
-        ``U, V`` of the completion ``U V^T``, if there is one.
+        ``U, V`` of a completion ``U V^T``, if given.
     max_unknowns : int or None
         Size above which local uniqueness is not checked.
     """
@@ -59,7 +61,7 @@ class Identifiability:
 
     @property
     def n_components(self) -> int:
-        """Blocks of cells that share no row or column."""
+        """Number of blocks of cells that share no row or column."""
         return self.problem.n_components
 
     @property
@@ -76,14 +78,14 @@ class Identifiability:
     def local(self) -> LocalUniqueness | None:
         """Whether the completion is locally unique; None if not checked (no completion, or too large).
 
-        Computed when first asked.
+        Computed on first access.
         """
         if self.factors is None:
             return None
         return local_uniqueness(self.problem, *self.factors, max_unknowns=self.max_unknowns)
 
     def summary(self) -> str:
-        """What a user should know, one plain sentence per line."""
+        """What a user should know, one sentence per line."""
         return "\n".join([*self._counts(), *self._gaps(), self._uniqueness()])
 
     def _counts(self) -> list[str]:
@@ -100,13 +102,13 @@ class Identifiability:
         return lines
 
     def _gaps(self) -> list[str]:
-        lines = []
-        empty = _lines(self.empty_rows.size, self.empty_cols.size)
+        lines: list[str] = []
+        empty = _counted(self.empty_rows.size, self.empty_cols.size)
         if empty:
             lines.append(f"No cell is observed in {empty}: nothing can be said about them.")
         short_rows = self.deficient_rows.size - self.empty_rows.size if self.rank else 0
         short_cols = self.deficient_cols.size - self.empty_cols.size if self.rank else 0
-        short = _lines(short_rows, short_cols)
+        short = _counted(short_rows, short_cols)
         if short:
             lines.append(f"Fewer cells than the rank are observed in {short}: the rest of them is uncertain.")
         if self.n_components > 1:
@@ -136,9 +138,10 @@ def identifiability(
     rank: int,
     U: np.ndarray | None = None,
     V: np.ndarray | None = None,
+    *,
     max_unknowns: int | None = MAX_UNKNOWNS,
 ) -> Identifiability:
-    """What the observed cells determine at rank `rank`, and at the completion ``U V^T`` if it is given.
+    """What the observed cells determine at a rank, and at the completion ``U V^T`` if given.
 
     Parameters
     ----------
@@ -146,19 +149,19 @@ def identifiability(
     rank : int
         From 0 to ``min(m, n)``.
     U, V : ndarray, shapes (m, rank) and (n, rank), optional
-        Factors of a completion, for the question of local uniqueness.
+        Factors of a completion, to check its local uniqueness.
     max_unknowns : int or None
         See :func:`local_uniqueness`.
 
     Returns
     -------
     Identifiability
-        Cheap facts at once; local uniqueness when it is asked for.
+        Local uniqueness is computed on first access.
     """
     if not 0 <= rank <= min(problem.shape):
         raise InputError(f"rank must lie between 0 and {min(problem.shape)}, not {rank}.")
     if (U is None) != (V is None):
-        raise InputError("Give both factors U and V, or neither.")
+        raise InputError("Give both factors, U and V, or neither.")
     if U is None or V is None:
         return Identifiability(rank, problem, None, max_unknowns)
     U, V = check_factors(problem, U, V)
@@ -167,6 +170,7 @@ def identifiability(
     return Identifiability(rank, problem, (U, V), max_unknowns)
 
 
-def _lines(rows: int, cols: int) -> str:
+def _counted(rows: int, cols: int) -> str:
+    """``2 rows and 1 column``."""
     parts = [f"{k} {name}{'s' if k > 1 else ''}" for k, name in ((rows, "row"), (cols, "column")) if k]
     return " and ".join(parts)

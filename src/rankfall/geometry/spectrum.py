@@ -1,5 +1,8 @@
-"""The small singular values of the factor map's Jacobian, and the directions that belong to them."""
+"""The small singular values of the factor map's Jacobian, and their directions."""
 
+# matrices have capital letters, and scipy has no types
+# pyright: reportConstantRedefinition=false, reportMissingTypeStubs=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,11 +19,11 @@ from .factor_map import jacobian
 if TYPE_CHECKING:
     from scipy import sparse
 
-# Up to this many unknowns r (m + n), a dense singular value decomposition is as fast as anything.
+# up to this many unknowns r (m + n), a dense singular value decomposition is as fast as any other method
 _DENSE_UNKNOWNS = 200
-# Factors whose singular values fall below this, relative to the largest, have lost a rank.
+# factors with a singular value below this, relative to the largest, are numerically rank-deficient
 _FULL_RANK = 1e-13
-# Null directions are looked for in blocks of this size, doubled until one of a block is not null.
+# null directions are computed in blocks of this size, doubled until one of a block is not null
 _BLOCK = 8
 _SWEEPS = 4
 
@@ -30,7 +33,7 @@ class Frame:
     """Factors (U, V) of full column rank as coordinates (dU, dV) of the steps away from ``U V^T``.
 
     Steps are stored as columns of an array of shape (r (m + n), k), in the order of :func:`jacobian`.
-    With ``U = Q_U R_U`` and ``V = Q_V R_V``, the step dU V^T + U dV^T has the coordinates
+    With ``U = Q_U R_U`` and ``V = Q_V R_V``, the step ``dU V^T + U dV^T`` has the coordinates
     ``(dU R_V^T, dV R_U^T)`` in the orthonormal frame ``(Q_U, Q_V)``.
     """
 
@@ -61,11 +64,12 @@ class Frame:
 
     @property
     def n_relevant(self) -> int:
-        """Dimension of the set of matrices of this rank: all unknowns but the ``r^2`` gauge directions."""
+        """Dimension of the set of matrices of this rank: the unknowns minus the ``r^2`` gauge directions."""
         return self.n_unknowns - self.rank**2
 
     @cached_property
     def J(self) -> sparse.csr_array:
+        """The Jacobian, shape (n_observed, r (m + n))."""
         return jacobian(self.problem, self.U, self.V)
 
     @cached_property
@@ -111,7 +115,7 @@ class Frame:
         return np.concatenate([out_U, out_V]).reshape(steps.shape)
 
     def invert(self, elimination: Elimination, steps: np.ndarray) -> np.ndarray:
-        """Pseudo-inverse of ``J^T J`` applied to steps, by the `elimination` of the orthonormal frame."""
+        """Pseudo-inverse of ``J^T J`` applied to steps, with the `elimination` of the orthonormal frame."""
         dU, dV = self.split(self.without_gauge(steps))
         dU, dV = elimination.solve(np.linalg.solve(self.R_V.T, dU), np.linalg.solve(self.R_U.T, dV))
         dU, dV = np.linalg.solve(self.R_V, dU), np.linalg.solve(self.R_U, dV)
@@ -120,17 +124,17 @@ class Frame:
     def ritz(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Increasing singular values of the Jacobian on the span of some steps, and their directions.
 
-        Measured on the Jacobian itself, so that small values are not squared into rounding.
+        Computed from the Jacobian itself: squaring would lose small values to rounding.
         """
         Q = np.linalg.qr(steps)[0]
-        seen = np.asarray(self.J @ Q)
-        _, s, Vt = np.linalg.svd(seen, full_matrices=self.problem.n_observed < Q.shape[1])
+        image = np.asarray(self.J @ Q)
+        _, s, Vt = np.linalg.svd(image, full_matrices=self.problem.n_observed < Q.shape[1])
         s = np.concatenate([s, np.zeros(Q.shape[1] - s.size)])
         return s[::-1], Q @ Vt[::-1].T
 
 
 def lost_rank(U: np.ndarray, V: np.ndarray) -> bool:
-    """Whether ``U V^T`` has, numerically, a lower rank than U and V have columns."""
+    """Whether ``U V^T`` numerically has a lower rank than U and V have columns."""
     if U.shape[1] > min(U.shape[0], V.shape[0]):
         return True
     spectra = [np.linalg.svd(factor, compute_uv=False) for factor in (U, V)]
@@ -144,7 +148,7 @@ def smallest_singular_value(frame: Frame, elimination: Elimination | None) -> fl
     ----------
     frame : Frame
     elimination : Elimination or None
-        Of the orthonormal frame; None only if the frame is small.
+        Of the orthonormal frame; None only for a small frame.
     """
     if frame.problem.n_observed < frame.n_relevant:
         return 0.0
@@ -158,10 +162,10 @@ def smallest_singular_value(frame: Frame, elimination: Elimination | None) -> fl
 
 
 def null_steps(frame: Frame, elimination: Elimination | None, tol: float) -> np.ndarray:
-    """Orthonormal basis, as columns, of the steps that the observed cells do not see.
+    """Orthonormal basis, as columns, of the steps that do not change the observed cells.
 
-    Those are the directions, gauge left out (it may be in, for small frames), whose singular value is
-    at most `tol` times the largest.
+    These are the directions with singular values of at most `tol` times the largest. They exclude the gauge,
+    except, possibly, in small frames.
     """
     if elimination is None:
         s, right = frame.dense_svd
@@ -173,7 +177,7 @@ def null_steps(frame: Frame, elimination: Elimination | None, tol: float) -> np.
     while True:
         steps = rng.standard_normal((frame.n_unknowns, block))
         for _ in range(_SWEEPS):
-            # a shift of 1e-14 stands against squares of at least 1e-12: each sweep gains a factor of 100
+            # the shift is 1e-14, other squares are at least 1e-12: each sweep gains a factor of 100
             steps = np.linalg.qr(frame.invert(elimination, steps))[0]
         values, steps = frame.ritz(np.concatenate([rows, steps], axis=1))
         null = values <= tol * frame.largest
@@ -183,7 +187,7 @@ def null_steps(frame: Frame, elimination: Elimination | None, tol: float) -> np.
 
 
 def cell_motion(frame: Frame, steps: np.ndarray) -> np.ndarray:
-    """How far unit steps in the span of orthonormal `steps` can move each cell of ``U V^T``, (m, n)."""
+    """How far a unit step in the span of the orthonormal `steps` can move each cell of ``U V^T``, (m, n)."""
     square = np.zeros(frame.problem.shape)
     dU, dV = frame.split(steps)
     for k in range(steps.shape[1]):
@@ -192,18 +196,18 @@ def cell_motion(frame: Frame, steps: np.ndarray) -> np.ndarray:
 
 
 def _unseen_steps(frame: Frame, elimination: Elimination) -> np.ndarray:
-    """The steps of single rows that the elimination left out, one per column, the least seen first."""
-    lines, within = np.nonzero(elimination.unseen)
-    order = np.argsort(elimination.row_values[lines, within])
-    lines, within = lines[order], within[order]
-    steps = np.zeros((sum(frame.problem.shape), frame.rank, lines.size))
-    directions = elimination.row_frames[lines, :, within]
-    steps[lines, :, np.arange(lines.size)] = np.linalg.solve(frame.R_V, directions.T).T
-    return frame.without_gauge(steps.reshape(frame.n_unknowns, lines.size))
+    """The single-row steps that the elimination left out, as columns; smallest singular values first."""
+    rows, within = np.nonzero(elimination.unseen)
+    order = np.argsort(elimination.row_values[rows, within])
+    rows, within = rows[order], within[order]
+    steps = np.zeros((sum(frame.problem.shape), frame.rank, rows.size))
+    directions = elimination.row_frames[rows, :, within]
+    steps[rows, :, np.arange(rows.size)] = np.linalg.solve(frame.R_V, directions.T).T
+    return frame.without_gauge(steps.reshape(frame.n_unknowns, rows.size))
 
 
 def _leading_eigenpair(apply: Callable[[np.ndarray], np.ndarray], size: int) -> tuple[float, np.ndarray]:
-    """Largest eigenvalue of a symmetric operator and its vector, from a fixed start (Lanczos)."""
+    """Largest eigenvalue of a symmetric operator and its eigenvector: Lanczos, from a fixed start."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     operator = LinearOperator((size, size), matvec=lambda x: apply(x.ravel()), dtype=np.float64)  # type: ignore

@@ -1,5 +1,7 @@
-"""Is a completion locally unique, and if not, which cells are free?"""
+"""Local uniqueness of a completion, and the free cells where it is not unique."""
 
+# matrices have capital letters
+# pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -14,23 +16,23 @@ from .factor_map import check_factors
 from .spectrum import Frame, cell_motion, lost_rank, null_steps, smallest_singular_value
 
 UNIQUENESS_TOL = 1e-6
-"""Directions whose singular value is at most this, relative to the largest, count as not determined."""
+"""Directions with singular values of at most this, relative to the largest, count as undetermined."""
 
 MAX_UNKNOWNS = 6000
-"""Largest ``rank * min(m, n)`` for which local uniqueness is checked unless the caller says otherwise."""
+"""By default, local uniqueness is checked up to this value of ``rank * min(m, n)``."""
 
 
 class RelevantSingularValue(NamedTuple):
-    """The r (m + n - r)-th singular value of the Jacobian relative to the largest, in two frames.
+    """Singular value number r (m + n - r) of the Jacobian, relative to the largest, in two frames.
 
     Attributes
     ----------
     orthonormal : float
-        At orthonormal factors with the same column spaces. Depends on the column spaces of `U` and `V` only,
-        not on the singular values of ``U V^T`` nor on how it is factored.
+        At orthonormal factors with the same column spaces. It depends on these spaces only, neither on the
+        singular values of ``U V^T`` nor on its factorisation.
     given : float
-        At the factors as they were given, the number usually printed in the literature; it falls with the
-        condition number of the factors.
+        At the given factors: the number usually reported in the literature. It decreases as the condition
+        number of the factors increases.
     """
 
     orthonormal: float
@@ -39,15 +41,16 @@ class RelevantSingularValue(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LocalUniqueness:
-    """Whether ``A = U V^T`` is the only matrix of its rank nearby with the same observed cells.
+    """Whether ``A = U V^T`` is locally the only matrix of its rank with the same observed cells.
 
     Attributes
     ----------
     unique : bool
-        No unobserved cell can move, to first order, while all observed ones stay.
+        To first order, no missing cell can move while all observed cells stay fixed.
     relative_singular_value : float
-        :attr:`RelevantSingularValue.orthonormal`. Above :data:`UNIQUENESS_TOL` the completion is unique; at or
-        below it some cell is free (unless all are observed). Below about 1e-10 it is rounding and means zero.
+        :attr:`RelevantSingularValue.orthonormal`. Above :data:`UNIQUENESS_TOL` the completion is unique; at
+        or below it some cell is free (unless all are observed). A value below about 1e-10 is a rounding error
+        of zero.
     n_free_cells : int
         Number of cells that can move.
     free : ndarray of bool, shape (m, n)
@@ -61,19 +64,19 @@ class LocalUniqueness:
 
 
 def smallest_relevant(problem: Problem, U: np.ndarray, V: np.ndarray) -> RelevantSingularValue:
-    """The singular value of the factor map's Jacobian that decides local uniqueness, relative to the largest.
+    """The singular value of the factor map's Jacobian that decides local uniqueness.
 
-    The Jacobian of ``(U, V) -> observed cells of U V^T`` always has ``r^2`` zero singular values (gauge); the
-    smallest of the others is number ``r (m + n - r)``. It is positive iff ``U V^T`` is, to first order,
-    determined by the observed cells and its rank.
+    The Jacobian of ``(U, V) -> observed cells of U V^T`` always has ``r^2`` zero singular values (the gauge);
+    the smallest of the others is number ``r (m + n - r)``. It is positive if and only if the observed cells
+    and the rank determine ``U V^T`` to first order. It is given relative to the largest.
 
     Parameters
     ----------
     problem : Problem
         Only the positions are used.
     U, V : ndarray, shapes (m, r) and (n, r)
-        Factors of full column rank; if ``U V^T`` has a lower rank, the answer is zero. At rank 0 there is
-        nothing to determine, and the answer is one.
+        Factors of full column rank; if ``U V^T`` has a lower rank, the result is zero. At rank 0 there is
+        nothing to determine, and the result is one.
 
     Returns
     -------
@@ -82,11 +85,11 @@ def smallest_relevant(problem: Problem, U: np.ndarray, V: np.ndarray) -> Relevan
 
     Notes
     -----
-    The longer side is eliminated row by row, orthogonally; what is left, of size ``s = r min(m, n)``, is
-    factored densely, in ``O(s^3)`` time and ``3 s^2`` doubles (100 x 100, rank 5: 0.05 s; 1000 x 1000,
-    rank 5: some seconds and 0.6 GB). That factored matrix squares the singular values, but serves only to
-    find the direction; the value is measured on the Jacobian itself. So a true zero comes out at about
-    1e-16 divided by the next singular value (1e-12 typically), far below the tolerance of 1e-6.
+    The longer side is eliminated row by row, orthogonally. The remaining matrix, of size ``s = r min(m, n)``,
+    is factored densely in ``O(s^3)`` time and ``3 s^2`` doubles (100 x 100, rank 5: 0.05 s; 1000 x 1000, rank
+    5: some seconds and 0.6 GB). The factored matrix has squared singular values, but serves only to find the
+    direction; the value is computed from the Jacobian itself. So an exact zero appears as about 1e-16 divided
+    by the next singular value (typically 1e-12), far below the tolerance of 1e-6.
     """
     U, V = check_factors(problem, U, V)
     if not U.shape[1]:
@@ -98,25 +101,25 @@ def smallest_relevant(problem: Problem, U: np.ndarray, V: np.ndarray) -> Relevan
 
 
 def local_uniqueness(
-    problem: Problem, U: np.ndarray, V: np.ndarray, max_unknowns: int | None = MAX_UNKNOWNS
+    problem: Problem, U: np.ndarray, V: np.ndarray, *, max_unknowns: int | None = MAX_UNKNOWNS
 ) -> LocalUniqueness | None:
-    """Whether ``U V^T`` is locally unique given its rank and its observed cells, and what is free if not.
+    """Whether the observed cells and the rank determine ``U V^T`` locally, and which cells are free if not.
 
     Parameters
     ----------
     problem : Problem
         Only the positions are used.
     U, V : ndarray, shapes (m, r) and (n, r)
-        Any factors of the completion. If ``U V^T`` has a rank below r, every unobserved cell is free: any
-        one of them can be changed by a matrix of rank one.
+        Any factors of the completion. If ``U V^T`` has a rank below r, every missing cell is free: adding a
+        matrix of rank one can change any of them.
     max_unknowns : int or None
-        Give up above this many unknowns ``r min(m, n)`` (those left after one side is eliminated).
-        None: never give up.
+        Do not check if there are more unknowns ``r min(m, n)`` than this, after eliminating one side. None:
+        always check.
 
     Returns
     -------
     LocalUniqueness or None
-        None means "not checked": the problem is too large.
+        None means "not checked", because the problem is too large.
     """
     U, V = check_factors(problem, U, V)
     if max_unknowns is not None and U.shape[1] * min(problem.shape) > max_unknowns:
@@ -135,10 +138,10 @@ def local_uniqueness(
 
 
 def free_cells(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """Cells that can move, to first order, while the observed cells and the rank stay.
+    """Cells that can move, to first order, while the observed cells and the rank stay fixed.
 
-    The null space of the Jacobian modulo gauge, seen at the cells: cell (i, j) is free when some unit null
-    direction moves it by more than :data:`UNIQUENESS_TOL`.
+    Cell (i, j) is free if some unit vector in the null space of the Jacobian, modulo gauge, moves it by more
+    than :data:`UNIQUENESS_TOL`.
 
     Parameters
     ----------
@@ -148,7 +151,7 @@ def free_cells(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (m, n)
-        Never True at an observed cell; all False when the completion is locally unique.
+        False at every observed cell; all False if the completion is locally unique.
     """
     result = local_uniqueness(problem, U, V, max_unknowns=None)
     assert result is not None  # there is no size limit
@@ -157,7 +160,7 @@ def free_cells(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """Problem and factors with the longer side first, and what both frames share."""
+    """Problem and factors with the longer side first, and what both frames have in common."""
 
     problem: Problem
     U: np.ndarray

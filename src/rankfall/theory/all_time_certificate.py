@@ -114,7 +114,7 @@ def lock_all_time(
     bound = _norm_bound(problem, depth, ridge, lr, 1 / batch_size if sampling == "distinct" else 1.0, start)
     c, limits, tail = _limits(problem, depth, ridge, bound.size)
     sigma = [np.linalg.svd(Z, compute_uv=False) for Z in net.hidden_spaces()]
-    loss = float(regularised_loss(net, problem, ridge))
+    loss = float(regularised_loss(problem, net, ridge=ridge))
     top = min(net.widths)
     logs = [_log_probability(sigma, rank, tail, c * loss) for rank in range(top + 1)]
     rank = next((r for r, value in enumerate(logs) if value <= log(p_fail)), top)

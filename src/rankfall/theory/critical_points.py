@@ -122,7 +122,7 @@ class Minimum:
         extra = width - core
         last = self.depth - 1
         padding = [((0, extra * (l < last)), (0, extra * (l > 0))) for l in range(self.depth)]
-        lifted = Network.lift(self.matrix(), self.depth, core)
+        lifted = Network.lift(self.matrix(), depth=self.depth, width=core)
         return Network(tuple(np.pad(W, p) for W, p in zip(lifted.weights, padding, strict=True)))
 
 

@@ -42,7 +42,7 @@ def loss_lower_bound(problem: Problem, net: Network, ridge: float) -> float:
     matching_weights(problem, net)
     require_positive(ridge=ridge)
     depth, N = net.depth, problem.n_observed
-    loss = float(regularised_loss(net, problem, ridge))
+    loss = float(regularised_loss(problem, net, ridge=ridge))
     residual = net.predict(problem.rows, problem.cols) - problem.values
     size = float(residual @ residual)
     if size == 0 or loss == 0:
@@ -117,7 +117,7 @@ def certify_gd(problem: Problem, net: Network, rank: int, ridge: float, lr: floa
     require_step(ridge, lr)
     require_whole(0, rank=rank)
     net = Network(tuple(weights))
-    loss = float(regularised_loss(net, problem, ridge))
+    loss = float(regularised_loss(problem, net, ridge=ridge))
     below = loss_lower_bound(problem, net, ridge)
     region = _region(problem, net, ridge, loss, 2 * lr * (loss - below))
     if lr * region.smoothness < 1:

@@ -54,7 +54,7 @@ def schatten_cost(A: np.ndarray, depth: int) -> float:
     rankfall.measures.schatten_cost : the same of singular values.
     """
     require_whole(2, depth=depth)
-    return float(measures.schatten_cost(np.linalg.svd(check_matrix(A), compute_uv=False), depth))
+    return float(measures.schatten_cost(np.linalg.svd(check_matrix(A), compute_uv=False), depth=depth))
 
 
 def effective_loss(problem: Problem, A: np.ndarray, depth: int, ridge: float) -> float:
@@ -72,7 +72,7 @@ def effective_loss(problem: Problem, A: np.ndarray, depth: int, ridge: float) ->
     require_positive(ridge=ridge)
     A = check_matrix(A, problem.shape)
     residual = A[problem.rows, problem.cols] - problem.values
-    return float(0.5 * np.mean(residual**2) + ridge * schatten_cost(A, depth))
+    return float(0.5 * np.mean(residual**2) + ridge * schatten_cost(A, depth=depth))
 
 
 def data_gradient(problem: Problem, A: np.ndarray) -> np.ndarray:
@@ -279,7 +279,7 @@ def closed_form_minima(
     minima = []
     for k in ranks:
         misfit = np.sum((kept[:k] - s_star[:k]) ** 2) + np.sum(s_star[k:] ** 2)
-        loss = misfit / (2 * X.size) + ridge * float(measures.schatten_cost(kept[:k], depth))
+        loss = misfit / (2 * X.size) + ridge * float(measures.schatten_cost(kept[:k], depth=depth))
         minima.append(ClosedForm(k, U[:, :k], kept[:k], Vt[:k], float(loss)))
     return tuple(minima)
 

@@ -83,7 +83,7 @@ def test_a_run_that_falls_further_does_not_certify_the_delivered_rank(monkeypatc
 def test_few_numbers_are_kept(monkeypatch):
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
 
-    network = rf.Network.gaussian((35, 20, 20, 40), 1.0, 0, chains=1)
+    network = rf.Network.gaussian((35, 20, 20, 40), scale=1.0, seed=0, chains=1)
 
     def met(rank):
         errors = np.array([0.1])

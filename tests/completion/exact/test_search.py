@@ -81,7 +81,7 @@ def test_columns_with_hardly_any_noise_beside_noisy_ones_are_not_fitted_over_and
 
 def test_chains_near_the_end_of_the_number_range_start_again(monkeypatch):
     """As chains that diverge do: half of the learning rate, from the last good weights."""
-    problem = rf.datasets.low_rank((20, 18), 2, oversampling=2.0, seed=0)[0]
+    problem = rf.datasets.low_rank((20, 18), rank=2, oversampling=2.0, seed=0)[0]
     rates, train = [], descend.train
 
     def lose(trace):

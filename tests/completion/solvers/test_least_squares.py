@@ -77,7 +77,7 @@ def count(monkeypatch, name, used):
 
 
 def test_a_polish_has_the_same_bits_for_any_number_of_threads(monkeypatch, solver):
-    monkeypatch.setattr(parallel, "_WORTH", 0)
+    monkeypatch.setattr(parallel, "_PARALLEL_ABOVE", 0)
     problem, truth = rf.datasets.low_rank((60, 50), rank=3, oversampling=2.0, seed=2)
     fits = []
     for n_threads in (1, None):

@@ -102,7 +102,7 @@ def test_smallest_set_is_the_first_that_contains():
     k = k.at_lr(0.5 * k.lr)
     found = []
     for spectrum in ([], [0.5], [0.5, 0.4], [0.5, 1e-5], [5.0]):
-        lift = rf.Network.lift(np.diag([*spectrum, *[0.0] * (4 - len(spectrum))]), 3)
+        lift = rf.Network.lift(np.diag([*spectrum, *[0.0] * (4 - len(spectrum))]), depth=3)
         found.append(smallest_set(lift, k))
         inside = [q for q in range(5) if AbsorbingSet(q, k).contains(lift)]
         assert found[-1] == (inside[0] if inside else NONE)

@@ -78,7 +78,7 @@ def test_rank():
 
 
 def test_methods_recover_an_easy_matrix():
-    problem, truth = rf.datasets.low_rank((20, 22), 2, oversampling=3.0, seed=3)
+    problem, truth = rf.datasets.low_rank((20, 22), rank=2, oversampling=3.0, seed=3)
     fits = [
         descent(problem, 3, chains=1, effort=60, seed=0),
         alternating_least_squares(problem, 2, 500),
@@ -92,7 +92,7 @@ def test_methods_recover_an_easy_matrix():
 
 
 def test_descent_finds_nothing_in_noise():
-    problem, _ = rf.datasets.low_rank((15, 15), 2, oversampling=1.8, noise=2.0, seed=0)
+    problem, _ = rf.datasets.low_rank((15, 15), rank=2, oversampling=1.8, noise=2.0, seed=0)
     assert descent(problem, 3, chains=1, effort=20, seed=0) is None
 
 

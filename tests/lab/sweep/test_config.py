@@ -140,7 +140,7 @@ def test_one_cell(tmp_path: Path) -> None:
         ("chains = 4", 'dtype = "float16"', """dtype must be "float64" or "float32", not 'float16'"""),
         ("chains = 4", "deflate = 1.0", "deflate must be a number between 0 and 1, not 1.0"),
         ("[8, 6]", "[8]", r"problem.shape must be two whole numbers, rows and columns, not \[8\]"),
-        ("rank = 1\n", "rank = 7\n", "The rank of a 8 x 6 matrix lies between 1 and 6; 7 does not"),
+        ("rank = 1\n", "rank = 7\n", "rank must lie between 1 and 6 for a 8 x 6 matrix, not 7"),
         ("observed = 0.9", 'observed = "most"', "problem.observed must be a number, not 'most'"),
         ("observed = 0.9", "observed = 1.1", r"observed is a fraction .* it is 1.1"),
         ("observed = 0.9", "", r"Give either observed .* or oversampling"),

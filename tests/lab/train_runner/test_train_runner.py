@@ -35,11 +35,11 @@ def changed(**tables: object) -> Cell:
 
 def test_same_as_the_library() -> None:
     frame = run(CELL)
-    problem, _ = rf.datasets.low_rank((8, 6), 1, observed=0.8, seed=CELL.seed("problem"))
+    problem, _ = rf.datasets.low_rank((8, 6), rank=1, observed=0.8, seed=CELL.seed("problem"))
     trace = rf.train(
         problem,
         rf.Network.gaussian((6, 4, 4, 8), scale=0.9, seed=CELL.seed("start"), chains=2),
-        rf.SGD(0.05, 0.01, 90, batch_size=2, sampling="distinct"),
+        rf.SGD(lr=0.05, ridge=0.01, n_steps=90, batch_size=2, sampling="distinct"),
         seed=CELL.seed("noise"),
         record=rf.Record(every=40, rank_tol=0.1),
     )

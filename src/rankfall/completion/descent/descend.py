@@ -76,7 +76,7 @@ def descend(
     (rank 0) or the schedule is over; the caller may leave earlier. `unit` is what reported errors are multiples of.
     """
     m, n = problem.shape
-    network = Network.gaussian((n, plan.width, plan.width, m), 1.0, seed, chains=plan.n_chains)
+    network = Network.gaussian((n, plan.width, plan.width, m), scale=1.0, seed=seed, chains=plan.n_chains)
     lr, step, anchors = plan.lr, 0, Anchors(plan.width)
     for index, ridge in enumerate(plan.ridges):
         clock.check()

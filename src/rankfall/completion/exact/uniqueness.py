@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...geometry import truncated_svd
 from ...problem import Problem
 from ..solvers.least_squares import MACHINE_PRECISION, Polished, polish, tangent_from_cells
 
@@ -69,11 +70,8 @@ def _comes_back(
     enough: float,
 ) -> bool:
     """Whether polishing, down to a misfit of `enough`, undoes a step along ``X V^T + U Y^T``."""
-    r = fit.s.size
-    Ql, Rl = np.linalg.qr(np.hstack([fit.U * fit.s + X, fit.U]))
-    Qr, Rr = np.linalg.qr(np.hstack([fit.V, Y]))
-    a, s, bt = np.linalg.svd(Rl @ Rr.T)
-    back = polish(problem, Ql @ a[:, :r], s[:r], Qr @ bt[:r].T, enough=enough)
+    left, right = np.hstack([fit.U * fit.s + X, fit.U]), np.hstack([fit.V, Y])
+    back = polish(problem, *truncated_svd(left, right, rank=fit.s.size), enough=enough)
     if back.residual > tolerance:
         return False
     # |A - B|_F through the 2r x 2r cores

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from ...compute.threads import threads_for
+from ...geometry import truncated_svd
 from ...problem import Problem
 from .kernels import least_squares as kernels
 from .low_rank import products
@@ -27,8 +28,8 @@ DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 2.0
 MACHINE_PRECISION = 1e-13
 # how a tangent vector is found from its values at the cells
 _INNER_STRAIGHT, _DAMPING_STRAIGHT, _TOLERANCE_STRAIGHT = 200, 1e-10, 1e-5
-# where lines begin, the crossing lines of the entries, and values
-Line = tuple[np.ndarray, np.ndarray, np.ndarray]
+# compressed rows of a problem or of its transpose: where each row begins, columns, values
+Compressed = tuple[np.ndarray, np.ndarray, np.ndarray]
 # a Jacobian, transposed, times numbers at the cells: that of the row unknowns and that of the column unknowns
 Pulls = tuple[np.ndarray, np.ndarray]
 # read-only, as the values of a problem are: kernels are compiled once more for arrays that may be written to
@@ -158,22 +159,18 @@ class _Cells:
     """
 
     problem: Problem
-    rows: Line
-    cols: Line
+    rows: Compressed
+    cols: Compressed
     norm: float
 
     @classmethod
     def of(cls, problem: Problem) -> _Cells:
         norm = float(np.linalg.norm(problem.values)) or 1.0
-        return cls(problem, _lines(problem), _lines(problem.T), norm)
+        return cls(problem, problem.compressed_rows(), problem.T.compressed_rows(), norm)
 
     def at(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """``left_i . right_j`` at all cells, by rows."""
         return products(self.problem.rows, self.problem.cols, left, right)
-
-
-def _lines(problem: Problem) -> Line:
-    return np.concatenate([[0], np.cumsum(problem.row_counts)]), problem.cols, problem.values
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +203,9 @@ def _accepted_step(
             damping *= 10
             continue
         X, Y = step
-        candidate = _Point.at(cells, *_retract(point, X, Y))
+        # U S V^T + X V^T + U Y^T, brought back to rank r
+        left, right = np.hstack([point.U * point.s + X, point.U]), np.hstack([point.V, Y])
+        candidate = _Point.at(cells, *truncated_svd(left, right, rank=point.s.size))
         if candidate.residual < point.residual:
             predicted = point.residual**2 - (_left_over(cells, point, X, Y) / cells.norm) ** 2
             gain = (point.residual**2 - candidate.residual**2) / max(predicted, 1e-300)
@@ -223,15 +222,6 @@ def _left_over(cells: _Cells, point: _Point, X: np.ndarray, Y: np.ndarray) -> fl
     """Norm of what the straight step ``X V^T + U Y^T`` leaves of the error."""
     left, right = np.hstack([X, point.U]), np.hstack([point.V, Y])
     return float(np.linalg.norm(point.error - cells.at(left, right)))
-
-
-def _retract(point: _Point, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Best rank-r approximation of ``U S V^T + X V^T + U Y^T``."""
-    r = point.s.size
-    Ql, Rl = np.linalg.qr(np.hstack([point.U * point.s + X, point.U]))
-    Qr, Rr = np.linalg.qr(np.hstack([point.V, Y]))
-    a, s, bt = np.linalg.svd(Rl @ Rr.T)
-    return Ql @ a[:, :r], s[:r], Qr @ bt[:r].T
 
 
 class _TangentSystem:

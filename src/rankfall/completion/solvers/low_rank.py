@@ -5,24 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from ...compute.threads import threads_for
+from ...geometry import thin_svd as thin_svd
 from ...problem import Problem
 
 # random directions beside the wanted ones, and how often they are multiplied by the matrix and its transpose
 _BESIDE, _POWERS = 10, 5
 
 
-def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Thin singular value decomposition of ``U V^T`` through two QR decompositions."""
-    Ql, Rl = np.linalg.qr(U)
-    Qr, Rr = np.linalg.qr(V)
-    a, s, bt = np.linalg.svd(Rl @ Rr.T, full_matrices=False)
-    return Ql @ a, s, bt @ Qr.T
-
-
 def shortened(U: np.ndarray, V: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Factors of at most `rank` columns of the best approximation of ``U V^T``; columns of both are orthogonal.
 
-    Half the time of :func:`thin_svd`: singular values come from the eigenvalues of a Gram matrix, so that directions
+    Half the time of :func:`~rankfall.geometry.thin_svd`: singular values come from the eigenvalues of a Gram matrix, so that directions
     below 1e-8 of the largest are not told apart. What is kept has the precision of the product.
     """
     if U.shape[0] < V.shape[0]:

@@ -213,10 +213,9 @@ Compressed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def compressed(problem: Problem) -> Compressed:
-    """Compressed sparse rows: where each begins, the crossing lines, values, weights."""
-    indptr = np.concatenate([[0], np.cumsum(problem.row_counts)])
+    """Compressed sparse rows with weights: where each begins, columns, values, weights."""
     weights = np.ones(problem.n_observed) if problem.weights is None else problem.weights
-    return indptr, problem.cols, problem.values, weights
+    return (*problem.compressed_rows(), weights)
 
 
 def known_side(mean: np.ndarray) -> Side:

@@ -1,4 +1,4 @@
-"""A run on disk: everything that moves, written whole, and refused if it belongs to another run."""
+"""A run on disk: its whole state, written atomically, and refused if it belongs to another run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..schemas import ANY, measured_fields, narrower, snapshot_fields
 from .recorder import Recorder
 from .state import State
 
-# seconds between two writings; the last state is always written
+# seconds between two writes; the last state is always written
 INTERVAL = 10.0
 
 _STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers")
@@ -42,7 +42,7 @@ class Checkpoint:
         self.written = time.perf_counter()
 
     def resume(self, state: State, recorder: Recorder) -> bool:
-        """Put the state and the records back where the file left them; False if there is no file.
+        """Restore the state and the records from the file; False if there is no file.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class Checkpoint:
         return True
 
     def save(self, state: State, recorder: Recorder) -> None:
-        """Write the state; the old file stays until the new one is complete."""
+        """Write the state; the old file remains until the new one is complete."""
         arrays = {
             "buffer": np.ascontiguousarray(state.buffer),
             **{name: getattr(state, name) for name in _STATE},
@@ -71,7 +71,7 @@ class Checkpoint:
         self.written = time.perf_counter()
 
     def save_if_due(self, state: State, recorder: Recorder) -> None:
-        """Write the state if the last writing was some time ago."""
+        """Write the state if the last write was some time ago."""
         if time.perf_counter() - self.written >= INTERVAL:
             self.save(state, recorder)
 

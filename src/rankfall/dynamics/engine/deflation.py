@@ -6,7 +6,7 @@ import numpy as np
 
 from .state import State
 
-# deflation happens at multiples of this many steps
+# deflation happens at multiples of this step number
 EVERY = 10_000
 
 

@@ -1,4 +1,4 @@
-"""Collects what a Record asks for while a run goes on."""
+"""Takes the measurements that a Record asks for, during a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...compute.cache_lines import DELAY
+from ...compute.cache_lines import DEFERRED
 from ...errors import InputError
 from ...problem import Problem
 from ..kernels import ledger
@@ -17,7 +17,7 @@ from .state import State
 # chains measured at a time
 PORTION = 1024
 
-# what is kept as it is, not computed from the networks
+# stored as they are, not computed from the networks
 NOT_MEASURED = {"weights", "ledger"}
 SPECTRA = ("singular_values", "hidden_singular_values")
 
@@ -30,7 +30,7 @@ class Recorder:
     steps : ndarray of int64, shape (n_records,)
         When to measure.
     taken : int
-        Records made so far.
+        Records taken so far.
     """
 
     def __init__(self, record: Record, problem: Problem, state: State, steps: np.ndarray) -> None:
@@ -54,10 +54,10 @@ class Recorder:
         measured = np.flatnonzero(state.running & within_range(state)) if needed else np.arange(0)
         for members in self._portions(measured):
             network = state.ensemble(members)
-            for name, values in measure(network, self.problem, self.record).items():
+            for name, values in measure(self.problem, network, self.record).items():
                 column = self._column(name, values)
                 if name in SPECTRA:
-                    # a deflated chain has fewer: the others are zero
+                    # a deflated chain has fewer values; the others are zero
                     column[members, index] = 0.0
                     column[members, index, ..., : values.shape[-1]] = values
                 else:
@@ -75,7 +75,7 @@ class Recorder:
         self.taken = index + 1
 
     def _portions(self, members: np.ndarray) -> Iterator[np.ndarray]:
-        """Chains of equal widths, few enough that copies of their weights stay small beside the ensemble."""
+        """Chains of equal widths, few enough that copies of their weights stay small."""
         for group in self.state.groups(members):
             for start in range(0, group.size, PORTION):
                 yield group[start : start + PORTION]
@@ -93,7 +93,7 @@ class Recorder:
         return column
 
     def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], Snapshots | None]:
-        """Steps, observables and snapshots of the records made so far."""
+        """Steps, observables and snapshots of the records taken so far."""
         n = self.taken
         snapshots = None
         if "_buffers" in self.columns:
@@ -104,23 +104,23 @@ class Recorder:
 
 
 def within_range(state: State) -> np.ndarray:
-    """Chains whose product surely does not overflow, shape (n_chains,).
+    """Chains whose product certainly does not overflow, shape (n_chains,).
 
-    A chain may pass the end of the number range in one step; the next step finds out.
+    A single step may leave the number range; the next step detects that.
     """
     return products_within_range(state.buffer, state.scales, state.widths)
 
 
 def products_within_range(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """:func:`within_range` of stored weights; flat (c, room), scales (c,), widths (c, L + 1)."""
-    most = 0.5 * np.log(np.finfo(flat.dtype).max)
-    # no array of absolute values: it would be as large as the ensemble
+    """:func:`within_range` of stored weights; flat (c, row_size), scales (c,), widths (c, L + 1)."""
+    limit = 0.5 * np.log(np.finfo(flat.dtype).max)
+    # no array of absolute values, which would be as large as the ensemble
     largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).astype(np.float64)
     depth = widths.shape[1] - 1
     with np.errstate(divide="ignore", over="ignore"):
-        # updates that wait add at most DELAY largest^2 to a weight
-        weight = np.log(largest) + np.log1p(DELAY * largest) + np.log(scales)
+        # deferred updates add at most DEFERRED largest^2 to a weight
+        weight = np.log(largest) + np.log1p(DEFERRED * largest) + np.log(scales)
         # |W_1| ... |W_L| with |W|^2 <= largest weight^2 times number of weights
         sizes = np.log(widths).sum(axis=1) - 0.5 * np.log(widths[:, [0, -1]]).sum(axis=1)
         logs = depth * weight + sizes
-    return logs < most
+    return logs < limit

@@ -1,4 +1,4 @@
-"""A run in progress: cuts the steps into kernel calls and keeps what happens between them on fixed grids."""
+"""A run in progress: the steps divided into kernel calls, with deflations between them on a fixed grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..optimisers import GD, SGD
 from .deflation import EVERY, deflate
 from .state import State
 
-# a call is cut to about this many seconds, so that Ctrl-C and callbacks are served
+# target duration of a call in seconds: between calls, Ctrl-C and callbacks take effect
 CALL_SECONDS = 0.5
 LONGEST_CALL = 1 << 20
 
@@ -25,12 +25,12 @@ _CODES = {"replacement": kernels.REPLACEMENT, "distinct": kernels.DISTINCT, "epo
 
 @dataclass
 class Engine:
-    """Moves a :class:`State` forward.
+    """Advances a :class:`State`.
 
     Attributes
     ----------
     steady : bool
-        False while `state` is being rebuilt between two calls; an interrupted run is saved only if True.
+        False while `state` changes between two calls; an interrupted run is saved only if True.
     """
 
     problem: Problem
@@ -42,7 +42,7 @@ class Engine:
     def __post_init__(self) -> None:
         state, optimiser = self.state, self.optimiser
         self.key = stream_key(self.seed)
-        # copies: numba would compile everything once more for a read-only array
+        # copies, because numba would compile everything again for read-only arrays
         self.rows = np.array(self.problem.rows, np.int64)
         self.cols = np.array(self.problem.cols, np.int64)
         self.values = np.array(self.problem.values, np.float64)
@@ -58,7 +58,7 @@ class Engine:
         self.steady = True
 
     def resume(self) -> None:
-        """Rebuild what follows from the clock: the part of the running epoch that is shuffled already."""
+        """Rebuild what the clock determines: the part of the current epoch that is already shuffled."""
         state = self.state
         if self.sampling == kernels.EPOCHS and isinstance(self.optimiser, SGD):
             batch = self.optimiser.batch_size
@@ -68,26 +68,26 @@ class Engine:
 
     @property
     def step(self) -> int:
-        """Steps done by the chains that still run; all of `n_steps` when none does."""
+        """Steps done by the chains that still run; `n_steps` if none does."""
         running = self.state.clock[self.state.running]
         return int(running[0]) if running.size else self.optimiser.n_steps
 
     def advance(self, stop: int) -> None:
-        """Move every running chain towards step `stop`, by one call to a kernel."""
+        """Advance every running chain towards step `stop`, by one kernel call."""
         start = self.step
         stop = min(stop, start + self.call_steps)
         if self.deflate is not None:
             stop = min(stop, (start // EVERY + 1) * EVERY)
         began = time.perf_counter()
         self._call(start, stop)
-        share = (time.perf_counter() - began) / CALL_SECONDS
-        if stop - start == self.call_steps or share > 1:
-            wanted = int((stop - start) / max(share, 0.25))
+        fraction = (time.perf_counter() - began) / CALL_SECONDS
+        if stop - start == self.call_steps or fraction > 1:
+            wanted = int((stop - start) / max(fraction, 0.25))
             self.call_steps = min(max(wanted, 1), LONGEST_CALL)
-        self.settle()
+        self.deflate_if_due()
 
-    def settle(self) -> None:
-        """Deflate if the present step is on the grid and it has not been done yet."""
+    def deflate_if_due(self) -> None:
+        """Deflate if the current step is on the grid and it has not happened yet."""
         step = self.step
         if self.deflate is not None and step % EVERY == 0 and self.state.deflated[0] < step:
             self.steady = False
@@ -96,9 +96,9 @@ class Engine:
             self.steady = True
 
     def move(self, n_steps: int) -> None:
-        """Move every running chain by `n_steps` from where its own clock stands, in one call.
+        """Advance every running chain by `n_steps` from its own clock, in one call.
 
-        For chains that do not stand at the same step; lr and ridge must be constant.
+        For chains at different steps; lr and ridge must be constant.
         """
         self._call(0, n_steps)
 
@@ -127,9 +127,9 @@ class Engine:
 
 
 def smallest_weight(dtype: np.dtype, depth: int) -> float:
-    """Weights smaller than this are dropped when the decay scalar is folded in.
+    """Weights smaller than this become zero when the decay scalar is absorbed.
 
-    A product of `depth` of them would leave the range of normal numbers, after which every step is
-    many times slower. In single precision the range is so short that the threshold is fixed.
+    A product of `depth` of them would be subnormal, which makes every step many times slower. In single
+    precision the range is so short that the threshold is fixed.
     """
     return 1e-18 if np.dtype(dtype) == np.float32 else 10.0 ** (-300.0 / depth)

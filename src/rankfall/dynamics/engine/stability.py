@@ -11,12 +11,12 @@ from ..optimisers import GD, SGD
 from ..schedules import largest
 from .state import State
 
-# a residual this many times the data (or the start) is not noise any more
+# a residual this many times larger than the data (or the start) is no longer noise
 EXPLOSION = 1e6
 
 
-def residual_limits(starts: list[Network], problem: Problem) -> np.ndarray:
-    """Residual of every chain from which on the chain counts as diverged."""
+def residual_limits(problem: Problem, starts: list[Network]) -> np.ndarray:
+    """For every chain, the residual at which it counts as diverged."""
     largest = np.abs(problem.values).max()
     limits = np.empty(len(starts))
     known: dict[int, float] = {}
@@ -33,8 +33,8 @@ def residual_limits(starts: list[Network], problem: Problem) -> np.ndarray:
 def typical_network(problem: Problem, depth: int) -> Network:
     """A balanced network about as large as one that fits the data.
 
-    Its product has the leading singular values of the observed matrix, holes filled with zeros, divided
-    by the fraction observed.
+    Its product has the leading singular values of the observed matrix (missing cells set to zero), divided by
+    the fraction of observed cells.
     """
     from scipy.sparse.linalg import svds
 
@@ -44,7 +44,7 @@ def typical_network(problem: Problem, depth: int) -> Network:
         U, s, Vt = np.linalg.svd(filled.toarray(), full_matrices=False)
         U, s, Vt = U[:, :k], s[:k], Vt[:k]
     else:
-        # the starting vector makes the answer the same every time
+        # a fixed starting vector makes the result reproducible
         U, s, Vt = svds(filled, k=k, v0=np.ones(min(problem.shape)))
         assert U is not None
         assert Vt is not None
@@ -53,11 +53,11 @@ def typical_network(problem: Problem, depth: int) -> Network:
     return Network((root[:, None] * Vt, *inner, U * root))
 
 
-def stable_lr(starts: list[Network], state: State, optimiser: SGD | GD, problem: Problem) -> np.ndarray:
-    """For chains that diverged, a learning rate that probably would not have; NaN for the others.
+def stable_lr(problem: Problem, starts: list[Network], optimiser: SGD | GD, state: State) -> np.ndarray:
+    """For chains that diverged, a learning rate that would probably be stable; NaN for the others.
 
-    ``1 / max K`` with the larger of the kernels at the start of the chain and at a network that
-    fits the data, and at most half of what was used.
+    ``1 / max K`` with the larger of the tangent kernels at the start of the chain and at a network that fits
+    the data, and at most half of the learning rate used.
     """
     out = np.full(state.n_chains, np.nan)
     diverged = np.flatnonzero(~state.running)

@@ -1,4 +1,4 @@
-"""The moving part of a run: the stored weights of all chains, and how to read networks from them."""
+"""The state of a run: the stored weights of all chains, and how to read networks from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...compute.cache_lines import DELAY, LINE, lanes
+from ...compute.cache_lines import CACHE_LINE, DEFERRED, lanes
 from ...errors import InputError
 from ...network import Network
 from ..kernels.layout import layout
@@ -14,32 +14,32 @@ from ..kernels.layout import layout
 
 @dataclass
 class State:
-    """Stored weights, decay scalars and clocks of all chains. Changed in place by the kernels.
+    """Stored weights, decay scalars and clocks of all chains. The kernels change them in place.
 
     Attributes
     ----------
-    buffer : ndarray, shape (n_chains, room)
-        Row k holds chain k as :mod:`..kernels.layout` says.
+    buffer : ndarray, shape (n_chains, row_size)
+        Row k holds chain k, laid out as in :mod:`..kernels.layout`.
     widths : ndarray of int64, shape (n_chains, depth + 1)
-        Chains differ after a deflation.
+        Chains may differ after a deflation.
     scales : ndarray of float64, shape (n_chains,)
-        True weights are ``scale`` times the stored ones, in every layer.
+        The true weights are ``scale`` times the stored ones, in every layer.
     clock : ndarray of int64, shape (n_chains,)
-        Steps done. The kernel writes it, so that an interrupted run knows where it stands.
+        Steps done. The kernel updates it, so that an interrupted run knows its position.
     running : ndarray of bool, shape (n_chains,)
         False once a chain has diverged.
     chains : ndarray of int64, shape (n_chains,)
-        Global chain numbers, which select the random streams.
+        Global chain numbers; they select the random streams.
     limits : ndarray of float64, shape (n_chains,)
-        Residuals at or above this count as divergence.
+        A residual at or above this counts as divergence.
     bounds : ndarray of float64, shape (n_chains,)
         Accumulated deflation bounds.
     deflated : ndarray of int64, shape (1,)
-        The last step at which the chains were deflated.
+        Step of the last deflation.
     orders : ndarray of int32, shape (n_chains, n_entries or 0)
-        The shuffled entries of the running epoch.
+        The shuffled entries of the current epoch.
     ledgers : ndarray of float64, shape (n_chains, 4, depth - 1 or 0)
-        See :mod:`..kernels.ledger`; no columns if none is kept.
+        See :mod:`..kernels.ledger`; without columns if not recorded.
     """
 
     buffer: np.ndarray
@@ -58,9 +58,9 @@ class State:
     def start(cls, networks: list[Network], chains: np.ndarray, dtype: np.dtype, limits: np.ndarray) -> State:
         """The state before the first step."""
         n_chains, depth = len(networks), networks[0].depth
-        room = max(layout(network.widths, lanes(dtype))[-1] for network in networks)
+        row_size = max(layout(network.widths, lanes(dtype))[-1] for network in networks)
         state = cls(
-            buffer=aligned_zeros(n_chains, room, dtype),
+            buffer=aligned_zeros(n_chains, row_size, dtype),
             widths=np.zeros((n_chains, depth + 1), np.int64),
             scales=np.ones(n_chains),
             clock=np.zeros(n_chains, np.int64),
@@ -83,7 +83,7 @@ class State:
         return self.clock.size
 
     def put(self, k: int, network: Network) -> None:
-        """Store a network as chain `k`, decay scalar 1."""
+        """Store a network as chain `k`, with decay scalar 1."""
         self.buffer[k] = 0
         write(self.buffer[k], network)
         self.widths[k] = network.widths
@@ -107,11 +107,11 @@ class State:
 
 
 def pack(networks: list[Network], dtype: np.dtype | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Stored form (c, room) and widths (c, L + 1) of single networks, which may differ in their widths."""
+    """Stored form (c, row_size) and widths (c, L + 1) of single networks; their widths may differ."""
     dtype = np.dtype(dtype or networks[0].weights[0].dtype)
     widths = np.array([network.widths for network in networks], np.int64)
-    room = max(layout(w, lanes(dtype))[-1] for w in np.unique(widths, axis=0))
-    out = np.zeros((len(networks), room), dtype)
+    row_size = max(layout(w, lanes(dtype))[-1] for w in np.unique(widths, axis=0))
+    out = np.zeros((len(networks), row_size), dtype)
     for row, network in zip(out, networks, strict=True):
         write(row, network)
     return out, widths
@@ -129,9 +129,9 @@ def write(row: np.ndarray, network: Network) -> None:
 
 
 def unpack(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> Network:
-    """Networks of equal widths from their stored form; flat (c, room), scales (c,), widths (c, L + 1).
+    """Networks of equal widths from their stored form; flat (c, row_size), scales (c,), widths (c, L + 1).
 
-    Updates that wait are carried out in the copy.
+    The copy includes the deferred updates.
     """
     if (widths != widths[0]).any():
         raise InputError("These chains have different widths.")
@@ -149,21 +149,20 @@ def unpack(flat: np.ndarray, scales: np.ndarray, widths: np.ndarray) -> Network:
         else:
             W = block(layers[layer], padded[layer], padded[layer - 1])[:, :up, :low]
         if 1 < layer < depth:
-            b = block(outputs[layer], DELAY, padded[layer])[:, :, :up]
-            f = block(inputs[layer], DELAY, padded[layer - 1])[:, :, :low]
-            with np.errstate(
-                over="ignore", invalid="ignore"
-            ):  # a chain that diverged may be full of infinities
+            b = block(outputs[layer], DEFERRED, padded[layer])[:, :, :up]
+            f = block(inputs[layer], DEFERRED, padded[layer - 1])[:, :, :low]
+            # the weights of a diverged chain may be infinite
+            with np.errstate(over="ignore", invalid="ignore"):
                 W = W - b.transpose(0, 2, 1) @ f
         out.append(np.ascontiguousarray(W * factors))
     return Network(tuple(out))
 
 
 def aligned_zeros(n_rows: int, n_cols: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros whose rows start at multiples of 64 bytes, so that vector loads rarely cross cache lines."""
+    """Zeros whose rows start at multiples of 64 bytes, so that vector loads do not cross cache lines."""
     itemsize = np.dtype(dtype).itemsize
-    per_line = LINE // itemsize
+    per_line = CACHE_LINE // itemsize
     padded = -(-n_cols // per_line) * per_line
-    raw = np.zeros(n_rows * padded * itemsize + LINE, np.uint8)
-    offset = -raw.ctypes.data % LINE
+    raw = np.zeros(n_rows * padded * itemsize + CACHE_LINE, np.uint8)
+    offset = -raw.ctypes.data % CACHE_LINE
     return raw[offset : offset + n_rows * padded * itemsize].view(dtype).reshape(n_rows, padded)

@@ -1,1 +1,1 @@
-"""Compiled loops of SGD, where a chain stands in memory, its random numbers, and the literal twin in NumPy."""
+"""Compiled loops of SGD, the memory layout of a chain, its random numbers, and a literal twin in NumPy."""

@@ -1,7 +1,7 @@
 """Steps of several entries, and of all of them. Storage and decay scalar as in :mod:`.single`.
 
-All products are small loops of our own rather than BLAS: a BLAS with threads inside a parallel kernel
-oversubscribes the machine, and its bits depend on how many threads it was given.
+All products are loops of our own rather than BLAS: a multithreaded BLAS inside a parallel kernel
+oversubscribes the machine, and its bits depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ...compute.cache_lines import DELAY
+from ...compute.cache_lines import DEFERRED
 from ...compute.njit_options import LOOP
 from ...compute.vector_loops import add, assign, dot
-from .ledger import charge_batch
-from .passes import fold, settle, subtract_products, times, times_transposed
-from .single import DISTINCT, EPOCHS, FOLD_EVERY, REPLACEMENT, SMALLEST_SCALE, lanes_of, layout
+from .ledger import record_batch
+from .passes import absorb_scale, flush_updates, subtract_products, times, times_transposed
+from .single import ABSORB_EVERY, DISTINCT, EPOCHS, REPLACEMENT, SMALLEST_SCALE, lanes_of, layout
 from .streams import distinct_below, random_below, shuffle_ahead
 
 
 @njit(**LOOP)
-def vectors(count, widths, flat):
-    """Zeros for `count` vectors in every layer, a whole number of packs."""
-    packs = (count + DELAY - 1) // DELAY * DELAY
-    return [np.zeros(packs * widths[layer], flat.dtype) for layer in range(widths.size - 1)]
+def zero_vectors(count, widths, flat):
+    """Zeros for `count` vectors in every layer, rounded up to a multiple of `DEFERRED`."""
+    rounded = (count + DEFERRED - 1) // DEFERRED * DEFERRED
+    return [np.zeros(rounded * widths[layer], flat.dtype) for layer in range(widths.size - 1)]
 
 
 @njit(**LOOP)
-def choose(picked, table, order, entries, step, index, n_entries, key, chain, sampling):
-    """Write the entries of global step `index` into `picked`; returns how many there are."""
+def draw_batch(picked, table, order, entries, step, index, n_entries, key, chain, sampling):
+    """Draw the entries of global step `index` into `picked`; returns their number."""
     size = picked.size
     if sampling == REPLACEMENT:
         for e in range(size):
@@ -57,20 +57,20 @@ def run_batches(
     """Advance one chain by steps of `batch_size` entries; returns the decay scalar and the steps made."""
     depth = widths.size - 1
     padded, layers, inputs, outputs, end, _, _, _ = layout(widths, lanes_of(flat))
-    # a row that comes from steps of one entry may hold updates that wait
-    settle(flat, widths, padded, layers, inputs, outputs, False)
+    # single-entry steps may have left deferred updates in the row
+    flush_updates(flat, widths, padded, layers, inputs, outputs, False)
     low, high = padded[1], padded[depth - 1]
     first, last = layers[1], layers[depth]
-    F, B = vectors(batch_size, padded, flat), vectors(batch_size, padded, flat)
+    F, B = zero_vectors(batch_size, padded, flat), zero_vectors(batch_size, padded, flat)
     picked = np.zeros(batch_size, np.int64)
-    gaps = np.zeros(batch_size)
+    residuals = np.zeros(batch_size)
     table_size = 2
     while sampling == DISTINCT and table_size < 2 * batch_size:
         table_size *= 2
     table = np.zeros(table_size, np.int64)
     for step in range(n_steps):
         index = start + step
-        count = choose(picked, table, order, entries, step, index, values.size, key, chain, sampling)
+        count = draw_batch(picked, table, order, entries, step, index, values.size, key, chain, sampling)
         for e in range(count):
             assign(F[1], e * low, 1, flat, first + cols[picked[e]] * low, low)
         for layer in range(2, depth):
@@ -85,8 +85,8 @@ def run_batches(
             if not (abs(rho) < limit):
                 return scale, step
             assign(B[depth - 1], e * high, rho, flat, row, high)
-            # the factor rho that B carries is wanted in the update of the last layer too
-            gaps[e] = rho
+            # the update of the last layer needs the factor rho that B contains
+            residuals[e] = rho
         for layer in range(depth - 1, 1, -1):
             size, stride = padded[layer - 1], padded[layer]
             times_transposed(flat, layers[layer], widths[layer], size, B[layer], stride, B[layer - 1], count)
@@ -94,29 +94,29 @@ def run_batches(
         ridge_now = ridge[step] if ridge.size > 1 else ridge[0]
         q = 1.0 - 2.0 * lr_now * ridge_now
         if ledger.shape[1] > 0:
-            charge_batch(ledger, padded, F, B, gaps, count, lr_now * power, q)
+            record_batch(ledger, padded, F, B, residuals, count, lr_now * power, q)
         coef = lr_now * power / (q * count)
         take_step(flat, widths, padded, layers, F, B, coef, count)
         for e in range(count):
             entry = picked[e]
-            add(flat, last + rows[entry] * high, -coef * gaps[e], F[depth - 1], e * high, high)
+            add(flat, last + rows[entry] * high, -coef * residuals[e], F[depth - 1], e * high, high)
             add(flat, first + cols[entry] * low, -1, B[1], e * low, low)
         scale *= q
-        if (index + 1) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE:
-            fold(flat[:end], scale, tiny)
+        if (index + 1) % ABSORB_EVERY == 0 or scale < SMALLEST_SCALE:
+            absorb_scale(flat[:end], scale, tiny)
             scale = 1.0
     return scale, n_steps
 
 
 @njit(**LOOP)
 def take_step(flat, widths, padded, layers, F, B, coef, count):
-    """Multiply all backward vectors by `coef` and update the hidden-to-hidden layers with them."""
+    """Multiply all backward vectors by `coef` and update the hidden-to-hidden layers."""
     depth = widths.size - 1
     for layer in range(1, depth):
         size = padded[layer]
         assign(B[layer], 0, coef, B[layer], 0, count * size)
-        # a short batch leaves vectors of the one before in its last pack
-        B[layer][count * size : (count + DELAY - 1) // DELAY * DELAY * size] = 0
+        # after a short batch, vectors of the previous one remain
+        B[layer][count * size : (count + DEFERRED - 1) // DEFERRED * DEFERRED * size] = 0
         if layer > 1:
             n_cols = padded[layer - 1]
             subtract_products(flat, layers[layer], widths[layer], n_cols, B[layer], size, F[layer - 1], count)
@@ -132,12 +132,12 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
     depth = widths.size - 1
     n_cols = widths[0]
     padded, layers, inputs, outputs, end, _, _, _ = layout(widths, lanes_of(flat))
-    # a row that comes from steps of one entry may hold updates that wait
-    settle(flat, widths, padded, layers, inputs, outputs, False)
+    # single-entry steps may have left deferred updates in the row
+    flush_updates(flat, widths, padded, layers, inputs, outputs, False)
     low, high = padded[1], padded[depth - 1]
     first, last = layers[1], layers[depth]
-    F, B = vectors(n_cols, padded, flat), vectors(n_cols, padded, flat)
-    gaps = np.zeros(values.size)
+    F, B = zero_vectors(n_cols, padded, flat), zero_vectors(n_cols, padded, flat)
+    residuals = np.zeros(values.size)
     for step in range(n_steps):
         F[1][: n_cols * low] = flat[first : first + n_cols * low]
         for layer in range(2, depth):
@@ -148,12 +148,12 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
             power *= scale
         for e in range(values.size):
             fitted = dot(flat, last + rows[e] * high, F[depth - 1], cols[e] * high, high)
-            gaps[e] = power * scale * scale * fitted - values[e]
-            if not (abs(gaps[e]) < limit):
+            residuals[e] = power * scale * scale * fitted - values[e]
+            if not (abs(residuals[e]) < limit):
                 return scale, step
         B[depth - 1][:] = 0
         for e in range(values.size):
-            add(B[depth - 1], cols[e] * high, gaps[e], flat, last + rows[e] * high, high)
+            add(B[depth - 1], cols[e] * high, residuals[e], flat, last + rows[e] * high, high)
         for layer in range(depth - 1, 1, -1):
             size, stride = padded[layer - 1], padded[layer]
             times_transposed(flat, layers[layer], widths[layer], size, B[layer], stride, B[layer - 1], n_cols)
@@ -162,22 +162,22 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
         q = 1.0 - 2.0 * lr_now * ridge_now
         coef = lr_now * power / (q * values.size)
         for e in range(values.size):
-            add(flat, last + rows[e] * high, -coef * gaps[e], F[depth - 1], cols[e] * high, high)
+            add(flat, last + rows[e] * high, -coef * residuals[e], F[depth - 1], cols[e] * high, high)
         take_step(flat, widths, padded, layers, F, B, coef, n_cols)
         add(flat, first, -1, B[1], 0, n_cols * low)
         scale *= q
-        if (start + step + 1) % FOLD_EVERY == 0 or scale < SMALLEST_SCALE:
-            fold(flat[:end], scale, tiny)
+        if (start + step + 1) % ABSORB_EVERY == 0 or scale < SMALLEST_SCALE:
+            absorb_scale(flat[:end], scale, tiny)
             scale = 1.0
     return scale, n_steps
 
 
 @njit(**LOOP)
 def advance_batches(
-    begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr, ridge,
-    n_steps, key, chains, sampling, ledgers, batch_size,
+    begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr,
+    ridge, n_steps, key, chains, sampling, ledgers, batch_size,
 ):  # fmt: skip
-    """Advance the running ones of chains `begin` to `end` by `n_steps` batches; one that diverges stops running."""
+    """Advance the running chains among `begin` to `end` by `n_steps` batches; divergence stops a chain."""
     for c in range(begin, end):
         if running[c]:
             scale, done = run_batches(
@@ -193,23 +193,13 @@ def advance_batches(
 def advance_full(
     begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, lr, ridge, n_steps
 ):  # fmt: skip
-    """Advance the running ones of chains `begin` to `end` by `n_steps` steps of gradient descent."""
+    """Advance the running chains among `begin` to `end` by `n_steps` steps of gradient descent."""
     for c in range(begin, end):
         if running[c]:
             scale, done = run_full(
-                buffer[c],
-                widths[c],
-                scales[c],
-                limits[c],
-                tiny,
-                rows,
-                cols,
-                values,
-                lr,
-                ridge,
-                clock[c],
+                buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, lr, ridge, clock[c],
                 n_steps,
-            )
+            )  # fmt: skip
             scales[c] = scale
             clock[c] += done
             running[c] = done == n_steps

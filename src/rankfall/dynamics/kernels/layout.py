@@ -1,24 +1,24 @@
-"""Where the weights of a chain stand in its row of the buffer.
+"""The memory layout of a chain: one row of the buffer.
 
-A row holds W_1 transposed (n_cols x w_1), then W_2, ..., W_L by rows, then the updates of W_2, ..., W_{L-1} that
-are waiting (see :mod:`.single`). Hidden widths are rounded up to whole cache lines of 64 bytes and the rest is
-filled with zeros, which every step leaves zero: no loop has a remainder, no vector crosses a line.
+A row holds W_1 transposed (n_cols x w_1), then W_2, ..., W_L in row-major order, then the deferred updates of
+W_2, ..., W_{L-1} (see :mod:`.single`). Hidden widths are padded with zeros to a multiple of a cache line of
+64 bytes; every step leaves the padding zero. So no loop has a remainder, and no vector crosses a cache line.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...compute.cache_lines import DELAY
+from ...compute.cache_lines import DEFERRED
 
-# raised when files that hold rows could be misread, or their runs be continued with other bits
+# increased whenever stored rows could be misread, or a resumed run would have other bits
 VERSION = 3
 
 
 def layout(widths, lanes):
-    """Padded widths and the offsets of everything in a row; `lanes` numbers fill one cache line.
+    """Padded widths and the offset of every part of a row; `lanes` numbers fill one cache line.
 
-    Plain Python that the kernels compile too.
+    Plain Python, which the kernels compile as well.
 
     Returns
     -------
@@ -27,14 +27,14 @@ def layout(widths, lanes):
     layers : ndarray, shape (L + 1,)
         Offset of W_l, of shape (padded[l], padded[l - 1]), for l = 1..L (W_1 transposed).
     inputs, outputs : ndarray, shape (L + 1,)
-        Offsets of the waiting updates ``sum_s b_s f_s^T`` of W_l for l = 2..L-1: `DELAY` vectors f of size
-        padded[l - 1], and as many b of size padded[l].
+        Offsets of the deferred updates ``sum_s b_s f_s^T`` of W_l for l = 2..L-1: `DEFERRED` vectors f of
+        size padded[l - 1], and as many b of size padded[l].
     end : int
-        Size of the weights alone.
+        End of the weights.
     top, bottom : int
         Offsets of the last forward and the first backward vector of a step, zero between calls.
-    room : int
-        Size of the row.
+    row_size : int
+        Numbers in the row.
     """
     depth = len(widths) - 1
     padded = np.zeros(depth + 1, np.int64)
@@ -51,9 +51,9 @@ def layout(widths, lanes):
     end = place
     for layer in range(2, depth):
         inputs[layer] = place
-        place += DELAY * padded[layer - 1]
+        place += DEFERRED * padded[layer - 1]
         outputs[layer] = place
-        place += DELAY * padded[layer]
+        place += DEFERRED * padded[layer]
     top = place
     bottom = top + padded[depth - 1]
     return padded, layers, inputs, outputs, end, top, bottom, bottom + padded[1]

@@ -1,13 +1,13 @@
-"""How far each hidden layer can have been stretched: the ledger of Theorem 3(c), kept on the way.
+"""The ledger of Theorem 3(c): a running bound on how much each hidden layer can have grown.
 
-One step multiplies ``Z_l = [W_l | W_{l+1}^T]`` from the right by a matrix of norm at most ``q + lr |B_l|``, with
-``|B_l| = |rho| |p_i| |q_j|`` for one entry, ``p_i = W_{l+2}^T ... W_L^T e_i`` and ``q_j = W_{l-1} ... W_1 e_j``, and at
-most the mean of these for a batch. The vectors are the step's own backward and forward vectors; nothing is computed
-twice and no weight is touched.
+One step multiplies ``Z_l = [W_l | W_{l+1}^T]`` from the right by a matrix of norm at most ``q + lr |B_l|``.
+For one entry ``|B_l| = |rho| |p_i| |q_j|`` with ``p_i = W_{l+2}^T ... W_L^T e_i`` and
+``q_j = W_{l-1} ... W_1 e_j``; for a batch it is at most the mean of these. The step computes these vectors
+anyway; no weight is touched.
 
-A chain's ledger has one column per hidden layer and the rows TOTAL, PEAK (logarithms: the sum, and the highest partial
-sum, of what was folded in), PRODUCT and HIGHEST (the same since then, not yet as logarithms, which would cost a
-third of a short step).
+A chain's ledger has one column per hidden layer and four rows. TOTAL and PEAK hold the sum and the highest
+partial sum of the logarithms taken so far; PRODUCT and HIGHEST hold the product and the highest partial
+product since then, because a logarithm at every step would cost a third of a short step.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def read(ledgers: np.ndarray) -> np.ndarray:
 
 
 @njit(**LOOP)
-def enter(ledger, layer, factor):
-    """Multiply one layer's product by the factor of a step."""
+def multiply(ledger, layer, factor):
+    """Multiply one layer's product by the bound of a step."""
     product = ledger[PRODUCT, layer] * factor
     ledger[PRODUCT, layer] = product
     if product > ledger[HIGHEST, layer]:
@@ -52,19 +52,19 @@ def enter(ledger, layer, factor):
 
 
 @njit(**LOOP)
-def charge(ledger, inputs, outputs, gain, q):
-    """Enter a step of one entry.
+def record_step(ledger, inputs, outputs, gain, q):
+    """Record a step of one entry.
 
-    `inputs` and `outputs` hold ``|f_l|^2`` and ``|b_l|^2`` (1 where layer l has no use for it); `gain` is ``lr |rho|``
-    times the decay scalars that f and b lack.
+    `inputs` and `outputs` hold ``|f_l|^2`` and ``|b_l|^2`` (1 where the bound does not need it); `gain` is
+    ``lr |rho|`` times the powers of the decay scalar that f and b lack.
     """
     for layer in range(1, ledger.shape[1] + 1):
-        enter(ledger, layer - 1, q + gain * np.sqrt(inputs[layer - 1] * outputs[layer + 1]))
+        multiply(ledger, layer - 1, q + gain * np.sqrt(inputs[layer - 1] * outputs[layer + 1]))
 
 
 @njit(**LOOP)
-def charge_batch(ledger, widths, F, B, gaps, count, gain, q):
-    """Enter a step of several entries, whose residuals B holds already; `gaps` has them for the last layer."""
+def record_batch(ledger, widths, F, B, residuals, count, gain, q):
+    """Record a step of several entries. B contains the residuals; the last layer needs them by themselves."""
     depth = widths.size - 1
     for layer in range(1, depth):
         below, above = widths[layer - 1], widths[layer + 1]
@@ -76,6 +76,6 @@ def charge_batch(ledger, widths, F, B, gaps, count, gain, q):
             if layer < depth - 1:
                 size *= np.float64(dot(B[layer + 1], e * above, B[layer + 1], e * above, above))
             else:
-                size *= gaps[e] * gaps[e]
+                size *= residuals[e] * residuals[e]
             total += np.sqrt(size)
-        enter(ledger, layer - 1, q + gain * total / count)
+        multiply(ledger, layer - 1, q + gain * total / count)

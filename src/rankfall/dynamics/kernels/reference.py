@@ -1,7 +1,6 @@
-"""The literal twin of the kernels: the formula, line by line, in NumPy and Python integers.
+"""The literal twin of the kernels: the formulas, line by line, in NumPy and Python integers.
 
-Slow on purpose: no lazy decay, no fused passes, no shared storage. Every test of the kernels runs
-against this.
+Slow on purpose: no lazy decay, no fused passes, no shared storage. The tests compare every kernel with it.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ def gradients(
     return out
 
 
-def train(problem: Problem, net: Network, optimiser: SGD | GD, chain: int = 0, seed: int = 0) -> Network:
+def train(problem: Problem, network: Network, optimiser: SGD | GD, chain: int = 0, seed: int = 0) -> Network:
     """``W_l <- (1 - 2 lr ridge) W_l - lr G_l``, step after step, for one chain.
 
     Returns
@@ -101,26 +100,26 @@ def train(problem: Problem, net: Network, optimiser: SGD | GD, chain: int = 0, s
     Network
         The weights after ``optimiser.n_steps`` steps.
     """
-    weights = [W.astype(np.float64) for W in net.weights]
+    weights = [W.astype(np.float64) for W in network.weights]
     for step in range(optimiser.n_steps):
         weights = _step(problem, weights, optimiser, chain, seed, step)
     return Network(tuple(weights))
 
 
-def ledger(problem: Problem, net: Network, optimiser: SGD, chain: int = 0, seed: int = 0) -> np.ndarray:
+def ledger(problem: Problem, network: Network, optimiser: SGD, chain: int = 0, seed: int = 0) -> np.ndarray:
     """``log(q + lr |B_l|)`` of every step and hidden layer (Theorem 3(c)), shape (n_steps, L - 1).
 
     ``|B_l|`` is the mean over the batch of ``|rho_ij| |P_{l+1}^T e_i| |Q_l e_j|``.
     """
-    weights = [W.astype(np.float64) for W in net.weights]
-    out = np.zeros((optimiser.n_steps, net.depth - 1))
+    weights = [W.astype(np.float64) for W in network.weights]
+    out = np.zeros((optimiser.n_steps, network.depth - 1))
     for step in range(optimiser.n_steps):
         lr, ridge = _settings(optimiser, step)
         picked = batch(optimiser, problem.n_observed, seed, chain, step)
         rows, cols = problem.rows[picked], problem.cols[picked]
         A = reduce(lambda right, W: W @ right, weights)
         rho = A[rows, cols] - problem.values[picked]
-        for l in range(1, net.depth):
+        for l in range(1, network.depth):
             P = reduce(lambda right, W: W @ right, weights[l + 1 :], np.eye(weights[l].shape[0]))
             Q = reduce(lambda right, W: W @ right, weights[: l - 1], np.eye(weights[0].shape[1]))
             norms = np.abs(rho) * np.linalg.norm(P[rows], axis=1) * np.linalg.norm(Q[:, cols], axis=0)

@@ -1,4 +1,4 @@
-"""Counter-based random numbers: the value depends on (seed, chain, index) and on nothing else.
+"""Counter-based random numbers: a number depends on (seed, chain, index) and nothing else.
 
 Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011), key = 64 bits made from the seed, counter =
 (index low, index high, chain, 0). Of the four words the first two make one 64-bit number. A bounded
@@ -56,8 +56,8 @@ def random_below(key, chain, index, bound):
 def shuffle_ahead(order, key, chain, epoch, first, count):
     """Continue the Fisher-Yates shuffle of one epoch: fix positions first..first+count-1 of `order`.
 
-    At the start of an epoch (`first` = 0) the order is reset, so that it is a function of (seed,
-    chain, epoch) only.
+    The start of an epoch (`first` = 0) resets the order, so that it is a function of (seed, chain, epoch)
+    only.
     """
     size = order.size
     if first == 0:

@@ -1,4 +1,4 @@
-"""Sums over the observed entries of every chain, without ever holding chains x entries x width numbers."""
+"""Sums over the observed entries of every chain, without an array of chains x entries x width numbers."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def _mean_squares(begin, end, left, right, rows, cols, values, out):
     for c in range(begin, end):
         total = 0.0
         for e in range(values.size):
-            gap = np.float64(dot(left[c, rows[e]], right[c, cols[e]], left.shape[2])) - values[e]
-            total += gap * gap
+            residual = np.float64(dot(left[c, rows[e]], right[c, cols[e]], left.shape[2])) - values[e]
+            total += residual * residual
         out[c] = total / values.size

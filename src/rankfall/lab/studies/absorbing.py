@@ -80,7 +80,7 @@ def run(cell: Cell) -> pd.DataFrame:
     constants = None if given else largest.at_lr(get("optimiser.certified") * largest.lr)
     lr = given or constants.lr  # type: ignore[union-attr]
     starts = Network.stack([_start(cell, problem, chain) for chain in range(get("chains"))])
-    optimiser = SGD(lr, ridge, get("n_steps"), batch_size, sampling)
+    optimiser = SGD(lr=lr, ridge=ridge, n_steps=get("n_steps"), batch_size=batch_size, sampling=sampling)
     seen = monitor(
         problem, starts, optimiser, seed=cell.seed("sgd"), p_fail=get("p_fail"), every=every, n_threads=1
     )
@@ -124,7 +124,7 @@ def _attack(
     trace = train(
         problem,
         ends,
-        SGD(k.lr, k.ridge, n_steps, entries=batch),
+        SGD(lr=k.lr, ridge=k.ridge, n_steps=n_steps, entries=batch),
         record=Record(every=max(n_steps // 10, 1), what=("rank", "weights")),
         n_threads=1,
     )
@@ -157,7 +157,9 @@ def _problem(kind: str, cell: Cell) -> Problem:
     if kind == "signs":
         return sign_problem(size, rank, observed, seed)
     if kind == "gaussian":
-        return low_rank((size, size), rank, observed=observed, noise=cell.get("problem.noise"), seed=seed)[0]
+        return low_rank(
+            (size, size), rank=rank, observed=observed, noise=cell.get("problem.noise"), seed=seed
+        )[0]
     raise InputError(f'problem.kind is "signs" or "gaussian", not {kind!r}.')
 
 
@@ -183,12 +185,12 @@ def _start(cell: Cell, problem: Problem, chain: int) -> Network:
     depth, size, scale = cell.get("network.depth"), cell.get("problem.size"), cell.get("network.scale")
     # one number per chain: starts must not depend on how many chains there are
     seed = int(np.random.SeedSequence([cell.seed("start"), chain]).generate_state(1)[0])
-    noise = Network.gaussian([size] * (depth + 1), scale, seed)
+    noise = Network.gaussian([size] * (depth + 1), scale=scale, seed=seed)
     if cell.get("network.start") == "gaussian":
         return noise
     filled = np.zeros(problem.shape)
     filled[problem.rows, problem.cols] = problem.values * (filled.size / problem.n_observed)
-    lift = Network.lift(filled, depth)
+    lift = Network.lift(filled, depth=depth)
     return Network(tuple(W + E for W, E in zip(lift, noise, strict=True)))
 
 

@@ -72,12 +72,12 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
     size, depth = get("problem.size"), get("network.depth")
     problem, truth = low_rank(
         (size, size),
-        get("problem.rank"),
+        rank=get("problem.rank"),
         observed=get("problem.observed"),
         noise=get("problem.noise"),
         seed=cell.seed(f"problem {index}"),
     )
-    net = Network.gaussian([size] * (depth + 1), get("network.scale"), cell.seed(f"start {index}"))
+    net = Network.gaussian([size] * (depth + 1), scale=get("network.scale"), seed=cell.seed(f"start {index}"))
     half, n_steps = get("optimiser.n_steps") // 2, get("optimiser.n_steps")
     large, small = (
         (get("optimiser.large_lr"), get("optimiser.large_ridge")),
@@ -98,7 +98,7 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
         trace = train(
             problem,
             net,
-            SGD(lr, ridge, n_steps),
+            SGD(lr=lr, ridge=ridge, n_steps=n_steps),
             # the same entries in the same order for all schedules
             seed=cell.seed(f"sgd {index}"),
             record=Record(every=half, what=("rank",)),

@@ -85,7 +85,7 @@ def run(cell: Cell) -> pd.DataFrame:
     lr, ridge, eps = get("optimiser.lr"), get("optimiser.ridge"), get("eps")
     batch_size = min(get("optimiser.batch_size"), problem.n_observed)
     widths = [size, *[width] * (depth - 1), size]
-    net = Network.gaussian(widths, get("network.scale"), get("problem.seed"))
+    net = Network.gaussian(widths, scale=get("network.scale"), seed=get("problem.seed"))
     start, start_rank = settled(problem, net, get("descent.lr"), ridge, get("descent.n_steps"))
     n_steps = max(get("every"), min(get("n_steps"), get("entries") // batch_size))
     n_chains = get("chains")
@@ -94,7 +94,7 @@ def run(cell: Cell) -> pd.DataFrame:
     trace = train(
         problem,
         start,
-        SGD(lr, ridge, n_steps, batch_size, "distinct"),
+        SGD(lr=lr, ridge=ridge, n_steps=n_steps, batch_size=batch_size, sampling="distinct"),
         chains=n_chains,
         seed=cell.seed("sgd"),
         record=Record(every=get("every"), what=("rank",)),

@@ -72,7 +72,7 @@ def run(cell: Cell) -> pd.DataFrame:
     size, depth, ridge = get("problem.size"), get("network.depth"), get("optimiser.ridge")
     problem, _ = low_rank(
         (size, size),
-        get("problem.rank"),
+        rank=get("problem.rank"),
         oversampling=get("problem.oversampling"),
         noise=get("problem.noise"),
         seed=cell.seed("problem"),
@@ -97,14 +97,14 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
 
     get = cell.get
     net = point.network(get("problem.size"))
-    kernel = fastest(net, problem)
+    kernel = fastest(problem, net)
     tables = []
     for relative in get("relative_lr"):
         purpose = f"{place} {relative}"
         trace = train(
             problem,
             disturbed(net, get("disturbance"), cell.seed(f"start {purpose}"), get("chains")),
-            SGD(relative / kernel, get("optimiser.ridge"), get("n_steps")),
+            SGD(lr=relative / kernel, ridge=get("optimiser.ridge"), n_steps=get("n_steps")),
             seed=cell.seed(f"sgd {purpose}"),
             record=Record(every=get("every"), what=("rank", "singular_values")),
             n_threads=1,

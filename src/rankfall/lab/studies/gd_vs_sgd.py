@@ -67,12 +67,12 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float]]:
     size, depth, ridge = get("problem.size"), get("network.depth"), get("optimiser.ridge")
     problem, truth = low_rank(
         (size, size),
-        get("problem.rank"),
+        rank=get("problem.rank"),
         oversampling=get("problem.oversampling"),
         seed=cell.seed(f"problem {index}"),
         mask="guaranteed",
     )
-    net = Network.gaussian([size] * (depth + 1), get("network.scale"), cell.seed(f"start {index}"))
+    net = Network.gaussian([size] * (depth + 1), scale=get("network.scale"), seed=cell.seed(f"start {index}"))
     descent, gradient, gd_lr, gd_steps = descend(
         problem,
         net,
@@ -94,7 +94,7 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float]]:
         "gd_lr": gd_lr,
         "gd_steps": gd_steps,
     }
-    kernel = fastest(Network.lift(truth, depth), problem)
+    kernel = fastest(problem, Network.lift(truth, depth=depth))
     n_steps, rows = get("optimiser.n_steps"), []
     for relative in get("optimiser.relative_lr"):
         lr, seed = relative / kernel, cell.seed(f"sgd {index} {relative}")
@@ -133,7 +133,7 @@ def descend(
     record = Record(every=n_steps, what=("rank",))
     trace, lr = None, lrs[-1]
     for lr in lrs:
-        trace = train(problem, net, GD(lr, ridge, n_steps), record=record, n_threads=1)
+        trace = train(problem, net, GD(lr=lr, ridge=ridge, n_steps=n_steps), record=record, n_threads=1)
         if not trace.diverged[0]:
             break
     assert trace is not None
@@ -141,7 +141,9 @@ def descend(
     for _ in range(rounds - 1):
         if slope < tol or trace.diverged[0]:
             break
-        trace = train(problem, trace.final(0), GD(lr, ridge, n_steps), record=record, n_threads=1)
+        trace = train(
+            problem, trace.final(0), GD(lr=lr, ridge=ridge, n_steps=n_steps), record=record, n_threads=1
+        )
         before, slope, steps = slope, slope_at(problem, trace.final(0), ridge), steps + n_steps
         if slope > 1e-3 and slope > 0.9 * before:
             lr /= 3
@@ -158,11 +160,18 @@ def _sgd(
 ) -> Trace:
     """SGD; at half the learning rate, and so on, if it diverges."""
     record = Record(every=n_steps // RECORDS, what=("rank",))
-    gentle = 0.5 / fastest(net, problem) if warm_up else lr
+    gentle = 0.5 / fastest(problem, net) if warm_up else lr
     trace = None
     for _ in range(HALVINGS + 1):
         schedule = Piecewise((0, warm_up), (min(lr, gentle), lr)) if warm_up else lr
-        trace = train(problem, net, SGD(schedule, ridge, n_steps), seed=seed, record=record, n_threads=1)
+        trace = train(
+            problem,
+            net,
+            SGD(lr=schedule, ridge=ridge, n_steps=n_steps),
+            seed=seed,
+            record=record,
+            n_threads=1,
+        )
         if not trace.diverged[0]:
             break
         lr, gentle = lr / 2, gentle / 2

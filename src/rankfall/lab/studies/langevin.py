@@ -117,7 +117,7 @@ def _start(cell: Cell, problem: Problem) -> tuple[Network, int]:
     """The start, and the index (from 0) of the first singular value of Z_l that counts as its tail."""
     get = cell.get
     size, depth, ridge = get("problem.size"), get("network.depth"), get("optimiser.ridge")
-    full = Network.gaussian([size] * (depth + 1), 1.0, get("problem.seed"))
+    full = Network.gaussian([size] * (depth + 1), scale=1.0, seed=get("problem.seed"))
     lr, n_steps = get("descent.lr"), get("descent.n_steps")
     minimum, rank = settled(problem, full, lr, ridge, n_steps)
     if rank < 2:
@@ -170,7 +170,7 @@ def _records(cell: Cell, problem: Problem, net: Network, tail_rank: int) -> Iter
     trace = train(
         problem,
         net,
-        SGD(lr, ridge, n_steps * get("sgd_factor"), batch_size),
+        SGD(lr=lr, ridge=ridge, n_steps=n_steps * get("sgd_factor"), batch_size=batch_size),
         chains=chains,
         seed=cell.seed("sgd"),
         record=Record(every=every, what=("rank",), extra={"looked_at": hidden}),

@@ -67,8 +67,8 @@ def run(cell: Cell) -> pd.DataFrame:
     chains = get("chains")
     trace = train(
         problem,
-        Network.gaussian([problem.shape[1], *[min(problem.shape)] * (depth - 1), problem.shape[0]], 1.0, cell.seed("start"), chains),
-        SGD(lr, ridge, n_steps),
+        Network.gaussian([problem.shape[1], *[min(problem.shape)] * (depth - 1), problem.shape[0]], scale=1.0, seed=cell.seed("start"), chains=chains),
+        SGD(lr=lr, ridge=ridge, n_steps=n_steps),
         seed=cell.seed("sgd"),
         record=Record(every=every, what=("rank", "hidden_singular_values"), extra=extra),
         n_threads=1,
@@ -118,7 +118,7 @@ def _problem(cell: Cell) -> Problem:
     if kind != "noisy":
         raise InputError(f'problem.kind must be "ones", "window" or "noisy", not {kind!r}.')
     rank, observed, noise = (get(f"problem.{name}") for name in ("rank", "observed", "noise"))
-    return unit_problem(size, rank, observed, noise, cell.seed("problem"), min_per_line=rank)
+    return unit_problem(size, rank, observed, noise, cell.seed("problem"), min_entries=rank)
 
 
 def _constants(problem: Problem, depth: int, ridge: float) -> Constants:

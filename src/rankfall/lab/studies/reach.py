@@ -78,13 +78,17 @@ def run(cell: Cell) -> pd.DataFrame:
         path = reach.path(seed=number)
         blank = Record(every=reach.n_steps, what=())
         trace = train(
-            problem, start, SGD(k.lr, ridge, reach.n_steps, entries=path), record=blank, n_threads=1
+            problem,
+            start,
+            SGD(lr=k.lr, ridge=ridge, n_steps=reach.n_steps, entries=path),
+            record=blank,
+            n_threads=1,
         )
         ends.append(trace.final(0))
     direct = train(
         problem,
         start,
-        SGD(k.lr, ridge, horizon if falls else reach.n_steps),
+        SGD(lr=k.lr, ridge=ridge, n_steps=horizon if falls else reach.n_steps),
         chains=get("chains"),
         seed=cell.seed("direct"),
         record=Record(every=every, what=("rank",)),
@@ -115,7 +119,7 @@ def run(cell: Cell) -> pd.DataFrame:
         found = splitting(
             problem,
             start,
-            SGD(k.lr, ridge, horizon),
+            SGD(lr=k.lr, ridge=ridge, n_steps=horizon),
             rank,
             horizon,
             n_replicas=get("replicas"),
@@ -146,11 +150,11 @@ def _problem(cell: Cell) -> Problem:
 def _start(cell: Cell, problem: Problem, C: float) -> Network:
     depth = cell.get("network.depth")
     if cell.get("problem.kind") == "square":
-        near = Network.lift(problem.to_dense(), depth)
-        settings = GD(0.2, cell.get("optimiser.ridge"), 100_000)
+        near = Network.lift(problem.to_dense(), depth=depth)
+        settings = GD(lr=0.2, ridge=cell.get("optimiser.ridge"), n_steps=100_000)
         return train(problem, near, settings, record=Record(every=100_000, what=()), n_threads=1).final(0)
     widths = [problem.n_cols, *[4] * (depth - 1), problem.n_rows]
-    net = Network.gaussian(widths, 1.0, cell.get("problem.seed"))
+    net = Network.gaussian(widths, scale=1.0, seed=cell.get("problem.seed"))
     return Network(tuple(W * math.sqrt(C) / np.linalg.norm(W) for W in net))
 
 

@@ -95,7 +95,7 @@ def _instance(cell: Cell, number: int) -> tuple[Problem, np.ndarray, int]:
     size, rank, rho = (cell.get(f"problem.{name}") for name in ("size", "rank", "oversampling"))
     for draw in range(DRAWS):
         seed = np.random.SeedSequence([cell.seed("problem"), number, draw]).generate_state(1)[0]
-        problem, truth = low_rank((size, size), rank, oversampling=rho, seed=int(seed))
+        problem, truth = low_rank((size, size), rank=rank, oversampling=rho, seed=int(seed))
         U, s, Vt = np.linalg.svd(truth)
         found = smallest_relevant(problem, U[:, :rank] * s[:rank], Vt[:rank].T)
         if found.orthonormal > UNIQUENESS_TOL:

@@ -82,7 +82,7 @@ def run(cell: Cell) -> pd.DataFrame:
     trace = train(
         problem,
         disturbed(net, get("disturbance"), cell.seed("sgd start"), get("chains")),
-        SGD(lr, ridge, get("n_steps")),
+        SGD(lr=lr, ridge=ridge, n_steps=get("n_steps")),
         seed=cell.seed("sgd"),
         record=Record(every=get("every"), what=("rank",)),
         n_threads=1,
@@ -103,7 +103,7 @@ def _descents(cell: Cell, problem: Problem, net: Network, trap: np.ndarray, ridg
     get = cell.get
     n_steps = get("descent.n_steps")
     starts = disturbed(net, get("disturbance"), cell.seed("descent start"), get("descent.starts"))
-    optimiser = GD(get("descent.lr"), ridge, n_steps)
+    optimiser = GD(lr=get("descent.lr"), ridge=ridge, n_steps=n_steps)
     trace = train(problem, starts, optimiser, record=Record(every=n_steps, what=("rank",)), n_threads=1)
     rows = []
     for chain, end in enumerate(trace.finals()):

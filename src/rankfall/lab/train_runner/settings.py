@@ -66,7 +66,7 @@ TABLES: dict[str, dict[str, _Kind]] = {
         "oversampling": _NUMBER,
         "noise": _NUMBER,
         "condition": _NUMBER,
-        "min_per_line": _at_least(0),
+        "min_entries": _at_least(0),
         "mask": _one_of("uniform", "guaranteed"),
         "seed": _SEED,
         "path": _TEXT,

@@ -10,6 +10,7 @@ import numpy as np
 from ...analysis import find_jumps
 from ...completion.result.completion import Completion
 from ...completion.result.intervals import conformal_quantile
+from ...measures import RANK_TOL
 from ...plot.picking import evenly
 from .. import HeldOutCells, History, JumpMarks, LineCounts, TextTable
 
@@ -20,7 +21,6 @@ _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 _PARTS = 10
 # thinnest rows, and columns, that are named
 _THINNEST = 8
-_RANK_TOL = 1e-2
 
 
 def history_table(completion: Completion) -> History | None:
@@ -66,7 +66,7 @@ def _why(before: np.ndarray, now: np.ndarray, rank_from: int, rank_to: int, ridg
     verb = "fell to" if rank_to < rank_from else "rose above"
     was, is_now = (values[place] / values[0] if values[0] > 0 else 0.0 for values in (before, now))
     return (
-        f"{which} {verb} {_RANK_TOL:.0%} of the largest{' or less' if rank_to < rank_from else ''}: "
+        f"{which} {verb} {RANK_TOL:.0%} of the largest{' or less' if rank_to < rank_from else ''}: "
         f"{it} went from {was:.2g} to {is_now:.2g} of it, at ridge {ridge:.2g}"
     )
 

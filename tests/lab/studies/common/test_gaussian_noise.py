@@ -18,14 +18,16 @@ def problem_and_net(depth: int = 3, seed: int = 0) -> tuple[rf.Problem, rf.Netwo
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((4, 3))
     X[0, 1] = X[2, 2] = X[3, 0] = np.nan
-    return rf.Problem.from_dense(X), rf.Network.gaussian([3, *[4, 2, 3][: depth - 1], 4], 1.0, seed)
+    return rf.Problem.from_dense(X), rf.Network.gaussian(
+        [3, *[4, 2, 3][: depth - 1], 4], scale=1.0, seed=seed
+    )
 
 
 def steps_of_sgd(problem: rf.Problem, net: rf.Network, batch_size: int) -> np.ndarray:
     """Gradients of all batches of different entries, one row each, by a step of the kernel."""
     rows = []
     for batch in combinations(range(problem.n_observed), batch_size):
-        trace = rf.train(problem, net, rf.SGD(LR, RIDGE, 1, entries=np.array([batch])))
+        trace = rf.train(problem, net, rf.SGD(lr=LR, ridge=RIDGE, n_steps=1, entries=np.array([batch])))
         moved = [((1 - 2 * LR * RIDGE) * W - V) / LR for W, V in zip(net, trace.final(0), strict=True)]
         rows.append(np.concatenate([G.ravel() for G in moved]))
     return np.array(rows)
@@ -104,7 +106,7 @@ def lost_direction(depth: int, seed: int) -> tuple[rf.Problem, rf.Network, int]:
     """A problem, and a network whose hidden spaces Z_l have rank 1 of 3, in random frames."""
     rng = np.random.default_rng(seed)
     problem = rf.Problem.from_dense(rng.standard_normal((4, 4)))
-    small = rf.Network.gaussian([4, *[1] * (depth - 1), 4], 1.0, seed)
+    small = rf.Network.gaussian([4, *[1] * (depth - 1), 4], scale=1.0, seed=seed)
     frames = [np.linalg.qr(rng.standard_normal((3, 1)))[0] for _ in range(depth - 1)]
     layers = list(small)
     for l, F in enumerate(frames):

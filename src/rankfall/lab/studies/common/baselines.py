@@ -102,7 +102,7 @@ def descent(problem: Problem, depth: int, chains: int, effort: int, seed: int) -
     scaled = Problem.from_triplets(problem.rows, problem.cols, problem.values / rms, problem.shape)
     power = np.sqrt(m * n / 5) ** (2 - 2 / depth)
     top = problem.max_oversampled_rank()
-    net = Network.gaussian([n, *[min(m, n)] * (depth - 1), m], 1.0, seed, chains=chains)
+    net = Network.gaussian([n, *[min(m, n)] * (depth - 1), m], scale=1.0, seed=seed, chains=chains)
     lr, tried, best = float(1 / (power * 5 * (1 / m + 1 / n))), {}, None
     for stage, shrinkage in enumerate(SHRINKAGES):
         kernel = tangent_diagonal(net, problem.rows, problem.cols)
@@ -132,7 +132,7 @@ def _one_ridge(
     """The chains after some steps; chains start again with half the lr if one diverges."""
     for attempt in range(10):
         seed = int(np.random.SeedSequence([*seeds, attempt]).generate_state(1)[0])
-        settings = SGD(lr / 2**attempt, ridge, n_steps)
+        settings = SGD(lr=lr / 2**attempt, ridge=ridge, n_steps=n_steps)
         trace = train(problem, net, settings, seed=seed, record=Record(every=n_steps, what=()), n_threads=1)
         if not trace.diverged.any():
             return Network.stack(trace.finals())

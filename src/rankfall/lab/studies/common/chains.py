@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def disturbed(net: Network, share: float, seed: int, chains: int | None = None) -> Network:
     """The network, or `chains` copies of it, with ``share / sqrt(min(w_l, w_{l-1}))`` times normal noise added to W_l."""
-    noise = Network.gaussian(net.widths, share, seed, chains)
+    noise = Network.gaussian(net.widths, scale=share, seed=seed, chains=chains)
     return Network(tuple(W + V for W, V in zip(net.weights, noise.weights, strict=True)))
 
 
-def fastest(net: Network, problem: Problem) -> float:
+def fastest(problem: Problem, net: Network) -> float:
     """``max K_ij`` over the observed entries, the largest diagonal element of the neural tangent kernel.
 
     A step on one entry is stable below about ``lr = 1 / max K``.

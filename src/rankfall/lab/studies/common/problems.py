@@ -14,11 +14,11 @@ from ...sweep.cell import Cell
 
 
 def unit_problem(
-    size: int, rank: int, observed: float, noise: float, seed: int, min_per_line: int = 1
+    size: int, rank: int, observed: float, noise: float, seed: int, min_entries: int = 1
 ) -> Problem:
     """Some entries of a noisy square matrix of low rank, scaled to root mean square 1."""
     problem, _ = low_rank(
-        (size, size), rank, observed=observed, noise=noise, seed=seed, min_per_line=min_per_line
+        (size, size), rank=rank, observed=observed, noise=noise, seed=seed, min_entries=min_entries
     )
     scale = float(np.sqrt(np.mean(problem.values**2)))
     return Problem.from_triplets(problem.rows, problem.cols, problem.values / scale, problem.shape)
@@ -40,7 +40,11 @@ def settled(problem: Problem, net: Network, lr: float, ridge: float, n_steps: in
         If it diverged.
     """
     trace = train(
-        problem, net, GD(lr, ridge, n_steps), record=Record(every=max(n_steps, 1), what=()), n_threads=1
+        problem,
+        net,
+        GD(lr=lr, ridge=ridge, n_steps=n_steps),
+        record=Record(every=max(n_steps, 1), what=()),
+        n_threads=1,
     )
     if trace.diverged[0]:
         raise InputError(f"Gradient descent diverged at lr = {lr:g}; choose a smaller one.")

@@ -1,4 +1,4 @@
-"""The ledger of Theorem 3(c) against its literal twin; it changes no bit and does not depend on how it is read."""
+"""The ledger of Theorem 3(c) against its literal twin; recording it changes no bit, however it is read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WHAT = ("train_loss", "ledger")
 def optimisers(n_steps: int) -> dict[str, rf.SGD]:
     lr = np.linspace(0.01, 0.06, n_steps)
     return {
-        "single": rf.SGD(lr, 0.05, n_steps),
-        "batch": rf.SGD(lr, 0.05, n_steps, 4, "replacement"),
-        "short batches": rf.SGD(lr, 0.05, n_steps, 9, "epochs"),
+        "single": rf.SGD(lr=lr, ridge=0.05, n_steps=n_steps),
+        "batch": rf.SGD(lr=lr, ridge=0.05, n_steps=n_steps, batch_size=4, sampling="replacement"),
+        "short batches": rf.SGD(lr=lr, ridge=0.05, n_steps=n_steps, batch_size=9, sampling="epochs"),
     }
 
 
@@ -26,10 +26,10 @@ def optimisers(n_steps: int) -> dict[str, rf.SGD]:
 @pytest.mark.parametrize("name", ["single", "batch", "short batches"])
 def test_kernel_keeps_the_ledger_of_its_twin(name, depth):
     problem = holed((8, 9), seed=2)
-    net = rf.Network.gaussian(WIDTHS[depth], 0.9, 1)
+    net = rf.Network.gaussian(WIDTHS[depth], scale=0.9, seed=1)
     optimiser = optimisers(60)[name]
     charges = reference.ledger(problem, net, optimiser, 0, 3)
-    trace = rf.train(problem, net, optimiser, seed=3, record=rf.Record(20, WHAT))
+    trace = rf.train(problem, net, optimiser, seed=3, record=rf.Record(every=20, what=WHAT))
     assert trace.ledger.shape == (1, 4, 2, depth - 1)
     np.testing.assert_array_equal(trace.ledger[0, 0], 0)
     for part in range(3):
@@ -42,8 +42,10 @@ def test_kernel_keeps_the_ledger_of_its_twin(name, depth):
 def test_products_beyond_the_range_of_numbers_are_folded():
     """Enough decay for 1e-600, on the way over the grid on which weights are folded."""
     problem = holed((8, 9), seed=2)
-    net = rf.Network.gaussian(WIDTHS[3], 0.5, 1)
-    trace = rf.train(problem, net, rf.SGD(0.02, 5.0, 6500), record=rf.Record(6500, WHAT))
+    net = rf.Network.gaussian(WIDTHS[3], scale=0.5, seed=1)
+    trace = rf.train(
+        problem, net, rf.SGD(lr=0.02, ridge=5.0, n_steps=6500), record=rf.Record(every=6500, what=WHAT)
+    )
     assert np.all(trace.ledger[0, -1, 0] < np.log(1e-300) * 2)
     assert np.all(trace.ledger[0, -1, 0] >= 6500 * np.log(0.8) - 1e-9)
 
@@ -51,19 +53,19 @@ def test_products_beyond_the_range_of_numbers_are_folded():
 @pytest.mark.parametrize("name", ["single", "batch", "short batches"])
 def test_keeping_a_ledger_changes_no_bit(name):
     problem = holed((12, 17), seed=1)
-    net = rf.Network.gaussian((17, 13, 11, 12), 1.0, 0)
+    net = rf.Network.gaussian((17, 13, 11, 12), scale=1.0, seed=0)
     optimiser = optimisers(5000)[name]
     plain = rf.train(problem, net, optimiser, chains=3)
-    kept = rf.train(problem, net, optimiser, chains=3, record=rf.Record(777, WHAT))
+    kept = rf.train(problem, net, optimiser, chains=3, record=rf.Record(every=777, what=WHAT))
     assert all(same_bits(kept.final(k), plain.final(k)) for k in range(3))
-    twice = rf.train(problem, net, optimiser, chains=3, record=rf.Record(777, WHAT), n_threads=1)
+    twice = rf.train(problem, net, optimiser, chains=3, record=rf.Record(every=777, what=WHAT), n_threads=1)
     np.testing.assert_array_equal(kept.ledger, twice.ledger)
 
 
 def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
     problem = holed((8, 9), seed=2)
-    net = rf.Network.gaussian(WIDTHS[3], 0.9, 1)
-    optimiser, record = optimisers(3000)["single"], rf.Record(2000, WHAT)
+    net = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
+    optimiser, record = optimisers(3000)["single"], rf.Record(every=2000, what=WHAT)
     straight = rf.train(problem, net, optimiser, record=record)
     path = tmp_path / "run.npz"
     calls = []
@@ -82,13 +84,15 @@ def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
 
 def test_gradient_descent_keeps_none():
     problem = holed((8, 9))
-    net = rf.Network.gaussian(WIDTHS[3], 0.9, 1)
+    net = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
     with pytest.raises(rf.InputError, match="by SGD only"):
-        rf.train(problem, net, rf.GD(0.01, 0.1, 10), record=rf.Record(5, WHAT))
+        rf.train(problem, net, rf.GD(lr=0.01, ridge=0.1, n_steps=10), record=rf.Record(every=5, what=WHAT))
 
 
 def test_not_recorded_is_said():
     problem = holed((8, 9))
-    trace = rf.train(problem, rf.Network.gaussian(WIDTHS[3], 0.9, 1), rf.SGD(0.01, 0.1, 10))
+    trace = rf.train(
+        problem, rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1), rf.SGD(lr=0.01, ridge=0.1, n_steps=10)
+    )
     with pytest.raises(rf.InputError, match="'ledger' was not recorded"):
         _ = trace.ledger

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rankfall.dynamics import SGD
 from rankfall.dynamics.kernels import reference, streams
-from rankfall.dynamics.kernels.batches import choose
+from rankfall.dynamics.kernels.batches import draw_batch
 from rankfall.dynamics.kernels.single import DISTINCT, EPOCHS
 
 # Random123's table of known answers for philox4x32-10: counter, key, result
@@ -93,7 +93,7 @@ def test_epochs_visit_every_entry_once_in_uniform_orders():
     for epoch in range(3000):
         seen = []
         for step in range(3):
-            count = choose(picked, none[0:0, 0], order, none, 0, 3 * epoch + step, n, key, 0, EPOCHS)
+            count = draw_batch(picked, none[0:0, 0], order, none, 0, 3 * epoch + step, n, key, 0, EPOCHS)
             seen += picked[:count].tolist()
         assert count == 3
         assert sorted(seen) == list(range(n))
@@ -104,11 +104,11 @@ def test_epochs_visit_every_entry_once_in_uniform_orders():
 @pytest.mark.parametrize(("sampling", "code"), [("distinct", DISTINCT), ("epochs", EPOCHS)])
 def test_twin_draws_the_same_batches(sampling, code):
     key = streams.stream_key(6)
-    optimiser = SGD(0.1, 0.1, 50, batch_size=4, sampling=sampling)
+    optimiser = SGD(lr=0.1, ridge=0.1, n_steps=50, batch_size=4, sampling=sampling)
     order, picked, table = np.zeros(13, np.int32), np.zeros(4, np.int64), np.zeros(8, np.int64)
     none = np.zeros((0, 1), np.int64)
     for step in range(50):
-        count = choose(picked, table, order, none, 0, step, 13, key, 2, code)
+        count = draw_batch(picked, table, order, none, 0, step, 13, key, 2, code)
         assert picked[:count].tolist() == reference.batch(optimiser, 13, 6, 2, step)
 
 

@@ -1,27 +1,21 @@
-"""The settings of a run in plain types, its fingerprint, and its arrays for files."""
+"""The settings of a run in plain types, its fingerprint, and its optimiser for files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..files.schema import Saved, blamed_on
+from ..files.schema import Saved
 from ..network import Network
 from ..problem import Problem
-from .engine.state import pack, unpack
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .record import Record
 from .schedules import Constant, Geometric, Linear, Listed, Piecewise, Schedule
-from .schemas import TRACE
-
-if TYPE_CHECKING:
-    from .trace import Trace
 
 _SCHEDULES = {kind.__name__: kind for kind in (Constant, Linear, Geometric, Piecewise)}
 
@@ -56,20 +50,6 @@ def describe_optimiser(optimiser: SGD | GD) -> dict[str, Any]:
     return out
 
 
-def describe(trace: Trace) -> dict[str, Any]:
-    """All settings of a run, in plain types."""
-    return {
-        **describe_optimiser(trace.optimiser),
-        "widths": list(trace.start.widths),
-        "shape": list(trace.problem.shape),
-        "n_observed": trace.problem.n_observed,
-        "chains": trace.chains.tolist(),
-        "seed": trace.seed,
-        "dtype": trace.dtype,
-        "deflate": trace.deflate,
-    }
-
-
 def fingerprint(
     problem: Problem,
     start: Network,
@@ -101,79 +81,19 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def trace_arrays(trace: Trace) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """A trace as arrays and plain metadata."""
-    flat, widths = pack(list(trace.networks))
-    optimiser = trace.optimiser
-    arrays = {
-        "rows": trace.problem.rows,
-        "cols": trace.problem.cols,
-        "values": trace.problem.values,
-        "steps": trace.steps,
-        "diverged": trace.diverged,
-        "n_steps": trace.n_steps,
-        "stable_lr": trace.stable_lr,
-        "deflation_bound": trace.deflation_bound,
-        "chains": trace.chains,
-        "final_weights": flat,
-        "final_widths": widths,
-        **{f"measured_{name}": values for name, values in trace.measured.items()},
-        **{f"start_{layer}": W for layer, W in enumerate(trace.start.weights)},
-    }
-    for name in ("lr", "ridge"):
-        schedule = getattr(optimiser, name)
+def optimiser_arrays(optimiser: SGD | GD) -> dict[str, np.ndarray]:
+    """The numbers of an optimiser that its description does not contain."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, schedule in (("lr", optimiser.lr), ("ridge", optimiser.ridge)):
         if isinstance(schedule, Listed):
             arrays[name] = schedule.listed
     if isinstance(optimiser, SGD) and optimiser.entries is not None:
         arrays["entries"] = optimiser.entries
-    if trace.snapshots is not None:
-        arrays |= {f"snapshot_{name}": values for name, values in vars(trace.snapshots).items()}
-    return arrays, {
-        **describe(trace),
-        "seconds": trace.seconds,
-        "rank_tol": trace.rank_tol,
-        "layout": VERSION,
-    }
+    return arrays
 
 
-def save_trace(trace: Trace, path: str | PathLike[str]) -> None:
-    """See :meth:`Trace.save`."""
-    TRACE.write(path, *trace_arrays(trace))
-
-
-def load_trace(path: str | PathLike[str]) -> Trace:
-    """See :meth:`Trace.load`."""
-    from .trace import Snapshots, Trace
-
-    saved = TRACE.read(path)
-    meta = saved.meta
-    flat, widths = saved["final_weights"], saved["final_widths"]
-    ones, snapshots = np.ones(len(flat)), saved.group("snapshot_")
-    with blamed_on(path):
-        optimiser = _optimiser(saved)
-        start = Network(tuple(saved[f"start_{layer}"] for layer in range(len(meta["widths"]) - 1)))
-    return Trace(
-        steps=saved["steps"],
-        measured=saved.group("measured_"),
-        diverged=saved["diverged"],
-        n_steps=saved["n_steps"],
-        stable_lr=saved["stable_lr"],
-        deflation_bound=saved["deflation_bound"],
-        networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
-        problem=Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"]),
-        start=start,
-        optimiser=optimiser,
-        seed=meta["seed"],
-        chains=saved["chains"],
-        dtype=meta["dtype"],
-        deflate=meta["deflate"],
-        seconds=meta["seconds"],
-        snapshots=Snapshots(**snapshots) if snapshots else None,
-        rank_tol=meta["rank_tol"],
-    )
-
-
-def _optimiser(saved: Saved) -> SGD | GD:
+def read_optimiser(saved: Saved) -> SGD | GD:
+    """The optimiser of a saved run, from its description and its arrays."""
     meta = saved.meta
     lr, ridge = (Listed(saved[name]) if name in saved else _schedule(meta[name]) for name in ("lr", "ridge"))
     if meta["optimiser"] == "GD":

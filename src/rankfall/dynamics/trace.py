@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import InputError
+from ..files.schema import blamed_on
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .archive import describe, load_trace, save_trace
-from .engine.state import unpack
+from .archive import describe_optimiser, optimiser_arrays, read_optimiser
+from .engine.state import pack, unpack
+from .kernels.layout import VERSION
 from .optimisers import GD, SGD
+from .schemas import TRACE
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +151,8 @@ class Trace:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace, with everything that `replay` needs, to one .npz file (atomically)."""
-        save_trace(self, path)
+        arrays, meta = self._saved()
+        TRACE.write(path, arrays, meta)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trace:
@@ -159,12 +163,70 @@ class Trace:
         InputError
             If the file is not a trace, is damaged, or was written by an earlier or later version of the layout.
         """
-        return load_trace(path)
+        saved = TRACE.read(path)
+        meta = saved.meta
+        flat, widths = saved["final_weights"], saved["final_widths"]
+        ones, snapshots = np.ones(len(flat)), saved.group("snapshot_")
+        with blamed_on(path):
+            optimiser = read_optimiser(saved)
+            start = Network(tuple(saved[f"start_{layer}"] for layer in range(len(meta["widths"]) - 1)))
+        return cls(
+            steps=saved["steps"],
+            measured=saved.group("measured_"),
+            diverged=saved["diverged"],
+            n_steps=saved["n_steps"],
+            stable_lr=saved["stable_lr"],
+            deflation_bound=saved["deflation_bound"],
+            networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
+            problem=Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"]),
+            start=start,
+            optimiser=optimiser,
+            seed=meta["seed"],
+            chains=saved["chains"],
+            dtype=meta["dtype"],
+            deflate=meta["deflate"],
+            seconds=meta["seconds"],
+            snapshots=Snapshots(**snapshots) if snapshots else None,
+            rank_tol=meta["rank_tol"],
+        )
 
     @property
     def settings(self) -> dict[str, object]:
         """The settings of the run in plain types."""
-        return describe(self)
+        return {
+            **describe_optimiser(self.optimiser),
+            "widths": list(self.start.widths),
+            "shape": list(self.problem.shape),
+            "n_observed": self.problem.n_observed,
+            "chains": self.chains.tolist(),
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "deflate": self.deflate,
+        }
+
+    def _saved(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+        """The trace as arrays and metadata."""
+        flat, widths = pack(list(self.networks))
+        arrays = {
+            "rows": self.problem.rows,
+            "cols": self.problem.cols,
+            "values": self.problem.values,
+            "steps": self.steps,
+            "diverged": self.diverged,
+            "n_steps": self.n_steps,
+            "stable_lr": self.stable_lr,
+            "deflation_bound": self.deflation_bound,
+            "chains": self.chains,
+            "final_weights": flat,
+            "final_widths": widths,
+            **{f"measured_{name}": values for name, values in self.measured.items()},
+            **{f"start_{layer}": W for layer, W in enumerate(self.start.weights)},
+            **optimiser_arrays(self.optimiser),
+        }
+        if self.snapshots is not None:
+            arrays |= {f"snapshot_{name}": values for name, values in vars(self.snapshots).items()}
+        meta = {**self.settings, "seconds": self.seconds, "rank_tol": self.rank_tol, "layout": VERSION}
+        return arrays, meta
 
     def _recorded(self, name: str) -> np.ndarray:
         if name not in self.measured:

@@ -62,7 +62,7 @@ def use(name: str, path: Path) -> None:
         if "rank" in trace.measured:
             rf.find_jumps(trace)
         last = trace.steps.size - 1
-        rf.replay(trace, 0, int(trace.steps[min(1, last)]), int(trace.steps[last]))
+        rf.replay(trace, chain=0, start=int(trace.steps[min(1, last)]), stop=int(trace.steps[last]))
 
 
 @pytest.mark.parametrize("part", ["arrays", "headers", "metadata", "file"])

@@ -155,7 +155,7 @@ def test_divergence_stops_the_chain(problem, net, optimiser):
     assert (trace.rank[:, 1:] == -1).all()
     assert all(np.isfinite(W).all() for network in trace.networks for W in network.weights)
     assert (trace.stable_lr > 0).all()
-    calmer = type(optimiser)(trace.stable_lr[0], 0.0, 20_000)
+    calmer = type(optimiser)(lr=trace.stable_lr[0], ridge=0.0, n_steps=20_000)
     again = rf.train(problem, net, calmer)
     assert not again.diverged.any()
     assert np.isnan(again.stable_lr).all()

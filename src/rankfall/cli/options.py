@@ -40,7 +40,7 @@ def chosen(name: str, **display: Any) -> Any:
     return option(name, metavar="|".join(allowed_of(name)), **display)
 
 
-def _words(name: str) -> type[Enum]:
+def _words(name: str) -> Any:
     return Enum(name.capitalize(), {word: word for word in allowed_of(name)}, type=str)
 
 

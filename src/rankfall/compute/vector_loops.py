@@ -12,15 +12,14 @@ NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from .cache_lines import CACHE_LINE, DEFERRED
+from .cache_lines import DEFERRED
+from .emitter import Emitter, emitted
 
 # rows of a matrix in a block; divides the padded widths
 BLOCK_ROWS = 8
@@ -31,133 +30,6 @@ AT_ONCE, TILE = 4, 2
 intrinsic: Any = extending.intrinsic
 
 
-class _Emitter:
-    """Emits instructions on vectors of the element type of a function's first argument."""
-
-    def __init__(self, context, builder, signature, args: Sequence) -> None:
-        self.builder = builder
-        dtype = signature.args[0].dtype
-        self.bytes = dtype.bitwidth // 8
-        self.lanes = CACHE_LINE // self.bytes
-        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
-        self.index = context.get_value_type(types.intp)
-        # an array is passed as the address of its data
-        self.args = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, args, strict=True)
-        ]
-        name = f"llvm.fma.v{self.lanes}f{dtype.bitwidth}"
-        self._fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
-        )
-
-    def constant(self, value: int) -> ir.Constant:
-        return ir.Constant(self.index, value)
-
-    def address(self, k: int, count: int = 0, stride=None, at: int | None = None):
-        """Address of an operand, or of its row `count` if rows are `stride` apart.
-
-        Argument k is the array, argument `at` (by default k + 1) the offset.
-        """
-        place = self.args[k + 1 if at is None else at]
-        if stride is not None:
-            place = self.builder.add(place, self.builder.mul(self.constant(count), stride))
-        return self.builder.gep(self.args[k], [place])
-
-    def element(self, address, count: int):
-        """Element number `count` after an address, in every lane of a vector."""
-        return self.broadcast(self.builder.load(self.builder.gep(address, [self.constant(count)])))
-
-    def broadcast(self, scalar):
-        """A vector with this number in every lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(first, undefined, _shuffle_mask([0] * self.lanes))
-
-    @contextmanager
-    def each_vector(self, size) -> Iterator[object]:
-        """Loop over `size` elements, one vector at a time; yields the vector's offset."""
-        step = self.constant(self.lanes)
-        with cgutils.for_range_slice(self.builder, self.constant(0), size, step, self.index) as (place, _):
-            yield place
-
-    def load(self, address, place):
-        return self.builder.load(self._vector_pointer(address, place), align=self.bytes)
-
-    def store(self, value, address, place) -> None:
-        self.builder.store(value, self._vector_pointer(address, place), align=self.bytes)
-
-    def _vector_pointer(self, address, place):
-        return self.builder.bitcast(self.builder.gep(address, [place]), self.vector.as_pointer())
-
-    def fma(self, x, y, z):
-        """``x y + z``"""
-        return self.builder.call(self._fma, [x, y, z])
-
-    def accumulators(self, count: int) -> list:
-        """`count` variables that hold vectors, initially zero."""
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        return [cgutils.alloca_once_value(self.builder, zero) for _ in range(count)]
-
-    def accumulate(self, total, x, y) -> None:
-        """``total += x y`` for a variable."""
-        self.builder.store(self.fma(x, y, self.builder.load(total)), total)
-
-    def horizontal_sums(self, variables: Sequence):
-        """One vector with the sum over the lanes of each variable (2, 4, 8, ... of them), by halving.
-
-        Each level adds the first halves of all pieces to the second halves.
-        """
-        vectors = [self.builder.load(variable) for variable in variables]
-        piece = self.lanes
-        while piece > 1:
-            piece //= 2
-            if len(vectors) > 1:
-                vectors = [
-                    self._add_halves(a, b, piece) for a, b in zip(vectors[::2], vectors[1::2], strict=True)
-                ]
-            else:
-                vectors = [
-                    self._add_halves(
-                        vectors[0], ir.Constant(vectors[0].type, ir.Undefined), piece, alone=True
-                    )
-                ]
-        return vectors[0]
-
-    def _add_halves(self, a, b, piece: int, alone: bool = False):
-        count = a.type.count * (1 if alone else 2)
-        halves = [
-            _shuffle_mask([at + k for at in range(start, count, 2 * piece) for k in range(piece)])
-            for start in (0, piece)
-        ]
-        low, high = (self.builder.shuffle_vector(a, b, half) for half in halves)
-        return self.builder.fadd(low, high)
-
-    def extract(self, vector, k: int):
-        """Lane k of a vector."""
-        return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
-
-    def add_to(self, address, vector) -> None:
-        """Add a vector of any length to the numbers at an address."""
-        pointer = self.builder.bitcast(address, vector.type.as_pointer())
-        total = self.builder.fadd(self.builder.load(pointer, align=self.bytes), vector)
-        self.builder.store(total, pointer, align=self.bytes)
-
-
-def _shuffle_mask(places: Sequence[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
-
-
-def _intrinsic(signature, emit: Callable[[_Emitter], object]):
-    """What an intrinsic returns to numba: its signature and the function that emits its code."""
-
-    def generate(context, builder, given, args):
-        result = emit(_Emitter(context, builder, given, args))
-        return context.get_dummy_value() if result is None else result
-
-    return signature, generate
-
-
 # -- vectors ---------------------------------------------------------------------------------------------
 
 
@@ -165,62 +37,62 @@ def _intrinsic(signature, emit: Callable[[_Emitter], object]):
 def dot(typing, x, x0, y, y0, size):
     """The inner product ``x . y``."""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         left, right, (total,) = w.address(0), w.address(2), w.accumulators(1)
         with w.each_vector(w.args[4]) as place:
             w.accumulate(total, w.load(left, place), w.load(right, place))
         return w.extract(w.horizontal_sums([total]), 0)
 
-    return _intrinsic(x.dtype(x, types.intp, y, types.intp, types.intp), emit)
+    return emitted(x.dtype(x, types.intp, y, types.intp, types.intp), emit)
 
 
 @intrinsic
 def add(typing, x, x0, factor, y, y0, size):
     """``x += factor y``"""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         target, source, times = w.address(0), w.address(3), w.broadcast(w.args[2])
         with w.each_vector(w.args[5]) as place:
             w.store(w.fma(times, w.load(source, place), w.load(target, place)), target, place)
 
-    return _intrinsic(types.void(x, types.intp, x.dtype, y, types.intp, types.intp), emit)
+    return emitted(types.void(x, types.intp, x.dtype, y, types.intp, types.intp), emit)
 
 
 @intrinsic
 def assign(typing, x, x0, factor, y, y0, size):
     """``x = factor y``"""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         target, source, times = w.address(0), w.address(3), w.broadcast(w.args[2])
         with w.each_vector(w.args[5]) as place:
             w.store(w.builder.fmul(times, w.load(source, place)), target, place)
 
-    return _intrinsic(types.void(x, types.intp, x.dtype, y, types.intp, types.intp), emit)
+    return emitted(types.void(x, types.intp, x.dtype, y, types.intp, types.intp), emit)
 
 
 @intrinsic
 def clear(typing, x, x0, size):
     """``x = 0``"""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         target, zero = w.address(0), ir.Constant(w.vector, [0.0] * w.lanes)
         with w.each_vector(w.args[2]) as place:
             w.store(zero, target, place)
 
-    return _intrinsic(types.void(x, types.intp, types.intp), emit)
+    return emitted(types.void(x, types.intp, types.intp), emit)
 
 
 @intrinsic
 def minus_low_rank_product(typing, out, out0, Y, Y0, size, X, X0, x, x0, x_size, count):
     """``out = -sum_s y_s (x_s . x)`` over `count` consecutive pairs of vectors, 1 to `DEFERRED`."""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         # unrolled for every count, so that pairs not used cost nothing
         for deferred in range(1, DEFERRED + 1):
             with w.builder.if_then(w.builder.icmp_signed("==", w.args[10], w.constant(deferred))):
                 emit_for(w, deferred)
 
-    def emit_for(w: _Emitter, deferred: int):
+    def emit_for(w: Emitter, deferred: int):
         size, x_size = w.args[4], w.args[9]
         result, right = w.address(0), w.address(7)
         lefts = [w.address(5, s, x_size) for s in range(deferred)]
@@ -239,14 +111,14 @@ def minus_low_rank_product(typing, out, out0, Y, Y0, size, X, X0, x, x0, x_size,
             w.store(total, result, place)
 
     offset = types.intp
-    return _intrinsic(types.void(out, offset, Y, offset, offset, X, offset, x, offset, offset, offset), emit)
+    return emitted(types.void(out, offset, Y, offset, offset, X, offset, x, offset, offset, offset), emit)
 
 
 @intrinsic
 def prefetch(typing, x, x0, size):
     """Prefetch `size` numbers that will be needed soon."""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
         prefetch = cgutils.get_or_insert_function(w.builder.module, kind, "llvm.prefetch.p0")
@@ -256,7 +128,7 @@ def prefetch(typing, x, x0, size):
         with w.each_vector(w.args[2]) as place:
             w.builder.call(prefetch, [w.builder.bitcast(w.builder.gep(start, [place]), byte), *how])
 
-    return _intrinsic(types.void(x, types.intp, types.intp), emit)
+    return emitted(types.void(x, types.intp, types.intp), emit)
 
 
 # -- a block of rows of a matrix; `size` is the length of a row ---------------------------------------------
@@ -266,7 +138,7 @@ def prefetch(typing, x, x0, size):
 def add_product(typing, W, W0, x, x0, out, out0, size):
     """``out += W x``"""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         size, right, result = w.args[6], w.address(2), w.address(4)
         rows, totals = [w.address(0, k, size) for k in range(BLOCK_ROWS)], w.accumulators(BLOCK_ROWS)
         with w.each_vector(size) as place:
@@ -275,14 +147,14 @@ def add_product(typing, W, W0, x, x0, out, out0, size):
                 w.accumulate(total, w.load(row, place), f)
         w.add_to(result, w.horizontal_sums(totals))
 
-    return _intrinsic(types.void(W, types.intp, x, types.intp, out, types.intp, types.intp), emit)
+    return emitted(types.void(W, types.intp, x, types.intp, out, types.intp, types.intp), emit)
 
 
 @intrinsic
 def add_product_transposed(typing, W, W0, y, y0, out, out0, size):
     """``out += W^T y``"""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         size, left, result = w.args[6], w.address(2), w.address(4)
         rows = [w.address(0, k, size) for k in range(BLOCK_ROWS)]
         factors = [w.element(left, k) for k in range(BLOCK_ROWS)]
@@ -292,14 +164,14 @@ def add_product_transposed(typing, W, W0, y, y0, out, out0, size):
                 total = w.fma(factor, w.load(row, place), total)
             w.store(total, result, place)
 
-    return _intrinsic(types.void(W, types.intp, y, types.intp, out, types.intp, types.intp), emit)
+    return emitted(types.void(W, types.intp, y, types.intp, out, types.intp, types.intp), emit)
 
 
 @intrinsic
 def add_both_products(typing, W, W0, x, x0, forward, forward0, y, y0, backward, backward0, size):
     """``forward += W x`` and ``backward += W^T y``"""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         size, right, result = w.args[10], w.address(2), w.address(8)
         for first in range(0, BLOCK_ROWS, AT_ONCE):
             rows = [w.address(0, k, size) for k in range(first, first + AT_ONCE)]
@@ -316,7 +188,7 @@ def add_both_products(typing, W, W0, x, x0, forward, forward0, y, y0, backward, 
 
     offset = types.intp
     kinds = (W, offset, x, offset, forward, offset, y, offset, backward, offset, offset)
-    return _intrinsic(types.void(*kinds), emit)
+    return emitted(types.void(*kinds), emit)
 
 
 @intrinsic
@@ -329,7 +201,7 @@ def add_both_products_2x2(
     apart. For each s the bits are those of `add_both_products`.
     """
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         height, size = w.args[7], w.args[12]
         rows = [w.address(0, k, size) for k in range(TILE)]
         rights = [w.address(2, at=k) for k in (3, 4)]
@@ -352,14 +224,14 @@ def add_both_products_2x2(
     offset = types.intp
     places = (offset, offset)
     kinds = (W, offset, V, *places, forward, offset, offset, *places, backward, offset, offset)
-    return _intrinsic(types.void(*kinds), emit)
+    return emitted(types.void(*kinds), emit)
 
 
 @intrinsic
 def subtract_outer(typing, W, W0, B, B0, F, F0, n_rows, size):
     """``W -= sum_s b_s f_s^T`` over `DEFERRED` pairs: b_s of length `n_rows`, f_s of length `size`."""
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         n_rows, size = w.args[6], w.args[7]
         inputs = [w.address(4, s, size) for s in range(DEFERRED)]
         outputs = [w.address(2, s, n_rows) for s in range(DEFERRED)]
@@ -377,7 +249,7 @@ def subtract_outer(typing, W, W0, B, B0, F, F0, n_rows, size):
                     w.store(weights, row, place)
 
     offset = types.intp
-    return _intrinsic(types.void(W, offset, B, offset, F, offset, offset, offset), emit)
+    return emitted(types.void(W, offset, B, offset, F, offset, offset, offset), emit)
 
 
 # -- rows of a matrix whose rows have length `size` ---------------------------------------------------------
@@ -392,7 +264,7 @@ def add_outer(typing, W, W0, B, B0, F, F0, indices, first, size, count):
     if indices.layout != "C" or indices.dtype != types.int64:
         return None  # any other layout would be misread
 
-    def emit(w: _Emitter):
+    def emit(w: Emitter):
         size, nothing = w.args[8], w.constant(0)
         rows, totals = [w.address(0, k, size) for k in range(AT_ONCE)], w.accumulators(AT_ONCE)
         for row, total in zip(rows, totals, strict=True):
@@ -407,4 +279,4 @@ def add_outer(typing, W, W0, B, B0, F, F0, indices, first, size, count):
             w.store(w.builder.load(total), row, nothing)
 
     offset = types.intp
-    return _intrinsic(types.void(W, offset, B, offset, F, offset, indices, offset, offset, offset), emit)
+    return emitted(types.void(W, offset, B, offset, F, offset, indices, offset, offset, offset), emit)

@@ -1,11 +1,11 @@
-"""The settings of a run in plain types, its fingerprint, and its arrays for files."""
+"""The settings of a run in plain types, its fingerprint, and its optimiser for files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .record import Record
 from .schedules import Constant, Geometric, Linear, Listed, Piecewise, Schedule
-
-if TYPE_CHECKING:
-    pass
 
 _SCHEDULES = {kind.__name__: kind for kind in (Constant, Linear, Geometric, Piecewise)}
 
@@ -84,7 +81,19 @@ def fingerprint(
     return digest.hexdigest()
 
 
+def optimiser_arrays(optimiser: SGD | GD) -> dict[str, np.ndarray]:
+    """The numbers of an optimiser that its description does not contain."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, schedule in (("lr", optimiser.lr), ("ridge", optimiser.ridge)):
+        if isinstance(schedule, Listed):
+            arrays[name] = schedule.listed
+    if isinstance(optimiser, SGD) and optimiser.entries is not None:
+        arrays["entries"] = optimiser.entries
+    return arrays
+
+
 def read_optimiser(saved: Saved) -> SGD | GD:
+    """The optimiser of a saved run, from its description and its arrays."""
     meta = saved.meta
     lr, ridge = (Listed(saved[name]) if name in saved else _schedule(meta[name]) for name in ("lr", "ridge"))
     if meta["optimiser"] == "GD":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +12,10 @@ from ..files.schema import blamed_on
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .archive import describe_optimiser, read_optimiser
+from .archive import describe_optimiser, optimiser_arrays, read_optimiser
 from .engine.state import pack, unpack
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD
-from .schedules import Listed
 from .schemas import TRACE
 
 
@@ -152,8 +150,9 @@ class Trace:
         return unpack(s.buffers[which], s.scales[which], s.widths[which]).chain(0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace, with all that `replay` needs, to one .npz file (whole or not at all)."""
-        TRACE.write(path, *_arrays(self))
+        """Write the trace, with everything that `replay` needs, to one .npz file (atomically)."""
+        arrays, meta = self._saved()
+        TRACE.write(path, arrays, meta)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trace:
@@ -205,6 +204,30 @@ class Trace:
             "deflate": self.deflate,
         }
 
+    def _saved(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+        """The trace as arrays and metadata."""
+        flat, widths = pack(list(self.networks))
+        arrays = {
+            "rows": self.problem.rows,
+            "cols": self.problem.cols,
+            "values": self.problem.values,
+            "steps": self.steps,
+            "diverged": self.diverged,
+            "n_steps": self.n_steps,
+            "stable_lr": self.stable_lr,
+            "deflation_bound": self.deflation_bound,
+            "chains": self.chains,
+            "final_weights": flat,
+            "final_widths": widths,
+            **{f"measured_{name}": values for name, values in self.measured.items()},
+            **{f"start_{layer}": W for layer, W in enumerate(self.start.weights)},
+            **optimiser_arrays(self.optimiser),
+        }
+        if self.snapshots is not None:
+            arrays |= {f"snapshot_{name}": values for name, values in vars(self.snapshots).items()}
+        meta = {**self.settings, "seconds": self.seconds, "rank_tol": self.rank_tol, "layout": VERSION}
+        return arrays, meta
+
     def _recorded(self, name: str) -> np.ndarray:
         if name not in self.measured:
             raise InputError(f"{name!r} was not recorded; add it to Record(what=...).")
@@ -213,38 +236,3 @@ class Trace:
     def __repr__(self) -> str:
         gone = f", {self.diverged.sum()} diverged" if self.diverged.any() else ""
         return f"Trace({self.n_chains} chains, {self.steps.size} records, {self.n_steps.max()} steps{gone})"
-
-
-def _arrays(trace: Trace) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """A trace as arrays and plain metadata."""
-    flat, widths = pack(list(trace.networks))
-    optimiser = trace.optimiser
-    arrays = {
-        "rows": trace.problem.rows,
-        "cols": trace.problem.cols,
-        "values": trace.problem.values,
-        "steps": trace.steps,
-        "diverged": trace.diverged,
-        "n_steps": trace.n_steps,
-        "stable_lr": trace.stable_lr,
-        "deflation_bound": trace.deflation_bound,
-        "chains": trace.chains,
-        "final_weights": flat,
-        "final_widths": widths,
-        **{f"measured_{name}": values for name, values in trace.measured.items()},
-        **{f"start_{layer}": W for layer, W in enumerate(trace.start.weights)},
-    }
-    for name in ("lr", "ridge"):
-        schedule = getattr(optimiser, name)
-        if isinstance(schedule, Listed):
-            arrays[name] = schedule.listed
-    if isinstance(optimiser, SGD) and optimiser.entries is not None:
-        arrays["entries"] = optimiser.entries
-    if trace.snapshots is not None:
-        arrays |= {f"snapshot_{name}": values for name, values in vars(trace.snapshots).items()}
-    return arrays, {
-        **trace.settings,
-        "seconds": trace.seconds,
-        "rank_tol": trace.rank_tol,
-        "layout": VERSION,
-    }

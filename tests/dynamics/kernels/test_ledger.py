@@ -85,7 +85,7 @@ def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
 def test_gradient_descent_keeps_none():
     problem = holed((8, 9))
     net = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
-    with pytest.raises(rf.InputError, match="by SGD only"):
+    with pytest.raises(rf.InputError, match="for SGD only"):
         rf.train(problem, net, rf.GD(lr=0.01, ridge=0.1, n_steps=10), record=rf.Record(every=5, what=WHAT))
 
 

@@ -19,7 +19,7 @@ from ..schemas import ANY, measured_fields, narrower, snapshot_fields
 from .recorder import Recorder
 from .state import State
 
-# seconds between two writings; the last state is always written
+# seconds between two writes; the last state is always written
 INTERVAL = 10.0
 
 _STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers")

@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .cell import Cell
     from .claims import Claim, claims_markdown, claims_table, verdict, write_claims
     from .packaged_study import StudyResult, run_study
     from .studies import study_names
-    from .sweep.cell import Cell
     from .sweep.clusters import cluster
     from .sweep.config import read_study
     from .sweep.run import Sweep, SweepProgress, run_sweep
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .sweep.study import Study
 
 _HOMES = {
-    "Cell": ".sweep.cell",
+    "Cell": ".cell",
     "Claim": ".claims",
     "claims_markdown": ".claims",
     "claims_table": ".claims",

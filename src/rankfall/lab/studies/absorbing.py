@@ -23,8 +23,8 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, Constants, phi_threshold, solve
+from ..cell import Cell
 from ..claims import Claim, Verdict
-from ..sweep.cell import Cell
 from .common.intervals import binomial_share, none_seen, poisson_rate
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ...dynamics import SGD, Record, train
 from ...dynamics.schedules import Piecewise
 from ...network import Network
 from ...problem import Problem
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.intervals import Interval, binomial_share, paired_signs
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import numpy as np
 from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...network import Network
+from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..sweep.cell import Cell
 from .common.chains import able_to_rise, disturbed
 from .common.intervals import binomial_share, none_seen, poisson_rate, rate_ratio
 from .common.problems import problem_of, settled

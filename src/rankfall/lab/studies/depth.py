@@ -17,8 +17,8 @@ from ...datasets import low_rank
 from ...dynamics import SGD, Record, train
 from ...problem import Problem
 from ...theory import Minimum, minima
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.chains import disturbed, fastest, never_back, passages
 from .common.intervals import binomial_share, paired_signs, poisson_rate
 

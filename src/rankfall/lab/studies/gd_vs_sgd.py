@@ -18,8 +18,8 @@ from ...dynamics.schedules import Piecewise
 from ...network import Network
 from ...problem import Problem
 from ...theory import weight_gradient
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.chains import able_to_rise, fastest
 from .common.intervals import binomial_share, paired_signs, poisson_rate
 

@@ -28,8 +28,8 @@ from ...errors import InputError
 from ...measures import RANK_TOL, numerical_rank
 from ...network import Network
 from ...problem import Problem
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.gaussian_noise import NoisyDescent
 from .common.intervals import Interval, none_seen, poisson_rate, rate_ratio
 from .common.problems import problem_of, settled

@@ -22,8 +22,8 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, solve
+from ..cell import Cell
 from ..claims import Claim
-from ..sweep.cell import Cell
 from .common.chains import able_to_rise
 from .common.intervals import none_seen, poisson_rate
 from .common.problems import unit_problem

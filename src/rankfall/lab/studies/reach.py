@@ -21,8 +21,8 @@ from ...measures import numerical_rank
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, reach_bound, solve
+from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..sweep.cell import Cell
 from .common.intervals import binomial_share
 from .common.rows import rows_of
 

@@ -18,8 +18,8 @@ from ...datasets import low_rank
 from ...errors import InputError
 from ...geometry import UNIQUENESS_TOL, smallest_relevant
 from ...problem import Problem
+from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..sweep.cell import Cell
 from .common import baselines as peers
 from .common.intervals import binomial_share, paired_signs
 

@@ -18,8 +18,8 @@ from ...dynamics import GD, SGD, Record, train
 from ...network import Network
 from ...problem import Problem
 from ...theory import minima, weight_gradient
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.chains import disturbed, never_back, passages
 from .common.intervals import binomial_share, poisson_rate, rate_ratio
 

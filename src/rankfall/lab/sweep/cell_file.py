@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...checks import text, whole
 from ...errors import InputError
 from ...files.plain_values import anything, listed, mapping, read_json, record
-from .cell import Cell, canonical_json
+from ..cell import Cell, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from typing import Any
 
 from ...errors import InputError
 from ...files.plain_values import anything
-from . import runners
-from .cell import Cell, lookup
+from .. import runners
+from ..cell import Cell, lookup
 from .study import Study, put
 
 _STUDY = ("name", "runner", "seed", "seed_axes", "time_limit")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from .cell import canonical_json
+from ..cell import canonical_json
 from .store import Store
 
 if TYPE_CHECKING:

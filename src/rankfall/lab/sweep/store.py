@@ -25,7 +25,7 @@ from ...checks import flag, number, text
 from ...errors import InputError
 from ...files import atomic_path
 from ...files.plain_values import anything, mapping, nullable, read_json, record
-from .cell import Cell
+from ..cell import Cell
 from .cell_file import decode
 from .config import check_values, make_study
 from .study import Study

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
-from ..sweep.cell import Cell
+from ..cell import Cell
 
 if TYPE_CHECKING:
     import pandas as pd

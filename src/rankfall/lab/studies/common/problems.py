@@ -10,7 +10,7 @@ from ....errors import InputError
 from ....measures import numerical_rank
 from ....network import Network
 from ....problem import Problem
-from ...sweep.cell import Cell
+from ...cell import Cell
 
 
 def unit_problem(

@@ -1,8 +1,8 @@
-"""The laboratory: sweeps of many cells that survive crashes, packaged studies, the demonstration on real data.
+"""The laboratory: crash-safe sweeps of many cells, packaged studies, and a demonstration on real data.
 
-A study (:func:`read_study`, a TOML file) says which cells there are; :func:`run_sweep` computes those that its
-folder does not have yet, :func:`sweep_status` says how far it is and :func:`open_sweep` reads the results as one
-data frame. :func:`run_study` runs a packaged study, judges its claims and draws its figure.
+A study (:func:`read_study`, a TOML file) says which cells there are; :func:`run_sweep` computes those that
+its folder does not have yet, :func:`sweep_status` says how far it is and :func:`open_sweep` reads the results
+as one data frame. :func:`run_study` runs a packaged study, judges its claims and draws its figure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The file of a cell: its rows as Parquet, with where they are from.
 
-Nothing in it depends on when, where or by which process it was made: equal cells, computed with equal versions,
-are equal byte for byte.
+Nothing in it depends on when, where or by which process it was made: equal cells, computed with equal
+versions, are equal byte for byte.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ def open_sweep(folder: str | PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The axes' columns first (dotted names; a list is shown as text), then those of the rows. Cells come in the
-        order of the study.
+        The axes' columns first (dotted names; a list is shown as text), then those of the rows. Cells come in
+        the order of the study.
 
     Raises
     ------

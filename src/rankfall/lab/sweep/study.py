@@ -85,7 +85,10 @@ class Study:
                 )
 
     def as_dict(self) -> dict[str, Any]:
-        """The study in plain types, as ``rankfall.lab.sweep.config.make_study`` reads it; data and folder are left out."""
+        """The study in plain types, as ``rankfall.lab.sweep.config.make_study`` reads it.
+
+        Data and folder are left out.
+        """
         return {
             "study": {
                 "name": self.name,

@@ -176,7 +176,7 @@ def test_one_cell(tmp_path: Path) -> None:
         ("observed = 0.9", 'observed = "most"', "problem.observed must be a number, not 'most'"),
         ("observed = 0.9", "observed = 1.1", r"observed must be a fraction .* not 1.1"),
         ("observed = 0.9", "", r"Give either observed .* or oversampling"),
-        ("[0.0, 0.1]", "[-0.2, -0.1]", "noise must be a finite number, zero or more; it is -0.2"),
+        ("[0.0, 0.1]", "[-0.2, -0.1]", "noise must be a finite number, 0 or more, not -0.2"),
         ("[2, 3]", "[1, 3]", "network.depth must be a whole number from 2 to 1000, not 1"),
         (
             "depth = 3\n",
@@ -203,7 +203,7 @@ def test_one_cell(tmp_path: Path) -> None:
         (
             "n_steps = 200",
             'n_steps = 200\nbatch_size = 50\nsampling = "distinct"',
-            "A batch of 50 cannot be drawn",
+            "cannot draw a batch of 50",
         ),
         (
             "[grid]",

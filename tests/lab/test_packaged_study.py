@@ -1,4 +1,4 @@
-"""A packaged study from its cells to claims and figure, shown on a small one that is packaged for the test."""
+"""A packaged study from its cells to claims and figure, on a small one packaged for the test."""
 
 from __future__ import annotations
 

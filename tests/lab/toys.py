@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rankfall.lab.sweep.cell import Cell
+from rankfall.lab.cell import Cell
 
 STUDY = """
 [study]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 import rankfall as rf
 from rankfall import plot
-from rankfall.plot.picking import map_lines
+from rankfall.plot.picking import map_positions
 
 
 def panels(number: int):
@@ -176,7 +176,7 @@ def test_nothing_to_draw_is_said() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 7), (1000, 900), (12, 100_000), (100_000, 3)])
 def test_maps_are_small_and_keep_their_ends(shape: tuple[int, int]) -> None:
-    rows, cols = map_lines(shape)
+    rows, cols = map_positions(shape)
     assert rows.size * cols.size <= 600 * 240
     for lines, size in ((rows, shape[0]), (cols, shape[1])):
         assert lines[0] == 0 and lines[-1] == size - 1

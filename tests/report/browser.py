@@ -132,7 +132,9 @@ def point_at_mark(page: Page, place: str, name: str, index: int) -> str:
 
 # boxes of the page's own parts; figures, tables and texts must not lie over one another
 _OVERLAPS = """() => {
-  const parts = [...document.querySelectorAll("h1, h2, h3, p, dl.headline > div, .place, figcaption .key, table, pre, summary, footer, .facts dl")]
+  const kinds = "h1, h2, h3, p, dl.headline > div, .place, figcaption .key, table, pre, summary, "
+    + "footer, .facts dl";
+  const parts = [...document.querySelectorAll(kinds)]
     .map((e) => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width > 0 && b.height > 0);
   const clash = [];
   for (let i = 0; i < parts.length; i++) for (let j = i + 1; j < parts.length; j++) {
@@ -140,7 +142,8 @@ _OVERLAPS = """() => {
     if (a.contains(b) || b.contains(a) || a.closest(".scroll") || b.closest(".scroll")) continue;
     const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
     const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
-    if (wide > 1 && high > 1) clash.push(`${a.tagName}.${a.id}${a.className} over ${b.tagName}.${b.id}${b.className}`);
+    const name = (e) => `${e.tagName}.${e.id}${e.className}`;
+    if (wide > 1 && high > 1) clash.push(`${name(a)} over ${name(b)}`);
   }
   return clash;
 }"""
@@ -148,8 +151,9 @@ _OVERLAPS = """() => {
 _STICKING_OUT = """() => {
   const wide = document.documentElement.clientWidth;
   const out = [...document.querySelectorAll("main *")].filter((e) =>
-    !e.closest(".scroll") && !e.closest("pre") && !e.closest(".unseen") && e.getBoundingClientRect().right > wide + 1);
-  return document.documentElement.scrollWidth > wide ? ["the page scrolls sideways"] : out.map((e) => e.outerHTML.slice(0, 120));
+    !e.closest(".scroll, pre, .unseen") && e.getBoundingClientRect().right > wide + 1);
+  if (document.documentElement.scrollWidth > wide) return ["the page scrolls sideways"];
+  return out.map((e) => e.outerHTML.slice(0, 120));
 }"""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from rankfall.report import (
+    AxisCounts,
     Chains,
     ClaimText,
     HeatMaps,
     HeldOutCells,
     History,
     JumpMarks,
-    LineCounts,
     RankErrors,
     Raster,
     ReportTables,
@@ -22,7 +22,8 @@ from rankfall.report import (
 )
 
 HOSTILE = (
-    '</script><script>window.harmed = 1</script><img src=x onerror="window.harmed = 2"> \'q\' & "p" ]]> --> <!-- '
+    "</script><script>window.harmed = 1</script>"
+    '<img src=x onerror="window.harmed = 2"> \'q\' & "p" ]]> --> <!-- '
     "{{ 7 * 7 }} ${window.harmed = 3} $$x$$ \\(y\\) @step{safe} \u202e\u2028 ü 列"
 )
 
@@ -89,7 +90,7 @@ def completion_tables(text: str = "plain") -> ReportTables:
         comparison=TextTable((text,), ((text,),)),
         certificate=TextTable((text,), ((text,),)),
         certified=text,
-        counts=LineCounts(np.arange(5, 25), np.arange(8, 38), 20, 30, 2),
+        counts=AxisCounts(np.arange(5, 25), np.arange(8, 38), 20, 30, 2),
         thin=TextTable((text,), ((text,),)),
         repeat=pairs,
         identifiability=pairs,

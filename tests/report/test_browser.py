@@ -91,7 +91,10 @@ def _hostile_figure() -> bytes:
     stream, figure = BytesIO(), Figure(figsize=(4, 2))
     figure.add_subplot().plot([1, 2, 3])
     figure.savefig(stream, format="svg")
-    evil = b'<script>window.top.harmed = 1</script><image href="http://localhost:9/x.png" onerror="harmed = 1"/></svg>'
+    evil = (
+        b"<script>window.top.harmed = 1</script>"
+        b'<image href="http://localhost:9/x.png" onerror="harmed = 1"/></svg>'
+    )
     return stream.getvalue().replace(b"</svg>", evil)
 
 
@@ -116,10 +119,20 @@ def test_page(kind: str, screen: dict[str, Any], browser: Browser, request: pyte
     made = request.getfixturevalue(kind)
     path = made if kind == "study" else made[0]
     expected = {
-        "completion": ["falling", "falling-1", "errors", "observed", "completed", "uncertainty", "held-out", "coverage", "counts"],
+        "completion": [
+            "falling",
+            "falling-1",
+            "errors",
+            "observed",
+            "completed",
+            "uncertainty",
+            "held-out",
+            "coverage",
+            "counts",
+        ],
         "trace": ["chains", "raster", "survival"],
         "study": [],
-    }[kind]  # fmt: skip
+    }[kind]
     with b.opened(browser, path, screen) as page:
         assert b.drawn(page) == [f"chart-{name}" for name in expected]
         assert b.laid_out_badly(page) == []

@@ -25,7 +25,7 @@ from rankfall.report import (
     TextTable,
     render,
 )
-from rankfall.report.charts import errors, falling, held_out, line_counts, ridge
+from rankfall.report.charts import axis_counts, errors, falling, held_out, ridge
 from rankfall.report.completion_page import completion_page, jump_table
 from rankfall.report.lab_pages import trace_page
 from rankfall.report.maps import heat_maps
@@ -115,7 +115,8 @@ def test_every_figure_has_its_place_and_its_words(make) -> None:
     places = set(figures(page)["roots"].values())
     expected = {
         completion_tables: {
-            "falling", "falling-1", "errors", "observed", "completed", "uncertainty", "held-out", "coverage", "counts",
+            "falling", "falling-1", "errors", "observed", "completed", "uncertainty", "held-out", "coverage",
+            "counts",
         },
         trace_tables: {"chains", "raster", "survival"},
         study_tables: set(),
@@ -349,7 +350,10 @@ def test_missing_cells_stand_out_from_maps(theme: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("make", [completion_tables, trace_tables])
 def test_figures_are_told_in_numbers(make) -> None:
-    """A canvas says nothing to a screen reader: beside every figure are a table, or words with numbers in them."""
+    """A canvas says nothing to a screen reader.
+
+    Beside every figure are a table, or words with numbers in them.
+    """
     tables = make()
     page = completion_page(tables) if make is completion_tables else trace_page(tables)
     seen = 0
@@ -384,8 +388,8 @@ def test_long_labels_are_broken() -> None:
     assert max(map(len, lines)) <= 32
 
 
-def test_line_counts() -> None:
+def test_axis_counts() -> None:
     counts = completion_tables().counts
     assert counts is not None
-    assert line_counts(counts) is not None
-    assert line_counts(dataclasses.replace(counts, rows=np.empty(0))) is None
+    assert axis_counts(counts) is not None
+    assert axis_counts(dataclasses.replace(counts, rows=np.empty(0))) is None

@@ -131,7 +131,7 @@ def test_jumps_are_where_the_recorded_rank_changes(noisy: rf.Completion) -> None
         assert jumps.value[k] in history["singular_values"]
 
 
-def test_thin_lines_are_the_thinnest(noisy: rf.Completion) -> None:
+def test_thinnest_rows_and_columns(noisy: rf.Completion) -> None:
     tables = report_tables(noisy)
     assert tables.thin is not None
     assert tables.thin.rows[0][:2] == ("row 4", f"{noisy.problem.row_counts[4]} of 20")

@@ -1,8 +1,8 @@
-"""The laboratory: sweeps of many cells that survive crashes, packaged studies, the demonstration on real data.
+"""The laboratory: crash-safe sweeps of many cells, packaged studies, and a demonstration on real data.
 
-A study (:func:`read_study`, a TOML file) says which cells there are; :func:`run_sweep` computes those that its
-folder does not have yet, :func:`sweep_status` says how far it is and :func:`open_sweep` reads the results as one
-data frame. :func:`run_study` runs a packaged study, judges its claims and draws its figure.
+A study (:func:`read_study`, a TOML file) says which cells there are; :func:`run_sweep` computes those that
+its folder does not have yet, :func:`sweep_status` says how far it is and :func:`open_sweep` reads the results
+as one data frame. :func:`run_study` runs a packaged study, judges its claims and draws its figure.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .cell import Cell
     from .claims import Claim, claims_markdown, claims_table, verdict, write_claims
     from .packaged_study import StudyResult, run_study
     from .studies import study_names
-    from .sweep.cell import Cell
     from .sweep.clusters import cluster
     from .sweep.config import read_study
     from .sweep.run import Sweep, SweepProgress, run_sweep
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .sweep.study import Study
 
 _HOMES = {
-    "Cell": ".sweep.cell",
+    "Cell": ".cell",
     "Claim": ".claims",
     "claims_markdown": ".claims",
     "claims_table": ".claims",

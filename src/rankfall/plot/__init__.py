@@ -1,7 +1,8 @@
 """Matplotlib figures for papers, as pure functions of tables: nothing is trained, fitted or shown here.
 
-``rankfall.plot.path(result)`` and its like make a whole figure of one result, or draw on the axes they are given;
-:func:`save` writes it as a vector graphic. The functions of arrays below them draw on axes and return nothing.
+``rankfall.plot.path(result)`` and its like make a whole figure of one result, or draw on the axes they are
+given; :func:`save` writes it as a vector graphic. The functions of arrays below them draw on axes and return
+nothing.
 """
 
 from __future__ import annotations

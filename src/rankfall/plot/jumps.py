@@ -28,7 +28,8 @@ def rank_over_time(ax: Axes, steps: np.ndarray, ranks: np.ndarray, jumps: DataFr
     ranks : ndarray of int, shape (n_chains, n_records)
         Negative after divergence.
     jumps : DataFrame, optional
-        Columns chain, step, rank_to and kind, as in ``find_jumps(...).table``: marked, if chains are drawn as lines.
+        Columns chain, step, rank_to and kind, as in ``find_jumps(...).table``: marked, if chains are drawn as
+        lines.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -20,8 +20,8 @@ def ladder(table: pd.DataFrame, setting: str, label: str | None = None, title: s
     Parameters
     ----------
     table : DataFrame
-        Columns: `setting`, "estimate", "low", "high"; where there are direct runs also "direct", "direct_low" and
-        "direct_high" (NaN on the other rungs). Rungs on which nothing was found are left out.
+        Columns: `setting`, "estimate", "low", "high"; where there are direct runs also "direct", "direct_low"
+        and "direct_high" (NaN on the other rungs). Rungs on which nothing was found are left out.
     setting : str
         Name of the column for the horizontal axis.
     label : str, optional

@@ -15,7 +15,7 @@ def evenly(size: int, at_most: int) -> np.ndarray:
     return np.unique(np.linspace(0, size - 1, min(size, at_most)).round().astype(np.int64))
 
 
-def map_lines(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def map_positions(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The rows and columns of a heat map: all if they are few, else evenly spaced ones."""
     m, n = shape
     high = min(max(_SIDE, _PIXELS // min(n, _SIDE)), _LONGEST)

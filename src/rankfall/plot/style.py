@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-# Okabe and Ito's palette keeps its contrasts under every common form of colour-vision deficiency; darkened here until
-# every line has a contrast of 3:1 with white paper.
+# Okabe and Ito's palette keeps its contrasts under every common form of colour-vision deficiency; darkened
+# here until every line has a contrast of 3:1 with white paper.
 KEPT = "#0072B2"
 FALLEN = "#B4BCC4"
 VALIDATION = "#C44E00"

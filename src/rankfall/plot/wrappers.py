@@ -11,7 +11,7 @@ from ..errors import InputError
 from . import completion as panels
 from . import ensembles
 from .jumps import survival_curves
-from .picking import cells_at, evenly, map_lines
+from .picking import cells_at, evenly, map_positions
 from .style import STYLE
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def singular_values(result: Trace | Completion, ax: Axes | None = None) -> Figur
     Parameters
     ----------
     result : Trace or Completion
-        A trace must have recorded "singular_values". At most 16 chains (evenly spaced) and 8 values are drawn.
+        A trace must have recorded "singular_values". At most 16 chains (evenly spaced) and 8 values are
+        drawn.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -83,11 +84,11 @@ def path(result: Completion, ax: Axes | None = None, label: str = "RMSE") -> Fig
     Raises
     ------
     InputError
-        If no rank was visited.
+        If no rank was tried.
     """
     table = result.path
     if not len(table):
-        raise InputError("This completion visited no rank.")
+        raise InputError("This completion tried no rank.")
     chosen = np.flatnonzero(table["chosen"].to_numpy(dtype=bool))
     columns = [table[name].to_numpy() for name in ("rank", "train", "validation")]
     with _axes(ax) as place:
@@ -111,7 +112,7 @@ def heatmap(
     -------
     Figure
     """
-    rows, cols = map_lines(result.problem.shape)
+    rows, cols = map_positions(result.problem.shape)
     before = cells_at(result.problem, rows, cols)
     after = np.where(np.isnan(before), result.predict(rows[:, None], cols[None, :]), before)
     import matplotlib as mpl
@@ -205,7 +206,7 @@ def phase(
 
 
 def save(figure: Figure, path: str | PathLike[str]) -> None:
-    """Write a figure for a paper, whole or not at all; PDF and SVG keep text as text and are the same every time.
+    """Write a figure for a paper, whole or not at all; PDF and SVG keep text as text and are reproducible.
 
     Parameters
     ----------

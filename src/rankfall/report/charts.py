@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .tables import HeldOutCells, History, LineCounts, RankErrors
+from .tables import AxisCounts, HeldOutCells, History, RankErrors
 from .theme import add_hover, color, counted, new_figure, ticks
 
 if TYPE_CHECKING:
@@ -187,7 +187,10 @@ def _error_curve(
 
 
 def held_out(cells: HeldOutCells) -> Figure | None:
-    """Held-out values against their predictions; those outside their interval have another colour and shape."""
+    """Held-out values against their predictions.
+
+    Those outside their interval have another colour and shape.
+    """
     from bokeh.models import ColumnDataSource, Slope
 
     if not cells.observed.size:
@@ -254,8 +257,8 @@ def coverage(cells: HeldOutCells) -> Figure | None:
     return fig
 
 
-def line_counts(counts: LineCounts) -> Figure | None:
-    """Observed cells of the rows and columns, sorted, against the rank that each line must be able to carry."""
+def axis_counts(counts: AxisCounts) -> Figure | None:
+    """Observed cells per row and per column, sorted, against the rank that each must be able to determine."""
     from bokeh.models import ColumnDataSource, NumeralTickFormatter, Span
 
     if not counts.rows.size or not counts.cols.size:

@@ -54,8 +54,8 @@ def _fall(history: History | None) -> Section | None:
     rising = history.ridge.size and history.ridge[-1] > history.ridge[0]
     text = (
         "Singular values of the network during training: one after another they fall away"
-        f"{' as the ridge rises' if rising else ''}, and the rank with them. The delivered rank is chosen among those "
-        "passed on the way."
+        f"{' as the ridge rises' if rising else ''}, and the rank with them. The delivered rank is chosen "
+        "among those passed on the way."
     )
     parts: list[Part] = []
     if jumps is not None and jumps.step.size:
@@ -109,13 +109,14 @@ def _choice(errors: RankErrors | None, path: TextTable | None) -> Section | None
             keys.append(Key("validation", "held-out cells"))
         keys.append(Key("train", "training cells", "dashed"))
         chosen = "" if errors.chosen is None else f" Rank {errors.rank[errors.chosen]} is delivered."
-        text = f"Line chart of {errors.label} against the rank, for ranks {errors.rank.min()} to {errors.rank.max()}.{chosen}"
+        ranks = f"ranks {errors.rank.min()} to {errors.rank.max()}"
+        text = f"Line chart of {errors.label} against the rank, for {ranks}.{chosen}"
         parts.append(Chart("errors", (figure,), text, keys=tuple(keys)))
     if path is not None:
-        parts.append(TablePart(path, "The ranks visited"))
+        parts.append(TablePart(path, "The ranks tried"))
     if not parts:
         return None
-    text = "Error of the refitted candidate at each rank that was visited." if figure is not None else ""
+    text = "Error of the refitted candidate at each rank tried." if figure is not None else ""
     return Section("Why this rank", tuple(parts), text)
 
 
@@ -127,12 +128,20 @@ def _maps(maps: HeatMaps | None) -> Section | None:
     height, width = maps.before.shape
     size = f"{n_rows:,} {maps.row_label} by {n_cols:,} {maps.col_label}"
     words = {
-        "observed": ("Observed", f"Heat map of the observed cells of {size}: {maps.label}{_range(maps.before)}. Grey cells were not observed."),
-        "completed": ("Completed", f"Heat map of the completed matrix: {maps.label}{_range(maps.after)}. Grey cells are not determined."),
+        "observed": (
+            "Observed",
+            f"Heat map of the observed cells of {size}: {maps.label}{_range(maps.before)}. "
+            "Grey cells were not observed.",
+        ),
+        "completed": (
+            "Completed",
+            f"Heat map of the completed matrix: {maps.label}{_range(maps.after)}. "
+            "Grey cells are not determined.",
+        ),
         "uncertainty": (
             "Uncertainty",
-            f"Heat map of half the width of the {maps.coverage:.0%} interval at every cell as if it were missing"
-            f"{_range(maps.half_width)}. Grey: no interval.",
+            f"Heat map of half the width of the {maps.coverage:.0%} interval at every cell as if it were "
+            f"missing{_range(maps.half_width)}. Grey: no interval.",
         ),
     }  # fmt: skip
     parts = tuple(Chart(name, (fig,), words[name][1], words[name][0]) for name, fig in figures.items())
@@ -143,13 +152,13 @@ def _maps(maps: HeatMaps | None) -> Section | None:
     )
     if maps.unit is not None:
         text = (
-            "The columns have different units: each has its colours in its own standard deviations from its mean. "
-            f"Point at a cell for its value. {text}"
+            "The columns have different units: each has its colours in its own standard deviations from its "
+            f"mean. Point at a cell for its value. {text}"
         )
     if maps.before.shape != maps.shape:
         text = (
-            f"Too large to draw every cell: {height:,} of {n_rows:,} {maps.row_label} and {width:,} of {n_cols:,} "
-            f"{maps.col_label} are drawn, evenly spaced, none averaged. {text}"
+            f"Too large to draw every cell: {height:,} of {n_rows:,} {maps.row_label} and {width:,} of "
+            f"{n_cols:,} {maps.col_label} are drawn, evenly spaced, none averaged. {text}"
         )
     return Section("Before and after", parts, text, side_by_side=True)
 
@@ -187,8 +196,8 @@ def _held_out(cells: HeldOutCells | None) -> Section | None:
     if covered is not None:
         rows = tuple((f"{a:.0%}", f"{b:.1%}") for a, b in zip(cells.nominal, cells.realised, strict=True))
         text = (
-            "Line chart of the share of held-out cells inside their intervals against the coverage asked for: "
-            + ", ".join(f"{a} asked, {b} covered" for a, b in rows)
+            "Line chart of the share of held-out cells inside their intervals against the coverage asked "
+            "for: " + ", ".join(f"{a} asked, {b} covered" for a, b in rows)
         )
         parts.append(Chart("coverage", (covered,), f"{text}.", "Coverage of the intervals"))
         parts.append(
@@ -197,8 +206,9 @@ def _held_out(cells: HeldOutCells | None) -> Section | None:
             )
         )
     text = (
-        f"{cells.total:,} cells were held out and predicted by fits that had not seen them.{sample} Each interval is calibrated "
-        "on the other held-out cells only. (These cells also chose the rank, so cells nobody ever saw may do slightly worse.)"
+        f"{cells.total:,} cells were held out and predicted by fits that had not seen them.{sample} Each "
+        "interval is calibrated on the other held-out cells only. (These cells also chose the rank, so cells "
+        "nobody ever saw may do slightly worse.)"
     )
     return Section("Predicted against held-out cells", tuple(parts), text, side_by_side=True)
 
@@ -207,11 +217,12 @@ def _identifiable(tables: ReportTables) -> Section | None:
     parts: list[Part] = []
     counts = tables.counts
     if counts is not None:
-        figure = charts.line_counts(counts)
+        figure = charts.axis_counts(counts)
         if figure is not None:
             text = (
-                f"Line chart of the observed cells per row (fewest {counts.rows[0]:,}, most {counts.rows[-1]:,}) and per column "
-                f"(fewest {counts.cols[0]:,}, most {counts.cols[-1]:,}), sorted; the dotted line is the rank, {counts.rank}."
+                f"Line chart of the observed cells per row (fewest {counts.rows[0]:,}, most "
+                f"{counts.rows[-1]:,}) and per column (fewest {counts.cols[0]:,}, most {counts.cols[-1]:,}), "
+                f"sorted; the dotted line is the rank, {counts.rank}."
             )
             keys = (
                 Key("kept", "rows"),

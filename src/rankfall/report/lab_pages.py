@@ -91,7 +91,10 @@ def _raster(raster: Raster | None, rates: TextTable | None) -> Section | None:
         Key("kept", f"the rank falls ({falls:,})", "down"),
         Key("validation", f"the rank rises ({rises:,})", "up"),
     )
-    described = f"Raster of {falls:,} falls and {rises:,} rises of the rank in {len(raster.chains):,} chains, one line of marks each."
+    described = (
+        f"Raster of {falls:,} falls and {rises:,} rises of the rank in {len(raster.chains):,} chains, "
+        "one row of marks each."
+    )
     parts: list[Part] = [Chart("raster", (figure,), described, keys=keys)]
     if rates is not None:
         parts.append(TablePart(rates, "Rates"))
@@ -124,8 +127,8 @@ def _survival(curves: tuple[SurvivalCurve, ...]) -> Section | None:
         for curve in curves
     ]
     text = (
-        "Kaplan-Meier estimate of the share of chains whose rank has not yet fallen so far, with 95% intervals; chains whose "
-        "watch ended count until then."
+        "Kaplan-Meier estimate of the share of chains whose rank has not yet fallen so far, with 95% "
+        "intervals; chains whose watch ended count until then."
     )
     return Section("How long the chains stay", (*parts, *tables), text)
 

@@ -12,7 +12,8 @@ from .theme import add_hover, color, new_figure, ticks
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
 
-# the pixel under the pointer; when names are known it is called by its name, otherwise by its number, counted from zero
+# the pixel under the pointer; when names are known it is called by its name, otherwise by its number, counted
+# from zero
 _PIXEL = """
 const at = Math.floor({axis} / size * count);
 if (at < 0 || at >= count) return "";

@@ -29,8 +29,8 @@ def render(tables: ReportTables | TraceTables | StudyTables) -> str:
     Returns
     -------
     str
-        A page that refers to nothing outside itself. Every string of `tables` is escaped. Its figures are drawn by
-        Bokeh's script, which the page holds whole if it has any figure.
+        A page that refers to nothing outside itself. Every string of `tables` is escaped. Its figures are
+        drawn by Bokeh's script, which the page holds whole if it has any figure.
     """
     if isinstance(tables, TraceTables):
         page = trace_page(tables)
@@ -76,7 +76,7 @@ def _figures(page: Page) -> dict[str, Any]:
 
 
 def _renumbered(value: Any, numbers: dict[str, str]) -> Any:
-    """Bokeh counts its models from the start of the process; here from the start of the page, so that pages repeat.
+    """Number Bokeh's models from the start of the page, not of the process, so that pages are reproducible.
 
     Only models are objects with an "id" in Bokeh's JSON: what the user brings are strings in lists.
     """

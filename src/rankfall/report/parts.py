@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Key:
-    """One entry of a legend: `mark` is "line", "dashed", "dotted", "dot", "square", "diamond", "up" or "down"."""
+    """One entry of a legend.
+
+    `mark` is "line", "dashed", "dotted", "dot", "square", "diamond", "up" or "down".
+    """
 
     role: str
     text: str
@@ -103,7 +106,10 @@ Part = Chart | TablePart | Facts | Code | Picture | ListPart
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, a sentence or two, and what belongs to it; `side_by_side` parts share a row where there is room."""
+    """A heading, a sentence or two, and what belongs to it.
+
+    `side_by_side` parts share a row where there is room.
+    """
 
     title: str
     parts: tuple[Part, ...]

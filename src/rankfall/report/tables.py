@@ -135,8 +135,8 @@ class HeatMaps:
     row_names, col_names : tuple of str
         Names of the rows and columns that are drawn; empty: they are counted.
     center, unit : ndarray, shape (width,), optional
-        Where columns have different units: what is subtracted from, and divides, a column for its colours. Values
-        are shown as they are.
+        Where columns have different units: what is subtracted from, and divides, a column for its colours.
+        Values are shown as they are.
     """
 
     before: np.ndarray
@@ -196,7 +196,7 @@ class HeldOutCells:
 
 
 @dataclass(frozen=True, eq=False)
-class LineCounts:
+class AxisCounts:
     """How many observed cells the rows and columns have.
 
     Attributes
@@ -206,7 +206,7 @@ class LineCounts:
     n_rows, n_cols : int
         How many rows and columns there are.
     rank : int
-        A line needs at least so many cells.
+        A row or column needs at least as many cells.
     """
 
     rows: np.ndarray
@@ -218,7 +218,9 @@ class LineCounts:
 
 @dataclass(frozen=True, eq=False)
 class ReportTables:
-    """Everything on the page of a completion. All strings are plain text; they are escaped when the page is made.
+    """Everything on the page of a completion.
+
+    All strings are plain text; they are escaped when the page is made.
 
     Attributes
     ----------
@@ -241,14 +243,14 @@ class ReportTables:
     held_out : HeldOutCells, optional
         Predicted against held-out values.
     path : TextTable, optional
-        The ranks visited.
+        The ranks tried.
     comparison : TextTable, optional
         Other methods on the same cells.
     certificate : TextTable, optional
         Inequalities, both sides and the source of each.
     certified : str
         What they say, in one sentence.
-    counts : LineCounts, optional
+    counts : AxisCounts, optional
         Observed cells per row and column.
     thin : TextTable, optional
         The rows and columns with the fewest cells.
@@ -273,7 +275,7 @@ class ReportTables:
     comparison: TextTable | None = None
     certificate: TextTable | None = None
     certified: str = ""
-    counts: LineCounts | None = None
+    counts: AxisCounts | None = None
     thin: TextTable | None = None
     repeat: tuple[tuple[str, str], ...] = ()
     identifiability: tuple[tuple[str, str], ...] = ()

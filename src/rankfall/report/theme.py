@@ -1,7 +1,7 @@
 """Colours for light and dark, and the look that all figures of the page share.
 
-A figure is drawn in the light colours; the page's script swaps every one of them for its dark partner when the
-reader's screen is dark. The colours of a theme therefore all differ.
+A figure is drawn in the light colours; the page's script swaps every one of them for its dark partner when
+the reader's screen is dark. The colours of a theme therefore all differ.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, darkened or lightened until it has contrast enough (3:1 for lines, 4.5:1 for text).
 LIGHT = {
-    "paper": "#ffffff", "panel": "#f6f7f8", "ink": "#1b1f24", "soft": "#57606a", "rule": "#d0d6dc", "grid": "#e9ecef",
+    "paper": "#ffffff", "panel": "#f6f7f8", "ink": "#1b1f24", "soft": "#57606a", "rule": "#d0d6dc",
+    "grid": "#e9ecef",
     "kept": "#0072b2", "fallen": "#8d98a3", "validation": "#c04a00", "train": "#66717c", "missing": "#e0e4e8",
     "good": "#007a5a", "violet": "#9b4d80", "amber": "#8f6a00",
     "warn": "#fff6e0", "warn-edge": "#e69f00",
 }  # fmt: skip
 DARK = {
-    "paper": "#14181c", "panel": "#1d2329", "ink": "#e6e9ec", "soft": "#a3aeb9", "rule": "#414b55", "grid": "#262d34",
+    "paper": "#14181c", "panel": "#1d2329", "ink": "#e6e9ec", "soft": "#a3aeb9", "rule": "#414b55",
+    "grid": "#262d34",
     "kept": "#56b4e9", "fallen": "#74808c", "validation": "#f0a35e", "train": "#9aa5b1", "missing": "#39424b",
     "good": "#35c49a", "violet": "#d993bd", "amber": "#e3c04f",
     "warn": "#332a14", "warn-edge": "#e6a000",
@@ -32,8 +34,9 @@ SERIES = ("kept", "validation", "good", "violet", "amber", "soft")
 TOOLS = "zoom_in,zoom_out,box_zoom,pan,wheel_zoom,reset,save"
 # over Bokeh's own white; narrow enough to stay on a phone on either side of a mark
 _TIP = (
-    "box-sizing: border-box; width: max-content; max-width: min(20rem, 42vw); margin: -6px; padding: 6px 9px; white-space: "
-    "normal; overflow-wrap: anywhere; font-size: 13px; line-height: 1.4; color: var(--ink); background: var(--panel)"
+    "box-sizing: border-box; width: max-content; max-width: min(20rem, 42vw); margin: -6px; padding: 6px "
+    "9px; white-space: normal; overflow-wrap: anywhere; font-size: 13px; line-height: 1.4; color: "
+    "var(--ink); background: var(--panel)"
 )
 # letters in a line of a label
 _LABEL = 32
@@ -64,7 +67,8 @@ def new_figure(height: int, x_label: str, y_label: str, **options: Any) -> Figur
         **options,
     )
     fig.toolbar.logo = None  # type: ignore[assignment]
-    # the page shines through: a canvas that is painted over in another colour keeps a hair of the first at its edge
+    # the page shines through: a canvas that is painted over in another colour keeps a hair of the first at
+    # its edge
     fig.background_fill_color = fig.border_fill_color = None  # type: ignore[assignment]
     fig.outline_line_color = fig.border_line_color = None  # type: ignore[assignment]
     # figures below one another begin at the same place
@@ -93,7 +97,8 @@ def _broken(label: str) -> str:
 def add_hover(fig: Figure, renderers: list[Any], lines: list[tuple[str, str]], **options: Any) -> None:
     """A tooltip with one line per (label, field) for some renderers, for the mark under the pointer alone.
 
-    Bokeh's own look has too little contrast and does not break long lines. What fields hold is escaped by Bokeh.
+    Bokeh's own look has too little contrast and does not break long lines. What fields hold is escaped by
+    Bokeh.
     """
     from html import escape
 

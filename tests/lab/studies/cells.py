@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pandas as pd
 
+from rankfall.lab.cell import Cell
 from rankfall.lab.claims import Claim
 from rankfall.lab.studies import study_module, study_path
-from rankfall.lab.sweep.cell import Cell
 from rankfall.lab.sweep.config import read_study
 
 

@@ -29,7 +29,8 @@ COLUMNS = {
 def chains(sure: bool, n: int = 10, **columns: list[int]) -> pd.DataFrame:
     """Chains of four looks, all alike."""
     usual = {
-        "setting": "s" if sure else "o", "certified_lr": int(sure), "lr_ratio": 0.9 if sure else 1e9, "p_fail": 1e-3,
+        "setting": "s" if sure else "o", "certified_lr": int(sure), "lr_ratio": 0.9 if sure else 1e9,
+        "p_fail": 1e-3,
         "phase": "sgd", "step": [0, 1, 2, 3], "rank": [9, 2, 2, 2], "hidden_rank": [9, 2, 2, 2], "proved": 0,
         "violated": 0, "member": [NONE, NONE, 3, 2] if sure else NONE, "monitored": [NONE, NONE, 2, 2],
     }  # fmt: skip

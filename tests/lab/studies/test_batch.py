@@ -19,7 +19,8 @@ def setting(batch_size: int, fell: int, lr: float = 0.3, at_risk: int = 1000, ch
     """Rows of one setting in which `fell` of the chains fell."""
     row = {
         "problem": "p", "n_observed": 70, "lr": lr, "ridge": 0.02, "batch_size": batch_size, "start_rank": 2,
-        "at_risk": at_risk, "rises": 0, "steps": 100_000, "end_rank": 1, "diverged": 0, "layer_rank": 2, "bound": 500,
+        "at_risk": at_risk, "rises": 0, "steps": 100_000, "end_rank": 1, "diverged": 0, "layer_rank": 2,
+        "bound": 500,
         "width": 10,
     }  # fmt: skip
     rows = [
@@ -37,7 +38,10 @@ def judged(part: str, *settings: pd.DataFrame) -> str:
     [(0, 50, "supported"), (1, 50, "not supported"), (0, 5, "undecided")],
 )
 def test_full_batch(fell, single, verdict):
-    """50 runs of which none fell: the share may be up to 7%; of the chains with single entries all or a tenth fell."""
+    """50 runs of which none fell: the share may be up to 7%.
+
+    Of the chains with single entries all or a tenth fell.
+    """
     full = setting(70, fell, at_risk=10_000)
     assert judged("Gradient descent", setting(1, single), full) == verdict
     assert judged("Gradient descent", full) == ("not supported" if fell else "undecided")

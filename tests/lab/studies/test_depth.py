@@ -25,8 +25,10 @@ def minima(depth: int, ranks: int, problems: int = 8) -> pd.DataFrame:
 def chains(depth: int, fell: int, n: int = 10, problems: int = 8, **changes) -> pd.DataFrame:
     rows = [
         {
-            "table": "chains", "problem": p, "depth": depth, "place": 0, "relative_lr": 3.0, "rank": 4, "fell": int(k < fell),
-            "first_step": 1000 if k < fell else 60_000, "observed": 60_000, "rises_after": 0, "end_rank": 1, "diverged": 0,
+            "table": "chains", "problem": p, "depth": depth, "place": 0, "relative_lr": 3.0, "rank": 4,
+            "fell": int(k < fell),
+            "first_step": 1000 if k < fell else 60_000, "observed": 60_000, "rises_after": 0, "end_rank": 1,
+            "diverged": 0,
         }
         for p in range(problems)
         for k in range(n)
@@ -86,7 +88,8 @@ def test_undecided_verdicts() -> None:
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_small_cell(number: int) -> None:
     cell = small_cell(
-        NAME, number, problem__size=5, problem__rank=1, chains=2, n_steps=2000, relative_lr=[2.0], search__max_rank=4, search__n_starts=3
+        NAME, number, problem__size=5, problem__rank=1, chains=2, n_steps=2000, relative_lr=[2.0],
+        search__max_rank=4, search__n_starts=3
     )  # fmt: skip
     columns = {
         "table",

@@ -15,8 +15,10 @@ NAME = "gd-vs-sgd"
 
 def rows(n: int, gd: int = 2, sgd: int = 1, after: int = 1, **changes) -> pd.DataFrame:
     row = {
-        "depth": 4, "scale": 1.0, "ridge": 1e-3, "true_rank": 1, "gd_rank": gd, "sgd_rank": sgd, "after_rank": after,
-        "relative_lr": 3.0, "converged": 1, "gradient": 1e-9, "falls": max(gd - after, 0), "rises": 0, "observed": 1000,
+        "depth": 4, "scale": 1.0, "ridge": 1e-3, "true_rank": 1, "gd_rank": gd, "sgd_rank": sgd,
+        "after_rank": after,
+        "relative_lr": 3.0, "converged": 1, "gradient": 1e-9, "falls": max(gd - after, 0), "rises": 0,
+        "observed": 1000,
     }  # fmt: skip
     return pd.DataFrame([row] * n).assign(**changes)
 

@@ -1,4 +1,4 @@
-"""Study recovery: verdicts at their boundaries, the peers, and a small cell."""
+"""Study recovery: verdicts at their boundaries, the baselines, and a small cell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def results(n: int = 20, rho: float = 1.5, found_rank: int = 2, **recovered: int
             rows.append(
                 {
                     "size": 30, "true_rank": 2, "rho": rho, "instance": k, "redrawn": 0, "method": method,
-                    "given": int(not method.startswith("depth")), "found_rank": found_rank if k < count else -1,
+                    "given": int(not method.startswith("depth")),
+                    "found_rank": found_rank if k < count else -1,
                     "recovered": int(k < count),
                 }
             )  # fmt: skip

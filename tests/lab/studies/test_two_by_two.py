@@ -96,9 +96,24 @@ def test_never_back() -> None:
 
 def test_a_small_cell() -> None:
     cell = small_cell(NAME, 3, chains=3, n_steps=4000, descent__starts=2, descent__n_steps=2000)
-    rows = check_rows(cell,
-        {"method", "depth", "ridge", "ridge_share", "lr", "fell", "first_step", "observed", "rises_after", "end_rank", "diverged", "gap", "gradient"},
-    )  # fmt: skip
+    rows = check_rows(
+        cell,
+        {
+            "method",
+            "depth",
+            "ridge",
+            "ridge_share",
+            "lr",
+            "fell",
+            "first_step",
+            "observed",
+            "rises_after",
+            "end_rank",
+            "diverged",
+            "gap",
+            "gradient",
+        },
+    )
     assert (rows["method"] == "SGD").sum() == 3
     assert (rows["method"] == "GD").sum() == 2
 

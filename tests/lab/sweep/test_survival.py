@@ -60,7 +60,10 @@ def n_files(out: Path) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_killed_ten_times(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
-    """SIGKILL at ten random moments: of the whole group, or of the sweep alone, whose workers must then end."""
+    """SIGKILL at ten random moments.
+
+    Of the whole group, or of the sweep alone, whose workers must then end.
+    """
     study, out = write_study(tmp_path / "toy.toml", repeats=30), tmp_path / "out"
     rng = np.random.default_rng(2)
     midway = 0

@@ -112,7 +112,7 @@ def test_a_data_file_is_part_of_the_cell(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("n_threads", "timers"), [(0, True), (0, False), (1, True)])
 def test_a_time_limit_ends_training(n_threads: int, timers: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the main thread by a signal, elsewhere, and on a system without timers, by an asynchronous exception.
+    """By a signal in the main thread; by an asynchronous exception elsewhere and on a system without timers.
 
     Both come between two kernel calls.
     """
@@ -143,16 +143,34 @@ def test_widths_must_fit_the_matrix() -> None:
 @pytest.mark.parametrize(
     ("schedule", "sentence"),
     [
-        ({"kind": "linear", "first": "a", "last": 1, "n_steps": 9}, "optimiser.lr: first of a linear schedule must be a number, not 'a'"),
-        ({"kind": "linear", "first": 1, "last": 1}, "optimiser.lr: a linear schedule has kind, first, last, n_steps, and no others"),
-        ({"kind": "linear", "first": 1, "last": 1, "n_steps": [9]}, "n_steps of a linear schedule must be a number"),
-        ({"kind": "geometric", "first": 0, "last": 1, "n_steps": 9}, "optimiser.lr: A geometric schedule needs"),
-        ({"kind": "piecewise", "starts": [0, 5], "levels": [0.1]}, "optimiser.lr: Piecewise needs as many levels"),
-        ({"kind": "piecewise", "starts": 0, "levels": [0.1]}, "starts of a piecewise schedule must be a list"),
+        (
+            {"kind": "linear", "first": "a", "last": 1, "n_steps": 9},
+            "optimiser.lr: first of a linear schedule must be a number, not 'a'",
+        ),
+        (
+            {"kind": "linear", "first": 1, "last": 1},
+            "optimiser.lr: a linear schedule has kind, first, last, n_steps, and no others",
+        ),
+        (
+            {"kind": "linear", "first": 1, "last": 1, "n_steps": [9]},
+            "n_steps of a linear schedule must be a number",
+        ),
+        (
+            {"kind": "geometric", "first": 0, "last": 1, "n_steps": 9},
+            "optimiser.lr: A geometric schedule needs",
+        ),
+        (
+            {"kind": "piecewise", "starts": [0, 5], "levels": [0.1]},
+            "optimiser.lr: Piecewise needs as many levels",
+        ),
+        (
+            {"kind": "piecewise", "starts": 0, "levels": [0.1]},
+            "starts of a piecewise schedule must be a list",
+        ),
         ({"kind": ["linear"]}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not"),
         ({"first": 1}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not None"),
     ],
-)  # fmt: skip
+)
 def test_schedules_are_checked_before_a_run(schedule: dict, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         check_values({**SETTINGS, "optimiser": {**SETTINGS["optimiser"], "lr": schedule}})

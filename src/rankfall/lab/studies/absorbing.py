@@ -1,12 +1,12 @@
-"""Study `absorbing`: membership in the sets ``B_1 c ... c B_R`` of Theorem 1, and the rank that the monitor certifies.
+"""Study `absorbing`: membership in the sets ``B_1 c ... c B_R`` of Theorem 1, and the certified rank.
 
-In some settings the learning rate is one that Theorem 1 certifies, so that a network in ``B_r`` stays there whatever
-the batches; there the chains go on, after SGD, with one and the same batch for ever. In the others, at the learning
-rates of practice, Theorem 1 has no constants and only the monitor of Theorem 3 speaks.
+In some settings the learning rate is one that Theorem 1 certifies, so that a network in ``B_r`` stays there
+whatever the batches; there the chains go on, after SGD, with one and the same batch for ever. In the others,
+at the learning rates of practice, Theorem 1 has no constants and only the monitor of Theorem 3 speaks.
 
-At every look: the smallest r with the network in ``B_r`` (-1: none, or no constants), the rank that the monitor
-certifies (-1: none), the largest number of ``sigma(Z_l) > sqrt(Phi_thr)`` in any hidden layer, and the numerical rank
-of A.
+At every look: the smallest r with the network in ``B_r`` (-1: none, or no constants), the rank that the
+monitor certifies (-1: none), the largest number of ``sigma(Z_l) > sqrt(Phi_thr)`` in any hidden layer, and
+the numerical rank of A.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, Constants, phi_threshold, solve
+from ..cell import Cell
 from ..claims import Claim, Verdict
-from ..sweep.cell import Cell
 from .common.intervals import binomial_share, none_seen, poisson_rate
 
 if TYPE_CHECKING:
@@ -35,34 +35,36 @@ NONE = -1
 
 RULES = {
     "entered": (
-        "Share of the chains with certified constants whose smallest r with theta in B_r is, at the end of SGD, the "
-        "numerical rank of A: exact binomial interval. Supported if it lies above one half, not supported if below, "
-        "undecided otherwise."
+        "Share of the chains with certified constants whose smallest r with theta in B_r is, at the end of "
+        "SGD, the numerical rank of A: exact binomial interval. Supported if it lies above one half, not "
+        "supported if below, undecided otherwise."
     ),
     "stays": (
-        "Looks at which the smallest r is larger than at the look before, or there is none any more, per look after "
-        "entering some B_r, in chains with certified constants under SGD: exact Poisson interval. Supported if there "
-        "were such looks and none of them was an exit, not supported if one was, undecided without looks."
+        "Looks at which the smallest r is larger than at the look before, or there is none any more, per "
+        "look after entering some B_r, in chains with certified constants under SGD: exact Poisson interval. "
+        "Supported if there were such looks and none of them was an exit, not supported if one was, "
+        "undecided without looks."
     ),
     "attack": "As before, for the looks during the steps that repeat one batch.",
     "alive": (
-        "Smallest numerical rank of A at the end of SGD among the chains with certified constants. No sampling error "
-        "is involved: supported if above 0 in all, not supported if 0 in all, undecided otherwise."
-    ),
-    "fires": (
-        "Share of the chains without constants for which, at the end, the monitor certifies the rank that their hidden "
-        "layers have: exact binomial interval. Supported if it lies above one half, not supported if below, undecided "
+        "Smallest numerical rank of A at the end of SGD among the chains with certified constants. No "
+        "sampling error is involved: supported if above 0 in all, not supported if 0 in all, undecided "
         "otherwise."
     ),
+    "fires": (
+        "Share of the chains without constants for which, at the end, the monitor certifies the rank that "
+        "their hidden layers have: exact binomial interval. Supported if it lies above one half, not "
+        "supported if below, undecided otherwise."
+    ),
     "holds": (
-        "Share of the chains with a certified rank in which at some later look a hidden layer or A had a larger rank: "
-        "exact binomial interval. Supported if there was none (the monitor may fail with probability p_fail), not "
-        "supported if the lower end lies above p_fail, undecided otherwise."
+        "Share of the chains with a certified rank in which at some later look a hidden layer or A had a "
+        "larger rank: exact binomial interval. Supported if there was none (the monitor may fail with "
+        "probability p_fail), not supported if the lower end lies above p_fail, undecided otherwise."
     ),
     "practice": (
-        "Learning rate over the largest one that Theorem 1 certifies at the same ridge, depth, batch and largest entry, "
-        "the smallest over the settings without constants. No sampling error is involved: supported if at most 1, not "
-        "supported if above."
+        "Learning rate over the largest one that Theorem 1 certifies at the same ridge, depth, batch and "
+        "largest entry, the smallest over the settings without constants. No sampling error is involved: "
+        "supported if at most 1, not supported if above."
     ),
 }  # fmt: skip
 
@@ -166,8 +168,8 @@ def _problem(kind: str, cell: Cell) -> Problem:
 def sign_problem(size: int, rank: int, observed: float, seed: int) -> Problem:
     """Entries 1 and -1 of rank `rank`, a power of two: a Hadamard matrix with repeated rows and columns.
 
-    All entries are as large as the largest, which is where Theorem 1 says most: its constants depend on the largest
-    entry, whether a minimum of rank r lives on the singular values.
+    All entries are as large as the largest, which is where Theorem 1 says most: its constants depend on the
+    largest entry, whether a minimum of rank r lives on the singular values.
     """
     if rank < 1 or rank & (rank - 1):
         raise InputError(f"A pattern of signs has a rank that is a power of two; {rank} is none.")
@@ -296,7 +298,8 @@ def _practice(other: pd.DataFrame) -> Claim:
         ratio,
         ratio,
         answer,
-        f"{other['setting'].nunique()} settings without constants; the largest ratio is {other['lr_ratio'].max():.2g}.",
+        f"{other['setting'].nunique()} settings without constants; the largest ratio is "
+        f"{other['lr_ratio'].max():.2g}.",
     )
 
 
@@ -340,8 +343,8 @@ def _holds(results: pd.DataFrame) -> Claim:
         RULES["holds"],
         *share,
         answer,
-        f"{chains} chains, {looks} looks after certification; the ledger proves {proved} of the stretches between them; "
-        f"Lambda_l was 1 or more at {violated}.",
+        f"{chains} chains, {looks} looks after certification; the ledger proves {proved} of the stretches "
+        f"between them; Lambda_l was 1 or more at {violated}.",
     )
 
 

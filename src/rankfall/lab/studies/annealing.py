@@ -1,9 +1,10 @@
-"""Study `annealing`: a large learning rate and ridge find the rank, small ones afterwards remove the shrinkage.
+"""Study `annealing`: a large learning rate and ridge find the rank; small ones then remove the shrinkage.
 
-Five schedules run from the same weights on the same problem, for the same number of steps: large then small values of both
-("annealed"), and the four combinations that stay the same. The rank is the numerical rank of A at tolerance 1e-2 of the
-largest singular value; the error is the root mean square on the cells that were not observed, against the matrix without noise, relative
-to the standard deviation of its entries; the shrinkage is the mean of ``1 - s_i / s_i(true)`` over the true rank.
+Five schedules run from the same weights on the same problem, for the same number of steps: large then small
+values of both ("annealed"), and the four combinations that stay the same. The rank is the numerical rank of A
+at tolerance 1e-2 of the largest singular value; the error is the root mean square on the cells that were not
+observed, against the matrix without noise, relative to the standard deviation of its entries; the shrinkage
+is the mean of ``1 - s_i / s_i(true)`` over the true rank.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ...dynamics import SGD, Record, train
 from ...dynamics.schedules import Piecewise
 from ...network import Network
 from ...problem import Problem
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.intervals import Interval, binomial_share, paired_signs
 
 if TYPE_CHECKING:
@@ -36,26 +37,28 @@ CONSTANT = (
 
 RULES = {
     "finds": (
-        "Share of the annealed runs whose rank is the true one when the settings change, exact 95% binomial interval. Supported if it lies above 0.8, "
-        "not supported if below, undecided otherwise."
+        "Share of the annealed runs whose rank is the true one when the settings change, exact 95% binomial "
+        "interval. Supported if it lies above 0.8, not supported if below, undecided otherwise."
     ),
     "keeps": (
-        "Of the annealed runs at the true rank when the settings change: share that ends at it, exact 95% binomial interval. Supported "
-        "if it lies above 0.8, not supported if below, undecided otherwise."
+        "Of the annealed runs at the true rank when the settings change: share that ends at it, exact 95% "
+        "binomial interval. Supported if it lies above 0.8, not supported if below, undecided otherwise."
     ),
     "shrinkage": (
-        "Pairs of runs on the same problem: share in which the annealed run's |shrinkage| is less than a tenth of that of the "
-        "constant large settings, exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise. "
-        "A run that diverged counts as the worse one."
+        "Pairs of runs on the same problem: share in which the annealed run's |shrinkage| is less than a "
+        "tenth of that of the constant large settings, exact 95% binomial interval. Supported if it lies "
+        "above 1/2, not supported if below, undecided otherwise. A run that diverged counts as the worse one."
     ),
     "error": (
-        "Pairs of runs on the same problem: share in which the annealed run has the smaller error on the cells that were not observed, "
-        "exact 95% binomial interval, Bonferroni over the four constant settings; shown is the one with the smallest low end. Supported if all intervals lie "
-        "above 1/2, not supported if one lies below, undecided otherwise. A run that diverged counts as the worse one."
+        "Pairs of runs on the same problem: share in which the annealed run has the smaller error on the "
+        "cells that were not observed, exact 95% binomial interval, Bonferroni over the four constant "
+        "settings; shown is the one with the smallest low end. Supported if all intervals lie above 1/2, not "
+        "supported if one lies below, undecided otherwise. A run that diverged counts as the worse one."
     ),
     "rank": (
-        "Pairs of runs on the same problem: among those in which exactly one of annealed and constant small settings ends at the true rank, "
-        "share in which it is the annealed one, exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise."
+        "Pairs of runs on the same problem: among those in which exactly one of annealed and constant small "
+        "settings ends at the true rank, share in which it is the annealed one, exact 95% binomial interval. "
+        "Supported if it lies above 1/2, not supported if below, undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -134,7 +137,7 @@ def _errors(problem: Problem, truth: np.ndarray, net: Network, diverged: bool, r
 
 
 def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
-    """Whether annealing finds and keeps the rank, takes the shrinkage away, and predicts better than what stays the same."""
+    """Whether annealing finds and keeps the rank, removes the shrinkage, and predicts better than without."""
     runs = {name: _of(results, name) for name in (ANNEALED, *CONSTANT)}
     annealed = runs[ANNEALED]
     true = annealed["true_rank"]
@@ -142,7 +145,12 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
     kept = annealed["rank"] == true
     return (
         _share("The large settings find the true rank.", "finds", int(found.sum()), len(found)),
-        _share("The rank is kept when learning rate and ridge become small.", "keeps", int((kept & found).sum()), int(found.sum())),
+        _share(
+            "The rank is kept when learning rate and ridge become small.",
+            "keeps",
+            int((kept & found).sum()),
+            int(found.sum()),
+        ),
         _shrinkage(annealed, runs[CONSTANT[0]]),
         _error(annealed, {name: runs[name] for name in CONSTANT}),
         _rank(kept, runs[CONSTANT[1]]["rank"] == true),

@@ -1,14 +1,15 @@
 """Study `batch`: how often the rank falls, against the number of entries per step, and against a rank bound.
 
-Every chain starts at the minimum that gradient descent has found and is followed until its rank first falls (a
-numerical rank of A at tolerance 1e-2 of the largest singular value, lower for at least `dwell` steps). Batches hold different
-entries, so that a batch of all N is gradient descent: it has no noise, and therefore starts from that minimum disturbed
-by one percent, another time for each run, and has no rate, only a share of the runs that fell.
+Every chain starts at the minimum that gradient descent has found and is followed until its rank first falls
+(a numerical rank of A at tolerance 1e-2 of the largest singular value, lower for at least `dwell` steps).
+Batches hold different entries, so that a batch of all N is gradient descent: it has no noise, and therefore
+starts from that minimum disturbed by one percent, another time for each run, and has no rate, only a share of
+the runs that fell.
 
-The bound is that of Galanti, Siegel, Gupte and Poggio (arXiv 2206.05794): with weight decay a layer remembers only its
-last ``n = log(1/eps) / -log(1 - 2 lr ridge)`` updates, each of rank at most b, so that no more than ``b n`` of its
-singular values exceed ``eps`` times its norm (where that norm is stationary). It says nothing, is vacuous, where
-``b n`` reaches the smaller side of the layer.
+The bound is that of Galanti, Siegel, Gupte and Poggio (arXiv 2206.05794): with weight decay a layer
+remembers only its last ``n = log(1/eps) / -log(1 - 2 lr ridge)`` updates, each of rank at most b, so that no
+more than ``b n`` of its singular values exceed ``eps`` times its norm (where that norm is stationary). It
+says nothing, is vacuous, where ``b n`` reaches the smaller side of the layer.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ import numpy as np
 from ...analysis import find_jumps
 from ...dynamics import SGD, Record, train
 from ...network import Network
+from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..sweep.cell import Cell
 from .common.chains import able_to_rise, disturbed
 from .common.intervals import binomial_share, none_seen, poisson_rate, rate_ratio
-from .common.problems import problem_of, settled
+from .common.problems import gradient_descent, problem_of
 from .common.rows import rows_of
 
 if TYPE_CHECKING:
@@ -40,37 +41,37 @@ TEMPERATURES = (1 / 3, 3.0)  # "equal" jump rates at equal lr / batch_size
 
 RULES = {
     "full": (
-        "Share of the full-batch runs (from starts disturbed by 1%) that fell, all problems together, exact 95% binomial "
-        "interval. Supported if none fell and on every problem the upper end of this share lies below the lower end of that of "
-        "the chains with single entries at the same lr that fell within as many steps; not supported if a full-batch run fell; "
-        "undecided otherwise."
+        "Share of the full-batch runs (from starts disturbed by 1%) that fell, all problems together, exact "
+        "95% binomial interval. Supported if none fell and on every problem the upper end of this share lies "
+        "below the lower end of that of the chains with single entries at the same lr that fell within as "
+        "many steps; not supported if a full-batch run fell; undecided otherwise."
     ),
     "steeper": (
-        "On each problem at one lr, for consecutive batch sizes b < b' < N of which b saw at least 5 first falls: exact "
-        "conditional intervals, jointly 95% (Bonferroni), of rate(b) / rate(b') per step, divided by b'/b. Shown is "
-        "the pair with the smallest lower end. Supported if all intervals lie above 1, not supported if one lies "
-        "below 1, undecided otherwise."
+        "On each problem at one lr, for consecutive batch sizes b < b' < N of which b saw at least 5 first "
+        "falls: exact conditional intervals, jointly 95% (Bonferroni), of rate(b) / rate(b') per step, "
+        "divided by b'/b. Shown is the pair with the smallest lower end. Supported if all intervals lie "
+        "above 1, not supported if one lies below 1, undecided otherwise."
     ),
     "temperature": (
-        "For pairs of settings on one problem with the same lr / batch_size: exact conditional intervals, jointly 95% "
-        "(Bonferroni), of the ratio of the rates of first falls per unit of time lr * step. Shown is the pair farthest "
-        "from 1. Supported if all intervals lie within 1/3 to 3, not supported if one lies outside, undecided "
-        "otherwise."
+        "For pairs of settings on one problem with the same lr / batch_size: exact conditional intervals, "
+        "jointly 95% (Bonferroni), of the ratio of the rates of first falls per unit of time lr * step. "
+        "Shown is the pair farthest from 1. Supported if all intervals lie within 1/3 to 3, not supported if "
+        "one lies outside, undecided otherwise."
     ),
     "one-way": (
-        "Rises of the rank that last, per step, over all chains of SGD that did not diverge (if none was seen, those that do not end "
-        "at the zero matrix, from which nothing rises): exact Poisson interval. Supported if none was "
-        "seen and its upper end lies below the lower end of the rate of falls, not supported if one was seen, "
-        "undecided otherwise."
+        "Rises of the rank that last, per step, over all chains of SGD that did not diverge (if none was "
+        "seen, those that do not end at the zero matrix, from which nothing rises): exact Poisson interval. "
+        "Supported if none was seen and its upper end lies below the lower end of the rate of falls, not "
+        "supported if one was seen, undecided otherwise."
     ),
     "holds": (
-        "Largest ratio of a layer's rank at tolerance eps, at the end of a chain, to the bound, over the settings where the bound is "
-        "not vacuous. No sampling error is involved: supported if at most 1, not supported if above, undecided if the "
-        "bound is vacuous everywhere."
+        "Largest ratio of a layer's rank at tolerance eps, at the end of a chain, to the bound, over the "
+        "settings where the bound is not vacuous. No sampling error is involved: supported if at most 1, not "
+        "supported if above, undecided if the bound is vacuous everywhere."
     ),
     "explains": (
-        "Among the settings in which at least one chain fell to a network that lives: the share in which the bound is "
-        "not vacuous. Supported if 1, not supported if 0, undecided in between or without falls."
+        "Among the settings in which at least one chain fell to a network that lives: the share in which the "
+        "bound is not vacuous. Supported if 1, not supported if 0, undecided in between or without falls."
     ),
 }  # fmt: skip
 
@@ -86,7 +87,7 @@ def run(cell: Cell) -> pd.DataFrame:
     batch_size = min(get("optimiser.batch_size"), problem.n_observed)
     widths = [size, *[width] * (depth - 1), size]
     net = Network.gaussian(widths, scale=get("network.scale"), seed=get("problem.seed"))
-    start, start_rank = settled(problem, net, get("descent.lr"), ridge, get("descent.n_steps"))
+    start, start_rank = gradient_descent(problem, net, get("descent.lr"), ridge, get("descent.n_steps"))
     n_steps = max(get("every"), min(get("n_steps"), get("entries") // batch_size))
     n_chains = get("chains")
     if batch_size == problem.n_observed > 1:
@@ -227,8 +228,8 @@ def _full_batch(results: pd.DataFrame) -> Claim:
         RULES["full"],
         *share,
         answer,
-        f"{fell} of {len(full)} runs fell in {steps}; of the chains with single entries {', '.join(notes) or 'none was run'} "
-        "within as many.",
+        f"{fell} of {len(full)} runs fell in {steps}; of the chains with single entries "
+        f"{', '.join(notes) or 'none was run'} within as many.",
     )
 
 
@@ -247,7 +248,8 @@ def _steeper(table: pd.DataFrame) -> Claim:
         above=1.0,
     )  # fmt: skip
     return Claim(
-        "The rate of jumps per step falls faster than 1/b as the batch grows (and so, per epoch, faster than 1/b^2).",
+        "The rate of jumps per step falls faster than 1/b as the batch grows (and so, per epoch, faster than "
+        "1/b^2).",
         RULES["steeper"],
         *best[:3],
         answer,
@@ -273,7 +275,8 @@ def _temperature(table: pd.DataFrame) -> Claim:
         below=TEMPERATURES[1],
     )  # fmt: skip
     return Claim(
-        "Jump rates per unit of time lr * step depend on lr and batch size through lr / b alone, within a factor of 3.",
+        "Jump rates per unit of time lr * step depend on lr and batch size through lr / b alone, within a "
+        "factor of 3.",
         RULES["temperature"],
         *best[:3],
         answer,
@@ -284,7 +287,10 @@ def _temperature(table: pd.DataFrame) -> Claim:
 def _worst(
     comparisons: list[tuple[int, float, int, float, float, str]], above: float, below: float = math.inf
 ) -> tuple[tuple[float, float, float, str], Verdict]:
-    """The interval farthest from the claim, and the joint verdict, from (count, exposure, twice, unit, name)."""
+    """The interval farthest from the claim, and the joint verdict.
+
+    Each comparison: a count, its exposure, the other count, its exposure, the unit of the ratio, a name.
+    """
     if not comparisons:
         return (math.nan, 0.0, math.inf, ""), "undecided"
     error = ERROR / len(comparisons)
@@ -314,13 +320,14 @@ def _one_way(results: pd.DataFrame) -> Claim:
     steps = int(able_to_rise(kept, rises)["steps"].sum())
     up, down = poisson_rate(rises, steps), poisson_rate(falls, int(kept["steps"].sum()))
     answer = "not supported" if rises else "supported" if up.high < down.low else "undecided"
+    bound = "rises were seen" if rises else f"at most {none_seen(steps):.2g} rises per step by the 3/n bound"
     return Claim(
         "Jumps go one way: the rank falls and does not rise.",
         RULES["one-way"],
         *up,
         answer,
         f"{falls} falls; {rises} rises in {steps:,} steps{'' if rises else ' of chains that end alive'}; "
-        + (f"at most {none_seen(steps):.2g} rises per step by the 3/n bound." if not rises else "rises were seen."),
+        f"{bound}.",
     )  # fmt: skip
 
 
@@ -354,7 +361,8 @@ def _bound_explains(table: pd.DataFrame) -> Claim:
         share,
         share,
         answer,
-        f"{len(falling)} settings with falls; the smallest bound among them is {smallest}, for layers of width "
+        f"{len(falling)} settings with falls; the smallest bound among them is {smallest}, for layers of "
+        "width "
         f"{int(falling['width'].min())}." if len(falling) else "No chain fell to a network that lives.",
     )  # fmt: skip
 

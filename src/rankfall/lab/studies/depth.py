@@ -1,8 +1,9 @@
 """Study `depth`: at which ranks there are minima, and how the rate of falls depends on the depth.
 
-The same random problems (low rank and noise) for every depth. Minima are looked for rank by rank; from the lowest minimum
-of each of the highest ranks that have any, disturbed by one percent, chains of SGD start at several learning rates,
-given relative to the fastest entry: ``lr max K`` with the diagonal K of the neural tangent kernel at the minimum.
+The same random problems (low rank and noise) for every depth. Minima are looked for rank by rank; from the
+lowest minimum of each of the highest ranks that have any, disturbed by one percent, chains of SGD start at
+several learning rates, given relative to the fastest entry: ``lr max K`` with the diagonal K of the neural
+tangent kernel at the minimum.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ...datasets import low_rank
 from ...dynamics import SGD, Record, train
 from ...problem import Problem
 from ...theory import Minimum, minima
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.chains import disturbed, fastest, never_back, passages
 from .common.intervals import binomial_share, paired_signs, poisson_rate
 
@@ -31,35 +32,41 @@ FIRM = 1e-3
 
 RULES = {
     "one rank": (
-        "Share of the problems in which depth 2 has minima at exactly one rank, exact 95% binomial interval. Supported if it lies "
-        "above 1/2, not supported if below, undecided otherwise. Minima are those that were found, saddles left out."
+        "Share of the problems in which depth 2 has minima at exactly one rank, exact 95% binomial interval. "
+        "Supported if it lies above 1/2, not supported if below, undecided otherwise. Minima are those that "
+        "were found, saddles left out."
     ),
     "many ranks": (
-        "Share of the problems and depths of 3 and more with minima at three ranks or more, counted as one per problem (all its "
-        "depths must have them), exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise."
+        "Share of the problems and depths of 3 and more with minima at three ranks or more, counted as one "
+        "per problem (all its depths must have them), exact 95% binomial interval. Supported if it lies "
+        "above 1/2, not supported if below, undecided otherwise."
     ),
     "fewer": (
-        "Paired by problem: depths 3 and the largest; share, among the problems that differ, in which the largest depth has minima at fewer "
-        "ranks, exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise or "
-        "if none differs."
+        "Paired by problem: depths 3 and the largest; share, among the problems that differ, in which the "
+        "largest depth has minima at fewer ranks, exact 95% binomial interval. Supported if it lies above "
+        "1/2, not supported if below, undecided otherwise or if none differs."
     ),
     "falls": (
-        "First lasting falls per step of chains that started at the highest minima, depth 3 and more, all learning rates: exact 95% Poisson "
-        "interval. Supported if at least one was seen (so that the interval lies above 0), undecided otherwise."
+        "First lasting falls per step of chains that started at the highest minima, depth 3 and more, all "
+        "learning rates: exact 95% Poisson interval. Supported if at least one was seen (so that the "
+        "interval lies above 0), undecided otherwise."
     ),
     "slower": (
-        "Paired by problem and relative lr, chains from the highest rank with minima: share, among the pairs whose share of fallen chains differs "
-        "(diverged ones do not count), in which the largest depth has the smaller one than depth 3. One problem counts once: it goes to "
-        "the depth with more pairs. Exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise."
+        "Paired by problem and relative lr, chains from the highest rank with minima: share, among the pairs "
+        "whose share of fallen chains differs (diverged ones do not count), in which the largest depth has "
+        "the smaller one than depth 3. One problem counts once: it goes to the depth with more pairs. Exact "
+        "95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise."
     ),
     "back": (
-        "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains that do not end at "
-        "the zero matrix, from which nothing rises), depth 3 and more: exact 95% Poisson interval. Supported if none was seen and its "
-        "high end lies below the low end of the rate of first falls, not supported if one was seen, undecided otherwise."
+        "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains "
+        "that do not end at the zero matrix, from which nothing rises), depth 3 and more: exact 95% Poisson "
+        "interval. Supported if none was seen and its high end lies below the low end of the rate of first "
+        "falls, not supported if one was seen, undecided otherwise."
     ),
     "firm": (
-        "The same for the number of singular values above 1e-3 of the largest one at the start, depth 3 and more. Added after a "
-        "first full run, in which ranks relative to the present largest singular value rose when whole networks died."
+        "The same for the number of singular values above 1e-3 of the largest one at the start, depth 3 and "
+        "more. Added after a first full run, in which ranks relative to the present largest singular value "
+        "rose when whole networks died."
     ),
 }  # fmt: skip
 
@@ -179,7 +186,8 @@ def _ranks(counts: pd.DataFrame) -> list[Claim]:
     fewer, more = int((deep[high] < deep[low]).sum()), int((deep[high] > deep[low]).sum())
     share = paired_signs(fewer, more, ERROR)
     outcome = verdict(share.low, share.high, above=0.5) if fewer + more else "undecided"
-    note = f"Fewer at depth {high} than at {low} in {fewer} problems, more in {more}, as many in {len(deep) - fewer - more}."
+    equal = len(deep) - fewer - more
+    note = f"Fewer at depth {high} than at {low} in {fewer} problems, more in {more}, as many in {equal}."
     claims.append(Claim("Deeper networks have minima at fewer ranks.", RULES["fewer"], *share, outcome, note))
     return claims
 
@@ -188,7 +196,10 @@ def _falls(chains: pd.DataFrame) -> Claim:
     fell, at_risk = int(chains["fell"].sum()), int(chains["first_step"].sum())
     rate = poisson_rate(fell, at_risk, ERROR)
     lost = int(((chains["fell"] == 1) & (chains["diverged"] == 1)).sum())
-    note = f"{fell} of {len(chains)} chains fell, in {at_risk:,} steps at risk; {int(chains['diverged'].sum())} diverged, {lost} of them after a fall."
+    note = (
+        f"{fell} of {len(chains)} chains fell, in {at_risk:,} steps at risk; "
+        f"{int(chains['diverged'].sum())} diverged, {lost} of them after a fall."
+    )
     return Claim(
         "SGD falls from minima of too high a rank.",
         RULES["falls"],
@@ -228,7 +239,10 @@ def _firm(chains: pd.DataFrame) -> Claim:
 
 
 def rates_table(results: pd.DataFrame) -> pd.DataFrame:
-    """One row per depth and relative lr, chains from the highest minima: rate of first falls with its interval."""
+    """One row per depth and relative lr, chains from the highest minima.
+
+    Rate of first falls with its interval.
+    """
     import pandas as pd
 
     chains = results[(results["table"] == "chains") & (results["place"] == 0)]

@@ -1,8 +1,9 @@
 """Study `gd-vs-sgd`: where gradient descent and SGD end at different ranks.
 
-Each row begins with a random problem of known rank and random weights of a given scale. Gradient descent runs until the norm
-of its gradient is small. SGD (one entry per step) runs from the same weights, and again from where gradient descent
-ended. Ranks are numerical ranks of A at tolerance 1e-2 of the largest singular value.
+Each row begins with a random problem of known rank and random weights of a given scale. Gradient descent
+runs until the norm of its gradient is small. SGD (one entry per step) runs from the same weights, and again
+from where gradient descent ended. Ranks are numerical ranks of A at tolerance 1e-2 of the largest singular
+value.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from ...dynamics.schedules import Piecewise
 from ...network import Network
 from ...problem import Problem
 from ...theory import weight_gradient
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.chains import able_to_rise, fastest
 from .common.intervals import binomial_share, paired_signs, poisson_rate
 
@@ -35,21 +36,24 @@ HALVINGS = 6  # of the learning rate of an SGD that diverges
 
 RULES = {
     "falls": (
-        "Of the points where gradient descent converged (gradient norm below 1e-7) at a rank above the true one: share from "
-        "which SGD at this lr ends at the true rank, exact 95% binomial interval. Supported if it lies above 1/2, not "
-        "supported if below, undecided otherwise or if there is no such point."
+        "Of the points where gradient descent converged (gradient norm below 1e-7) at a rank above the true "
+        "one: share from which SGD at this lr ends at the true rank, exact 95% binomial interval. Supported "
+        "if it lies above 1/2, not supported if below, undecided otherwise or if there is no such point."
     ),
     "lower": (
-        "Same weights to begin with, converged descents, at each row's larger lr of SGD: among the rows whose final ranks differ, "
-        "share in which SGD's is the lower one, exact 95% binomial interval (McNemar). Supported if it lies above 1/2, "
-        "not supported if below, undecided otherwise."
+        "Same weights to begin with, converged descents, at each row's larger lr of SGD: among the rows "
+        "whose final ranks differ, share in which SGD's is the lower one, exact 95% binomial interval "
+        "(McNemar). Supported if it lies above 1/2, not supported if below, undecided otherwise."
     ),
     "true": (
-        "The same for ending at the true rank: among the rows in which exactly one of the two does, share in which it is SGD."
+        "The same for ending at the true rank: among the rows in which exactly one of the two does, share in "
+        "which it is SGD."
     ),
     "back": (
-        "Lasting rises of the rank of SGD after gradient descent had converged, per step (if none was seen, in the runs that do "
-        "not end at the zero matrix, from which nothing rises): exact 95% Poisson interval. Supported if none was seen and at least one fall was, not supported if one was seen, undecided otherwise."
+        "Lasting rises of the rank of SGD after gradient descent had converged, per step (if none was seen, "
+        "in the runs that do not end at the zero matrix, from which nothing rises): exact 95% Poisson "
+        "interval. Supported if none was seen and at least one fall was, not supported if one was seen, "
+        "undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -122,8 +126,9 @@ def descend(
 ) -> tuple[Trace, float, float, int]:
     """Gradient descent in rounds until the norm of the gradient of the regularised loss is below `tol`.
 
-    The first round takes the largest of the learning rates with which it does not diverge; one that does not lower the
-    gradient by a tenth while it is above 1e-3 jumps about a minimum, and the next round takes a third of its lr.
+    The first round takes the largest of the learning rates with which it does not diverge; one that does not
+    lower the gradient by a tenth while it is above 1e-3 jumps about a minimum, and the next round takes a
+    third of its lr.
 
     Returns
     -------
@@ -185,7 +190,7 @@ def _last_lr(trace: Trace) -> float:
 
 
 def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
-    """Whether SGD leaves the minima of gradient descent for the true rank, and which of the two ends lower."""
+    """Whether SGD leaves the minima of gradient descent for the true rank, and which one ends lower."""
     good = results[(results["converged"] == 1) & (results["sgd_rank"] >= 0) & (results["after_rank"] >= 0)]
     fast = good[good["relative_lr"] == good["relative_lr"].max()]
     stuck = good[good["gd_rank"] > good["true_rank"]]
@@ -194,9 +199,12 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
     sgd_true, gd_true = fast["sgd_rank"] == fast["true_rank"], fast["gd_rank"] == fast["true_rank"]
     return (
         *(_falls(lr, group, lost) for lr, group in _by_lr(results, stuck)),
-        _paired("From the same weights SGD ends at a lower rank than gradient descent.", "lower", lower, higher),
         _paired(
-            "From the same weights SGD ends at the true rank where gradient descent does not, more often than the reverse.",
+            "From the same weights SGD ends at a lower rank than gradient descent.", "lower", lower, higher
+        ),
+        _paired(
+            "From the same weights SGD ends at the true rank where gradient descent does not, more often "
+            "than the reverse.",
             "true",
             sgd_true & ~gd_true,
             gd_true & ~sgd_true,
@@ -213,12 +221,14 @@ def _falls(relative_lr: float, stuck: pd.DataFrame, lost: int) -> Claim:
     ends = (stuck["after_rank"] - stuck["true_rank"]).to_numpy()
     share = binomial_share(int((ends == 0).sum()), len(stuck), ERROR)
     return Claim(
-        f"From minima of too high a rank that gradient descent converged to, SGD falls to the true rank (lr max K = {relative_lr:g}).",
+        "From minima of too high a rank that gradient descent converged to, SGD falls to the true rank (lr "
+        f"max K = {relative_lr:g}).",
         RULES["falls"],
         *share,
         verdict(share.low, share.high, above=0.5) if len(stuck) else "undecided",
-        f"Of {len(stuck)} such minima {int((ends > 0).sum())} were not left for the true rank, {int((ends == 0).sum())} ended at it, "
-        f"{int((ends < 0).sum())} below it; {lost} rows of all without convergence are left out.",
+        f"Of {len(stuck)} such minima {int((ends > 0).sum())} were not left for the true rank, "
+        f"{int((ends == 0).sum())} ended at it, {int((ends < 0).sum())} below it; {lost} rows of all without "
+        "convergence are left out.",
     )  # fmt: skip
 
 
@@ -243,12 +253,16 @@ def _never_back(good: pd.DataFrame) -> Claim:
         RULES["back"],
         *rate,
         outcome,
-        f"{rises} lasting rises and {falls} falls in {observed:,} steps{'' if rises else ' of networks that live'}.",
+        f"{rises} lasting rises and {falls} falls in {observed:,} "
+        f"steps{'' if rises else ' of networks that live'}.",
     )
 
 
 def maps(results: pd.DataFrame) -> pd.DataFrame:
-    """Shares by depth, scale and ridge: gradient descent and SGD above the true rank, SGD below it, SGD lower than it."""
+    """Shares by depth, scale and ridge.
+
+    Gradient descent and SGD above the true rank, SGD below it, SGD lower than it.
+    """
     fast = results[results["relative_lr"] == results["relative_lr"].max()]
     fast = fast[(fast["sgd_rank"] >= 0) & (fast["after_rank"] >= 0)]
     flags = fast.assign(

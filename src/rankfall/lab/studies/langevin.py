@@ -1,17 +1,18 @@
 """Study `langevin`: which noise can raise the rank again, and which can lower it.
 
-Starts: "full", Gaussian weights of full rank; "minimum", the minimum of gradient descent from there (the rank has
-fallen from full, its hidden tails are at rounding); "fallen", one rank below: that minimum with its last direction
-dropped from every layer and settled again, so that ``rank Z_l`` is exactly one less.
+Starts: "full", Gaussian weights of full rank; "minimum", the minimum of gradient descent from there (the
+rank has fallen from full, its hidden tails are at rounding); "fallen", one rank below: that minimum with its
+last direction dropped from every layer and gradient descent repeated, so that ``rank Z_l`` is exactly one
+less.
 
-Two ranks are followed: that of A (tolerance 1e-2 of its largest singular value) and the largest of the hidden spaces
-``Z_l = [W_l | W_{l+1}^T]`` (the same tolerance of their own largest; 0 for a network whose A has died). A change counts
-when it lasts `dwell` steps.
+Two ranks are followed: that of A (tolerance 1e-2 of its largest singular value) and the largest of the
+hidden spaces ``Z_l = [W_l | W_{l+1}^T]`` (the same tolerance of their own largest; 0 for a network whose A
+has died). A change counts when it lasts `dwell` steps.
 
-What theory says: SGD multiplies ``Z_l`` from the right (I2), and so does a Gaussian residual matrix, so ``rank Z_l``
-cannot rise under the joint noise. The same holds for noise that is independent between the layers but has the right
-covariance in each: it is ``P_l^T R_l Q_l^T`` with another residual matrix in every layer, and then
-``Z_l' = Z_l [[q I, -lr B_{l+1}^T], [-lr B_l, q I]]`` with ``B_l = P_{l+1}^T R_l Q_l^T`` and
+What theory says: SGD multiplies ``Z_l`` from the right (I2), and so does a Gaussian residual matrix, so
+``rank Z_l`` cannot rise under the joint noise. The same holds for noise that is independent between the
+layers but has the right covariance in each: it is ``P_l^T R_l Q_l^T`` with another residual matrix in every
+layer, and then ``Z_l' = Z_l [[q I, -lr B_{l+1}^T], [-lr B_l, q I]]`` with ``B_l = P_{l+1}^T R_l Q_l^T`` and
 ``B_{l+1} = P_{l+1}^T R_{l+1} Q_l^T``. Only isotropic noise feeds the lost directions.
 """
 
@@ -28,11 +29,11 @@ from ...errors import InputError
 from ...measures import RANK_TOL, numerical_rank
 from ...network import Network
 from ...problem import Problem
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.gaussian_noise import NoisyDescent
 from .common.intervals import Interval, none_seen, poisson_rate, rate_ratio
-from .common.problems import problem_of, settled
+from .common.problems import gradient_descent, problem_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,29 +46,29 @@ SAME = (0.5, 2.0)
 
 RULES = {
     "stays": (
-        "First rises that last, of A or of a Z_l, per step after the rank had fallen, all starts and problems "
-        "together: exact Poisson interval. Supported if none was seen and the upper end lies below the lower end of "
-        "the rate under isotropic noise; not supported if one was seen; undecided otherwise."
+        "First rises that last, of A or of a Z_l, per step after the rank had fallen, all starts and "
+        "problems together: exact Poisson interval. Supported if none was seen and the upper end lies below "
+        "the lower end of the rate under isotropic noise; not supported if one was seen; undecided otherwise."
     ),
     "raises": (
-        "First rises that last, of a Z_l, per step after the rank had fallen, all starts and problems together: exact "
-        "Poisson interval. Supported if its lower end lies above the upper end of the rate under SGD; not supported "
-        "if no rise was seen and its upper end lies below the lower end of the rate under isotropic noise; undecided "
-        "otherwise."
+        "First rises that last, of a Z_l, per step after the rank had fallen, all starts and problems "
+        "together: exact Poisson interval. Supported if its lower end lies above the upper end of the rate "
+        "under SGD; not supported if no rise was seen and its upper end lies below the lower end of the rate "
+        "under isotropic noise; undecided otherwise."
     ),
     "raises-product": (
-        "As before, for the rank of A. Supported if the lower end lies above the upper end of the rate under SGD; not "
-        "supported if no rise was seen and the upper end lies below the lower end of the rate at which the Z_l rise; "
-        "undecided otherwise."
+        "As before, for the rank of A. Supported if the lower end lies above the upper end of the rate under "
+        "SGD; not supported if no rise was seen and the upper end lies below the lower end of the rate at "
+        "which the Z_l rise; undecided otherwise."
     ),
     "exact": (
-        "Largest sigma_{k+1}(Z_l) / sigma_1(Z_l) at any record of any chain from the fallen start, whose Z_l have rank "
-        "k exactly. No sampling error is involved: supported up to 1e-12, not supported above."
+        "Largest sigma_{k+1}(Z_l) / sigma_1(Z_l) at any record of any chain from the fallen start, whose Z_l "
+        "have rank k exactly. No sampling error is involved: supported up to 1e-12, not supported above."
     ),
     "same": (
-        "First falls that last, of A, from the minimum: exact conditional intervals of rate(form) / rate(SGD) on each "
-        "problem, jointly 95% (Bonferroni). Shown is the one farthest from 1. Supported if all lie within 1/2 to 2, "
-        "not supported if one lies outside, undecided otherwise."
+        "First falls that last, of A, from the minimum: exact conditional intervals of rate(form) / "
+        "rate(SGD) on each problem, jointly 95% (Bonferroni). Shown is the one farthest from 1. Supported if "
+        "all lie within 1/2 to 2, not supported if one lies outside, undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -119,7 +120,7 @@ def _start(cell: Cell, problem: Problem) -> tuple[Network, int]:
     size, depth, ridge = get("problem.size"), get("network.depth"), get("optimiser.ridge")
     full = Network.gaussian([size] * (depth + 1), scale=1.0, seed=get("problem.seed"))
     lr, n_steps = get("descent.lr"), get("descent.n_steps")
-    minimum, rank = settled(problem, full, lr, ridge, n_steps)
+    minimum, rank = gradient_descent(problem, full, lr, ridge, n_steps)
     if rank < 2:
         raise InputError(
             f"The study needs a minimum of rank 2 or more; gradient descent ended at rank {rank}."
@@ -132,7 +133,7 @@ def _start(cell: Cell, problem: Problem) -> tuple[Network, int]:
         case "fallen":
             # a small network cannot leave its rank; embedded it has no more, up to rounding
             small = minimum.compress(rank - 1)
-            lower, _ = settled(problem, small.network, lr, ridge, n_steps)
+            lower, _ = gradient_descent(problem, small.network, lr, ridge, n_steps)
             return embedded(lower, size, get("problem.seed")), rank - 1
         case other:
             raise InputError(f'start is "full", "minimum" or "fallen", not {other!r}.')
@@ -154,13 +155,13 @@ def _records(cell: Cell, problem: Problem, net: Network, tail_rank: int) -> Iter
     lr, ridge, batch_size = (get(f"optimiser.{name}") for name in ("lr", "ridge", "batch_size"))
     chains, n_steps, every = get("chains"), get("n_steps"), get("every")
     if get("form") != "sgd":
-        walk = NoisyDescent(problem, lr, ridge, get("form"), batch_size).walk(
+        iterates = NoisyDescent(problem, lr, ridge, get("form"), batch_size).iterate(
             [np.repeat(W[None], chains, axis=0) for W in net.weights],
             n_steps,
             every,
             np.random.default_rng(cell.seed("noise")),
         )
-        for step, weights in walk:
+        for step, weights in iterates:
             yield step, looked_at(problem, weights, tail_rank)
         return
 
@@ -182,7 +183,10 @@ def _records(cell: Cell, problem: Problem, net: Network, tail_rank: int) -> Iter
 
 
 def looked_at(problem: Problem, weights: list[np.ndarray], tail_rank: int) -> np.ndarray:
-    """Rank of A, largest rank of ``Z_l``, largest ``sigma_{tail_rank+1} / sigma_1`` of ``Z_l``; shape (3, n_chains)."""
+    """Rank of A, largest rank of ``Z_l``, largest ``sigma_{tail_rank+1} / sigma_1`` of ``Z_l``.
+
+    Shape (3, n_chains).
+    """
     good = np.all([np.isfinite(W).all(axis=(1, 2)) for W in weights], axis=0)
     net = Network(tuple(np.where(good[:, None, None], W, 0.0) for W in weights))
     rank = numerical_rank(net.singular_values(), problem)

@@ -1,12 +1,13 @@
 """Study `one-way`: falls and rises of numerical ranks over very many steps.
 
-Ranks of A (singular values above 1e-2 of the largest) and of every ``Z_l = [W_l | W_{l+1}^T]`` (above ``0.01^(1/L)`` of the
-largest, the same at balanced weights). The exact rank of Z_l never changes while ``lr |B_l| < 1 - 2 lr ridge`` (docs/theory.md,
-section 0), so only numerical ranks move. A change counts when it lasts `dwell` steps; the first steps, in which singular values still
-grow from the initial weights, are counted apart.
+Ranks of A (singular values above 1e-2 of the largest) and of every ``Z_l = [W_l | W_{l+1}^T]`` (above
+``0.01^(1/L)`` of the largest, the same at balanced weights). The exact rank of Z_l never changes while ``lr
+|B_l| < 1 - 2 lr ridge`` (docs/theory.md, section 0), so only numerical ranks move. A change counts when it
+lasts `dwell` steps; the first steps, in which singular values still grow from the initial weights, are
+counted apart.
 
-In the certified regime the learning rate is half the largest that Theorem 1 certifies, and the sets B_r, which no step
-leaves, are checked at every record.
+In the certified regime the learning rate is half the largest that Theorem 1 certifies, and the sets B_r,
+which no step leaves, are checked at every record.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, solve
+from ..cell import Cell
 from ..claims import Claim
-from ..sweep.cell import Cell
 from .common.chains import able_to_rise
 from .common.intervals import none_seen, poisson_rate
 from .common.problems import unit_problem
@@ -38,18 +39,19 @@ ERROR = 0.05
 
 RULES = {
     "rises": (
-        "Lasting rises after the burn-in, per step (of each layer, for Z_l; if none was seen, in the chains that do not end at "
-        "the zero matrix, from which nothing rises): exact 95% Poisson interval. Supported if none was seen while at least one lasting fall was (at any time), not supported if a rise was seen, undecided otherwise. The one-sided "
-        "bound when nothing was seen is 3/n."
+        "Lasting rises after the burn-in, per step (of each layer, for Z_l; if none was seen, in the chains "
+        "that do not end at the zero matrix, from which nothing rises): exact 95% Poisson interval. "
+        "Supported if none was seen while at least one lasting fall was (at any time), not supported if a "
+        "rise was seen, undecided otherwise. The one-sided bound when nothing was seen is 3/n."
     ),
     "falls": (
-        "Lasting falls of the rank of A per step, burn-in included: exact 95% Poisson interval. Supported if at least one was "
-        "seen (so that the interval lies above 0), undecided otherwise."
+        "Lasting falls of the rank of A per step, burn-in included: exact 95% Poisson interval. Supported if "
+        "at least one was seen (so that the interval lies above 0), undecided otherwise."
     ),
     "exits": (
-        "Records at which a chain was outside a set B_r in which it had been at the record before, per step: exact 95% Poisson "
-        "interval. Supported if there was none while chains were inside some B_r with r below full rank, not supported if "
-        "there was one, undecided otherwise."
+        "Records at which a chain was outside a set B_r in which it had been at the record before, per step: "
+        "exact 95% Poisson interval. Supported if there was none while chains were inside some B_r with r "
+        "below full rank, not supported if there was one, undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -67,7 +69,12 @@ def run(cell: Cell) -> pd.DataFrame:
     chains = get("chains")
     trace = train(
         problem,
-        Network.gaussian([problem.shape[1], *[min(problem.shape)] * (depth - 1), problem.shape[0]], scale=1.0, seed=cell.seed("start"), chains=chains),
+        Network.gaussian(
+            [problem.shape[1], *[min(problem.shape)] * (depth - 1), problem.shape[0]],
+            scale=1.0,
+            seed=cell.seed("start"),
+            chains=chains,
+        ),
         SGD(lr=lr, ridge=ridge, n_steps=n_steps),
         seed=cell.seed("sgd"),
         record=Record(every=every, what=("rank", "hidden_singular_values"), extra=extra),
@@ -186,8 +193,9 @@ def _no_rises(statement: str, rows: pd.DataFrame) -> Claim:
         outcome = "supported" if rows["all_falls"].sum() else "undecided"
         seen = f"No rise, so below {none_seen(observed):.2g} per step (3/n) where the network lives,"
     note = (
-        f"{seen} in {observed:,} of {int(rows['observed'].sum()):,} steps after the burn-in, against {int(rows['all_falls'].sum())} falls; "
-        f"{int(rows['early_rises'].sum())} rises during it; {_diverged(rows)} chains diverged."
+        f"{seen} in {observed:,} of {int(rows['observed'].sum()):,} steps after the burn-in, against "
+        f"{int(rows['all_falls'].sum())} falls; {int(rows['early_rises'].sum())} rises during it; "
+        f"{_diverged(rows)} chains diverged."
     )
     return Claim(statement, RULES["rises"], *rate, outcome, note)
 

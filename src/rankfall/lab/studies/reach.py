@@ -1,10 +1,11 @@
 """Study `reach`: Theorem 2's path into ``B_r``, executed, and its probability beside what is measured.
 
-On the problem "square", the fully observed ``[[1, 1], [1, -1]]``, chains start at the minimum of rank two and the
-event is a fall: the numerical rank of A is r = 1 at some look within `blocks` times the T steps of the theorem, which
-is no less likely than within the first T. The minimum vanishes at ridge 0.09375, so that falls are frequent just below
-and very rare further down, at learning rates that Theorem 1 certifies. On "holed" problems chains start with ``|W_l|_F^2 = C`` in every layer, as far out as the theorem allows,
-and the event is what it says: ``theta_T`` lies in ``B_r``.
+On the problem "square", the fully observed ``[[1, 1], [1, -1]]``, chains start at the minimum of rank two
+and the event is a fall: the numerical rank of A is r = 1 at some look within `blocks` times the T steps of
+the theorem, which is no less likely than within the first T. The minimum vanishes at ridge 0.09375, so that
+falls are frequent just below and very rare further down, at learning rates that Theorem 1 certifies. On
+"holed" problems chains start with ``|W_l|_F^2 = C`` in every layer, as far out as the theorem allows, and the
+event is what it says: ``theta_T`` lies in ``B_r``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from ...measures import numerical_rank
 from ...network import Network
 from ...problem import Problem
 from ...theory import AbsorbingSet, reach_bound, solve
+from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..sweep.cell import Cell
 from .common.intervals import binomial_share
 from .common.rows import rows_of
 
@@ -35,23 +36,25 @@ CLOSE = 3.0  # decades within which a bound "tells" a probability
 
 RULES = {
     "path": (
-        "Executed paths that end in B_r, of all: exact binomial interval. Supported if all did (the theorem is about "
-        "every path), not supported if one did not."
+        "Executed paths that end in B_r, of all: exact binomial interval. Supported if all did (the theorem "
+        "is about every path), not supported if one did not."
     ),
     "below": (
-        "log10 of the measured probability over the bound, the smallest over the settings; the interval is that of the "
-        "measured probability (exact binomial for direct sampling, spread of the independent repeats for splitting, "
-        "which is used where direct sampling saw fewer than 20 events). Supported if the lower end is at least 0 in all "
-        "settings, not supported if an upper end is below 0, undecided otherwise (also where nothing was measured)."
+        "log10 of the measured probability over the bound, the smallest over the settings; the interval is "
+        "that of the measured probability (exact binomial for direct sampling, spread of the independent "
+        "repeats for splitting, which is used where direct sampling saw fewer than 20 events). Supported if "
+        "the lower end is at least 0 in all settings, not supported if an upper end is below 0, undecided "
+        "otherwise (also where nothing was measured)."
     ),
     "tells": (
-        "As before. Supported if the upper end is at most 3 in all settings, not supported if the lower end is above 3 "
-        "in all settings, undecided otherwise."
+        "As before. Supported if the upper end is at most 3 in all settings, not supported if the lower end "
+        "is above 3 in all settings, undecided otherwise."
     ),
     "agree": (
-        "Splitting over direct sampling, in the settings where both measured the event: the ratio of the estimates and "
-        "of the ends of their 95% intervals, of the setting farthest from 1. Supported if the two intervals overlap in "
-        "all settings, not supported if in none, undecided otherwise or where no setting has both."
+        "Splitting over direct sampling, in the settings where both measured the event: the ratio of the "
+        "estimates and of the ends of their 95% intervals, of the setting farthest from 1. Supported if the "
+        "two intervals overlap in all settings, not supported if in none, undecided otherwise or where no "
+        "setting has both."
     ),
 }  # fmt: skip
 
@@ -159,7 +162,7 @@ def _start(cell: Cell, problem: Problem, C: float) -> Network:
 
 
 def measured(results: pd.DataFrame) -> pd.DataFrame:
-    """One row per setting, with log10 of the probability and its interval, from splitting where events were few."""
+    """One row per setting: log10 of the probability with its interval, by splitting where events were few."""
     import pandas as pd
 
     rows = []

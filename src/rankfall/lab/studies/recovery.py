@@ -1,10 +1,11 @@
 """Study `recovery`: how often a matrix is recovered exactly, without its rank and with it.
 
-Square Gaussian matrices of rank r, uniform masks with at least r entries in every line, ``rho r (2n - r)`` entries in
-all. Only identifiable instances count: others are drawn again, and how many is reported. Networks of several depths are
-not told the rank (:func:`rankfall.lab.studies.common.baselines.descent`: SGD along a rising ridge, polishing above gaps of the spectrum);
-alternating least squares and Levenberg-Marquardt are, and begin at the spectral start. Recovered means a relative error
-of the whole matrix below 1e-6.
+Square Gaussian matrices of rank r, uniform masks with at least r entries in every row and column, ``rho r
+(2n - r)`` entries in all. Only identifiable instances count: others are drawn again, and how many is
+reported. Networks of several depths are not told the rank
+(:func:`rankfall.lab.studies.common.baselines.descent`: SGD along a rising ridge, with a least-squares fit
+above gaps of the spectrum); alternating least squares and Levenberg-Marquardt are, and begin at the spectral
+start. Recovered means a relative error of the whole matrix below 1e-6.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from ...datasets import low_rank
 from ...errors import InputError
 from ...geometry import UNIQUENESS_TOL, smallest_relevant
 from ...problem import Problem
+from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
-from ..sweep.cell import Cell
-from .common import baselines as peers
+from .common import baselines
 from .common.intervals import binomial_share, paired_signs
 
 if TYPE_CHECKING:
@@ -34,17 +35,17 @@ DRAWS = 200
 
 RULES = {
     "recovers": (
-        "Share of the instances with rho of 1.5 and more that depth 3 recovers: exact binomial interval. Supported if it "
-        "lies above 0.8, not supported if below, undecided otherwise."
+        "Share of the instances with rho of 1.5 and more that depth 3 recovers: exact binomial interval. "
+        "Supported if it lies above 0.8, not supported if below, undecided otherwise."
     ),
     "better": (
-        "Instances with rho up to 1.5 that exactly one of the two recovers: the share that is the first one's, with its "
-        "exact binomial interval (McNemar's test). Supported if it lies above one half, not supported if below, "
-        "undecided otherwise."
+        "Instances with rho up to 1.5 that exactly one of the two recovers: the share that is the first "
+        "one's, with its exact binomial interval (McNemar's test). Supported if it lies above one half, not "
+        "supported if below, undecided otherwise."
     ),
     "rank": (
-        "Share of the exact fits found without the rank (all depths) whose rank is the true one: exact binomial "
-        "interval. Supported if it lies above 0.9, not supported if below, undecided otherwise."
+        "Share of the exact fits found without the rank (all depths) whose rank is the true one: exact "
+        "binomial interval. Supported if it lies above 0.9, not supported if below, undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -61,11 +62,13 @@ def run(cell: Cell) -> pd.DataFrame:
             problem, truth, redrawn = _instance(cell, number)
             seed = int(np.random.SeedSequence([cell.seed("sgd"), number]).generate_state(1)[0])
             fits = {
-                f"depth {depth}": peers.descent(problem, depth, get("chains"), get("effort"), seed)
+                f"depth {depth}": baselines.descent(problem, depth, get("chains"), get("effort"), seed)
                 for depth in get("depths")
             }
-            fits["least squares"] = peers.alternating_least_squares(problem, rank, get("peers.sweeps"))
-            fits["Levenberg-Marquardt"] = peers.levenberg_marquardt(problem, rank, get("peers.iterations"))
+            fits["least squares"] = baselines.alternating_least_squares(problem, rank, get("peers.sweeps"))
+            fits["Levenberg-Marquardt"] = baselines.levenberg_marquardt(
+                problem, rank, get("peers.iterations")
+            )
             for method, fit in fits.items():
                 error = (
                     math.nan

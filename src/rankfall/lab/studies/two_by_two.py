@@ -1,8 +1,9 @@
 """Study `two-by-two`: a rank-two minimum in which gradient descent stays, and how long SGD stays there.
 
-All runs start at the rank-two minimum of ``[[1, e], [?, 1]]`` (three entries observed), disturbed by one percent, with e
-in the window of docs/theory.md, section 9, and a ridge below the one at which that minimum disappears. A fall or rise of
-the numerical rank (tolerance 1e-2 of the largest singular value) counts when it lasts `dwell` steps.
+All runs start at the rank-two minimum of ``[[1, e], [?, 1]]`` (three entries observed), disturbed by one
+percent, with e in the window of docs/theory.md, section 9, and a ridge below the one at which that minimum
+disappears. A fall or rise of the numerical rank (tolerance 1e-2 of the largest singular value) counts when it
+lasts `dwell` steps.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from ...dynamics import GD, SGD, Record, train
 from ...network import Network
 from ...problem import Problem
 from ...theory import minima, weight_gradient
+from ..cell import Cell
 from ..claims import Claim, verdict
-from ..sweep.cell import Cell
 from .common.chains import disturbed, never_back, passages
 from .common.intervals import binomial_share, poisson_rate, rate_ratio
 
@@ -33,35 +34,40 @@ SETTING = ["depth", "ridge_share", "lr"]
 
 RULES = {
     "stays": (
-        "Share of the gradient descents that end at the minimum they were pushed away from (gradient norm below 1e-8, A "
-        "within 1e-3 of it, relative), all depths and ridges together, with the exact 95% binomial interval. Supported if "
-        "the interval lies above 0.95, not supported if below, undecided otherwise."
+        "Share of the gradient descents that end at the minimum they were pushed away from (gradient norm "
+        "below 1e-8, A within 1e-3 of it, relative), all depths and ridges together, with the exact 95% "
+        "binomial interval. Supported if the interval lies above 0.95, not supported if below, undecided "
+        "otherwise."
     ),
     "leaves": (
-        "Share of the chains of SGD whose rank fell, in the setting (depth, ridge, lr) where most fell, with the exact 95% "
-        "binomial interval (Bonferroni over the settings). Supported if the interval lies above 0, undecided if no "
-        "chain fell anywhere."
+        "Share of the chains of SGD whose rank fell, in the setting (depth, ridge, lr) where most fell, with "
+        "the exact 95% binomial interval (Bonferroni over the settings). Supported if the interval lies "
+        "above 0, undecided if no chain fell anywhere."
     ),
     "small": (
-        "First falls per step at the smallest lr of every depth and ridge together, exact 95% Poisson interval. Supported "
-        "if at least one was seen (so that the interval lies above 0), undecided if none was: then the high end is the bound."
+        "First falls per step at the smallest lr of every depth and ridge together, exact 95% Poisson "
+        "interval. Supported if at least one was seen (so that the interval lies above 0), undecided if none "
+        "was: then the high end is the bound."
     ),
     "one": (
-        "Of the chains of this depth whose rank fell and that did not diverge: share that ends at rank one (and not at "
-        "zero), exact 95% binomial interval. Supported if it lies above 1/2, not supported if below, undecided otherwise."
+        "Of the chains of this depth whose rank fell and that did not diverge: share that ends at rank one "
+        "(and not at zero), exact 95% binomial interval. Supported if it lies above 1/2, not supported if "
+        "below, undecided otherwise."
     ),
     "lr": (
-        "For consecutive learning rates of one depth and ridge of which the smaller saw at least 5 first falls: exact "
-        "conditional intervals of rate(larger) / rate(smaller), jointly 95% (Bonferroni). Shown is the pair with the "
-        "smallest low end. Supported if all lie above 1, not supported if one lies below 1, undecided otherwise."
+        "For consecutive learning rates of one depth and ridge of which the smaller saw at least 5 first "
+        "falls: exact conditional intervals of rate(larger) / rate(smaller), jointly 95% (Bonferroni). Shown "
+        "is the pair with the smallest low end. Supported if all lie above 1, not supported if one lies "
+        "below 1, undecided otherwise."
     ),
     "ridge": (
         "The same for consecutive ridges of one depth and lr of which the smaller saw at least 5 first falls."
     ),
     "back": (
-        "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains that do not end at "
-        "the zero matrix, from which nothing rises): exact 95% Poisson interval. Supported if none was seen and its high end lies below the low end of the rate of first falls, not supported if one was seen, "
-        "undecided otherwise."
+        "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains "
+        "that do not end at the zero matrix, from which nothing rises): exact 95% Poisson interval. "
+        "Supported if none was seen and its high end lies below the low end of the rate of first falls, not "
+        "supported if one was seen, undecided otherwise."
     ),
 }  # fmt: skip
 
@@ -180,7 +186,8 @@ def _stays(descents: pd.DataFrame) -> Claim:
         RULES["stays"],
         *share,
         verdict(share.low, share.high, above=0.95),
-        f"{int(held.sum())} of {len(descents)} descents came back; largest gradient norm {descents['gradient'].max():.1e}.",
+        f"{int(held.sum())} of {len(descents)} descents came back; largest gradient norm "
+        f"{descents['gradient'].max():.1e}.",
     )
 
 
@@ -206,7 +213,8 @@ def _small(rates: pd.DataFrame) -> Claim:
         RULES["small"],
         *rate,
         "supported" if fell else "undecided",
-        f"{fell} falls in {at_risk:,} steps (lr {', '.join(f'{lr:.3g}' for lr in sorted(set(rates.loc[smallest, 'lr'])))}).",
+        f"{fell} falls in {at_risk:,} steps (lr "
+        f"{', '.join(f'{lr:.3g}' for lr in sorted(set(rates.loc[smallest, 'lr'])))}).",
     )
 
 
@@ -243,9 +251,9 @@ def _faster(rates: pd.DataFrame, fixed: list[str], varied: str, statement: str, 
     worst = min(range(len(pairs)), key=lambda k: ratios[k].low)
     a, b = pairs[worst]
     note = (
-        f"{verdicts.count('supported')} of {len(pairs)} pairs lie above 1, {verdicts.count('not supported')} below; "
-        f"shown: depth {a['depth']}, ridge share {a['ridge_share']:g} to {b['ridge_share']:g}, "
-        f"lr {a['lr']:.3g} to {b['lr']:.3g}."
+        f"{verdicts.count('supported')} of {len(pairs)} pairs lie above 1, {verdicts.count('not supported')} "
+        f"below; shown: depth {a['depth']}, ridge share {a['ridge_share']:g} to {b['ridge_share']:g}, lr "
+        f"{a['lr']:.3g} to {b['lr']:.3g}."
     )
     return Claim(statement, rule, *ratios[worst], outcome, note)
 

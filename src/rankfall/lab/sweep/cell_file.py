@@ -1,7 +1,7 @@
 """The file of a cell: its rows as Parquet, with where they are from.
 
-Nothing in it depends on when, where or by which process it was made: equal cells, computed with equal versions,
-are equal byte for byte.
+Nothing in it depends on when, where or by which process it was made: equal cells, computed with equal
+versions, are equal byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...checks import text, whole
 from ...errors import InputError
 from ...files.plain_values import anything, listed, mapping, read_json, record
-from .cell import Cell, canonical_json
+from ..cell import Cell, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from typing import Any
 
 from ...errors import InputError
 from ...files.plain_values import anything
-from . import runners
-from .cell import Cell, lookup
+from .. import runners
+from ..cell import Cell, lookup
 from .study import Study, put
 
 _STUDY = ("name", "runner", "seed", "seed_axes", "time_limit")
@@ -262,7 +262,8 @@ def _check_cells(study: Study, place: str) -> None:
 def _check_usable(study: Study, place: str) -> None:
     """Values that no run could use; and values that do not fit each other if that is so in all cells.
 
-    Single corners of a grid may be impossible, a rank with too many cells for the matrix: they fail when they are run.
+    Single corners of a grid may be impossible, a rank with too many cells for the matrix: they fail when they
+    are run.
     """
     cells = study.cells
     for check, enough in ((runners.check_values, 1), (runners.check_together, len(cells))):

@@ -13,8 +13,9 @@ from types import FrameType
 def lasting_interrupts() -> Iterator[Callable[[], None]]:
     """Gives a function that raises KeyboardInterrupt if Ctrl-C has come since the block began.
 
-    Python raises KeyboardInterrupt wherever it is, and where that is a finaliser or a callback whose exceptions it
-    ignores, nobody hears of it: a long loop goes on as if nothing had been said. Handlers of one's own are left alone.
+    Python raises KeyboardInterrupt wherever it is, and where that is a finaliser or a callback whose
+    exceptions it ignores, nobody hears of it: a long loop goes on as if nothing had been said. Handlers of
+    one's own are left alone.
     """
     came = False
 

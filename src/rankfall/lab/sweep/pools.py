@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...errors import InputError
-from .cell import Cell
+from ..cell import Cell
 from .worker import Result, compute
 
 _STARTS = 3

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 
 from ...errors import InputError
-from .cell import Cell
+from ..cell import Cell
 from .interrupts import lasting_interrupts
 from .pools import Borrowed, Pool, Processes, grace
 from .store import Store

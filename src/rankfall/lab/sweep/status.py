@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from .cell import canonical_json
+from ..cell import canonical_json
 from .store import Store
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def open_sweep(folder: str | PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The axes' columns first (dotted names; a list is shown as text), then those of the rows. Cells come in the
-        order of the study.
+        The axes' columns first (dotted names; a list is shown as text), then those of the rows. Cells come in
+        the order of the study.
 
     Raises
     ------

@@ -25,7 +25,7 @@ from ...checks import flag, number, text
 from ...errors import InputError
 from ...files import atomic_path
 from ...files.plain_values import anything, mapping, nullable, read_json, record
-from .cell import Cell
+from ..cell import Cell
 from .cell_file import decode
 from .config import check_values, make_study
 from .study import Study
@@ -46,7 +46,8 @@ _LOGGED = record(
     {"key": text, "seconds": partial(number, least=0)},
     {"failure": text, "peak_mb": nullable(partial(number, least=0)), "ended": text},
 )
-# without locks: seconds after which nobody is still writing a file; each is written at once, when its cell is done
+# without locks: seconds after which nobody is still writing a file; each is written at once, when its cell is
+# done
 _ABANDONED = 3600.0
 
 
@@ -81,8 +82,8 @@ class Store:
         Raises
         ------
         InputError
-            If the folder belongs to a study of another name, or to the full version of which this is the quick one, or
-            cannot be written.
+            If the folder belongs to a study of another name, or to the full version of which this is the
+            quick one, or cannot be written.
         """
         if (self.folder / "study.json").exists():
             other = self.study()
@@ -92,7 +93,8 @@ class Store:
                 )
             if study.quick and not other.quick:
                 raise InputError(
-                    f"{self.folder} holds the full study {other.name!r}; choose another folder for the quick one."
+                    f"{self.folder} holds the full study {other.name!r}; choose another folder for the quick "
+                    "one."
                 )
         content = {**study.as_dict(), "data": study.data, "quick": study.quick}
         self._write("study.json", json.dumps(content, indent=1) + "\n")
@@ -260,7 +262,10 @@ class Store:
     # -- the log ----------------------------------------------------------------------------------------
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines of the log: key, failure, seconds, peak_mb, ended. Damaged ones (cut by a crash) are skipped."""
+        """The lines of the log: key, failure, seconds, peak_mb, ended.
+
+        Damaged ones (cut by a crash) are skipped.
+        """
         path = self.folder / "log.jsonl"
         try:
             lines = path.read_bytes().splitlines()

@@ -9,8 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from . import runners
-from .cell import Cell, lookup
+from .. import runners
+from ..cell import Cell, lookup
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Study:
     name : str
     runner : str
         What computes a cell: "train", the name of a packaged study, or ``"module:function"`` for a function
-        of your own that takes a :class:`~rankfall.lab.sweep.cell.Cell` and returns a data frame.
+        of your own that takes a :class:`~rankfall.lab.cell.Cell` and returns a data frame.
     settings : dict
         Nested tables; what all cells share unless an axis says otherwise.
     grid : dict
@@ -85,7 +85,10 @@ class Study:
                 )
 
     def as_dict(self) -> dict[str, Any]:
-        """The study in plain types, as ``rankfall.lab.sweep.config.make_study`` reads it; data and folder are left out."""
+        """The study in plain types, as ``rankfall.lab.sweep.config.make_study`` reads it.
+
+        Data and folder are left out.
+        """
         return {
             "study": {
                 "name": self.name,

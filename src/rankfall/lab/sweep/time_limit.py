@@ -12,7 +12,10 @@ from types import FrameType
 
 
 class TimeLimit(BaseException):
-    """The cell took too long. Not an Exception, so that ``except Exception`` in a runner does not swallow it."""
+    """The cell took too long.
+
+    Not an Exception, so that ``except Exception`` in a runner does not swallow it.
+    """
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...version import __version__
-from . import runners
-from .cell import Cell
+from .. import runners
+from ..cell import Cell
 from .cell_file import encode
 from .time_limit import TimeLimit, time_limit
 

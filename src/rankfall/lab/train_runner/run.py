@@ -12,7 +12,8 @@ scale = 1.0
 common_start = false            # true: all chains start at the same weights
 [settings.optimiser]
 method = "SGD"                  # or "GD"; below it the arguments of rankfall.SGD or rankfall.GD
-lr = 0.1                        # a number, a list of n_steps of them, or { kind = "geometric", first = 0.1, last = 0.01, n_steps = 1000 }
+lr = 0.1                        # a number, a list of n_steps of them, or a schedule:
+                                # { kind = "geometric", first = 0.1, last = 0.01, n_steps = 1000 }
 ridge = 1e-3
 n_steps = 100_000
 [settings.record]
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
-from ..sweep.cell import Cell
+from ..cell import Cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -148,8 +148,8 @@ def _check_source(problem: dict[str, Any], place: str) -> None:
         raise InputError(f"{place}: problem.path must be a text, not {problem['path']!r}.")
     if PurePath(problem["path"]).is_absolute():
         raise InputError(
-            f"{place}: problem.path must start from the study's folder, since results must not depend on where "
-            "that is; it is absolute."
+            f"{place}: problem.path must start from the study's folder, since results must not depend on "
+            "where that is; it is absolute."
         )
     other = [name for name in problem if name not in FROM_FILE]
     if other:
@@ -209,5 +209,6 @@ def check_together(settings: dict[str, Any]) -> None:
     widths = widths_of(settings["network"], (rows, columns))
     if (widths[-1], widths[0]) != (rows, columns):
         raise InputError(
-            f"network.widths makes matrices of {widths[-1]} x {widths[0]}, the problem has {rows} x {columns}."
+            f"network.widths makes matrices of {widths[-1]} x {widths[0]}, the problem has {rows} x "
+            f"{columns}."
         )

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...completion.descent.watched_run import sentence
 from ...completion.result.completion import Completion
-from ...plot.picking import cells_at, map_lines
+from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
-from .evidence import distinct, held_out_cells, history_table, line_counts, thin_lines
+from .evidence import axis_counts, distinct, held_out_cells, history_table, thinnest
 from .words import found, repeat
 
 _COVERAGE = 0.9
@@ -72,8 +72,8 @@ def report_tables(
         comparison=comparison,
         certificate=certificate_table(completion),
         certified=sentence(completion.certificate) or "",
-        counts=line_counts(completion),
-        thin=thin_lines(completion),
+        counts=axis_counts(completion),
+        thin=thinnest(completion),
         repeat=repeat(completion),
         identifiability=_identifiability(completion),
         settings=tuple(
@@ -86,12 +86,12 @@ def report_tables(
 
 
 def heat_maps(completion: Completion, label: str, row_label: str, col_label: str) -> HeatMaps:
-    """The matrix before and after, and how sure it is, at evenly spaced rows and columns, all of them if they are few.
+    """The matrix before and after, and its uncertainty, at evenly spaced rows and columns (all, if few).
 
     Cells are picked, not averaged: an average would hide the holes, which are what the picture is about.
     """
     problem = completion.problem
-    rows, cols = map_lines(problem.shape)
+    rows, cols = map_positions(problem.shape)
     before = cells_at(problem, rows, cols)
     after = np.where(np.isnan(before), completion.predict(rows[:, None], cols[None, :]), before)
     low, high = completion.interval(rows[:, None], cols[None, :], _COVERAGE)
@@ -156,7 +156,7 @@ def _errors(completion: Completion, label: str) -> RankErrors | None:
 
 
 def path_table(completion: Completion) -> TextTable | None:
-    """The ranks visited, ready to print; None if there were none."""
+    """The ranks tried, ready to print; None if there were none."""
     path = completion.path
     if not len(path):
         return None

@@ -12,9 +12,9 @@ from ...completion.result.completion import Completion
 from ...completion.result.intervals import conformal_quantile
 from ...measures import RANK_TOL
 from ...plot.picking import evenly
-from .. import HeldOutCells, History, JumpMarks, LineCounts, TextTable
+from .. import AxisCounts, HeldOutCells, History, JumpMarks, TextTable
 
-# points a line, singular values, and held-out cells that are drawn
+# points per curve, singular values, and held-out cells that are drawn
 _MAX_POINTS, _MAX_VALUES, _MAX_CELLS = 300, 80, 1500
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # parts of the held-out cells of which each is judged by intervals calibrated on the others
@@ -43,7 +43,8 @@ def completion_jumps(completion: Completion) -> JumpMarks:
     marks = [table[name].to_numpy() for name in ("after", "step", "rank_from", "rank_to")]
     after, step, rank_from, rank_to = marks
     at, before = np.searchsorted(steps, step), np.searchsorted(steps, after)
-    # of the values that died (or came alive) the smallest one, at the last (first) record at which it was alive
+    # of the values that died (or came alive) the smallest one, at the last (first) record at which it was
+    # alive
     smallest = np.minimum(np.maximum(rank_from, rank_to), s.shape[1]) - 1
     alive = np.where(rank_to < rank_from, before, at)
     notes = tuple(
@@ -60,7 +61,10 @@ def _why(before: np.ndarray, now: np.ndarray, rank_from: int, rank_to: int, ridg
     if low == 0:
         # relative to the largest, itself, a last singular value never changes
         verb = "died" if rank_to == 0 else "came alive"
-        return f"the network {verb}: singular value {high} went from {before[place]:.2g} to {now[place]:.2g}, at ridge {ridge:.2g}"
+        return (
+            f"the network {verb}: singular value {high} went from {before[place]:.2g} to {now[place]:.2g}, "
+            f"at ridge {ridge:.2g}"
+        )
     which = f"singular value {high}" if high == low + 1 else f"singular values {low + 1} to {high}"
     it = "it" if high == low + 1 else "the last of them"
     verb = "fell to" if rank_to < rank_from else "rose above"
@@ -72,7 +76,7 @@ def _why(before: np.ndarray, now: np.ndarray, rank_from: int, rank_to: int, ridg
 
 
 def held_out_cells(completion: Completion, label: str, coverage: float) -> HeldOutCells | None:
-    """The held-out cells with their intervals, each calibrated on nine tenths that do not hold the cell itself.
+    """The held-out cells with their intervals, each calibrated on the nine tenths without the cell itself.
 
     None if no cell was held out, or the result was saved before these cells were kept.
     """
@@ -94,8 +98,8 @@ def held_out_cells(completion: Completion, label: str, coverage: float) -> HeldO
     curves, label = _in_units(completion, cols, (fitted[drawn], center, center - half, center + half), label)
     return HeldOutCells(
         *curves,
-        row=tuple(line_name(completion.row_names, int(k)) for k in rows),
-        col=tuple(line_name(completion.col_names, int(k)) for k in cols),
+        row=tuple(label_of(completion.row_names, int(k)) for k in rows),
+        col=tuple(label_of(completion.col_names, int(k)) for k in cols),
         total=ratio.size,
         coverage=coverage,
         nominal=np.array(_COVERAGES)[usable],
@@ -136,11 +140,11 @@ def _in_units(
     return shown, f"{label} (standard deviations of its column)"
 
 
-def line_counts(completion: Completion) -> LineCounts:
+def axis_counts(completion: Completion) -> AxisCounts:
     """Observed cells of rows and columns, sorted, at evenly spaced places."""
     problem = completion.problem
     rows, cols = (np.sort(counts) for counts in (problem.row_counts, problem.col_counts))
-    return LineCounts(
+    return AxisCounts(
         rows[evenly(rows.size, _MAX_POINTS)],
         cols[evenly(cols.size, _MAX_POINTS)],
         problem.n_rows,
@@ -149,7 +153,7 @@ def line_counts(completion: Completion) -> LineCounts:
     )
 
 
-def thin_lines(completion: Completion) -> TextTable | None:
+def thinnest(completion: Completion) -> TextTable | None:
     """The rows and columns with the fewest observed cells; None if nothing is missing."""
     problem, rank = completion.problem, completion.rank
     rows = []
@@ -162,8 +166,8 @@ def thin_lines(completion: Completion) -> TextTable | None:
             if count == size:
                 break
             verdict = "empty" if not count else "fewer than the rank" if count < rank else ""
-            rows.append((f"{what} {line_name(names, int(k))}", f"{count:,} of {size:,}", verdict))
-    return TextTable(("line", "observed cells", "remark"), tuple(rows)) if rows else None
+            rows.append((f"{what} {label_of(names, int(k))}", f"{count:,} of {size:,}", verdict))
+    return TextTable(("row or column", "observed cells", "remark"), tuple(rows)) if rows else None
 
 
 def distinct(names: tuple[str, ...] | None, what: str) -> tuple[str, ...] | None:
@@ -174,6 +178,6 @@ def distinct(names: tuple[str, ...] | None, what: str) -> tuple[str, ...] | None
     return tuple(f"{name} ({what} {k})" if counts[name] > 1 else name for k, name in enumerate(names))
 
 
-def line_name(names: tuple[str, ...] | None, number: int) -> str:
+def label_of(names: tuple[str, ...] | None, number: int) -> str:
     """The name of a row or column, or its number, counted from zero."""
     return str(number) if names is None else names[number]

@@ -36,7 +36,10 @@ _PALE = 0xDC
 
 
 def figure_file(folder: Path) -> bytes | None:
-    """The figure of a study's folder: SVG if it is there and of moderate size, else PNG; None without either."""
+    """The figure of a study's folder: SVG if it is there and of moderate size, else PNG.
+
+    None without either.
+    """
     vectors, pixels = (_bytes(folder / f"figure.{kind}") for kind in ("svg", "png"))
     return vectors if vectors is not None and (len(vectors) <= _LARGEST or pixels is None) else pixels
 
@@ -47,7 +50,10 @@ def is_svg(picture: bytes) -> bool:
 
 
 def darkened(picture: bytes) -> bytes:
-    """An SVG file of ours with every colour replaced by its dark partner, pale ones by the panel's; others stay."""
+    """An SVG file of ours with every colour replaced by its dark partner, pale ones by the panel's.
+
+    Others stay.
+    """
     text = picture.decode("utf-8", errors="replace")
     text = re.sub(r"#[0-9a-fA-F]{6}\b", lambda match: _partner(match[0].lower()), text)
     # what is black has no colour of its own in a file of matplotlib's

@@ -63,7 +63,10 @@ def _found(trace: Trace, jumps: Jumps | None) -> str:
     ends = (
         f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}" if ranks else "no rank"
     )
-    fell = f"the rank fell {falls:,} time{'' if falls == 1 else 's'} and rose {rises:,} time{'' if rises == 1 else 's'}"
+    fell = (
+        f"the rank fell {falls:,} time{'' if falls == 1 else 's'} "
+        f"and rose {rises:,} time{'' if rises == 1 else 's'}"
+    )
     return f"In {_chains_of(trace)} {fell}; {'it ends' if trace.n_chains == 1 else 'they end'} at {ends}."
 
 

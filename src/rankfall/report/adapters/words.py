@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...completion.options import default_of
 from ...completion.result.completion import Completion
 
 
@@ -47,16 +48,8 @@ def _error(completion: Completion) -> str:
     return f"with a root mean square error{unit} of {error:.3g} at {where}"
 
 
-_DEFAULTS = {
-    "max_rank": None,
-    "effects": "auto",
-    "scaling": "auto",
-    "rule": "one-se",
-    "folds": None,
-    "fill": None,
-    "scale": "linear",
-    "bounds": None,
-}
+# options that bear on the result, in the order of the call
+_REPEATED = ("max_rank", "effects", "scaling", "rule", "folds", "fill", "scale", "bounds")
 
 
 def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
@@ -74,7 +67,7 @@ def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
     )
     arguments = [f"seed={settings.get('seed', 0)}"]
     arguments += [
-        f"{name}={given[name]!r}" for name, usual in _DEFAULTS.items() if given.get(name) not in (usual, None)
+        f"{name}={given[name]!r}" for name in _REPEATED if given.get(name) not in (default_of(name), None)
     ]
     if completion.problem.weights is not None:
         arguments.append("weights=weights")

@@ -1,4 +1,7 @@
-"""Covariances of the noises against steps of SGD with every entry, or every batch; which of them feed a lost direction."""
+"""Covariances of the forms of noise against steps of SGD with every entry, or every batch.
+
+Which of them feed a lost direction.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ def steps_of_sgd(problem: rf.Problem, net: rf.Network, batch_size: int) -> np.nd
 
 
 class Units:
-    """In place of a generator: the k-th chain gets the k-th unit vector of all the numbers that it asks for."""
+    """In place of a generator.
+
+    The k-th chain gets the k-th unit vector of all the numbers that it asks for.
+    """
 
     def __init__(self) -> None:
         self.asked = 0
@@ -51,10 +57,13 @@ class Units:
         return out
 
 
-def covariance(walk: NoisyDescent, net: rf.Network, n_numbers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the step: it is linear in its random numbers, so unit vectors give its matrix."""
+def covariance(descent: NoisyDescent, net: rf.Network, n_numbers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the step.
+
+    It is linear in its random numbers, so unit vectors give its matrix.
+    """
     weights = [np.repeat(W[None], n_numbers + 1, axis=0) for W in net]
-    steps = walk.gradient(weights, Units())  # type: ignore[arg-type]
+    steps = descent.gradient(weights, Units())  # type: ignore[arg-type]
     flat = np.concatenate([G.reshape(len(G), -1) for G in steps], axis=1)
     mean = flat[-1]  # the last chain gets no unit vector
     J = flat[:-1] - mean
@@ -80,8 +89,8 @@ def test_covariances_are_those_of_sgd(depth, batch_size, distinct):
         "isotropic": (np.trace(exact) / net.n_parameters * np.eye(net.n_parameters), net.n_parameters),
     }
     for form, (expected, n_numbers) in wanted.items():
-        walk = NoisyDescent(problem, LR, RIDGE, form, batch_size, distinct)
-        mean, found = covariance(walk, net, n_numbers)
+        descent = NoisyDescent(problem, LR, RIDGE, form, batch_size, distinct)
+        mean, found = covariance(descent, net, n_numbers)
         np.testing.assert_allclose(mean, steps.mean(axis=0), atol=1e-11)
         np.testing.assert_allclose(found, expected, atol=1e-11 * (1 + np.abs(exact).max()))
 
@@ -117,15 +126,15 @@ def lost_direction(depth: int, seed: int) -> tuple[rf.Problem, rf.Network, int]:
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize("form", FORMS)
 def test_only_isotropic_noise_feeds_a_lost_direction(depth, form):
-    """Noise with the right covariance in each layer is P_l^T R_l Q_l^T, and still multiplies Z_l from the right.
+    """Noise with the right covariance in each layer is P_l^T R_l Q_l^T and still has Z_l as a right factor.
 
     The counterexample to "noise that is independent between the layers feeds every direction".
     """
     problem, net, rank = lost_direction(depth, seed=depth)
     chains = 5
     weights = [np.repeat(W[None], chains, axis=0) for W in net]
-    walk = NoisyDescent(problem, LR, RIDGE, form).walk(weights, 40, 40, np.random.default_rng(1))
-    _, end = list(walk)[-1]
+    descent = NoisyDescent(problem, LR, RIDGE, form).iterate(weights, 40, 40, np.random.default_rng(1))
+    _, end = list(descent)[-1]
     for Z in rf.Network(tuple(end)).hidden_spaces():
         s = np.linalg.svd(Z, compute_uv=False)
         relative = s[:, rank] / s[:, 0]
@@ -137,10 +146,10 @@ def test_chains_that_explode_become_nan_and_leave_the_others_alone():
     alone = [W[None] for W in net]
     both = [np.stack([W, 1e5 * W]) for W in net]
     rng = np.random.default_rng(0)
-    _, end = list(NoisyDescent(problem, LR, RIDGE, "joint").walk(both, 3, 3, rng))[-1]
+    _, end = list(NoisyDescent(problem, LR, RIDGE, "joint").iterate(both, 3, 3, rng))[-1]
     assert all(np.isnan(W[1]).all() and np.isfinite(W[0]).all() for W in end)
     steps = [
-        s for s, _ in NoisyDescent(problem, LR, RIDGE, "joint").walk(alone, 7, 2, np.random.default_rng(0))
+        s for s, _ in NoisyDescent(problem, LR, RIDGE, "joint").iterate(alone, 7, 2, np.random.default_rng(0))
     ]
     assert steps == [0, 2, 4, 6]
 

@@ -15,7 +15,7 @@ from ....problem import Problem
 
 EXACT = 1e-9  # residual relative to the data at which a fit is exact
 GAP = 2.5  # ratio of neighbouring singular values that makes a rank a candidate
-TRIES = 3  # polishes of one rank from one chain
+TRIES = 3  # least-squares fits of one rank from one chain
 SHRINKAGES = 2e-3 * 1.3 ** np.arange(27)
 
 
@@ -51,7 +51,7 @@ def spectral(problem: Problem, rank: int) -> tuple[np.ndarray, np.ndarray, np.nd
 def alternating_least_squares(problem: Problem, rank: int, sweeps: int) -> Fit:
     """Rows given columns, columns given rows, each by least squares; from the spectral start, given the rank.
 
-    A relative ridge of 1e-12 keeps lines with few entries solvable.
+    A relative ridge of 1e-12 keeps rows and columns with few entries solvable.
     """
     U, s, V = spectral(problem, rank)
     U = U * s
@@ -80,17 +80,17 @@ def _lines(mask: np.ndarray, X: np.ndarray, V: np.ndarray) -> np.ndarray:
 
 
 def levenberg_marquardt(problem: Problem, rank: int, iterations: int) -> Fit:
-    """The package's own polish from the spectral start, given the rank; it may stall for 50 steps."""
+    """rankfall's own least squares from the spectral start, given the rank; may stall for 50 steps."""
     return Fit.of(polish(problem, *spectral(problem, rank), max_iter=iterations, patience=50))
 
 
 def descent(problem: Problem, depth: int, chains: int, effort: int, seed: int) -> Fit | None:
-    """A network of some depth falls through the ranks as the ridge rises; what lies above a gap is polished.
+    """The rank of a network falls as the ridge rises; least squares refine what lies above a spectral gap.
 
-    The rank is not given. With data of root mean square 1 and a typical singular value s, the ridge
-    ``delta s^(2-2/L) / (2 m n)`` shrinks s by a share of about delta at a minimum; delta rises from 0.002 to 2. lr is
-    the inverse of the upper decile of the tangent kernel. An exact fit that is locally unique ends the search; after
-    another one the search goes on below its rank.
+    The rank is not given. With data of root mean square 1 and a typical singular value s, the ridge ``delta
+    s^(2-2/L) / (2 m n)`` shrinks s by a share of about delta at a minimum; delta rises from 0.002 to 2. lr is
+    the inverse of the upper decile of the tangent kernel. An exact fit that is locally unique ends the
+    search; after another one the search goes on below its rank.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""Small things that several studies do with chains: where they start, how fast they may go, when they fell."""
+"""Small things that several studies do with chains.
+
+Where they start, how fast they may go, when they fell.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,12 @@ if TYPE_CHECKING:
     from ....analysis import Jumps
 
 
-def disturbed(net: Network, share: float, seed: int, chains: int | None = None) -> Network:
-    """The network, or `chains` copies of it, with ``share / sqrt(min(w_l, w_{l-1}))`` times normal noise added to W_l."""
-    noise = Network.gaussian(net.widths, scale=share, seed=seed, chains=chains)
+def disturbed(net: Network, scale: float, seed: int, chains: int | None = None) -> Network:
+    """The network, or `chains` copies of it, disturbed by normal noise.
+
+    ``W_l`` gets noise of standard deviation ``scale / sqrt(min(w_l, w_{l-1}))``.
+    """
+    noise = Network.gaussian(net.widths, scale=scale, seed=seed, chains=chains)
     return Network(tuple(W + V for W, V in zip(net.weights, noise.weights, strict=True)))
 
 
@@ -38,9 +44,9 @@ def passages(jumps: Jumps) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        ``fell`` (0 or 1), ``first_step`` (of the first lasting fall, or where the observation ended), ``observed`` (steps
-        in which a jump would have been noticed), ``falls`` and ``rises`` (lasting ones), ``rises_after`` (those after
-        the first fall).
+        ``fell`` (0 or 1), ``first_step`` (of the first lasting fall, or where the observation ended),
+        ``observed`` (steps in which a jump would have been noticed), ``falls`` and ``rises`` (lasting ones),
+        ``rises_after`` (those after the first fall).
     """
     n = jumps.n_chains
     ends = jumps.begin + jumps.exposure
@@ -66,7 +72,7 @@ def passages(jumps: Jumps) -> dict[str, np.ndarray]:
 
 
 def able_to_rise(rows: pd.DataFrame, rises: int, end_rank: str = "end_rank") -> pd.DataFrame:
-    """The rows whose steps a rate of rises counts: all if there were any, else those that do not end at the zero matrix.
+    """The rows whose steps count for a rate of rises: all if any rose, else those that do not end at zero.
 
     From the zero matrix SGD raises nothing, so steps there say nothing about how rare rises are.
     """
@@ -81,8 +87,9 @@ def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
     chains : DataFrame
         One row per chain: the columns of :func:`passages`, end_rank and diverged.
     rule : str
-        Must say: supported if no lasting rise was seen and the high end of its rate, in chains that end alive, lies below the
-        low end of the rate of first falls, not supported if one was seen, undecided otherwise.
+        Must say: supported if no lasting rise was seen and the high end of its rate, in chains that end
+        alive, lies below the low end of the rate of first falls, not supported if one was seen, undecided
+        otherwise.
     error : float
         One minus the coverage of the intervals.
     """
@@ -98,8 +105,8 @@ def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
         outcome = "supported" if rate.high < falls.low else "undecided"
     risen = fallen[fallen["rises_after"] > 0]
     note = (
-        f"{rises} lasting rises (in {len(risen)} of {len(fallen)} fallen chains, {int(risen['diverged'].sum())} of which "
-        f"diverged later) in {after:,} steps after the first fall"
+        f"{rises} lasting rises (in {len(risen)} of {len(fallen)} fallen chains, "
+        f"{int(risen['diverged'].sum())} of which diverged later) in {after:,} steps after the first fall"
         + ("." if rises else f" of the {len(counted)} that end alive: from the zero matrix nothing rises.")
     )
     return Claim("The rank never rises again after a fall.", rule, *rate, outcome, note)

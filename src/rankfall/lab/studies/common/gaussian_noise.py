@@ -1,8 +1,8 @@
 """Gradient descent plus Gaussian noise in three forms, for many chains at once.
 
-With ``g_k`` the gradient of entry k over all layers, one step of SGD moves by the mean of b of the ``g_k``. Its
-covariance is ``Sigma = f^2 / b * (1/N sum_k g_k g_k^T - gbar gbar^T)``, with ``f^2 = 1`` with replacement and
-``(N - b) / (N - 1)`` for distinct entries. The steps here move by ``gbar`` plus Gaussian noise:
+With ``g_k`` the gradient of entry k over all layers, one step of SGD moves by the mean of b of the ``g_k``.
+Its covariance is ``Sigma = f^2 / b * (1/N sum_k g_k g_k^T - gbar gbar^T)``, with ``f^2 = 1`` with replacement
+and ``(N - b) / (N - 1)`` for distinct entries. The steps here move by ``gbar`` plus Gaussian noise:
 
 - "joint": of covariance ``Sigma``. It is a step with a Gaussian residual matrix
   ``R = sum_k rho_k (1/N + f (xi_k - mean xi) / sqrt(N b)) e_i e_j^T``, the same in all layers.
@@ -58,7 +58,7 @@ def parts(problem: Problem, weights: list[np.ndarray]) -> Parts:
 
 
 def residual_matrix(problem: Problem, numbers: np.ndarray) -> np.ndarray:
-    """Numbers at the observed entries, shape (n_chains, N), as matrices of shape (n_chains, n_rows, n_cols)."""
+    """Matrices of shape (n_chains, n_rows, n_cols) from values at the observed entries, (n_chains, N)."""
     R = np.zeros((numbers.shape[0], *problem.shape))
     R[:, problem.rows, problem.cols] = numbers
     return R
@@ -130,7 +130,7 @@ class NoisyDescent:
         R = [residual_matrix(problem, at.residual * share) for share in shares]
         return gradients(at, R if self.form == "layers" else R * depth)
 
-    def walk(
+    def iterate(
         self, weights: list[np.ndarray], n_steps: int, every: int, rng: np.random.Generator
     ) -> Iterator[tuple[int, list[np.ndarray]]]:
         """The weights after 0, every, 2 every, ... steps; a chain whose residual explodes is set to NaN."""

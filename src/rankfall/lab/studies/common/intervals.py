@@ -20,8 +20,8 @@ class Interval(NamedTuple):
 def poisson_rate(count: int, exposure: float, error: float = 0.05) -> Interval:
     """Rate of events from their number in an exposure, with Garwood's exact interval.
 
-    When nothing was seen the interval runs from 0 to ``-log(error / 2) / exposure``, which is 3.7 / exposure at
-    95%; the one-sided bound at the same level is the familiar 3 / exposure.
+    When nothing was seen the interval runs from 0 to ``-log(error / 2) / exposure``, which is 3.7 / exposure
+    at 95%; the one-sided bound at the same level is the familiar 3 / exposure.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def none_seen(exposure: float) -> float:
 
 
 def binomial_share(count: int, total: int, error: float = 0.05) -> Interval:
-    """Probability of success from `count` successes in `total` trials, with Clopper and Pearson's exact interval."""
+    """Probability of success from `count` of `total` trials, with Clopper and Pearson's exact interval."""
     _check(count, error)
     if count > total:
         raise InputError(f"{count} successes do not fit into {total} trials.")
@@ -61,8 +61,8 @@ def rate_ratio(
 ) -> Interval:
     """Ratio of two Poisson rates, the first over the second, with the exact conditional interval.
 
-    Given their sum, the first count is binomial with probability ``p = r T / (r T + T')``, where r is the ratio and
-    T, T' are the exposures: Clopper and Pearson's interval for p is one for r.
+    Given their sum, the first count is binomial with probability ``p = r T / (r T + T')``, where r is the
+    ratio and T, T' are the exposures: Clopper and Pearson's interval for p is one for r.
     """
     _check(count, error)
     _check(other_count, error)

@@ -10,7 +10,7 @@ from ....errors import InputError
 from ....measures import numerical_rank
 from ....network import Network
 from ....problem import Problem
-from ...sweep.cell import Cell
+from ...cell import Cell
 
 
 def unit_problem(
@@ -31,8 +31,10 @@ def problem_of(cell: Cell) -> Problem:
     )
 
 
-def settled(problem: Problem, net: Network, lr: float, ridge: float, n_steps: int) -> tuple[Network, int]:
-    """Where gradient descent from `net` stands after `n_steps` steps, and its numerical rank.
+def gradient_descent(
+    problem: Problem, net: Network, lr: float, ridge: float, n_steps: int
+) -> tuple[Network, int]:
+    """The network after `n_steps` steps of gradient descent from `net`, and its numerical rank.
 
     Raises
     ------

@@ -20,7 +20,8 @@ def absorbing_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        setting, certified_lr, phase ("sgd" or "attack"), step, rank, hidden_rank, member and monitored (-1: none).
+        setting, certified_lr, phase ("sgd" or "attack"), step, rank, hidden_rank, member and monitored (-1:
+        none).
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def absorbing_figure(table: pd.DataFrame) -> Figure:
 
 
 def ranks_along(ax: Axes, run: pd.DataFrame, title: str) -> None:
-    """Rank of A, largest rank of a hidden layer, smallest r with theta in B_r, certified rank, against the step."""
+    """Rank of A, largest rank of a hidden layer, smallest r with theta in B_r, and certified rank by step."""
     step = run["step"].to_numpy(float) / 1000
     attack = run["phase"].to_numpy() == "attack"
     if attack.any():

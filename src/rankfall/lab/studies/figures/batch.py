@@ -24,8 +24,8 @@ def batch_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        One row per setting: problem, lr, batch_size, n_observed, fell, rate, low, high (the 3/n bound where nothing
-        fell), layer_rank, bound, width, vacuous.
+        One row per setting: problem, lr, batch_size, n_observed, fell, rate, low, high (the 3/n bound where
+        nothing fell), layer_rank, bound, width, vacuous.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -44,7 +44,10 @@ def batch_figure(table: pd.DataFrame) -> Figure:
 
 
 def falls_against_batch(ax: Axes, table: pd.DataFrame, per_epoch: bool) -> None:
-    """Rates with their intervals on logarithmic axes; hollow triangles are upper bounds where nothing fell."""
+    """Rates with their intervals on logarithmic axes.
+
+    Hollow triangles are upper bounds where nothing fell.
+    """
     problems = sorted(table["problem"].unique())
     lrs = sorted(table["lr"].unique(), reverse=True)
     for (problem, lr), group in table.groupby(["problem", "lr"]):
@@ -91,7 +94,7 @@ def _keys(table: pd.DataFrame) -> list[Line2D]:
 
 
 def bound_against_rank(ax: Axes, table: pd.DataFrame) -> None:
-    """Largest rank of a layer and Galanti's bound, each relative to the layer's width, against the batch size."""
+    """Largest rank of a layer and Galanti's bound, both relative to the layer's width, by batch size."""
     b, width = table["batch_size"].to_numpy(float), table["width"].to_numpy(float)
     vacuous = table["vacuous"].to_numpy(bool)
     bound, rank = table["bound"].to_numpy(float) / width, table["layer_rank"].to_numpy(float) / width

@@ -22,7 +22,8 @@ def langevin_figure(rates: pd.DataFrame, paths: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rates : DataFrame
-        noise, what ("rises of ..." or "falls, ..."), count, rate, low, high (the 3/n bound where nothing was seen).
+        noise, what ("rises of ..." or "falls, ..."), count, rate, low, high (the 3/n bound where nothing was
+        seen).
     paths : DataFrame
         From the start of exactly known rank: noise, problem, step, tail.
     """
@@ -40,11 +41,14 @@ def langevin_figure(rates: pd.DataFrame, paths: pd.DataFrame) -> Figure:
 
 
 def rates_by_noise(ax: Axes, table: pd.DataFrame, title: str) -> None:
-    """Rates per step with intervals, one place per noise; hollow triangles are 3/n bounds where nothing was seen."""
-    noises, kinds = list(dict.fromkeys(table["noise"])), list(dict.fromkeys(table["what"]))
+    """Rates per step with intervals, one place per noise.
+
+    Hollow triangles are 3/n bounds where nothing was seen.
+    """
+    names, kinds = list(dict.fromkeys(table["noise"])), list(dict.fromkeys(table["what"]))
     for index, kind in enumerate(kinds):
         group = table[table["what"] == kind]
-        place = np.array([noises.index(noise) for noise in group["noise"]])
+        place = np.array([names.index(noise) for noise in group["noise"]])
         place = place + 0.2 * (index - (len(kinds) - 1) / 2)
         rate, low, high = (group[name].to_numpy(float) for name in ("rate", "low", "high"))
         seen = group["count"].to_numpy() > 0
@@ -61,8 +65,8 @@ def rates_by_noise(ax: Axes, table: pd.DataFrame, title: str) -> None:
         )
         ax.plot(place[~seen], high[~seen], "v", mfc="none", color=COLOURS[index], ms=6)
     ax.plot([], [], "v", mfc="none", color="k", label="none seen: bound 3/n")
-    ax.set(yscale="log", title=title, ylabel="per step", xlim=(-0.6, len(noises) - 0.4))
-    ax.set_xticks(range(len(noises)), [noise.replace(" noise", "") for noise in noises], fontsize=9)
+    ax.set(yscale="log", title=title, ylabel="per step", xlim=(-0.6, len(names) - 0.4))
+    ax.set_xticks(range(len(names)), [noise.replace(" noise", "") for noise in names], fontsize=9)
     low, high = ax.get_ylim()
     ax.set_ylim(low / 2, high * (high / low) ** 0.45)
     ax.grid(visible=True, axis="y")
@@ -72,13 +76,13 @@ def rates_by_noise(ax: Axes, table: pd.DataFrame, title: str) -> None:
 def tails(ax: Axes, paths: pd.DataFrame) -> None:
     """``sigma_{k+1}(Z_l) / sigma_1(Z_l)`` (largest over l, median of the chains) against the step."""
     last = paths.groupby("noise")["step"].max().min() if len(paths) else 1
-    noises = list(dict.fromkeys(paths["noise"]))
+    names = list(dict.fromkeys(paths["noise"]))
     for (noise, _), group in paths.groupby(["noise", "problem"], sort=False):
         group = group[group["step"] <= last]
-        index = noises.index(noise)
+        index = names.index(noise)
         level = group["tail"].to_numpy(float)
         ax.plot(group["step"], np.where(level > 0, level, np.nan), color=COLOURS[index], lw=1.4)
-    for noise, colour in zip(noises, COLOURS, strict=False):
+    for noise, colour in zip(names, COLOURS, strict=False):
         ax.plot([], [], color=colour, lw=2, label=noise)
     ax.axhline(1e-2, color="0.4", lw=0.8, ls=":")
     ax.text(last, 1.3e-2, "tolerance", ha="right", va="bottom", fontsize=8)
@@ -90,5 +94,5 @@ def tails(ax: Axes, paths: pd.DataFrame) -> None:
         title="From rank k exactly",
     )
     ax.grid(visible=True, axis="y")
-    if noises:
+    if names:
         ax.legend(fontsize=8, loc="center right")

@@ -20,8 +20,8 @@ def one_way_figure(counts: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
     Parameters
     ----------
     counts : DataFrame
-        One row per setting and matrix: regime, setting, object, steps, falls, rises, and fall_* and rise_* with rate,
-        low and high.
+        One row per setting and matrix: regime, setting, object, steps, falls, rises, and fall_* and rise_*
+        with rate, low and high.
     ranks : DataFrame
         setting, last_rank (of A), chains.
     """
@@ -37,7 +37,10 @@ def one_way_figure(counts: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
 
 
 def rates(ax: Axes, counts: pd.DataFrame) -> None:
-    """Falls as dots and rises as squares, with intervals; a hollow triangle is the upper bound where none was seen, if there is one."""
+    """Falls as dots and rises as squares, with intervals.
+
+    A hollow triangle is the upper bound where none was seen, if there is one.
+    """
     from matplotlib.ticker import LogLocator, NullFormatter
 
     y = np.arange(len(counts))[::-1]
@@ -73,7 +76,8 @@ def _mark_regimes(ax: Axes, counts: pd.DataFrame, y: np.ndarray) -> None:
     certified = y[(counts["regime"] == "certified").to_numpy()]
     if certified.size:
         ax.axhspan(certified.min() - 0.5, certified.max() + 0.5, color="#E8F1F8", lw=0, zorder=0)
-        ax.text(0.99, certified.max() + 0.3, "certified", transform=ax.get_yaxis_transform(), ha="right", va="top", fontsize=8)  # fmt: skip
+        place = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "top"}
+        ax.text(0.99, certified.max() + 0.3, "certified", fontsize=8, **place)
     ax.set_ylim(-0.6, len(y) - 0.4)
 
 
@@ -105,7 +109,8 @@ def end_ranks(ax: Axes, counts: pd.DataFrame, ranks: pd.DataFrame) -> None:
     handles, labels = ax.get_legend_handles_labels()
     order = np.argsort([int(label) for label in labels])
     ax.legend(
-        [handles[i] for i in order], [labels[i] for i in order], loc="upper center", bbox_to_anchor=(0.4, -0.16),
+        [handles[i] for i in order], [labels[i] for i in order], loc="upper center",
+        bbox_to_anchor=(0.4, -0.16),
         ncols=4, fontsize=8, title="rank", title_fontsize=8,
     )  # fmt: skip
     ax.grid(visible=False)

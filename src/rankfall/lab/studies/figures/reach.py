@@ -20,8 +20,8 @@ def reach_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        problem, ridge, direct, direct_low, direct_high, split, split_low, split_high (probabilities), seen, log10 (of the
-        measured one), log10_bound.
+        problem, ridge, direct, direct_low, direct_high, split, split_low, split_high (probabilities), seen,
+        log10 (of the measured one), log10_bound.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def falls(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def beside_bound(ax: Axes, table: pd.DataFrame) -> None:
-    """``-log10`` of the measured probability and of the bound, one line per setting, on a logarithmic axis."""
+    """``-log10`` of the measured probability and of the bound, a curve per setting, on a logarithmic axis."""
     table = table.sort_values(["problem", "ridge"]).reset_index(drop=True)
     place = np.arange(len(table))
     # a probability of 1 has no place on this axis: it stands at its left edge

@@ -22,7 +22,8 @@ def recovery_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        method, rank, size, rho, share, low, high. Methods whose name begins with "depth" were not given the rank.
+        method, rank, size, rho, share, low, high. Methods whose name begins with "depth" were not given the
+        rank.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -14,16 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = SERIES[:4]
-ENDS = (("end_2", KEPT, "rank 2"), ("end_1", SERIES[4], "rank 1"), ("end_0", FALLEN, "rank 0"), ("diverged", MISSING, "diverged"))  # fmt: skip
+ENDS = (
+    ("end_2", KEPT, "rank 2"),
+    ("end_1", SERIES[4], "rank 1"),
+    ("end_0", FALLEN, "rank 0"),
+    ("diverged", MISSING, "diverged"),
+)
 
 
 def two_by_two_figure(table: pd.DataFrame) -> Figure:
-    """Rates of first falls above, ends of the chains below, against the learning rate; a column for each depth.
+    """Rates of first falls above and final ranks below, by learning rate; a column of panels per depth.
 
     Parameters
     ----------
     table : DataFrame
-        One row per setting: depth, ridge_share, lr, chains, fell, at_risk, rate, low, high, end_0, end_1, end_2, diverged.
+        One row per setting: depth, ridge_share, lr, chains, fell, at_risk, rate, low, high, end_0, end_1,
+        end_2, diverged.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InputError
-from ..studies import study_module, study_names
+from ..errors import InputError
 from .cell import Cell
+from .studies import study_module, study_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ def find(runner: str, folder: Path | None = None) -> Callable[[Cell], pd.DataFra
         If there is none of that name.
     """
     if runner == GENERIC:
-        from ..train_runner.run import run
+        from .train_runner.run import run
 
         return partial(run, folder=folder)
     if ":" in runner:
@@ -43,7 +43,7 @@ def find(runner: str, folder: Path | None = None) -> Callable[[Cell], pd.DataFra
 def check(cell: Cell, place: str) -> None:
     """Refuse settings that the runner does not know; only the generic one has a fixed list."""
     if cell.runner == GENERIC:
-        from ..train_runner.settings import check_settings
+        from .train_runner.settings import check_settings
 
         check_settings(cell.settings, place)
 
@@ -51,7 +51,7 @@ def check(cell: Cell, place: str) -> None:
 def check_values(cell: Cell) -> None:
     """Refuse values of a cell that no run could use."""
     if cell.runner == GENERIC:
-        from ..train_runner.settings import check_values as check
+        from .train_runner.settings import check_values as check
 
         check(cell.settings)
 
@@ -59,7 +59,7 @@ def check_values(cell: Cell) -> None:
 def check_together(cell: Cell) -> None:
     """Refuse values of a cell that do not fit each other."""
     if cell.runner == GENERIC:
-        from ..train_runner.settings import check_together as check
+        from .train_runner.settings import check_together as check
 
         check(cell.settings)
 
@@ -68,7 +68,7 @@ def accepts(runner: str, name: str) -> bool:
     """Whether a runner has a setting of this dotted name, even if the study's settings leave it out."""
     if runner != GENERIC:
         return False
-    from ..train_runner.settings import is_setting
+    from .train_runner.settings import is_setting
 
     return is_setting(name)
 
@@ -77,7 +77,7 @@ def data_files(cell: Cell, folder: Path, known: dict[str, str]) -> dict[str, str
     """The data files that a cell reads, as its settings name them, with the SHA-256 of each."""
     if cell.runner != GENERIC:
         return {}
-    from ..train_runner.run import hashes
+    from .train_runner.run import hashes
 
     return hashes(cell.settings, folder, known)
 

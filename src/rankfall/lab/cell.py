@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import InputError
+from ..errors import InputError
 
 _MISSING = object()
 

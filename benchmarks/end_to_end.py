@@ -6,9 +6,9 @@
 
 Random n x n matrices of rank 5, N = rho r (2 n - r) of their entries without noise, in every line at least
 5. The error is relative, on 100,000 random cells (all for small n), observed or not. rankfall runs to its
-own end, which includes finding the rank and trying whether the fit is the only one. (The certificate is made when it is asked for.)
-The others are stopped in the iteration in which they reach the error, which nobody could know in practice;
-looking it up is not on their clock.
+own end, which includes finding the rank and trying whether the fit is the only one. (The certificate is made
+when it is asked for.) The others are stopped in the iteration in which they reach the error, which nobody
+could know in practice; looking it up is not on their clock.
 
 - pymanopt cg, pymanopt tr: conjugate gradients and trust regions on the manifold of fixed rank, with
   gradient and Hessian by hand, the residuals sparse, and without the dense products that pymanopt itself
@@ -153,7 +153,8 @@ def main() -> None:
         print(HOW_TO_MAKE)
     methods = [m for m in (OWN[0], *PYMANOPT, *OWN[1:]) if python is not None or m not in PYMANOPT]
     print(
-        f"{'n':>6} {'rho':>5} {'N':>8}  {'method':12} {'seconds':>14} {'/rankfall':>9} {'iterations':>10}   error"
+        f"{'n':>6} {'rho':>5} {'N':>8}  {'method':12} {'seconds':>14} {'/rankfall':>9} {'iterations':>10}   "
+        "error"
     )
     results = []
     for n, rho in cases(options.sizes, options.rho, options.large):

@@ -191,7 +191,10 @@ def _walk(loop: str, vector: str, fma: str) -> str:
 
 
 def _chains(vector: str, fma: str) -> str:
-    """Independent multiply-adds; the second argument is not used, so that all three loops are called alike."""
+    """Independent multiply-adds.
+
+    The second argument is not used, so that all three loops are called alike.
+    """
     half, quarter = _splat(vector, "5.0e-01"), _splat(vector, "2.5e-01")
     phis, body, keep = [], [], []
     for k in range(CHAINS):

@@ -1,4 +1,7 @@
-"""Running the programs that rankfall is compared with: in a process, and if need be in a Python, of their own."""
+"""Running the programs that rankfall is compared with.
+
+In a process, and if need be in a Python, of their own.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 
 
 def start_afresh() -> None:
-    """Replace this process by one whose BLAS knows its processor; it reads the variables when it is loaded."""
+    """Replace this process by one whose BLAS knows its processor.
+
+    It reads the variables when it is loaded.
+    """
     if any(name in os.environ for name in BLAS_OVERRIDES):
         sys.stdout.flush()
         os.execve(sys.executable, [sys.executable, *sys.argv], environment())

@@ -100,7 +100,10 @@ Intervals = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def complete(train: rf.Problem, ratings: bool, seed: int) -> rf.Completion:
-    """As a user would: an array with NaN, or triplets for ratings, whose range is kept; nothing else is said."""
+    """As a user would: an array with NaN, or triplets for ratings, whose range is kept.
+
+    Nothing else is said.
+    """
     if ratings:
         return rf.complete(train, seed=seed, bounds="observed")
     return rf.complete(train.to_dense(), seed=seed)
@@ -131,8 +134,8 @@ def warm_up() -> None:
 def constant_width(task: Task, values: np.ndarray, held_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split-conformal intervals of one width for all cells, around the same predictions.
 
-    The half width is the quantile, with the finite-sample correction, of the absolute errors at the very cells
-    by which rankfall's own intervals are calibrated. With bounds both kinds are clipped.
+    The half width is the quantile, with the finite-sample correction, of the absolute errors at the very
+    cells by which rankfall's own intervals are calibrated. With bounds both kinds are clipped.
     """
     half = real_scores.conformal_quantile(held_errors)
     # no interval where the model has no prediction, as for rankfall's own

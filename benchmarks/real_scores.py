@@ -24,8 +24,8 @@ def interval_score(
 ) -> np.ndarray:
     """Score of central intervals, smaller is better: width plus ``2 / (1 - coverage)`` times the miss.
 
-    T. Gneiting and A. E. Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102 (2007),
-    section 6.2.
+    T. Gneiting and A. E. Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102
+    (2007), section 6.2.
     """
     miss = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
     return high - low + 2 / (1 - coverage) * miss
@@ -62,8 +62,8 @@ class IntervalScores:
     Attributes
     ----------
     without : int
-        Hidden cells that were given no interval (NaN); they count as missed in the coverages, and are left out of width
-        and score.
+        Hidden cells that were given no interval (NaN); they count as missed in the coverages, and are left
+        out of width and score.
     """
 
     coverage: float

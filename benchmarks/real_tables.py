@@ -83,7 +83,10 @@ def _hiding(record: Record) -> str:
 
 
 def averaged(records: Iterable[Record]) -> list[Record]:
-    """Means over seeds or folds of one data set and hiding, per method; only methods that ended in all of them."""
+    """Means over seeds or folds of one data set and hiding, per method.
+
+    Only methods that ended in all of them.
+    """
     by_method: dict[str, list[Record]] = {}
     for r in records:
         by_method.setdefault(r["method"], []).append(r)

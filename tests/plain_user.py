@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-# of linux/prctl.h and linux/capability.h: a program that is started has no capability outside of the bounding set
+# of linux/prctl.h and linux/capability.h: a program that is started has no capability outside of the bounding
+# set
 _PR_CAPBSET_DROP = 24
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 

@@ -20,10 +20,10 @@ _GAIN = 1e-3
 def cmfrec(task: Task) -> Answer:
     """Rank and penalty chosen on validation cells.
 
-    At rank 10: with and without row and column biases, and the penalty as it is or multiplied by the number of
-    cells in each line. With the best of the four: ranks in either direction from there until the error has not
-    improved twice. For each the penalty falls by half powers of ten until the error has not improved twice, so
-    that no end of a grid is in the way.
+    At rank 10: with and without row and column biases, and the penalty as it is or multiplied by the number
+    of cells in each line. With the best of the four: ranks in either direction from there until the error has
+    not improved twice. For each the penalty falls by half powers of ten until the error has not improved
+    twice, so that no end of a grid is in the way.
     """
     judge = Judge(task, _fit)
     largest = max(1, min(task.train.shape) // 2)

@@ -14,9 +14,9 @@ _N_SWEEPS = 50
 def fit_effects(train: rf.Problem, row_damping: float, column_damping: float) -> np.ndarray:
     """``mean + rows_i + cols_j``, the whole matrix.
 
-    Every effect is the sum of what the others leave over, divided by the number of cells plus the damping: the
-    minimiser of the squared misfits plus ``damping * effect**2`` for each effect, by alternation. A line without
-    a cell has the effect 0.
+    Every effect is the sum of what the others leave over, divided by the number of cells plus the damping:
+    the minimiser of the squared misfits plus ``damping * effect**2`` for each effect, by alternation. A line
+    without a cell has the effect 0.
     """
     mean = train.values.mean()
     rows, cols = np.zeros(train.n_rows), np.zeros(train.n_cols)

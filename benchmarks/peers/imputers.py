@@ -24,7 +24,10 @@ def knn_columns(task: Task) -> Answer:
 
 
 def iterative_100(task: Task) -> Answer:
-    """IterativeImputer, each column regressed on 100 others that correlate with it; number of rounds tuned."""
+    """IterativeImputer, each column regressed on 100 others that correlate with it.
+
+    Number of rounds tuned.
+    """
     return tuned(
         task, _iterative, [{"n_nearest_features": _NEAREST_FEATURES, "max_iter": k} for k in (2, 5, 10)]
     )

@@ -3,13 +3,13 @@ r"""Soft-impute: nuclear-norm regularised completion by iterated soft-thresholdi
 Minimised is, with P the projection on the observed cells,
 
     1/2 |P(X - Z)|_F^2 + lambda |Z|_*,
-
-as in R. Mazumder, T. Hastie, R. Tibshirani, "Spectral regularization algorithms for learning large incomplete
-matrices", JMLR 11 (2010), and in the R package softImpute. The iteration is theirs,
-``Z <- S_lambda(P(X) + P'(Z))`` with warm starts along a falling path of lambda. Steps are extrapolated with
-Nesterov's momentum, started afresh when the objective rises (Yao and Kwok, IJCAI 2015): the minimum is the same,
-fewer steps lead to it. Z is the minimiser if and only if ``P(X - Z) = lambda (U V^T + W)`` with U, V the singular
-vectors of Z, ``U^T W = 0``, ``W V = 0`` and ``|W|_2 <= 1``; :func:`stationarity` says how far Z is from that.
+ as in R. Mazumder, T. Hastie, R. Tibshirani, "Spectral regularization algorithms for learning large
+incomplete matrices", JMLR 11 (2010), and in the R package softImpute. The iteration is theirs, ``Z <-
+S_lambda(P(X) + P'(Z))`` with warm starts along a falling path of lambda. Steps are extrapolated with
+Nesterov's momentum, started afresh when the objective rises (Yao and Kwok, IJCAI 2015): the minimum is the
+same, fewer steps lead to it. Z is the minimiser if and only if ``P(X - Z) = lambda (U V^T + W)`` with U, V
+the singular vectors of Z, ``U^T W = 0``, ``W V = 0`` and ``|W|_2 <= 1``; :func:`stationarity` says how far Z
+is from that.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def solve(
 ) -> Shrunk:
     """Minimise the objective from a starting matrix.
 
-    Stops when a step changes the matrix by less than `tolerance` times lambda in the Frobenius norm, or by less
-    than a millionth of its own norm (or `tolerance` of it, if that is less).
+    Stops when a step changes the matrix by less than `tolerance` times lambda in the Frobenius norm, or by
+    less than a millionth of its own norm (or `tolerance` of it, if that is less).
     """
     here, ahead, weight = start, start, 1.0
     best, now = np.inf, Shrunk(start, 0, 0.0)

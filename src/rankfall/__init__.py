@@ -1,12 +1,11 @@
 """rankfall: complete a matrix from some of its entries without being told its rank.
-
-The package reads as one sentence: a problem (:class:`Problem`), a network (:class:`Network`), its
-dynamics (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a
-:class:`Trace`), and what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled
-data are in :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
-:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of a
-run fell or rose. Results are read back with :func:`load`. For scikit-learn there are :class:`LowRankImputer` and
-:class:`LowRankRegressor`.
+ The package reads as one sentence: a problem (:class:`Problem`), a network (:class:`Network`), its dynamics
+(:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a :class:`Trace`), and
+what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled data are in
+:mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
+:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of
+a run fell or rose. Results are read back with :func:`load`. For scikit-learn there are
+:class:`LowRankImputer` and :class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """

@@ -124,7 +124,10 @@ def fraction(name: str, value: object) -> float:
 
 
 def one_of(name: str, value: object, allowed: Sequence[T], *, also: str = "") -> T:
-    """One of a few values, compared with their types; `also` says in the sentence what else the caller takes."""
+    """One of a few values, compared with their types.
+
+    `also` says in the sentence what else the caller takes.
+    """
     for choice in allowed:
         if type(value) is type(choice) and value == choice:
             return choice

@@ -91,8 +91,8 @@ class Problem:
         values = as_numbers(values)
         if not rows.shape == cols.shape == values.shape or rows.ndim != 1:
             raise InputError(
-                f"rows, cols and values must be one-dimensional and equally long, not of shapes {rows.shape}, "
-                f"{cols.shape} and {values.shape}."
+                "rows, cols and values must be one-dimensional and equally long, not of shapes "
+                f"{rows.shape}, {cols.shape} and {values.shape}."
             )
         if duplicates not in ("error", "mean"):
             raise InputError(f'duplicates must be "error" or "mean", not {duplicates!r}.')

@@ -67,7 +67,8 @@ def test_intervals_cover_the_mean() -> None:
 
 @pytest.mark.stat
 def test_growth_finds_the_slope() -> None:
-    # log mean = 3 + 0.5 / lr, slopes within their 95% intervals in 95% of 200 trials, minus 3 deviations (4.6%): 0.1%
+    # log mean = 3 + 0.5 / lr, slopes within their 95% intervals in 95% of 200 trials, minus 3 deviations
+    # (4.6%): 0.1%
     x = 1 / np.array([0.1, 0.12, 0.15, 0.2])
     lines = [
         passage_growth(

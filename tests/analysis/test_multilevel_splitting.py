@@ -36,8 +36,8 @@ def chains(draw: st.DrawFn) -> tuple[FiniteChain, int]:
 @settings(max_examples=10, derandomize=True)
 @given(chains(), st.integers(2, 8), st.integers(1, 3))
 def test_unbiased_for_any_chain_and_any_score(case: tuple[FiniteChain, int], n: int, k: int) -> None:
-    # 1000 repeats, |z| < 4.5: false alarms below 1e-4 for each example as far as the mean is normal, which the
-    # probabilities of at least 1% see to; fixed examples and seeds
+    # 1000 repeats, |z| < 4.5: false alarms below 1e-4 for each example as far as the mean is normal, which
+    # the probabilities of at least 1% see to; fixed examples and seeds
     chain, horizon = case
     assume(k < n and 0.01 < chain.exact(horizon) < 0.99)
     assert abs(gap(chain, horizon, n, 1000, k)) < 4.5
@@ -79,8 +79,8 @@ def test_the_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.stat
 def test_intervals_cover() -> None:
-    # 200 runs of 10 repeats each, intervals of 95%: between 91% and 98% of them hold the truth. If the coverage is
-    # 95%, a count outside has probability 2%; fixed seed
+    # 200 runs of 10 repeats each, intervals of 95%: between 91% and 98% of them hold the truth. If the
+    # coverage is 95%, a count outside has probability 2%; fixed seed
     chain = ladder(5)
     exact = chain.exact(11)
     assert 1e-3 < exact < 2e-2

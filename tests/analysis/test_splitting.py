@@ -79,8 +79,9 @@ def test_other_ways_of_sampling_agree_with_direct_runs(settings: dict) -> None:
 def test_intervals_cover_the_enumerated_probability(
     short: tuple[float, float, np.ndarray], score: str
 ) -> None:
-    # 200 runs of 10 repeats, intervals of 95%; with that coverage a share outside 91%..98% has probability 2%.
-    # One call: repeats do not depend on their neighbours (see below), so 2000 of them are 200 independent runs
+    # 200 runs of 10 repeats, intervals of 95%; with that coverage a share outside 91%..98% has probability
+    # 2%. One call: repeats do not depend on their neighbours (see below), so 2000 of them are 200 independent
+    # runs
     exact, tol, _ = short
     rows = short_run(tol, 50, 2000, 17, score=score).repeats.reshape(200, 10)
     held = [low <= exact <= high for low, high in map(spread_interval, rows)]
@@ -91,23 +92,26 @@ def test_intervals_cover_the_enumerated_probability(
 @pytest.mark.stat
 @pytest.mark.slow
 def test_intervals_cover_what_direct_sampling_gives() -> None:
-    # p is near 5e-3; the truth is known to 4%, the intervals of 10 repeats reach 40% to each side. Paths must be many
-    # enough for a moderate spread of the repeats (here 0.6 of their mean): with fewer of them and a spread of 1.3 to 2.3
-    # times the mean (horizon 500, tolerance 0.01) only 89% of such intervals held the truth, as `interval` warns
+    # p is near 5e-3; the truth is known to 4%, the intervals of 10 repeats reach 40% to each side. Paths must
+    # be many enough for a moderate spread of the repeats (here 0.6 of their mean): with fewer of them and a
+    # spread of 1.3 to 2.3 times the mean (horizon 500, tolerance 0.01) only 89% of such intervals held the
+    # truth, as `interval` warns
     sgd, options = rf.SGD(lr=0.4, ridge=0.0066, n_steps=1), {"every": 20, "rank_tol": 0.05}
     direct = rf.first_passage(PROBLEM, NET, sgd, 1, 150_000, 1000, seed=99, **options).seen.mean()
     assert 1e-3 < direct < 1e-2
     result = rf.splitting(PROBLEM, NET, sgd, 1, 1000, 120, 2000, 17, n_kill=6, score="relative", **options)
     held = [low <= direct <= high for low, high in map(spread_interval, result.repeats.reshape(200, 10))]
     print(
-        f"direct {direct:.5f}, splitting {result.estimate:.5f} +- {result.standard_error:.5f}, {sum(held)} of 200"
+        f"direct {direct:.5f}, splitting {result.estimate:.5f} +- {result.standard_error:.5f}, {sum(held)} "
+        "of 200"
     )
     assert 0.91 <= np.mean(held) <= 0.98
 
 
 @pytest.mark.stat
 def test_a_rise_of_the_rank() -> None:
-    # two layers of width one: the exact rank is at most one, and it rises from a dead start with noise in one layer
+    # two layers of width one: the exact rank is at most one, and it rises from a dead start with noise in one
+    # layer
     problem = rf.Problem.from_dense(np.array([[1.0, np.nan], [np.nan, -1.0]]))
     net = rf.Network((np.array([[1.0, 0.0], [0.0, 1e-3]]), np.array([[1.0, 0.0], [0.0, -1e-3]])))
     sgd, options = rf.SGD(lr=0.3, ridge=0.01, n_steps=1), {"every": 1}

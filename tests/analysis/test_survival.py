@@ -92,8 +92,8 @@ def test_garwood_by_its_definition(events, exposure, level):
 def test_coverage_of_the_rate_and_of_the_curve():
     """Memoryless jumps at rate 1/50, 400 experiments of 30 chains, 40 steps.
 
-    The exact interval covers at least 95%, Greenwood's about 93% to 96%. Both counts are required to be above 90%:
-    for a true coverage of 93% that fails once in 120 seeds, for 95% once in 10^5.
+    The exact interval covers at least 95%, Greenwood's about 93% to 96%. Both counts are required to be above
+    90%: for a true coverage of 93% that fails once in 120 seeds, for 95% once in 10^5.
     """
     rng = np.random.default_rng(11)
     p, horizon, covered = 1 / 50, 40, np.zeros(2)

@@ -1,4 +1,7 @@
-"""The real-data benchmark's own arithmetic: hiding, scores, tuning and soft-impute; none of the peers' packages."""
+"""The real-data benchmark's own arithmetic: hiding, scores, tuning and soft-impute.
+
+None of the peers' packages.
+"""
 
 from __future__ import annotations
 

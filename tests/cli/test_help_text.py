@@ -35,7 +35,10 @@ def parsed(words: list[str]) -> None:
 
 @pytest.fixture
 def place(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with every file that the examples begin with; the demonstration is about a corner of its table."""
+    """A folder with every file that the examples begin with.
+
+    The demonstration is about a corner of its table.
+    """
     shutil.copy(table, tmp_path / "ratings.csv")
     lines = table.read_text(encoding="utf-8").splitlines()
     names = lines[0].split(",")[1:]

@@ -495,7 +495,10 @@ def test_new_rows_that_cannot_be_read(exact):
 
 
 def test_an_exact_fit_that_determines_nothing_is_not_believed():
-    """Stations that share a sensor: more unknowns than independent equations, though the cells suffice by number."""
+    """Stations that share a sensor.
+
+    More unknowns than independent equations, though the cells suffice by number.
+    """
     table = rf.datasets.beijing("temperature").loc["2014-06-01":"2014-07-31"].iloc[:, ::8].to_numpy()
     hidden = np.random.default_rng(0).random(table.shape) < 1 / 3
     result = rf.complete(np.where(hidden, np.nan, table), seed=0)

@@ -68,7 +68,10 @@ def test_section_6_8(problem, lr, tau):
 
 
 def test_the_runs_part_where_sgd_is_hardly_stable(problem):
-    """A gap below tau^2 is an observation, not Theorem 4: entries of variance three and a large learning rate."""
+    """A gap below tau^2 is an observation, not Theorem 4.
+
+    Entries of variance three and a large learning rate.
+    """
     large = problem.with_values(problem.values * np.sqrt(RANK))
     net = trained(large, 0.03, 5e-3)
     d = theory.deflate(net, rank=RANK)

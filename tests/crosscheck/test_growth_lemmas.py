@@ -1,7 +1,6 @@
 """Lemmas A and B and Theorem 3+ where they can be attacked: random points, hill-climbing, and small learning rates.
-
-The lemmas are statements about every point, so a single exceedance would refute them; "stat" marks that the points
-are random, with fixed seeds and no false alarms.
+ The lemmas are statements about every point, so a single exceedance would refute them; "stat" marks that the
+points are random, with fixed seeds and no false alarms.
 """
 
 from __future__ import annotations
@@ -55,7 +54,10 @@ def lemma_a_ratio(Z: np.ndarray, B: np.ndarray, rank: int, ridge: float) -> floa
 
 
 def near_neutral(rng: np.random.Generator, rank: int, ridge: float) -> tuple[np.ndarray, np.ndarray]:
-    """Z and B as near a critical point: the top right directions of Z nearly null for ``2 ridge + block(B)``."""
+    """Z and B as near a critical point.
+
+    The top right directions of Z nearly null for ``2 ridge + block(B)``.
+    """
     below, above = rng.integers(rank + 1, rank + 4, 2)
     U, V = (np.linalg.qr(rng.standard_normal((d, d)))[0] for d in (above, below))
     k = min(below, above)

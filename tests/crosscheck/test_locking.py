@@ -34,7 +34,10 @@ def test_lock_fires_soon_and_the_rank_stays_in_larger_runs(setting):
 
 
 def check(seen):
-    """One trajectory each; the probability that a correct certificate fails is at most 1e-3 (and is near 0)."""
+    """One trajectory each.
+
+    The probability that a correct certificate fails is at most 1e-3 (and is near 0).
+    """
     ranks = seen.ranks
     # at every certifying epoch, the firing among them: no hidden layer and not the product rises above it
     assert not ranks.breaches(), f"certified ranks were exceeded: {ranks.breaches()}"

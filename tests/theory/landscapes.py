@@ -43,7 +43,8 @@ def limit_cost(x: np.ndarray, e: float, depth: int) -> np.ndarray:
 def limit_window(depth: int) -> tuple[float, float]:
     """Section 9 by a scan over the missing entry: (rank two exists up to, rank one cheaper from).
 
-    A rank-two local minimum is one of :func:`limit_cost` away from the cusp at ``x = 1/e``, where the rank is 1.
+    A rank-two local minimum is one of :func:`limit_cost` away from the cusp at ``x = 1/e``, where the rank is
+    1.
     """
 
     def rank_two(e: float) -> np.ndarray:

@@ -1,9 +1,8 @@
 """Attacks on Theorem 1: no certified step leaves B_r, however the point, the batch and the data are chosen.
-
-These are searches, not samples: they have no false-alarm rate. A ratio above 1 would be a counterexample. So that
-the attack means something it must come close to every bound before the step and stay close after it. For that the
-ridge is the one at which (B) is sharp: C^(L/2) = a sqrt(b) / 2, where a balanced network of rank one with
-norms C does not move. Slack is 0.
+ These are searches, not samples: they have no false-alarm rate. A ratio above 1 would be a counterexample. So
+that the attack means something it must come close to every bound before the step and stay close after it. For
+that the ridge is the one at which (B) is sharp: C^(L/2) = a sqrt(b) / 2, where a balanced network of rank one
+with norms C does not move. Slack is 0.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ ROUNDING = 1e-12
 class Case:
     """An architecture, r, which fraction of the largest certified lr, and the block that a batch fills.
 
-    A step takes q off the norms and q^2 off the imbalances, so that for 0.98 after the step it must not be too
-    long. At r = 0, where no direction may be large, nothing replenishes norms and imbalances in one step.
+    A step takes q off the norms and q^2 off the imbalances, so that for 0.98 after the step it must not be
+    too long. At r = 0, where no direction may be large, nothing replenishes norms and imbalances in one step.
     """
 
     widths: tuple[int, ...]

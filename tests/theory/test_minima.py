@@ -369,7 +369,10 @@ def test_section_9_has_no_window_at_depth_two():
 
 
 def test_windows_shrink_with_the_ridge_linearly():
-    """What the limit is taken of: at ridge 1e-4 and 5e-5 the window's end differs from the limit by O(ridge)."""
+    """What the limit is taken of.
+
+    At ridge 1e-4 and 5e-5 the window's end differs from the limit by O(ridge).
+    """
     ends = [window(3, ridge, 1e-6)[0] for ridge in (4e-4, 2e-4, 1e-4)]
     first, second = (b - a for a, b in pairwise(ends))
     assert first / second == pytest.approx(2, rel=0.1)

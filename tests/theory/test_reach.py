@@ -95,7 +95,10 @@ def test_splitting_evenly_is_best():
 
 
 def test_the_examples_of_the_text():
-    """ridge 0.3, lr 0.19: T = 24; ridge 0.1, lr 8.3e-4: T = 26938 (the 26946 of the text is from a rounded lr)."""
+    """ridge 0.3, lr 0.19: T = 24; ridge 0.1, lr 8.3e-4.
+
+    T = 26938 (the 26946 of the text is from a rounded lr).
+    """
     problem = rf.Problem.from_dense(np.full((4, 4), 0.5))
     reach = reach_bound(problem, HALF, rank=1)
     assert (round(HALF.lr, 2), reach.n_steps) == (0.19, 24)

@@ -163,7 +163,8 @@ def test_thresholds_at_critical_points(depth, kept):
     assert table.numerical_rank(threshold) == kept <= rank_upper_bound(problem, depth, ridge)
     for factors in (robust_factors, sufficient_factors):
         assert np.all(factors(problem, net, kept, ridge=ridge, lr=1e-5) < 1)
-        # with one of the kept directions counted as tail there is nothing to lose: it is neutral, not shrinking
+        # with one of the kept directions counted as tail there is nothing to lose: it is neutral, not
+        # shrinking
         assert np.any(factors(problem, net, kept - 1, ridge=ridge, lr=1e-5) >= 1 - 1e-9)
 
 

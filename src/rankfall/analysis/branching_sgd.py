@@ -1,9 +1,8 @@
 """SGD as a Markov chain that can be branched: the compiled kernels behind :mod:`.multilevel_splitting`.
-
-One move is `every` steps. The chain observed on that grid is a Markov chain too, so that splitting stays unbiased for
-the event *seen on the grid*; a rank that falls and rises again in between is not seen. The state is the stored
-weights, the decay scalar, the clock, and for epochs the order of the entries (the part of the epoch that is still to
-come is shuffled with the noise of whoever continues).
+ One move is `every` steps. The chain observed on that grid is a Markov chain too, so that splitting stays
+unbiased for the event *seen on the grid*; a rank that falls and rises again in between is not seen. The state
+is the stored weights, the decay scalar, the clock, and for epochs the order of the entries (the part of the
+epoch that is still to come is shuffled with the noise of whoever continues).
 """
 
 from __future__ import annotations
@@ -152,8 +151,8 @@ class SGDChain:
     def _relaxed(self, flat: np.ndarray, scales: np.ndarray, orders: np.ndarray) -> np.ndarray:
         """The relative score of copies that gradient descent has taken a few steps further.
 
-        At a large lr the noise moves every entry of A to and fro within a few steps; what remains once that has died
-        down is how far the rank has come. Copies that diverge on the way are as far as can be.
+        At a large lr the noise moves every entry of A to and fro within a few steps; what remains once that
+        has died down is how far the rank has come. Copies that diverge on the way are as far as can be.
         """
         n = scales.size
         # clocks at 0: a score must be a function of the network alone

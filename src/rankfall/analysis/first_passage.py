@@ -33,7 +33,8 @@ class FirstPassage:
     times : ndarray of int, shape (n_chains,)
         Steps to the event, or watched without it.
     seen : ndarray of bool, shape (n_chains,)
-        Whether the event happened; False: censored at `times`, because `max_steps` was reached or the chain diverged.
+        Whether the event happened; False: censored at `times`, because `max_steps` was reached or the chain
+        diverged.
     diverged : ndarray of bool, shape (n_chains,)
     max_steps, every : int
     """
@@ -50,26 +51,36 @@ class FirstPassage:
 
     @property
     def mean(self) -> float:
-        """Steps watched per event: the maximum-likelihood mean of exponential times; infinite without any event."""
+        """Steps watched per event: the maximum-likelihood mean of exponential times.
+
+        Infinite without any event.
+        """
         return float(self.times.sum()) / self.n_events if self.n_events else float("inf")
 
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
         """Interval for the mean of exponential times, from the exact Poisson interval for the number of events.
 
-        ``2 T / chi2`` with T the steps watched: the quantiles of 2d + 2 and 2d degrees of freedom for d events. It
-        is exact for a watch of fixed total length and slightly too wide here, where chains leave at their events.
+        ``2 T / chi2`` with T the steps watched: the quantiles of 2d + 2 and 2d degrees of freedom for d
+        events. It is exact for a watch of fixed total length and slightly too wide here, where chains leave
+        at their events.
         """
         coverage = fraction("coverage", coverage)
         low, high = garwood(self.n_events, float(self.times.sum()), coverage)
         return 1 / high, 1 / low if low else float("inf")
 
     def survival(self, *, level: float = 0.95) -> DataFrame:
-        """Kaplan and Meier's estimate of the share still without the event; see :func:`rankfall.analysis.kaplan_meier`."""
+        """Kaplan and Meier's estimate of the share still without the event.
+
+        See :func:`rankfall.analysis.kaplan_meier`.
+        """
         return kaplan_meier(self.times, self.seen, level)
 
     @property
     def restricted_mean(self) -> float:
-        """Area under the survival curve up to the longest time watched: the mean of min(time, that), for any law."""
+        """Area under the survival curve up to the longest time watched.
+
+        The mean of min(time, that), for any law.
+        """
         curve = self.survival()
         # constant between the rows, the last of which is the longest time
         heights = np.concatenate([[1.0], curve["survival"].to_numpy()[:-1]])
@@ -145,7 +156,8 @@ def first_passage(
         Chains without the event are censored here.
     seed : int
     every : int, optional
-        Steps between two looks, by which times are rounded up; must divide `max_steps`. By default about 1000 looks.
+        Steps between two looks, by which times are rounded up; must divide `max_steps`. By default about 1000
+        looks.
     rank_tol : float
     n_threads : int, optional
 
@@ -178,9 +190,10 @@ def first_passage(
 def passage_growth(x: Sequence[float] | np.ndarray, passages: Sequence[FirstPassage]) -> Growth:
     """How the mean first-passage time grows: a weighted straight line of its logarithm against `x`.
 
-    With noise of strength lr in a potential well, the mean time grows like ``exp(barrier / lr)`` (Kramers, Arrhenius):
-    `x` is then 1 / lr, and the slope the barrier in the units of the noise. Any other `x` will do, the ridge for example.
-    The logarithm of a mean over d events has variance 1 / d, which gives the weights and the errors.
+    With noise of strength lr in a potential well, the mean time grows like ``exp(barrier / lr)`` (Kramers,
+    Arrhenius): `x` is then 1 / lr, and the slope the barrier in the units of the noise. Any other `x` will
+    do, the ridge for example. The logarithm of a mean over d events has variance 1 / d, which gives the
+    weights and the errors.
 
     Parameters
     ----------

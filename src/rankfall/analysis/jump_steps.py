@@ -30,8 +30,8 @@ class Dated:
 def date_jumps(trace: Trace, rule: RankRule, begin: int, dwell: int, n_threads: int | None) -> Dated:
     """Find the jumps of a trace as if every step had been recorded.
 
-    A jump from rank r at step t needs `dwell` steps without r, and so disagrees with every record among them. Only stretches
-    between two records that pass this test are replayed.
+    A jump from rank r at step t needs `dwell` steps without r, and so disagrees with every record among them.
+    Only stretches between two records that pass this test are replayed.
     """
     fewest, most = (bound[:, trace.steps >= begin] for bound in trace_bounds(trace, rule))
     steps = trace.steps[trace.steps >= begin]

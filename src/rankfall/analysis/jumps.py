@@ -28,14 +28,14 @@ class Jumps:
     Attributes
     ----------
     table : DataFrame
-        One row for each jump, sorted by chain and step. Columns: chain (position in the trace), after (step of the
-        record before), step (of the record that shows the new rank first: the jump happened in ``after < t <= step``),
-        rank_from, rank_to, kind ("fall" or "rise").
+        One row for each jump, sorted by chain and step. Columns: chain (position in the trace), after (step
+        of the record before), step (of the record that shows the new rank first: the jump happened in ``after
+        < t <= step``), rank_from, rank_to, kind ("fall" or "rise").
     begin : int
         Step of the first record that was looked at.
     exposure : ndarray of int64, shape (n_chains,)
-        Steps from `begin` in which a jump of the chain would have been noticed. They end `dwell` before the last record
-        (a change after that could not be confirmed, and is not counted), and for a diverged chain
+        Steps from `begin` in which a jump of the chain would have been noticed. They end `dwell` before the
+        last record (a change after that could not be confirmed, and is not counted), and for a diverged chain
         `dwell` before the last record in which it was observed.
     first_rank, last_rank : ndarray of int64, shape (n_chains,)
         Rank at `begin`, and after all jumps.
@@ -122,10 +122,10 @@ class Jumps:
     def refine(self, n_threads: int | None = None) -> Jumps:
         """The jumps as a run recorded at every step would show them, by replaying the steps around each.
 
-        Replayed are the stretches after which a record disagrees with the rank so far, and `dwell` steps more.
-        A jump of several ranks may come apart into several. If the rank went back for a moment between two records, the
-        jump is dated to when it came back to stay, or is none. What happened and passed between two
-        records that agree stays unseen if `dwell` is shorter than their distance.
+        Replayed are the stretches after which a record disagrees with the rank so far, and `dwell` steps
+        more. A jump of several ranks may come apart into several. If the rank went back for a moment between
+        two records, the jump is dated to when it came back to stay, or is none. What happened and passed
+        between two records that agree stays unseen if `dwell` is shorter than their distance.
 
         Chains recorded with "weights" are replayed from the record before, others from their beginning.
 
@@ -183,27 +183,29 @@ def find_jumps(
 ) -> Jumps:
     """Find where the numerical rank fell or rose and stayed.
 
-    A fall to rank r counts at the first record from which on the rank is r or lower for `dwell` steps (a rise: r or higher);
-    shorter excursions are ignored. The last `dwell` steps of a run can confirm nothing and do not count as observed. Diverged
-    chains are observed up to their last record.
+    A fall to rank r counts at the first record from which on the rank is r or lower for `dwell` steps (a
+    rise: r or higher); shorter excursions are ignored. The last `dwell` steps of a run can confirm nothing
+    and do not count as observed. Diverged chains are observed up to their last record.
 
     Parameters
     ----------
     source : Trace or array_like
-        A trace; or ranks of shape (n_records,) or (n_chains, n_records), negative or NaN from where on a chain is
-        not observed; or, with a `tolerance`, singular values of shape (n_chains, n_records, k).
+        A trace; or ranks of shape (n_records,) or (n_chains, n_records), negative or NaN from where on a
+        chain is not observed; or, with a `tolerance`, singular values of shape (n_chains, n_records, k).
     steps : array_like of int, shape (n_records,), optional
         Steps of the records of an array; ``0, 1, 2, ...`` by default.
     dwell : int, optional
         Steps (not records: the answer should not depend on how often one looks) for which a change must last.
-        By default the usual distance between two records, so that two in a row must show it; 0 takes every change.
+        By default the usual distance between two records, so that two in a row must show it; 0 takes every
+        change.
     tolerance : float or pair of float, optional
-        Singular values at most this times the largest are dead. A pair (low, high): a direction dies at or below `low`
-        and is alive again above `high`. By default the ranks that the run recorded; for `of` > 0
+        Singular values at most this times the largest are dead. A pair (low, high): a direction dies at or
+        below `low` and is alive again above `high`. By default the ranks that the run recorded; for `of` > 0
         ``0.01^(1/L)``, which at balanced weights means the same as 0.01 for A. Whole matrices are dead below
         1e-12 of the data, as in :class:`rankfall.Record`.
     of : int
-        0: the rank of A. l = 1, ..., L - 1: of ``Z_l = [W_l | W_{l+1}^T]``, if "hidden_singular_values" were recorded.
+        0: the rank of A. l = 1, ..., L - 1: of ``Z_l = [W_l | W_{l+1}^T]``, if "hidden_singular_values" were
+        recorded.
     start : int
         Ignore what happened before this step.
 

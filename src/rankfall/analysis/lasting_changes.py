@@ -1,9 +1,9 @@
 """Ranks over time without flicker: changes that last, and the records at which they happened.
-
-Two kinds of hysteresis act together. A change counts only if it *lasts*, and with two tolerances a direction dies at
-the lower one and lives again at the upper one. Both are the same rule: at every record the rank so far is moved,
-no further than needed, into an interval ``[lowest, highest]``. `highest` is the most directions that were alive (by
-the lower tolerance) at any record of the time for which a change must last, `lowest` the fewest (by the upper one).
+ Two kinds of hysteresis act together. A change counts only if it *lasts*, and with two tolerances a direction
+dies at the lower one and lives again at the upper one. Both are the same rule: at every record the rank so
+far is moved, no further than needed, into an interval ``[lowest, highest]``. `highest` is the most directions
+that were alive (by the lower tolerance) at any record of the time for which a change must last, `lowest` the
+fewest (by the upper one).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def lasting_changes(
 ) -> Changes:
     """Find the changes that last for `dwell` steps.
 
-    The rank falls to r at the first record from which on `most` stays at r or below for `dwell` steps, and rises to r
-    at the first from which on `fewest` stays at r or above.
+    The rank falls to r at the first record from which on `most` stays at r or below for `dwell` steps, and
+    rises to r at the first from which on `fewest` stays at r or above.
 
     Parameters
     ----------

@@ -62,8 +62,8 @@ def monitor(
 ) -> Monitored:
     """Train, and let a :class:`rankfall.theory.Monitor` look at every chain once per epoch.
 
-    In between, the kernels keep the ledger of Theorem 3(c), which proves (where its budget lasts) that the rank did
-    not rise between two looks. The run is bit for bit that of :func:`rankfall.train`.
+    In between, the kernels keep the ledger of Theorem 3(c), which proves (where its budget lasts) that the
+    rank did not rise between two looks. The run is bit for bit that of :func:`rankfall.train`.
 
     Parameters
     ----------

@@ -1,19 +1,19 @@
 """Adaptive multilevel splitting of a discrete-time Markov chain, whatever the chain is.
-
-The algorithm and its unbiasedness: Brehier, Gazeau, Goudenege, Lelievre, Rousset, "Unbiasedness of some generalized
-adaptive multilevel splitting algorithms", Ann. Appl. Probab. 26 (2016); the idea: Cerou and Guyader, Stoch. Anal. Appl.
-25 (2007). n paths are drawn up to the event, the horizon or a stop. Then, again and again: the level is the k-th
-smallest of the paths' largest scores; *all* paths whose largest score is at most the level are killed (ties would
-bias the estimate otherwise); each is replaced by a copy of a uniformly chosen survivor up to the *first* time at which
-the survivor's score exceeds the level *strictly*, continued with fresh noise. A path with the event counts as having
-an infinite score, and the algorithm ends when the level is infinite. With K_q the number killed in round q,
+ The algorithm and its unbiasedness: Brehier, Gazeau, Goudenege, Lelievre, Rousset, "Unbiasedness of some
+generalized adaptive multilevel splitting algorithms", Ann. Appl. Probab. 26 (2016); the idea: Cerou and
+Guyader, Stoch. Anal. Appl. 25 (2007). n paths are drawn up to the event, the horizon or a stop. Then, again
+and again: the level is the k-th smallest of the paths' largest scores; *all* paths whose largest score is at
+most the level are killed (ties would bias the estimate otherwise); each is replaced by a copy of a uniformly
+chosen survivor up to the *first* time at which the survivor's score exceeds the level *strictly*, continued
+with fresh noise. A path with the event counts as having an infinite score, and the algorithm ends when the
+level is infinite. With K_q the number killed in round q,
 
     estimate = prod_q (1 - K_q / n) * (share of the n paths that have the event)
-
-is unbiased for any score; a good score makes its variance small. If all paths are killed at once the estimate is 0.
-
-Everything random is a function of the seed and of the number of a *stream*, one for each path begun or continued, so
-that a repeat does not depend on the repeats that run beside it, and a path can be run again from its segments.
+ is unbiased for any score; a good score makes its variance small. If all paths are killed at once the
+estimate is 0.
+ Everything random is a function of the seed and of the number of a *stream*, one for each path begun or
+continued, so that a repeat does not depend on the repeats that run beside it, and a path can be run again
+from its segments.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ def split(
     seed : int
         For the choice of survivors; the chain has its own.
     smallest : float
-        A repeat whose product falls below this gives up and counts as 0; the estimate loses at most this much.
+        A repeat whose product falls below this gives up and counts as 0; the estimate loses at most this
+        much.
 
     Returns
     -------

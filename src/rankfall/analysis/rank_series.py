@@ -90,7 +90,10 @@ def dead_below(problem: Problem, depth: int) -> float:
 
 
 def count_alive(singular_values: np.ndarray, tolerance: float, floor: float = 0.0) -> np.ndarray:
-    """Singular values above `tolerance` times the largest and above `floor`; -1 where they are not numbers."""
+    """Singular values above `tolerance` times the largest and above `floor`.
+
+    -1 where they are not numbers.
+    """
     s = np.asarray(singular_values, dtype=np.float64)
     least = np.maximum(tolerance * s.max(axis=-1, keepdims=True, initial=0.0), floor)
     count = np.count_nonzero(s > least, axis=-1)
@@ -98,7 +101,10 @@ def count_alive(singular_values: np.ndarray, tolerance: float, floor: float = 0.
 
 
 def array_bounds(source: ArrayLike, rule: RankRule) -> tuple[np.ndarray, np.ndarray]:
-    """Fewest and most directions alive at every record of an array, shape (n_chains, n_records); -1 where unknown."""
+    """Fewest and most directions alive at every record of an array, shape (n_chains, n_records).
+
+    -1 where unknown.
+    """
     try:
         values = np.asarray(source, dtype=np.float64)
     except (TypeError, ValueError) as error:

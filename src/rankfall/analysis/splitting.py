@@ -32,7 +32,8 @@ class Path:
     n_steps : int
         Steps from the start to the event.
     segments : tuple of (chain, start, stop)
-        Its genealogy: the steps start..stop-1 use the noise of that chain number of ``rankfall.train(..., seed=seed)``.
+        Its genealogy: the steps start..stop-1 use the noise of that chain number of ``rankfall.train(...,
+        seed=seed)``.
     """
 
     repeat: int
@@ -98,13 +99,17 @@ class Splitting:
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
         """Interval for the probability, from the spread of the independent repeats; see ``spread_interval``.
 
-        It needs repeats that are not too unlike: where their standard deviation, ``relative_error * sqrt(n)``, is
-        above about their mean, fewer intervals hold the truth than they should. More replicas help.
+        It needs repeats that are not too unlike: where their standard deviation, ``relative_error *
+        sqrt(n)``, is above about their mean, fewer intervals hold the truth than they should. More replicas
+        help.
         """
         return spread_interval(self.repeats, coverage)
 
     def entries(self, path: Path) -> np.ndarray:
-        """The observed entries that a path used, shape (n_steps, batch_size): positions in the problem's list."""
+        """The observed entries that a path used, shape (n_steps, batch_size).
+
+        Positions in the problem's list.
+        """
         segments = [Segment(s, a // self.every, b // self.every) for s, a, b in path.segments]
         return self._chain().entries(segments)
 
@@ -151,9 +156,9 @@ def splitting(
 ) -> Splitting:
     """Probability that the rank of A changes to `target_rank` within `horizon` steps of SGD.
 
-    Adaptive multilevel splitting (``rankfall.analysis.multilevel_splitting``): paths that came least far are killed and replaced by
-    copies of others from where these came further, until the event is common among them. The estimate is unbiased,
-    whatever the score.
+    Adaptive multilevel splitting (``rankfall.analysis.multilevel_splitting``): paths that came least far are
+    killed and replaced by copies of others from where these came further, until the event is common among
+    them. The estimate is unbiased, whatever the score.
 
     Parameters
     ----------
@@ -161,35 +166,35 @@ def splitting(
     net : Network
         Where all paths start; one network.
     sgd : SGD
-        With constant lr and ridge; its `n_steps` plays no part. For sampling="epochs", `batch_size` must divide the
-        number of entries.
+        With constant lr and ridge; its `n_steps` plays no part. For sampling="epochs", `batch_size` must
+        divide the number of entries.
     target_rank : int
-        The event: the numerical rank of A is at most `target_rank`; or, if `target_rank` is above the rank of `net`,
-        at least `target_rank`.
+        The event: the numerical rank of A is at most `target_rank`; or, if `target_rank` is above the rank of
+        `net`, at least `target_rank`.
     horizon : int
         Steps of a path at most. The event counts only up to there.
     n_replicas : int
-        Paths kept in each repeat. The relative error of a repeat is about ``sqrt(-log(p) / n_replicas)`` with the best
-        score, and larger with others.
+        Paths kept in each repeat. The relative error of a repeat is about ``sqrt(-log(p) / n_replicas)`` with
+        the best score, and larger with others.
     repeats : int
         Independent repeats, from whose spread the interval is made. At most 4096.
     seed : int
         Results depend on it, not on the number of threads; those of a repeat not on the other repeats.
     score : {"singular_value", "relative", "relaxed", "tail"} or function of a Network
-        How near a network is to the event: minus the (r+1)-th singular value of A, r = `target_rank`; the same divided
-        by the largest; that of the network that gradient descent reaches from here in `relaxation` steps, which sees
-        through fluctuations that will pass and is the best where lr is large; minus ``max_l Phi_l``, the tail of
-        Theorem 3 at rank r; or any function that returns a number. For rises the r-th singular value, and the tail at
-        rank r - 1, without the minus.
+        How near a network is to the event: minus the (r+1)-th singular value of A, r = `target_rank`; the
+        same divided by the largest; that of the network that gradient descent reaches from here in
+        `relaxation` steps, which sees through fluctuations that will pass and is the best where lr is large;
+        minus ``max_l Phi_l``, the tail of Theorem 3 at rank r; or any function that returns a number. For
+        rises the r-th singular value, and the tail at rank r - 1, without the minus.
     relaxation : int
-        Steps of gradient descent, with the lr and ridge of `sgd`, for ``score="relaxed"``. They should outlast the
-        fluctuations of the observed entries; more than that costs time and changes little.
+        Steps of gradient descent, with the lr and ridge of `sgd`, for ``score="relaxed"``. They should
+        outlast the fluctuations of the observed entries; more than that costs time and changes little.
     n_kill : int
         Paths killed in each round at least (all ties are killed). 1 gives the smallest variance.
     every : int, optional
-        Steps between two looks at a path; must divide `horizon`. The event, and the levels, are those of the run seen
-        on this grid. Looking often makes the variance smaller: between two looks a path can leap ahead of all others.
-        By default the largest divisor of `horizon` for at least about 1000 looks.
+        Steps between two looks at a path; must divide `horizon`. The event, and the levels, are those of the
+        run seen on this grid. Looking often makes the variance smaller: between two looks a path can leap
+        ahead of all others. By default the largest divisor of `horizon` for at least about 1000 looks.
     rank_tol : float
         As of :func:`rankfall.measures.numerical_rank`.
     smallest : float
@@ -206,11 +211,9 @@ def splitting(
     InputError
         If an argument is out of range, or the settings are not those of a Markov chain.
 
-    Notes
-    -----
-    A path that diverges cannot have the event any more. Memory: the states at which a path's score was larger than ever
-    before, as far as they lie above the present level, at most ``horizon / every`` for each of
-    ``repeats * n_replicas`` paths.
+    Notes ----- A path that diverges cannot have the event any more. Memory: the states at which a path's
+    score was larger than ever before, as far as they lie above the present level, at most ``horizon / every``
+    for each of ``repeats * n_replicas`` paths.
     """
     from threadpoolctl import threadpool_limits
 
@@ -250,9 +253,10 @@ def splitting(
 def spread_interval(estimates: np.ndarray, coverage: float = 0.95) -> tuple[float, float]:
     """Interval for the mean of independent, positive, right-skewed estimates.
 
-    ``mean * exp(+- t s / (sqrt(n) mean))`` with Student's quantile t for n - 1 degrees of freedom: the usual interval,
-    made symmetric in the logarithm (delta method). Estimates by splitting are skewed like a log-normal variable, whose
-    mean and spread are high or low together; an interval symmetric around the mean then lies too low too often.
+    ``mean * exp(+- t s / (sqrt(n) mean))`` with Student's quantile t for n - 1 degrees of freedom: the usual
+    interval, made symmetric in the logarithm (delta method). Estimates by splitting are skewed like a
+    log-normal variable, whose mean and spread are high or low together; an interval symmetric around the mean
+    then lies too low too often.
 
     Parameters
     ----------

@@ -131,15 +131,16 @@ def kaplan_meier(
     happened : ndarray of bool, shape (n,)
     level : float
     interval : {"log-log", "linear"}
-        "linear": ``S +- z sd``, cut to [0, 1]. "log-log" (the default): ``S^exp(+- z sd / (S log S))``, which stays
-        inside by itself and is better for few chains. Both say nothing at S = 1, where low is the exact binomial
-        bound ``(alpha/2)^(1/n)`` for the n chains at risk, and at S = 0, where high stays what it was.
+        "linear": ``S +- z sd``, cut to [0, 1]. "log-log" (the default): ``S^exp(+- z sd / (S log S))``, which
+        stays inside by itself and is better for few chains. Both say nothing at S = 1, where low is the exact
+        binomial bound ``(alpha/2)^(1/n)`` for the n chains at risk, and at S = 0, where high stays what it
+        was.
 
     Returns
     -------
     DataFrame
-        One row for every time of an event or a censoring: step, at_risk, events, censored, survival, low, high. The
-        curve is 1 before the first row and constant between them.
+        One row for every time of an event or a censoring: step, at_risk, events, censored, survival, low,
+        high. The curve is 1 before the first row and constant between them.
 
     Raises
     ------

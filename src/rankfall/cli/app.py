@@ -246,8 +246,8 @@ def report(
 def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
     """Check this installation and this computer, for the report of a bug.
 
-    Versions, threads, the folder of compiled kernels, the compiler, memory, and a short completion. Every problem comes
-    with what to do about it.
+    Versions, threads, the folder of compiled kernels, the compiler, memory, and a short completion. Every
+    problem comes with what to do about it.
     """
     with one_sentence():
         from .doctor import run

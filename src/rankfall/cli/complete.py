@@ -136,7 +136,8 @@ def _bounds(text: str | None) -> Literal["observed"] | tuple[float | None, float
         low = high = None
     if all(side is None or isnan(side) for side in (low, high)):
         raise InputError(
-            f"--bounds takes the word observed, or LOW,HIGH of which one may be empty (0, or ,5), not {text!r}."
+            "--bounds takes the word observed, or LOW,HIGH of which one may be empty (0, or ,5), not "
+            f"{text!r}."
         )
     if low is not None and high is not None and not low < high:
         raise InputError(f"--bounds needs a LOW below HIGH, not {text!r}.")
@@ -176,8 +177,8 @@ def _unbounded(lower: np.ndarray, upper: np.ndarray) -> list[str]:
     if not count:
         return []
     return [
-        f"{count:,} of {lower.size:,} intervals are unbounded: too few cells were held out for this coverage, "
-        "or nothing is known about the cell."
+        f"{count:,} of {lower.size:,} intervals are unbounded: too few cells were held out for this "
+        "coverage, or nothing is known about the cell."
     ]
 
 

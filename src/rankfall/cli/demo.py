@@ -25,8 +25,8 @@ def run(folder: Path, seed: int, as_json: bool, quiet: bool) -> Outcome:
         return outcome
     m, n = result.completion.shape
     printer.text(
-        f"Beijing, PM2.5: {m:,} days x {n:,} station hours. {result.n_hidden:,} known cells (a fifth) were hidden;\n"
-        "every method filled them in, in the logarithm.\n"
+        f"Beijing, PM2.5: {m:,} days x {n:,} station hours. {result.n_hidden:,} known cells (a fifth) were "
+        "hidden;\nevery method filled them in, in the logarithm.\n"
     )
     printer.table(written.comparison)
     if written.path is not None:

@@ -68,7 +68,8 @@ def _sentences(problem: Problem, table: Table) -> list[str]:
         if empty:
             verb = "has" if len(empty) == 1 else "have"
             lines.append(
-                f"{plural(len(empty), what)} {verb} no observed cell and cannot be completed: {listed(empty)}."
+                f"{plural(len(empty), what)} {verb} no observed cell and cannot be completed: "
+                f"{listed(empty)}."
             )
     if problem.n_components > 1:
         lines.append(
@@ -140,7 +141,8 @@ def _verdict(problem: Problem, sure: int, top: int) -> str:
     if not top:
         return (
             f"No rank can be determined: even a matrix of rank 1 has {m + n - 1:,} unknowns, and "
-            f"{plural(problem.n_observed, 'observed cell')} cannot check it. Only row and column effects can be fitted."
+            f"{plural(problem.n_observed, 'observed cell')} cannot check it. Only row and column effects can "
+            "be fitted."
         )
     if not sure:
         text = f"{_ranks(1, top)} can be determined, but only barely, and only if the cells hold next to no noise."

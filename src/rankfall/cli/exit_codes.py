@@ -47,7 +47,10 @@ def one_sentence() -> Iterator[None]:
 
 
 def _reader_has_gone(error: OSError) -> bool:
-    """Whether the program that read our output (head, say) has ended; Windows calls that an invalid argument."""
+    """Whether the program that read our output (head, say) has ended.
+
+    Windows calls that an invalid argument.
+    """
     if isinstance(error, BrokenPipeError):
         return True
     return sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None

@@ -102,7 +102,8 @@ def study(
 ) -> None:
     """Run a packaged study: its cells, its figure, and a table of claims with verdicts.
 
-    The rule of every verdict was written before the run. Cells that the folder has already are not computed again.
+    The rule of every verdict was written before the run. Cells that the folder has already are not computed
+    again.
     """
     with one_sentence():
         from .study import list_studies, run

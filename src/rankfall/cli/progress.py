@@ -24,7 +24,8 @@ _FACTS = ("rank", "train_rmse", "validation_rmse", "steps_per_second")
 def live_progress(quiet: bool = False) -> Iterator[Callable[[Progress], None] | None]:
     """A callback for :func:`rankfall.complete` that keeps a line on stderr up to date.
 
-    None when stderr is not a terminal, and one that does nothing when `quiet`. The line disappears at the end.
+    None when stderr is not a terminal, and one that does nothing when `quiet`. The line disappears at the
+    end.
     """
     if quiet:
         yield lambda _: None

@@ -131,8 +131,8 @@ def interrupted(out: Path, as_json: bool = False) -> int:
     if as_json:
         Printer(sys.stdout).json({**_status_facts(status), "folder": str(out), "interrupted": True})
     print(
-        f"rankfall: Interrupted; {status.done:,} of {plural(status.n_cells, 'cell')} are done and kept in {out}, "
-        "and the same command goes on from there.",
+        f"rankfall: Interrupted; {status.done:,} of {plural(status.n_cells, 'cell')} are done and kept in "
+        f"{out}, and the same command goes on from there.",
         file=sys.stderr,
     )
     return INTERRUPTED

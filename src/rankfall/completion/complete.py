@@ -41,15 +41,15 @@ def complete(
 
     First the exact question, on all cells: does a matrix of some rank r with more observed cells than
     unknowns, ``N > r (m + n - r)``, reproduce them to machine precision? Chains of SGD on a deep linear
-    network (depth 3) fall through the ranks as the ridge rises; wherever a spectrum shows a gap, what
-    lies above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank
-    is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model
-    (mean, row and column effects, column scales, noise alike or not in all lines) is chosen on them, chains
-    fall again, and every rank met is refitted from the chain's directions: by the mean of draws from the
-    posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank, and averaged over models of
-    the noise (alike everywhere, or different between lines) where that predicts better. The smallest rank whose
-    held-out error is within one standard error (or 0.2%) of the smallest, in squared and in absolute errors, is
-    fitted once more on all cells.
+    network (depth 3) fall through the ranks as the ridge rises; wherever a spectrum shows a gap, what lies
+    above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank is the
+    answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model (mean, row
+    and column effects, column scales, noise alike or not in all lines) is chosen on them, chains fall again,
+    and every rank met is refitted from the chain's directions: by the mean of draws from the posterior of a
+    Bayesian model of that rank (Gibbs sampling), cut to the rank, and averaged over models of the noise
+    (alike everywhere, or different between lines) where that predicts better. The smallest rank whose
+    held-out error is within one standard error (or 0.2%) of the smallest, in squared and in absolute errors,
+    is fitted once more on all cells.
 
     Parameters
     ----------
@@ -75,9 +75,10 @@ def complete(
         shape of `X`, or one number per entry of a Problem. Cells of weight 0 are treated as missing. The
         chains of SGD do not use them; refits, choice and errors do.
     scale : {"linear", "log", "log1p"}
-        Scale on which everything is fitted: "log" for positive, "log1p" for non-negative skewed data.
-        Results come back in the data's own units (what was the mean on the scale of the fit is then rather the median),
-        errors on the scale of the fit. "log1p" reaches down to -1: say ``bounds=(0, None)`` for counts.
+        Scale on which everything is fitted: "log" for positive, "log1p" for non-negative skewed data. Results
+        come back in the data's own units (what was the mean on the scale of the fit is then rather the
+        median), errors on the scale of the fit. "log1p" reaches down to -1: say ``bounds=(0, None)`` for
+        counts.
     bounds : "observed", (low, high) or None
         Range in which predictions and intervals are kept: that of the observed cells, or two numbers of
         which either may be None.

@@ -9,8 +9,9 @@ import numpy as np
 from ..problem import Problem
 from ..scale import scaled
 
-# columns have different units if their standard deviations spread more than this (upper to lower decile, columns
-# with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by about 13
+# columns have different units if their standard deviations spread more than this (upper to lower decile,
+# columns with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by
+# about 13
 _MIXED, _ENOUGH = 30.0, 8
 # equal entries that make a column constant
 _CONSTANT = 20

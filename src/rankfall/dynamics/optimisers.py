@@ -119,7 +119,8 @@ def _checked(
     ridge = as_schedule(ridge, "ridge", n_steps)
     if 2 * largest(lr) * largest(ridge) >= 1:
         raise InputError(
-            "2 lr ridge must stay below 1; otherwise one step of weight decay changes the sign of the weights."
+            "2 lr ridge must stay below 1; otherwise one step of weight decay changes the sign of the "
+            "weights."
         )
     object.__setattr__(optimiser, "lr", lr)
     object.__setattr__(optimiser, "ridge", ridge)

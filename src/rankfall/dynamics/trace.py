@@ -13,29 +13,11 @@ from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from .archive import describe_optimiser, optimiser_arrays, read_optimiser
+from .engine.snapshots import Snapshots
 from .engine.state import pack, unpack
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .schemas import TRACE
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshots:
-    """Stored weights at the records, exactly as in the kernels, so that `replay` can start there.
-
-    Attributes
-    ----------
-    buffers : ndarray, shape (n_records, n_chains, row_size)
-    scales : ndarray, shape (n_records, n_chains)
-    widths : ndarray of int64, shape (n_records, n_chains, depth + 1)
-    bounds : ndarray, shape (n_records, n_chains)
-        Accumulated deflation bounds.
-    """
-
-    buffers: np.ndarray
-    scales: np.ndarray
-    widths: np.ndarray
-    bounds: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +143,8 @@ class Trace:
         Raises
         ------
         InputError
-            If the file is not a trace, is damaged, or was written by an earlier or later version of the layout.
+            If the file is not a trace, is damaged, or was written by an earlier or later version of the
+            layout.
         """
         saved = TRACE.read(path)
         meta = saved.meta

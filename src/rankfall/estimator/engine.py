@@ -16,7 +16,8 @@ from ..completion.complete import complete
 from ..completion.options import names
 from ..errors import Outcome
 
-# options of complete() that are parameters of both estimators by the same names; the others have names of their own
+# options of complete() that are parameters of both estimators by the same names; the others have names of
+# their own
 PASSED_ON = tuple(name for name in names() if name not in ("seed", "n_jobs", "fill"))
 
 

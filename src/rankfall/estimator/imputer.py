@@ -82,8 +82,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     In scipy.sparse input the stored entries are the observed ones, zeros included, as everywhere in
     rankfall (and unlike SimpleImputer, which reads what is not stored as zero); the output is dense.
 
-    A row without any entry gets the effects only (the average row of the fit), and a UserWarning. Ctrl-C during a fit is raised, not
-    turned into a result as `complete` does, so that it ends a whole grid search.
+    A row without any entry gets the effects only (the average row of the fit), and a UserWarning. Ctrl-C
+    during a fit is raised, not turned into a result as `complete` does, so that it ends a whole grid search.
 
     Examples
     --------

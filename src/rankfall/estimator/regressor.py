@@ -173,7 +173,8 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        # labels have no order: scikit-learn's test problem, a linear function of numbers, is not for this model
+        # labels have no order: scikit-learn's test problem, a linear function of numbers, is not for this
+        # model
         tags.input_tags.categorical = True
         assert tags.regressor_tags is not None
         tags.regressor_tags.poor_score = True
@@ -224,7 +225,8 @@ def _find(labels: np.ndarray, categories: np.ndarray, what: str) -> np.ndarray:
     if np.all(positions < 0) and isinstance(labels[0], str) != isinstance(categories[0], str):
         # otherwise "17" for 17 would be a new label without a word
         raise InputError(
-            f"The {what} labels do not match those of the fit: {_plain(labels[0])!r} here, {_plain(categories[0])!r} there."
+            f"The {what} labels do not match those of the fit: {_plain(labels[0])!r} here, "
+            f"{_plain(categories[0])!r} there."
         )
     return positions
 

@@ -166,8 +166,8 @@ def merge_triplets(
     if duplicates == "error" and differs.any():
         at = int(np.argmax(differs))
         raise InputError(
-            f"Row {row_label[int(rows[at])]!r}, column {col_label[int(cols[at])]!r} is given twice with different "
-            f"values ({values[new][group[at]]:g} and {values[at]:g})."
+            f"Row {row_label[int(rows[at])]!r}, column {col_label[int(cols[at])]!r} is given twice with "
+            f"different values ({values[new][group[at]]:g} and {values[at]:g})."
         )
     mixed = np.bincount(group, weights=differs) > 0
     means = np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1)

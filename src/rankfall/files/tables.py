@@ -36,7 +36,8 @@ def read_table(
     duplicates : {"error", "mean"}
         What to do when a cell is listed with different values. Equal values are merged either way.
     aside : sequence of str
-        Names of columns of a text table that hold no measurements. They are not read, and written back as they are.
+        Names of columns of a text table that hold no measurements. They are not read, and written back as
+        they are.
 
     Returns
     -------
@@ -59,8 +60,8 @@ def read_table(
     those below do not: at least four of them beside an index, or fewer that lie outside the range of all
     others, or at least three consecutive whole numbers where there is no index.
 
-    The first column is the index if at least half of its cells are text, dates or times. A column of numbers is an
-    index only if they are whole and all different, and either its name is ``id``, ``index``, ``date``,
+    The first column is the index if at least half of its cells are text, dates or times. A column of numbers
+    is an index only if they are whole and all different, and either its name is ``id``, ``index``, ``date``,
     ``datetime``, ``time``, ``timestamp`` or ``year``, or it has no name and its numbers increase, or they all
     read as dates such as 20240131. :attr:`Table.notes` says where numbers were taken for labels.
 
@@ -104,22 +105,22 @@ def write_table(path: str | PathLike[str], table: Table, filled: Filling) -> Non
     path : path
         The suffix tells the format, as in :func:`read_table`.
     table : Table
-        What was read. Its observed cells are written as they were: in text to the letter, elsewhere to the bit.
+        What was read. Its observed cells are written as they were: in text to the letter, elsewhere to the
+        bit.
     filled : array_like of float, shape ``table.shape``, or function
-        The numbers for the missing cells, NaN for those that stay missing. What it says about observed cells is ignored.
-        A function is called with ``start`` and ``stop`` for some consecutive rows, shape (stop - start, n_cols).
+        The numbers for the missing cells, NaN for those that stay missing. What it says about observed cells
+        is ignored. A function is called with ``start`` and ``stop`` for some consecutive rows, shape (stop -
+        start, n_cols).
 
     Raises
     ------
     InputError
         If the file cannot be written, or `filled` has another shape or holds infinities.
 
-    Notes
-    -----
-    From text to text, header, index, order, delimiter and line ends are kept; only a suffix ``.tsv`` insists
-    on tabs. Filled cells get six significant digits, or as many decimals as their column shows if that is
-    more; cells that stay missing stay as they were. Triplets become a wide table; that is made and written a few
-    rows at a time, and never in memory as a whole (see :func:`written_in_parts`).
+    Notes ----- From text to text, header, index, order, delimiter and line ends are kept; only a suffix
+    ``.tsv`` insists on tabs. Filled cells get six significant digits, or as many decimals as their column
+    shows if that is more; cells that stay missing stay as they were. Triplets become a wide table; that is
+    made and written a few rows at a time, and never in memory as a whole (see :func:`written_in_parts`).
     """
     suffix = _suffix(path)
     block = _blocks(filled, table.shape)
@@ -177,7 +178,8 @@ def _suffix(path: str | PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(
-            f"The name of {path} does not tell its format; it must end in {', '.join(_SUFFIXES[:-1])} or .npy."
+            f"The name of {path} does not tell its format; it must end in {', '.join(_SUFFIXES[:-1])} or "
+            ".npy."
         )
     return suffix
 

@@ -80,7 +80,10 @@ def read_wide(path: str | PathLike[str], aside: Sequence[str] = ()) -> Table:
 
 
 def rewrite(source: SheetSource, holes: np.ndarray, filled: np.ndarray, delimiter: str | None = None) -> str:
-    """The text of the table with the cells marked in `holes` filled in; those that are NaN stay as they were."""
+    """The text of the table with the cells marked in `holes` filled in.
+
+    Those that are NaN stay as they were.
+    """
     style = source.sheet.style
     cells = source.sheet.cells()
     if delimiter is not None and delimiter != style.delimiter:

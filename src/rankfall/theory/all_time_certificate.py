@@ -129,8 +129,8 @@ def lock_all_time(
     return Certificate(
         theorem=_SOURCE,
         claim=(
-            f"With probability at least {1 - p_fail:.10g}, for all time, no hidden layer has more than {rank} singular "
-            f"values of Z_l at or above {sqrt(tail):.4g}."
+            f"With probability at least {1 - p_fail:.10g}, for all time, no hidden layer has more than "
+            f"{rank} singular values of Z_l at or above {sqrt(tail):.4g}."
         ),
         conditions=tuple(conditions),
         rank=rank if holds else None,
@@ -156,8 +156,8 @@ class _NormBound:
 def _norm_bound(problem: Problem, depth: int, ridge: float, lr: float, nu: float, start: float) -> _NormBound:
     """The smallest C from the present norms upwards that satisfies (B), and both sides of (B) there.
 
-    ``C -> q^2 a^2 / (4 ridge (1 - lr ridge) (2q - lr nu C^(L-1)))`` increases, so its iterates from 0 rise to its smallest
-    fixed point, the smallest C with (B).
+    ``C -> q^2 a^2 / (4 ridge (1 - lr ridge) (2q - lr nu C^(L-1)))`` increases, so its iterates from 0 rise to
+    its smallest fixed point, the smallest C with (B).
     """
     a, q, decay = float(np.max(np.abs(problem.values))), 1 - 2 * lr * ridge, 4 * ridge * (1 - lr * ridge)
 

@@ -25,10 +25,11 @@ def certify(
 ) -> Certificate:
     """Theorem 1 at a point, for SGD; for full gradient descent Theorem 1'' too.
 
-    Theorem 1 gets the bound ``a = max |observed|`` and, at this learning rate, the smallest set B_r that holds
-    the network: C is the larger of the least one that satisfies (B) and ``max |W_l|_F^2``, then eps the larger of
-    ``(1 + slack) eps*`` and what (V) needs, then delta the upper end of an interval of thresholds with room
-    for the tail. Every inequality gets easier with smaller C and eps, so that no others need be tried.
+    Theorem 1 gets the bound ``a = max |observed|`` and, at this learning rate, the smallest set B_r that
+    holds the network: C is the larger of the least one that satisfies (B) and ``max |W_l|_F^2``, then eps the
+    larger of ``(1 + slack) eps*`` and what (V) needs, then delta the upper end of an interval of thresholds
+    with room for the tail. Every inequality gets easier with smaller C and eps, so that no others need be
+    tried.
 
     Batches of all entries, drawn as "distinct" or "epochs", are gradient descent. Then both theorems are
     tried; the certificate is the one that holds, or else the one of Theorem 1''.
@@ -39,8 +40,8 @@ def certify(
     net : Network
         One network.
     rank : int
-        r, 0 or more: is it certain that the rank will not exceed r? (From the smallest width on it cannot, and
-        only the norms and imbalances are in question.)
+        r, 0 or more: is it certain that the rank will not exceed r? (From the smallest width on it cannot,
+        and only the norms and imbalances are in question.)
     ridge, lr : float
     batch_size, sampling : int, {"replacement", "distinct", "epochs"}
     slack : float

@@ -27,8 +27,8 @@ def solve(
     """Constants of Theorem 1 for a setting.
 
     C is the least that satisfies (B), ``eps = (1 + slack) eps*``, and `delta` the upper end of the lowest
-    interval of thresholds that satisfies (S), the one with the smallest certified final tail. Other intervals,
-    where there are, stand in ``Constants.components``; :meth:`Constants.at_delta` moves to them.
+    interval of thresholds that satisfies (S), the one with the smallest certified final tail. Other
+    intervals, where there are, stand in ``Constants.components``; :meth:`Constants.at_delta` moves to them.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def largest_lr(depth: int, ridge: float, bound: float, nu: float, slack: float) 
     """The largest certified learning rate of :func:`solve`, at most ``CAP / ridge``."""
     if depth == 2 and sqrt(nu) * bound >= 2 * ridge:
         raise InputError(
-            "Theorem 1 certifies nothing at depth 2 unless sqrt(nu) * bound < 2 ridge; one-way jumps need depth 3."
+            "Theorem 1 certifies nothing at depth 2 unless sqrt(nu) * bound < 2 ridge; one-way jumps need "
+            "depth 3."
         )
     lr = CAP / ridge
     if _certified(depth, ridge, lr, bound, nu, slack):

@@ -65,7 +65,8 @@ class Constants:
     bound : float
         ``a``, largest absolute value of an observed entry.
     batch_size, sampling, nu : int, str, float
-        ``nu`` is the batch constant, see :func:`batch_constant`: at least 1 with replacement, else at least 1/b.
+        ``nu`` is the batch constant, see :func:`batch_constant`: at least 1 with replacement, else at least
+        1/b.
     C : float
         Bound on all ``|W_l|_F^2``.
     eps : float
@@ -223,7 +224,8 @@ def check_constants(constants: Constants) -> Certificate:
         conditions=constant_conditions(constants),
         assumptions=(
             f"Every observed entry is at most {constants.bound:.6g} in absolute value.",
-            f"SGD with lr {constants.lr:.6g}, ridge {constants.ridge:.6g} and batches of {constants.batch_size} "
+            f"SGD with lr {constants.lr:.6g}, ridge {constants.ridge:.6g} and batches of "
+            f"{constants.batch_size} "
             f'(sampling="{constants.sampling}"), for all of which |R|^2 <= {constants.nu:.6g} times the mean of rho^2.',
         ),
         values=constants.as_values(),
@@ -277,8 +279,8 @@ def solve_at(
     k = with_imbalance(k, (1 + slack) * k.eps_star)
     if not check_constants(k).holds:
         raise InputError(
-            f"Theorem 1 certifies nothing at lr = {lr:.6g}: no threshold satisfies (S); a smaller lr, a larger "
-            "ridge or larger distinct batches might."
+            f"Theorem 1 certifies nothing at lr = {lr:.6g}: no threshold satisfies (S); a smaller lr, a "
+            "larger ridge or larger distinct batches might."
         )
     return k
 

@@ -26,7 +26,8 @@ Estimate = Literal["under", "right", "over"]
 
 # Hessian eigenvalues up to this, relative to the largest, count as zero.
 _FLAT = 1e-11
-# A weight gradient up to this, relative to |x| / N times the largest singular value^(1 - 1/L), counts as zero.
+# A weight gradient up to this, relative to |x| / N times the largest singular value^(1 - 1/L), counts as
+# zero.
 _CRITICAL = 1e-9
 # |E|_op above 2 ridge by no more than this is rounding: at a soft threshold the two are often equal.
 _ROUNDING = 1e-9
@@ -63,9 +64,9 @@ class Minimum:
         ``(ridge L / g)^(L/(L-2))``, ``g = |dC/dA|_op`` here: another singular value below this is paid
         for by the ridge (section 4b(ii)). Infinite at full rank.
     barrier : float
-        ``ridge (L-2) (2 ridge / g)^(2/(L-2))``, ``g`` as above: what another singular value has to climb in F. Both
-        are exact as long as the matrix of this rank stays here; where it moves by ``d`` on the observed
-        entries, `g` is at most ``d / N`` larger.
+        ``ridge (L-2) (2 ridge / g)^(2/(L-2))``, ``g`` as above: what another singular value has to climb in
+        F. Both are exact as long as the matrix of this rank stays here; where it moves by ``d`` on the
+        observed entries, `g` is at most ``d / N`` larger.
     estimate : {"under", "right", "over"}
         "under": does not fit the data to the tolerance asked for; "over": it does, and a minimum of smaller
         rank that was found does too; "right" otherwise.

@@ -14,8 +14,8 @@ from .requirements import is_whole
 def deflate(net: Network, rank: int | Sequence[int] | np.ndarray) -> Compression:
     """Keep the `rank` leading directions of every hidden layer, with a bound on the change (Theorem 4).
 
-    ``F_l`` holds the leading left singular vectors of ``Z_l = [W_l | W_{l+1}^T]``, ``Pi_l = I - F_l F_l^T``, and the
-    small network has the weights ``F_l^T W_l F_{l-1}``. Then
+    ``F_l`` holds the leading left singular vectors of ``Z_l = [W_l | W_{l+1}^T]``, ``Pi_l = I - F_l F_l^T``,
+    and the small network has the weights ``F_l^T W_l F_{l-1}``. Then
 
         |A - A~|_op <= sum_l |Pi_l W_l| |W_{l+1} Pi_l| prod_{k != l, l+1} |W_k|,
 

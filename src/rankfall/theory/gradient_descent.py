@@ -19,9 +19,9 @@ from .tail_transmission import Feedback, a_bound
 def loss_lower_bound(problem: Problem, net: Network, ridge: float) -> float:
     """Lemma 6: a lower bound of the regularised loss wherever it is at most what it is at `net`.
 
-    Where the loss is at most ``loss``, ``s_1(A)^(2/L) <= loss / (L ridge)``, hence
-    ``ridge L sum_i s_i^(2/L) >= kappa |A|_*`` with ``kappa = ridge L (loss / (L ridge))^(1 - L/2)``, and for every
-    Y on the observed entries with ``|Y|_op <= kappa``
+    Where the loss is at most ``loss``, ``s_1(A)^(2/L) <= loss / (L ridge)``, hence ``ridge L sum_i s_i^(2/L)
+    >= kappa |A|_*`` with ``kappa = ridge L (loss / (L ridge))^(1 - L/2)``, and for every Y on the observed
+    entries with ``|Y|_op <= kappa``
 
         loss >= <Y, A*> - N/2 |Y|_F^2.
 
@@ -90,8 +90,8 @@ def certify_gd(problem: Problem, net: Network, rank: int, ridge: float, lr: floa
         smoothness = L omega^(2L-2) / N + (L-1) rho omega^(L-2) + 2 ridge.
 
     If ``lr smoothness <= 1``, ``4 lr ridge <= 1``, ``rho a_L(delta, eps, omega) <= 2 ridge delta`` and
-    ``sigma_{r+1}(W_1) <= delta``, then ``sigma_{r+1}(W_1) <= delta`` at all later steps. Once that smoothness is
-    known, Delta is sharpened to ``lr (loss - loss_) / (1 - lr smoothness / 2)``.
+    ``sigma_{r+1}(W_1) <= delta``, then ``sigma_{r+1}(W_1) <= delta`` at all later steps. Once that smoothness
+    is known, Delta is sharpened to ``lr (loss - loss_) / (1 - lr smoothness / 2)``.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def certify_gd(problem: Problem, net: Network, rank: int, ridge: float, lr: floa
     return Certificate(
         theorem=source,
         claim=(
-            f"Gradient descent keeps sigma_{rank + 1}(W_1) <= {delta:.6g} for ever: the product keeps at most {rank} "
-            f"singular values above {a_L * delta:.6g}."
+            f"Gradient descent keeps sigma_{rank + 1}(W_1) <= {delta:.6g} for ever: the product keeps at "
+            f"most {rank} singular values above {a_L * delta:.6g}."
         ),
         conditions=(
             Condition("lr smoothness <= 1", "lr smoothness <= 1", lr * region.smoothness, 1.0, source),

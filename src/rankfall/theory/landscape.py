@@ -151,7 +151,8 @@ def barrier(slope: float, depth: int, ridge: float) -> float:
 def s_loc(ridge: float, n_observed: int, depth: int) -> float:
     """Singular values of the data above this have a nonzero local minimum of their scalar loss (section 4c).
 
-    ``s_c (2L - 2) / (L - 2)`` with ``s_c = (2 ridge N (L-2)/L)^(L/(2L-2))``; for depth 2 the limit ``2 ridge N``.
+    ``s_c (2L - 2) / (L - 2)`` with ``s_c = (2 ridge N (L-2)/L)^(L/(2L-2))``; for depth 2 the limit ``2 ridge
+    N``.
     """
     _check_counts(ridge, n_observed, depth)
     if depth == 2:

@@ -149,8 +149,8 @@ def minima(
     seed : int
         The random starts at one rank depend on (seed, rank) only.
     fit_tol : float
-        Relative misfit ``|A - x| / |x|`` on the observed entries up to which a minimum fits the data. A minimum
-        with a ridge never fits exactly: its singular values are shrunk.
+        Relative misfit ``|A - x| / |x|`` on the observed entries up to which a minimum fits the data. A
+        minimum with a ridge never fits exactly: its singular values are shrunk.
     starts : iterable of ndarray, shape (m, n)
         Further matrices to start from, truncated to each rank.
 

@@ -56,9 +56,9 @@ class MonitorLog:
     violated : ndarray of bool, shape (n_visits,)
         Some ``Lambda_l >= 1`` at the certified rank: this step used up credit.
     ledger : ndarray, shape (n_visits, L - 1)
-        Since the visit before: the highest that ``log sigma_{r+1}(Z_l)`` can have been, relative to
-        ``log sqrt(Phi_thr)``, by the ledger of Theorem 3(c), r being the rank certified there. Below 0 it is proved that
-        the rank did not rise in between; NaN where no ledger was kept or no rank certified.
+        Since the visit before: the highest that ``log sigma_{r+1}(Z_l)`` can have been, relative to ``log
+        sqrt(Phi_thr)``, by the ledger of Theorem 3(c), r being the rank certified there. Below 0 it is proved
+        that the rank did not rise in between; NaN where no ledger was kept or no rank certified.
     firings : tuple of Firing
     phi_threshold : float
     """
@@ -109,11 +109,11 @@ class _Standing:
 class Monitor:
     """Pure state: give it the network now and then, it says which rank is certified (Theorem 3).
 
-    It fires when the Rule of section 3 holds at the numerical rank of the moment and this is below what is certified
-    already; firing k may fail with probability ``p_fail / 2^k``. A firing stands until a product of the ``Lambda_l``
-    since then exceeds `budget`. These are known only at the visits; in between the larger of the two visits' is
-    taken for every step, which is evidence and not proof. What the ledger proves about the steps in between is proved
-    without them (Theorem 3(c)).
+    It fires when the Rule of section 3 holds at the numerical rank of the moment and this is below what is
+    certified already; firing k may fail with probability ``p_fail / 2^k``. A firing stands until a product of
+    the ``Lambda_l`` since then exceeds `budget`. These are known only at the visits; in between the larger of
+    the two visits' is taken for every step, which is evidence and not proof. What the ledger proves about the
+    steps in between is proved without them (Theorem 3(c)).
 
     Parameters
     ----------
@@ -215,7 +215,10 @@ class Monitor:
         return self.rank
 
     def _extend(self, step: int, mean_factor: np.ndarray) -> None:
-        """Multiply the factors of the steps since the last visit into every standing firing; end those that lapse."""
+        """Multiply the factors of the steps since the last visit into every standing firing.
+
+        End those that lapse.
+        """
         kept = []
         for standing in self._standing:
             now = _log(mean_factor[:, standing.firing.rank])
@@ -280,17 +283,17 @@ class Monitor:
         return Certificate(
             theorem="Theorem 3, monitored",
             claim=(
-                f"From step {firing.step} on, with probability at least {1 - self.p_fail:.10g}, no hidden layer has more "
-                f"than {firing.rank} singular values of Z_l at or above sqrt(Phi_thr) up to the first step at which a "
-                "product of the Lambda_l exceeds the budget."
+                f"From step {firing.step} on, with probability at least {1 - self.p_fail:.10g}, no hidden "
+                f"layer has more than {firing.rank} singular values of Z_l at or above sqrt(Phi_thr) up to "
+                "the first step at which a product of the Lambda_l exceeds the budget."
             ),
             conditions=(*firing.conditions, *credit),
             rank=firing.rank,
             p_fail=self.p_fail,
             assumptions=(
                 UNIFORM,
-                f"Lambda_l between the visits (every {self._interval()} steps) is no larger than at the worse one of "
-                "the two; this was not checked.",
+                f"Lambda_l between the visits (every {self._interval()} steps) is no larger than at the "
+                "worse one of the two; this was not checked.",
                 EXACT,
             ),
             values={

@@ -24,8 +24,8 @@ def check_monitored(
 
         lr g^2 / (4 ridge (1 - lr ridge)) <= eps,     rho a_L(delta, eps, omega) <= 2 ridge delta,
 
-    and ``2 lr ridge <= 1``, then ``|D_l|_op <= eps`` and ``sigma_{r+1}(W_1) <= delta`` survive all these steps,
-    for every r. Depth 2 does not use omega, and depth 3 only one below ``sqrt(delta^2 + 2 eps)``.
+    and ``2 lr ridge <= 1``, then ``|D_l|_op <= eps`` and ``sigma_{r+1}(W_1) <= delta`` survive all these
+    steps, for every r. Depth 2 does not use omega, and depth 3 only one below ``sqrt(delta^2 + 2 eps)``.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def check_monitored(
     return Certificate(
         theorem="Theorem 1'",
         claim=(
-            f"Imbalances at most {eps:.6g} and a tail of W_1 at most {delta:.6g} survive every step that respects "
-            "the three bounds, for every r."
+            f"Imbalances at most {eps:.6g} and a tail of W_1 at most {delta:.6g} survive every step that "
+            "respects the three bounds, for every r."
         ),
         conditions=(
             Condition("2 lr ridge <= 1", "2 lr ridge <= 1", 2 * lr * ridge, 1.0, "Theorem 1'"),

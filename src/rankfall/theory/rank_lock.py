@@ -28,9 +28,9 @@ def lock(
 
     The certified rank is the smallest r, below all widths, with ``sum_l Phi_l / Phi_thr <= p_fail`` and
     ``Lambda_l < 1`` for every hidden layer. Then the probability that the numerical rank of some ``Z_l``
-    (singular values of at least ``sqrt(Phi_thr)``) exceeds r, no later than the first step at which the product of the
-    ``Lambda_l`` since now exceeds 1, is at most ``p_fail``. That is the probability of the joint event, not one
-    conditional on the monitor holding.
+    (singular values of at least ``sqrt(Phi_thr)``) exceeds r, no later than the first step at which the
+    product of the ``Lambda_l`` since now exceeds 1, is at most ``p_fail``. That is the probability of the
+    joint event, not one conditional on the monitor holding.
 
     Parameters
     ----------
@@ -68,8 +68,9 @@ def lock(
     return Certificate(
         theorem="Theorem 3",
         claim=(
-            f"With probability at least {1 - p_fail:.10g}, no hidden layer has more than {shown} singular values of "
-            "Z_l at or above sqrt(Phi_thr) up to the first step at which a product of the Lambda_l since now exceeds 1."
+            f"With probability at least {1 - p_fail:.10g}, no hidden layer has more than {shown} singular "
+            "values of Z_l at or above sqrt(Phi_thr) up to the first step at which a product of the Lambda_l "
+            "since now exceeds 1."
         ),
         conditions=rule_conditions(table, shown, threshold, p_fail),
         rank=rank,
@@ -80,7 +81,10 @@ def lock(
 
 
 def rule(table: TailTable, threshold: float, p_fail: float) -> int | None:
-    """The Rule of section 3: smallest rank, below all widths, whose conditions hold; None if there is none."""
+    """The Rule of section 3: smallest rank, below all widths, whose conditions hold.
+
+    None if there is none.
+    """
     small = np.sum(table.phi, axis=0) <= p_fail * threshold
     good = small & np.all(table.mean_factor < 1, axis=0)
     ranks = np.flatnonzero(good[:-1])  # at the smallest width the statement about A is empty
@@ -90,7 +94,10 @@ def rule(table: TailTable, threshold: float, p_fail: float) -> int | None:
 def rule_conditions(
     table: TailTable, rank: int, threshold: float, p_fail: float, source: str = "Theorem 3"
 ) -> tuple[Condition, ...]:
-    """The inequalities of the Rule at one rank; at the smallest width one that fails, because nothing is said."""
+    """The inequalities of the Rule at one rank.
+
+    At the smallest width one that fails, because nothing is said.
+    """
     conditions = [
         Condition(
             "probability",

@@ -55,8 +55,8 @@ class Reach:
         Returns
         -------
         ndarray of int64, shape (n_steps, batch_size)
-            With replacement: any of the entries; distinct: different ones within every step; epochs: different
-            ones within each epoch, of which the first ends after `before` steps.
+            With replacement: any of the entries; distinct: different ones within every step; epochs:
+            different ones within each epoch, of which the first ends after `before` steps.
         """
         if self.n_steps * self.batch_size > LONGEST_PATH:
             raise InputError(f"The path has {self.n_steps} steps, too many to be written down.")
@@ -76,8 +76,8 @@ class Reach:
 def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "columns") -> Reach:
     """Theorem 2: how long it takes to reach B_r along the likeliest path of a simple kind.
 
-    From any network with ``|W_l|_F^2 <= C``, if T steps sample only entries of r columns, the other columns of
-    ``W_1`` shrink by q at every step while imbalances settle, and the network is in B_r once
+    From any network with ``|W_l|_F^2 <= C``, if T steps sample only entries of r columns, the other columns
+    of ``W_1`` shrink by q at every step while imbalances settle, and the network is in B_r once
 
         V_T = eps* + q^(2T) [(1 + kappa) C - eps*]_+ <= eps    and
         q^T sqrt(C) <= delta - beta C                             (columns)
@@ -185,8 +185,8 @@ def _log_probability(k: Constants, n_steps: int, n_r: int, N: int) -> tuple[floa
     if k.sampling == "distinct":
         if k.batch_size > n_r:
             raise InputError(
-                f"No path exists: a batch of {k.batch_size} different entries does not fit into the {n_r} of the "
-                "chosen lines."
+                f"No path exists: a batch of {k.batch_size} different entries does not fit into the {n_r} of "
+                "the chosen lines."
             )
         j = np.arange(k.batch_size)
         return float(n_steps * np.sum(np.log((n_r - j) / (N - j)))), 0
@@ -194,8 +194,8 @@ def _log_probability(k: Constants, n_steps: int, n_r: int, N: int) -> tuple[floa
         return 0.0, 0
     if n_steps > 2 * n_r:
         raise InputError(
-            f"No path exists: {n_steps} steps are needed, but within two epochs the {n_r} entries of the chosen "
-            f"lines come only {2 * n_r} times in a row."
+            f"No path exists: {n_steps} steps are needed, but within two epochs the {n_r} entries of the "
+            f"chosen lines come only {2 * n_r} times in a row."
         )
     # the factors decrease with j, so that the two products are largest together when equally long
     before = n_steps // 2

@@ -1,8 +1,7 @@
 """The tail of the hidden layers and what one step of SGD does to it (Theorem 3, equation (3.1)).
-
-Hidden layer l has ``Z_l = [W_l | W_{l+1}^T]``. One step multiplies it from the right, ``Z_l' = Z_l K_l`` (I2),
-so that the part of ``Z_l`` beyond its r leading directions, of squared size ``Phi_l``, can only be stretched, never
-fed from outside. Everything here says by how much.
+ Hidden layer l has ``Z_l = [W_l | W_{l+1}^T]``. One step multiplies it from the right, ``Z_l' = Z_l K_l``
+(I2), so that the part of ``Z_l`` beyond its r leading directions, of squared size ``Phi_l``, can only be
+stretched, never fed from outside. Everything here says by how much.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ _CHUNK = 1 << 16
 def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
     """``Phi_thr = 2 (2 ridge N / |A*_obs|_F)^(2/(L-2))``: no critical point has a smaller nonzero ``sigma(Z_l)^2``.
 
-    At a critical point ``sigma(Z_l)^2 = 2 s^(2/L)`` for the singular values s of A, and section 4b(iii) bounds
-    these from below.
+    At a critical point ``sigma(Z_l)^2 = 2 s^(2/L)`` for the singular values s of A, and section 4b(iii)
+    bounds these from below.
 
     Parameters
     ----------
@@ -175,8 +174,8 @@ def tail_factors(
     Raises
     ------
     InputError
-        If the problem has weights, the network does not fit it, or an argument is out of range; for ``sampling="epochs"``, whose
-        steps are not uniform given the past.
+        If the problem has weights, the network does not fit it, or an argument is out of range; for
+        ``sampling="epochs"``, whose steps are not uniform given the past.
     """
     require_whole(0, rank=rank)
     signals = layer_signals(problem, net, ridge, lr, batch_size, sampling)
@@ -227,8 +226,8 @@ class LayerSignals:
     right : ndarray, shape (k, w_{l-1} + w_{l+1})
         ``V^T``, the right singular vectors as rows.
     x, y : ndarray, shapes (k, n) and (k, m)
-        ``u_k^T Q_{l+1} e_j`` and ``u_k^T P_l^T e_i``, computed as ``sigma_k v_k^T`` times the neighbours' products,
-        which keeps small tails as accurate as the decomposition has them.
+        ``u_k^T Q_{l+1} e_j`` and ``u_k^T P_l^T e_i``, computed as ``sigma_k v_k^T`` times the neighbours'
+        products, which keeps small tails as accurate as the decomposition has them.
     p2, q2 : ndarray, shapes (m,) and (n,)
         ``|p_i|^2`` and ``|q_j|^2``.
     grown : ndarray, shape (k,)
@@ -295,7 +294,10 @@ def layer_signals(
 
 
 def side_products(net: Network) -> tuple[list[np.ndarray | None], list[np.ndarray | None]]:
-    """``Q_l = W_{l-1} ... W_1`` and ``P_{l+1} = W_L ... W_{l+2}`` for l = 1..L-1; None stands for the identity."""
+    """``Q_l = W_{l-1} ... W_1`` and ``P_{l+1} = W_L ... W_{l+2}`` for l = 1..L-1.
+
+    None stands for the identity.
+    """
     weights = [W.astype(np.float64, copy=False) for W in net.weights]
     below: list[np.ndarray | None] = [None]
     for W in weights[:-2]:
@@ -330,7 +332,8 @@ def check_depth_and_ridge(depth: int, ridge: float) -> None:
     require_whole(1, depth=depth)
     if depth < 3:
         raise InputError(
-            f"Theorem 3 is about depth 3 and more, not {depth}: with two layers singular values near zero may grow again."
+            f"Theorem 3 is about depth 3 and more, not {depth}: with two layers singular values near zero "
+            "may grow again."
         )
     if not is_positive(ridge):
         raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")

@@ -1,8 +1,7 @@
 """Bounds of the tail's growth that need less than all tail directions: the robust flag and Lemma A.
-
-The step in expectation is governed by ``Bbar_l = P_{l+1}^T Rbar Q_l^T``, ``Rbar = (1/N) sum rho_ij e_i e_j^T``, and by
-the symmetric block matrix with ``Bbar_l`` below and ``Bbar_l^T`` above the diagonal, whose eigenvalues are
-``+-sigma_i(Bbar_l)`` and zeros.
+ The step in expectation is governed by ``Bbar_l = P_{l+1}^T Rbar Q_l^T``, ``Rbar = (1/N) sum rho_ij e_i
+e_j^T``, and by the symmetric block matrix with ``Bbar_l`` below and ``Bbar_l^T`` above the diagonal, whose
+eigenvalues are ``+-sigma_i(Bbar_l)`` and zeros.
 """
 
 from __future__ import annotations
@@ -85,9 +84,9 @@ def robust_factors(
 ) -> np.ndarray:
     """The robust flag: ``Lambda^_l``, largest eigenvalue of ``E K_l^2`` off the top right directions of ``Z_l``.
 
-    It depends on the r leading directions only, not on the tail, and ``Lambda_l <= Lambda^_l``; below 1 it says that
-    *any* tail beside these leading directions shrinks in the mean. Costs O(w^3) for the sizes of ``Z_l``, that
-    is O(n^3) in the first hidden layer.
+    It depends on the r leading directions only, not on the tail, and ``Lambda_l <= Lambda^_l``; below 1 it
+    says that *any* tail beside these leading directions shrinks in the mean. Costs O(w^3) for the sizes of
+    ``Z_l``, that is O(n^3) in the first hidden layer.
 
     Parameters and errors are those of :func:`rankfall.theory.tail_factors`.
 
@@ -160,11 +159,12 @@ def sufficient_factors(
 ) -> np.ndarray:
     """Upper bounds of ``Lambda_l`` from Lemma A: ``q^2 + 2 lr q mu_l + lr^2 |E B_l^2|``.
 
-    ``mu_l`` is :func:`growth_bound`, from the gradient's norm and the singular values of ``Z_l`` and ``Bbar_l`` alone:
-    a sufficient test of ``Lambda_l < 1``, useful near critical points. ``Lambda_l <= Lambda^_l <=`` this bound.
+    ``mu_l`` is :func:`growth_bound`, from the gradient's norm and the singular values of ``Z_l`` and
+    ``Bbar_l`` alone: a sufficient test of ``Lambda_l < 1``, useful near critical points. ``Lambda_l <=
+    Lambda^_l <=`` this bound.
 
-    Parameters and errors are those of :func:`rankfall.theory.tail_factors`, but depth and ridge must be those of
-    Theorem 3.
+    Parameters and errors are those of :func:`rankfall.theory.tail_factors`, but depth and ridge must be those
+    of Theorem 3.
 
     Returns
     -------

@@ -10,7 +10,10 @@ import rankfall as rf
 
 @pytest.fixture(scope="module")
 def loud():
-    """Positive data of rank 2 on the scale of logarithms, some rows much noisier; many cells in some rows only."""
+    """Positive data of rank 2 on the scale of logarithms, some rows much noisier.
+
+    Many cells in some rows only.
+    """
     rng = np.random.default_rng(0)
     truth = 0.5 * rng.standard_normal((80, 2)) @ rng.standard_normal((2, 60)) + 1.0
     noise = np.where(np.arange(80) % 4 == 0, 0.6, 0.15)[:, None]
@@ -30,7 +33,8 @@ def test_intervals_cover_unseen_cells_in_all_and_in_groups(loud, result):
     rows, cols = np.nonzero(~known)
     lower, upper = result.interval(rows, cols, coverage=0.9)
     inside = (lower <= X[rows, cols]) & (X[rows, cols] <= upper)
-    # about 2,400 hidden cells, calibrated on about 240: two standard errors are 0.04 (0.05 in a half of the rows)
+    # about 2,400 hidden cells, calibrated on about 240: two standard errors are 0.04 (0.05 in a half of the
+    # rows)
     assert 0.85 < inside.mean() < 0.95
     assert inside[rows < 40].mean() > 0.84 and inside[rows >= 40].mean() > 0.84
     width = np.log(upper / lower)

@@ -92,7 +92,10 @@ def test_the_fit_to_all_cells_begins_with_equal_noise(monkeypatch):
 
 @pytest.mark.parametrize("last", [2, 30])
 def test_a_chain_whose_draws_are_no_numbers_ends(monkeypatch, last):
-    """Next to no noise, and a precision is lost to rounding: at the start of every chain, or after some sweeps."""
+    """Next to no noise, and a precision is lost to rounding.
+
+    At the start of every chain, or after some sweeps.
+    """
     drawn = Sampler._draw_noise
 
     def lost(self):

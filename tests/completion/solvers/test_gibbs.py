@@ -110,8 +110,8 @@ def test_truth_and_draws_are_exchangeable():
     """Ranks of a known truth among draws are uniform if the sampler is right (Cook, Gelman and Rubin 2006).
 
     Columns are drawn from their prior, data are made from rows and columns, and columns are drawn again given
-    the data: truth and draws are exchangeable. 400 repeats; a Kolmogorov-Smirnov test of the truth's rank among
-    19 draws, for one cell, at 1e-4.
+    the data: truth and draws are exchangeable. 400 repeats; a Kolmogorov-Smirnov test of the truth's rank
+    among 19 draws, for one cell, at 1e-4.
     """
     rng = np.random.default_rng(7)
     ranks = []
@@ -168,7 +168,10 @@ def test_noise_and_noise_scales_are_found():
 
 
 def test_rows_that_are_copies_of_each_other_do_not_take_all_the_noise():
-    """They fit without error, sweep after sweep; the noise of the others must not become endless shares of nothing."""
+    """They fit without error, sweep after sweep.
+
+    The noise of the others must not become endless shares of nothing.
+    """
     rng = np.random.default_rng(5)
     X = rng.standard_normal((80, 30))
     X[:, 1:6] = X[:, :1]

@@ -151,7 +151,8 @@ def test_noise_and_uncertainty_are_right_on_data_of_the_model():
     hidden[problem.rows, problem.cols] = False
     rows, cols = np.nonzero(hidden)
     error = fit.at(rows, cols) - truth[rows, cols]
-    # about 10,000 hidden cells in 270 lines: the mean normalised square is 1 within 15%, more than four standard errors
+    # about 10,000 hidden cells in 270 lines: the mean normalised square is 1 within 15%, more than four
+    # standard errors
     ratio = np.mean(error**2 / fit.variance(rows, cols))
     assert 0.85 < ratio < 1.25
 

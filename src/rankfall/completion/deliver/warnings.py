@@ -30,8 +30,8 @@ def warnings_of(
     out = []
     if standardisation.mixed_units:
         out.append(
-            "The columns have very different units: each was divided by its standard deviation, and errors are "
-            "given in these."
+            "The columns have very different units: each was divided by its standard deviation, and errors "
+            "are given in these."
         )
     if max_rank is not None and outcome is not Outcome.EXACT:
         out.append(f"Only ranks up to {max_rank} were considered.")
@@ -47,8 +47,8 @@ def warnings_of(
         )
     if exact is not None and exact.underdetermined_rank is not None:
         out.append(
-            f"A matrix of rank {exact.underdetermined_rank} reproduces all observed cells, but leaves so many missing cells "
-            "open that it says nothing about them; the rank was chosen by held-out cells."
+            f"A matrix of rank {exact.underdetermined_rank} reproduces all observed cells, but leaves so "
+            "many missing cells open that it says nothing about them; the rank was chosen by held-out cells."
         )
     out += _wrong_model(noisy, standardisation.unit, rank, outcome)
     if not rank and result.settings["effects"] == "none" and np.any(problem.values):
@@ -62,8 +62,8 @@ def warnings_of(
         ]
         if any(short):
             out.append(
-                f"{_rows_and_columns(*short)} with fewer entries than the rank {rank}: their predictions lean on the "
-                "ridge (or the least norm) and are uncertain."
+                f"{_rows_and_columns(*short)} with fewer entries than the rank {rank}: their predictions "
+                "lean on the ridge (or the least norm) and are uncertain."
             )
     # the search knows already whether the fit is the only one near by; which cells move is another question
     open_ended = outcome is Outcome.EXACT and rank and exact is not None and not exact.unique
@@ -95,8 +95,8 @@ def _uniqueness_warning(result: Completion) -> list[str]:
     if local is None or local.unique:
         return []
     text = (
-        f"The exact fit is not locally unique: {local.n_free_cells} missing cells can move while all observed "
-        "ones stay; see identifiability."
+        f"The exact fit is not locally unique: {local.n_free_cells} missing cells can move while all "
+        "observed ones stay; see identifiability."
     )
     return [text]
 

@@ -73,7 +73,8 @@ def descend(
 
     A chain that diverges, or comes near the end of the number range, starts the whole stage again from the
     last good weights at half the learning rate, for all chains. The generator ends when every chain has died
-    (rank 0) or the schedule is over; the caller may leave earlier. `unit` is what reported errors are multiples of.
+    (rank 0) or the schedule is over; the caller may leave earlier. `unit` is what reported errors are
+    multiples of.
     """
     m, n = problem.shape
     network = Network.gaussian((n, plan.width, plan.width, m), scale=1.0, seed=seed, chains=plan.n_chains)

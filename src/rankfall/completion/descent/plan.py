@@ -17,11 +17,11 @@ _FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
 _NOISE_SHRINKAGE = 0.2
 _MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
-# shares of the largest singular value of a hidden layer below which its directions are dead; that of the matrix
-# is their third power. Where there is noise, weak directions hold nothing else
+# shares of the largest singular value of a hidden layer below which its directions are dead; that of the
+# matrix is their third power. Where there is noise, weak directions hold nothing else
 _DEAD, _DEAD_NOISY = 0.02, 0.05
-# floating-point operations between two records, all chains together, below which one thread makes the steps: they
-# take a few milliseconds, and threads that meet so often wait for each other on a busy machine
+# floating-point operations between two records, all chains together, below which one thread makes the steps:
+# they take a few milliseconds, and threads that meet so often wait for each other on a busy machine
 _SHORT = 5e7
 
 

@@ -52,5 +52,8 @@ class TriedRank:
 
     @property
     def merit(self) -> float:
-        """What fits are compared by: the held-out error (see :func:`~..solvers.errors.combined`), if there is one."""
+        """What fits are compared by.
+
+        The held-out error (see :func:`~..solvers.errors.combined`), if there is one.
+        """
         return self.train if isnan(self.validation) else combined(self.validation, self.validation_mae)

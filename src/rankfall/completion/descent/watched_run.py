@@ -1,4 +1,7 @@
-"""Why the rank is believed to stay: the chain that met it goes on for a while, watched by the monitor of Theorem 3."""
+"""Why the rank is believed to stay.
+
+The chain that met it goes on for a while, watched by the monitor of Theorem 3.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from .anchors import Anchor
 P_FAIL = 1e-3
 # checks of the monitor, and steps as a multiple of those after which it should have fired
 _CHECKS, _SPARE = 20, 1.2
-# SGD work that a certificate may cost, as a share of that of all chains so far; steps that are always allowed, and
-# more per row and column (about a tenth of a second, of half a second that the smallest tables take); and the width
-# whose hidden-layer work is that of the rest of a step
+# SGD work that a certificate may cost, as a share of that of all chains so far; steps that are always
+# allowed, and more per row and column (about a tenth of a second, of half a second that the smallest tables
+# take); and the width whose hidden-layer work is that of the rest of a step
 _SHARE, _ALWAYS, _PER_AXIS, _FIXED_WIDTH = 0.1, 400_000, 500, 28
-# exact data are met at a ridge at which a tail takes forever to shrink: then the ridge at which the weakest kept
-# singular value loses about this share
+# exact data are met at a ridge at which a tail takes forever to shrink: then the ridge at which the weakest
+# kept singular value loses about this share
 _SHRINKAGE = 0.2
 # values without which :func:`sentence` cannot say what a certificate that holds is about
 NEEDED = ("step", "visits", "violations")
@@ -52,9 +55,9 @@ class WatchedRun:
     def certificate(self) -> Certificate:
         """Run the chain that met the rank a while longer, watched.
 
-        The run is at the learning rate and the ridge of the stage, on the standardised cells, with the hidden layers
-        cut to the rank and eight more directions. It is as long as the tail needs until the monitor fires, if it
-        shrinks by ``1 - 4 lr ridge`` a step, and some time more.
+        The run is at the learning rate and the ridge of the stage, on the standardised cells, with the hidden
+        layers cut to the rank and eight more directions. It is as long as the tail needs until the monitor
+        fires, if it shrinks by ``1 - 4 lr ridge`` a step, and some time more.
         """
         with threads_without_blas(None):
             return self._watched()
@@ -117,9 +120,10 @@ def _refused(condition: Condition) -> Certificate:
 
 def _about(anchor: Anchor) -> tuple[str, ...]:
     about = (
-        f"This is about SGD (lr {anchor.lr:.3g}, ridge {anchor.ridge:.3g}, one entry a step) that goes on from the chain "
-        f"which met this rank, on the standardised cells, hidden layers cut from {anchor.width} to "
-        f"{anchor.network.widths[1]} directions; it is not about the refit or polish that was delivered.",
+        f"This is about SGD (lr {anchor.lr:.3g}, ridge {anchor.ridge:.3g}, one entry a step) that goes on "
+        "from the chain which met this rank, on the standardised cells, hidden layers cut from "
+        f"{anchor.width} to {anchor.network.widths[1]} directions; it is not about the refit or polish that "
+        "was delivered.",
     )
     if anchor.weighted:
         about += ("The weights of the cells are not used: in this run all observed cells count alike.",)
@@ -140,9 +144,9 @@ def sentence(certificate: Certificate | None) -> str | None:
     values = certificate.values
     looks = f"every {values['every']:.0f} steps" if "every" in values else "now and then"
     return (
-        f"Certificate: from step {values['step']:.0f} of a watched run of the SGD chain that met the rank, with "
-        f"probability at least {1 - (certificate.p_fail or 0):g} its hidden layers do not exceed rank {certificate.rank} "
-        "(singular values of Z_l at or above sqrt(Phi_thr)) before the monitor's first violation (Theorem 3). Lambda "
-        f"was looked at {looks}; {values['violations']:.0f} of {values['visits']:.0f} later "
-        "looks violated."
+        f"Certificate: from step {values['step']:.0f} of a watched run of the SGD chain that met the rank, "
+        f"with probability at least {1 - (certificate.p_fail or 0):g} its hidden layers do not exceed rank "
+        f"{certificate.rank} (singular values of Z_l at or above sqrt(Phi_thr)) before the monitor's first "
+        f"violation (Theorem 3). Lambda was looked at {looks}; {values['violations']:.0f} of "
+        f"{values['visits']:.0f} later looks violated."
     )

@@ -21,8 +21,8 @@ from .uniqueness import is_isolated
 
 # relative error below which a fit predicts, and oversampling below which exact data are hard
 _PREDICTS, _NEAR_LIMIT = 0.5, 1.3
-# fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum (wrong
-# basins of exact data are scattered); cells times rank squared below which more tries cost nothing
+# fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum
+# (wrong basins of exact data are scattered); cells times rank squared below which more tries cost nothing
 _SEEN, _ALIKE, _TRIFLE = 8, 1.1, 1e5
 
 

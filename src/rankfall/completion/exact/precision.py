@@ -10,7 +10,7 @@ from ...problem import Problem
 
 # digits of the largest value up to which values count as coarse
 _COARSE = 5
-# share of the values that may have more digits: some are averages, and some were damaged by arithmetic (9.899999)
+# share of the values that may have more digits: some are averages, and arithmetic has damaged some (9.899999)
 _ODD = 0.05
 # share of a value by which it changes at most when it is rounded to single precision
 _HALF_SINGLE = 6e-8
@@ -62,7 +62,8 @@ def is_single(values: np.ndarray) -> bool:
 def is_coarse(problem: Problem) -> bool:
     """Whether nearly all values of every column are multiples of a unit, as readings are.
 
-    They are multiples by less than ``10^5``. The unit is a power of ten; values of single precision are multiples to that precision.
+    They are multiples by less than ``10^5``. The unit is a power of ten; values of single precision are
+    multiples to that precision.
     """
     size = np.abs(problem.values)
     largest = np.zeros(problem.n_cols)

@@ -36,8 +36,8 @@ _WORK = 4e11
 _CHEAP = 1e11
 # chains that never fitted the data better than this, though the ridge was negligible, fit noise
 _NOISY = 0.08
-# chains on exact data that are above this go on falling fast from one ridge to the next, though it rises; a slower
-# fall than by this factor is that of a network that learns the noise by heart
+# chains on exact data that are above this go on falling fast from one ridge to the next, though it rises; a
+# slower fall than by this factor is that of a network that learns the noise by heart
 _SLOW = 0.75
 # from here on each least-squares fit costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
@@ -85,12 +85,12 @@ def search(
 ) -> ExactAnswer:
     """Look for an exact fit of rank at most `max_rank` with oversampling above 1.
 
-    Chains fall through the ranks; wherever their spectrum shows a gap the part above it is fitted by least squares.
-    A failed round is followed by a pursuit (rank by rank, adding the leading direction of the misfit),
-    then by a round with more chains, unless an inexact minimum predicts cells it has not seen: then the
-    data are noisy, and more chains would only meet it again. The rounds with most chains are made only where the
-    spectra pointed at a rank near the information limit (prediction says nothing there) and the values have
-    more than a few digits.
+    Chains fall through the ranks; wherever their spectrum shows a gap the part above it is fitted by least
+    squares. A failed round is followed by a pursuit (rank by rank, adding the leading direction of the
+    misfit), then by a round with more chains, unless an inexact minimum predicts cells it has not seen: then
+    the data are noisy, and more chains would only meet it again. The rounds with most chains are made only
+    where the spectra pointed at a rank near the information limit (prediction says nothing there) and the
+    values have more than a few digits.
 
     Parameters
     ----------
@@ -168,9 +168,9 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
 def leaves_too_much_open(problem: Problem, evidence: Evidence) -> bool:
     """Whether an exact fit leaves so much of what it should determine open that it says nothing.
 
-    Data of low rank leave some cells open near the information limit, and where rows or columns have few entries. If
-    more than a quarter of the other missing cells can move, there are more unknowns than independent equations (copies
-    of a column are none), and a fit of this rank would reproduce anything.
+    Data of low rank leave some cells open near the information limit, and where rows or columns have few
+    entries. If more than a quarter of the other missing cells can move, there are more unknowns than
+    independent equations (copies of a column are none), and a fit of this rank would reproduce anything.
     """
     fit = evidence.found
     if fit is None or evidence.unique:
@@ -195,7 +195,10 @@ def _one_round(
     evidence: Evidence,
     quick: bool = False,
 ) -> Steps:
-    """Let chains fall once and fit what they show by least squares; in a `quick` round only where they fit."""
+    """Let chains fall once and fit what they show by least squares.
+
+    In a `quick` round only where they fit.
+    """
     worst = _UNFITTED if quick else np.inf
     tried: dict[tuple[int, int], int] = {}
     evidence = replace(evidence, history=(), anchors=None)
@@ -230,8 +233,9 @@ def _one_round(
 def _ranks_at_gaps(s: np.ndarray, top: int, width: int) -> list[int]:
     """Ranks at the (at most two) widest gaps of a spectrum.
 
-    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there. Where dead
-    directions were dropped (`width` was that of the network before), the end of the spectrum is no gap.
+    The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there.
+    Where dead directions were dropped (`width` was that of the network before), the end of the spectrum is no
+    gap.
     """
     top = min(top, int(0.8 * width)) if width > 20 else top
     top = min(top, s.size - 1) if s.size < width else top

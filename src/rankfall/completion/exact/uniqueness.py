@@ -10,20 +10,21 @@ from ..solvers.least_squares import MACHINE_PRECISION, Polished, polish, tangent
 
 # a random step of this relative size along the tangent space must be undone, up to this share of it
 _KICK, _RETURN = 1e-4, 1e-3
-# misfit at which the way back may stop; rounding to single precision leaves a misfit that is no measure of the way
+# misfit at which the way back may stop; rounding to single precision leaves a misfit that is no measure of
+# the way
 _RETURNED = 1e-11
 
 
 def is_isolated(problem: Problem, fit: Polished, tolerance: float, single: bool = False) -> bool:
     """Whether an exact fit is locally the only one of its rank.
 
-    It is if the observed cells determine tangent vectors: a random one is found again from its values there (first
-    order, one linear system). If that fails, the fit is kicked along the vector and polished, and must come back.
-    First order says nothing of a fit whose last direction is smaller than the kick: it is kicked.
+    It is if the observed cells determine tangent vectors: a random one is found again from its values there
+    (first order, one linear system). If that fails, the fit is kicked along the vector and polished, and must
+    come back. First order says nothing of a fit whose last direction is smaller than the kick: it is kicked.
 
-    One rank too many leaves freedom (a row factor times a column factor that meet in missing
-    cells only), so an exact fit that is not isolated calls for a smaller rank. A thousandth of the vector may be
-    lost, so freedom in a few of many thousand lines is not seen.
+    One rank too many leaves freedom (a row factor times a column factor that meet in missing cells only), so
+    an exact fit that is not isolated calls for a smaller rank. A thousandth of the vector may be lost, so
+    freedom in a few of many thousand lines is not seen.
 
     Parameters
     ----------
@@ -45,7 +46,10 @@ def is_isolated(problem: Problem, fit: Polished, tolerance: float, single: bool 
 
 
 def _away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers of both signs from 0.5 to 1.5: a free line has a share that shows, at least at rank one."""
+    """Random numbers of both signs from 0.5 to 1.5.
+
+    A free line has a share that shows, at least at rank one.
+    """
     return rng.choice((-1.0, 1.0), shape) * rng.uniform(0.5, 1.5, shape)
 
 

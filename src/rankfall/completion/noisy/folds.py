@@ -17,8 +17,8 @@ from .data_model import DataModel, fit_model
 MIN_CELLS = 20
 # largest number of held-out cells: more make nothing surer, and take cells from the fits
 _MAX_HELD = 50_000
-# held-out cells without which rows and columns are not given noise scales of their own: in small tables a factor may
-# otherwise make one column its own, as if that had no noise
+# held-out cells without which rows and columns are not given noise scales of their own: in small tables a
+# factor may otherwise make one column its own, as if that had no noise
 _NOISE_SCALES_NEED = 200
 _EFFECTS_SWEEPS = 20
 

@@ -14,8 +14,8 @@ from .candidates import CandidateTable, Steps
 from .pilot import earns_its_place
 from .refit import averaged_over, refit, work
 
-# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which that is
-# tried
+# relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which
+# that is tried
 _BETTER, _AVERAGED_UP_TO = 5e-3, 3e9
 # ranks whose error is larger than the best by this factor are not fitted again under another noise model
 _HOPELESS = 1.1

@@ -16,7 +16,8 @@ from .data_model import candidate_models
 from .folds import Fold
 
 _RANK, _SWEEPS = 8, 15
-# share of the held-out error by which a more elaborate model must be better: smaller differences change with the seed
+# share of the held-out error by which a more elaborate model must be better: smaller differences change with
+# the seed
 _EARNED = 0.005
 
 

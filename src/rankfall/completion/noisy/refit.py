@@ -29,9 +29,10 @@ _BURN, _LEAST, _MOST, _BETWEEN = 8, 24, 96, 8
 _WORK = 2e12
 # factors without which the held-out error is larger by no more than this share are dead, and dropped
 _DEAD = 1e-3
-# relative change of the held-out error between two checks below which the average has converged; of expensive fits,
-# gain. (Where rows or columns with noise scales of their own are copies of each other, a chain drifts to ever less
-# noise, past the best fit. Small tables have few cells held out: there an error that rises may fall again.)
+# relative change of the held-out error between two checks below which the average has converged; of expensive
+# fits, gain. (Where rows or columns with noise scales of their own are copies of each other, a chain drifts
+# to ever less noise, past the best fit. Small tables have few cells held out: there an error that rises may
+# fall again.)
 _CONVERGED = 1e-3
 
 
@@ -54,8 +55,8 @@ def is_cheap(fold: Fold, rank: int) -> bool:
 def may_be_trapped(fold: Fold, fit: Posterior) -> bool:
     """Whether a chain may have stayed in a region that is not the best one: there is little noise.
 
-    The noise is that of the fit or of the pilot's, since a chain that is trapped takes for noise what it does not
-    explain.
+    The noise is that of the fit or of the pilot's, since a chain that is trapped takes for noise what it does
+    not explain.
     """
     return min(fit.noise, fold.pilot_noise) < _LOUD * fold.effects.noise
 
@@ -70,9 +71,9 @@ def refit(
 ) -> Posterior:
     """The average over the posterior of a rank, sampled from some column factors, cut to the rank that lives.
 
-    Where sweeps are cheap and a chain may have been trapped every start is tried, and the held-out cells decide.
-    Elsewhere a start is used if those before it died out, as one does that the ridge of its chain has shrunk to
-    next to nothing.
+    Where sweeps are cheap and a chain may have been trapped every start is tried, and the held-out cells
+    decide. Elsewhere a start is used if those before it died out, as one does that the ridge of its chain has
+    shrunk to next to nothing.
     """
     rank = starts[0].shape[1]
     fits = []
@@ -86,7 +87,10 @@ def refit(
 def _sampled(
     fold: Fold, V: np.ndarray, noise: float, noise_model: NoiseModel, seed: Key, clock: Clock
 ) -> Posterior:
-    """A chain that runs until the held-out error of its running mean has converged; dead factors are dropped."""
+    """A chain that runs until the held-out error of its running mean has converged.
+
+    Dead factors are dropped.
+    """
     rank = V.shape[1]
     start = _start(fold, V, noise, noise_model)
     sampler, average = Sampler(fold.fitter, start, seed), Average(rank, fold.held)
@@ -154,8 +158,9 @@ def _mean_of_chains(
 ) -> Posterior:
     """Chains under each of some noise models, averaged and cut to the rank of a fit.
 
-    That of the fit's own noise model begins with the fit; the others begin from the misfit of the effects, since
-    they might never leave the region where the fit is. Their rows are first folded in under `start_model`.
+    That of the fit's own noise model begins with the fit; the others begin from the misfit of the effects,
+    since they might never leave the region where the fit is. Their rows are first folded in under
+    `start_model`.
     """
     average = Average(fit.rank, fold.held)
     sweeps = max(fit.sweeps, _BURN + 1)
@@ -217,8 +222,8 @@ def _effects_of_all_cells(fitter: VariationalFit, start: Posterior, sweeps: int)
 def _at_equal_noise(fit: Posterior, problem: Problem) -> Posterior:
     """The fit with the mean of its noise over the cells in place of noise scales.
 
-    A chain finds the noise scales again. Where rows or columns are copies of each other it drifts to ever less noise,
-    and one that went on from noise scales that have drifted would drift further.
+    A chain finds the noise scales again. Where rows or columns are copies of each other it drifts to ever
+    less noise, and one that went on from noise scales that have drifted would drift further.
     """
     if fit.noise_model.is_equal:
         return fit

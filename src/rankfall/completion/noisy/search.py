@@ -95,8 +95,8 @@ def search(problem: Problem, options: Options, mixed_units: bool, clock: Clock) 
     Returns
     -------
     NoisyAnswer or None
-        None when there are too few cells to hold any out. Ctrl-C and the end of the time are part of the answer once
-        there is one, which then holds what was known; before that they are raised.
+        None when there are too few cells to hold any out. Ctrl-C and the end of the time are part of the
+        answer once there is one, which then holds what was known; before that they are raised.
     """
     table = _with_data_model(problem, options, mixed_units, clock)
     if table is None:

@@ -148,8 +148,8 @@ def _is_near_another(table: CandidateTable, rank: int) -> bool:
 def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps:
     """Larger ranks, twice the best one each time, until that has not helped.
 
-    Where it is cheap and chains may be trapped, until it has not helped twice. A fit whose factors die says that there
-    is nothing more to be found: it is wide enough.
+    Where it is cheap and chains may be trapped, until it has not helped twice. A fit whose factors die says
+    that there is nothing more to be found: it is wide enough.
     """
     fold = table.first
     idle, wider = 0, 0

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 class Completion:
     """A completed matrix, ``x_ij = mean + rows_i + cols_j + (U diag(s) Vt)_ij``.
 
-    Constant columns (twenty equal entries or more) are that constant. With ``scale="log"`` (or "log1p") the left side is the logarithm; everything that is called a value,
-    prediction or interval below is in the data's own units all the same.
+    Constant columns (twenty equal entries or more) are that constant. With ``scale="log"`` (or "log1p") the
+    left side is the logarithm; everything that is called a value, prediction or interval below is in the
+    data's own units all the same.
 
     Attributes
     ----------
@@ -49,9 +50,10 @@ class Completion:
         Factors with their uncertainty, noise and calibration; what everything else is computed from.
     path : DataFrame
         One row per rank visited, by rank: rank, oversampling, ridge (of the SGD stage), sgd_train and
-        sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or
-        polish), validation_mae (mean absolute error there), refit_ridge (geometric mean over the factors), steps, chosen. Errors are on the scale of
-        the fit; validation errors are NaN when no cell was held out (exact data). ``path.attrs["rule"]``: that of the choice.
+        sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or polish),
+        validation_mae (mean absolute error there), refit_ridge (geometric mean over the factors), steps,
+        chosen. Errors are on the scale of the fit; validation errors are NaN when no cell was held out (exact
+        data). ``path.attrs["rule"]``: that of the choice.
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),
         train_rmse, validation_rmse.
@@ -125,10 +127,10 @@ class Completion:
     def certificate(self) -> Certificate | None:
         """Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it goes on for a while.
 
-        The chain goes on when this is first asked for (or the result printed or saved), which takes a tenth of a second
-        to seconds. A conditional statement about that run (its assumptions say of what), not about the refit or
-        polish that was delivered. ``holds`` is False if the monitor did not certify this rank; None if no chain met
-        it.
+        The chain goes on when this is first asked for (or the result printed or saved), which takes a tenth
+        of a second to seconds. A conditional statement about that run (its assumptions say of what), not
+        about the refit or polish that was delivered. ``holds`` is False if the monitor did not certify this
+        rank; None if no chain met it.
         """
         return self.watched.certificate() if isinstance(self.watched, WatchedRun) else self.watched
 
@@ -170,9 +172,9 @@ class Completion:
     def plain_effects(self) -> Mapping[str, np.ndarray]:
         """What stands in for cells that the data do not determine: average rows and columns of the fit.
 
-        ``mean + cols_j`` is the average of column j over the rows of its component (of all columns, for one without
-        entries), and ``rows_i`` what row i has above these averages, on average over its columns; 0 where columns
-        have different units, whose rows cannot be averaged.
+        ``mean + cols_j`` is the average of column j over the rows of its component (of all columns, for one
+        without entries), and ``rows_i`` what row i has above these averages, on average over its columns; 0
+        where columns have different units, whose rows cannot be averaged.
         """
         return self._values.averages
 
@@ -209,11 +211,11 @@ class Completion:
         """Intervals that cover a share of missing cells, by split-conformal prediction.
 
         ``prediction -+ q spread_ij``: the local scale ``spread_ij`` is the standard deviation that the noise
-        of row and column and the uncertainty of the factors give together, and q the
-        ``ceil((n + 1) coverage)``-th smallest of the n ratios |error| / spread at cells that were held out
-        when they were computed. For missing cells that are like the held-out ones (weight 1) the coverage is
-        close to `coverage` whatever the errors are distributed like. It is not exactly guaranteed: the held-out
-        cells have also chosen the rank and the noise model, lines with few entries give fewer of them, and the
+        of row and column and the uncertainty of the factors give together, and q the ``ceil((n + 1)
+        coverage)``-th smallest of the n ratios |error| / spread at cells that were held out when they were
+        computed. For missing cells that are like the held-out ones (weight 1) the coverage is close to
+        `coverage` whatever the errors are distributed like. It is not exactly guaranteed: the held-out cells
+        have also chosen the rank and the noise model, lines with few entries give fewer of them, and the
         delivered fit has seen them.
 
         Parameters
@@ -297,11 +299,10 @@ class Completion:
 
         A row's factors and effect are the ridge regression of its entries on the column factors, with the
         ridges of the fit (each column counting for what is known of it); the rows of the fit are such
-        regressions too, so rows that were fitted are completed as they were then (without `weights`, which new
-        rows do not have). A row without entries
-        gets the average row of the fit (effects only), and a warning. Cells that the row's entries do not determine
-        (columns without entries, or in components that the row does not meet) are NaN, or line effects if
-        the completion was made with ``fill="effects"``.
+        regressions too, so rows that were fitted are completed as they were then (without `weights`, which
+        new rows do not have). A row without entries gets the average row of the fit (effects only), and a
+        warning. Cells that the row's entries do not determine (columns without entries, or in components that
+        the row does not meet) are NaN, or line effects if the completion was made with ``fill="effects"``.
 
         Parameters
         ----------
@@ -356,7 +357,8 @@ class Completion:
         """A few lines for a person."""
         m, n = self.shape
         lines = [
-            f"{m} x {n} matrix, {self.problem.n_observed} cells observed ({self.problem.n_observed / (m * n):.1%}).",
+            f"{m} x {n} matrix, {self.problem.n_observed} cells observed "
+            f"({self.problem.n_observed / (m * n):.1%}).",
             f"Rank {self.rank} ({self.outcome.value}): {self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"
             + ("" if np.isnan(self.validation_rmse) else f", at held-out cells {self.validation_rmse:.4g}")

@@ -117,8 +117,8 @@ class FittedModel:
     ) -> dict[str, np.ndarray]:
         """Average row and columns of the fit, within the components that the labels (-1: none) say.
 
-        ``mean + cols_j`` is the average of column j, ``rows_i`` that of ``x_ij - mean - cols_j`` over the columns; `mean`
-        is the average of the columns, which stands for columns (and rows) without label.
+        ``mean + cols_j`` is the average of column j, ``rows_i`` that of ``x_ij - mean - cols_j`` over the
+        columns; `mean` is the average of the columns, which stands for columns (and rows) without label.
         """
         left, right = self.posterior.rows.mean, self.posterior.cols.mean * self.scale[:, None]
         n = 1 + max(int(row_labels.max()), int(col_labels.max()))

@@ -1,8 +1,7 @@
 """Fits of one rank as averages over the posterior: a Gibbs sampler, and its draws made one delivered fit.
-
-The model is that of :mod:`.variational` with fuller priors: the free coordinates of the rows are
-``N(center, precision^-1)`` with a normal-Wishart prior on center and precision, those of the columns likewise;
-a cell's noise variance is ``noise row_share_i col_share_j / weight_ij``. Everything is drawn in turn from its
+ The model is that of :mod:`.variational` with fuller priors: the free coordinates of the rows are ``N(center,
+precision^-1)`` with a normal-Wishart prior on center and precision, those of the columns likewise; a cell's
+noise variance is ``noise row_share_i col_share_j / weight_ij``. Everything is drawn in turn from its
 conditional distribution. The mean of all draws predicts better than any single fit, and does not grow worse
 when the rank is larger than it need be.
 
@@ -31,10 +30,11 @@ from .variational import Posterior, Side, VariationalFit
 _MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12
-# variance of a delivered coordinate, relative to the square of its mean, that the prior of folded lines never falls below
+# variance of a delivered coordinate, relative to the square of its mean, that the prior of folded lines never
+# falls below
 _LEAST_VARIANCE = 1e-9
-# range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise of the others
-# would become ever larger shares of ever less
+# range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise
+# of the others would become ever larger shares of ever less
 _NOISE_SCALES = 1e-4, 1e4
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
 _BUFFER, _KEPT = 6, 2
@@ -234,10 +234,10 @@ class Average:
         `drift` is the relative change of the held-out error while the chain last ran.
 
         The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|``. The columns keep these means
-        and get the covariances of a variational step; priors are the inverse mean squares of the coordinates. Where
-        the crossing lines have no effects, the factors carry their levels: then priors have the coordinates' means and
-        variances, so that a line with few entries is drawn towards the average line and not towards zero, and the
-        coordinates are those in which the rows are uncorrelated.
+        and get the covariances of a variational step; priors are the inverse mean squares of the coordinates.
+        Where the crossing lines have no effects, the factors carry their levels: then priors have the
+        coordinates' means and variances, so that a line with few entries is drawn towards the average line
+        and not towards zero, and the coordinates are those in which the rows are uncorrelated.
         """
         U, s, Vt = self._compressed(rank)
         root = np.sqrt(s / self.count)

@@ -22,8 +22,8 @@ from ...problem import Problem
 from .kernels import least_squares as kernels
 from .low_rank import products
 
-# above these, conjugate gradients are cheaper than forming and factorising the column system; from so many cells per
-# degree of freedom on they mostly are at any size, since they need few iterations
+# above these, conjugate gradients are cheaper than forming and factorising the column system; from so many
+# cells per degree of freedom on they mostly are at any size, since they need few iterations
 DENSE_UNKNOWNS, DENSE_FLOPS, DENSE_CELLS = 1200, 2e8, 2.0
 MACHINE_PRECISION = 1e-13
 # how a tangent vector is found from its values at the cells
@@ -74,8 +74,8 @@ def polish(
     """Minimise ``|U S V^T - X|_observed`` over rank-r matrices, from a start.
 
     Stops at a residual of `enough`, at a local minimum, or as soon as it stalls: `patience` steps that do not
-    halve the residual mean a wrong basin (or noise), and an unregularised fit only wanders off from there. A step
-    makes at most `max_inner` iterations of conjugate gradients.
+    halve the residual mean a wrong basin (or noise), and an unregularised fit only wanders off from there. A
+    step makes at most `max_inner` iterations of conjugate gradients.
     """
     if problem.n_cols > problem.n_rows:  # the eliminated side should be the long one
         flipped = polish(problem.T, V, s, U, max_iter, patience, max_inner, enough)
@@ -94,8 +94,8 @@ def tangent_from_cells(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Row and column unknowns of a tangent vector with the values of ``X V^T + U Y^T`` at the observed cells.
 
-    U and V are orthonormal frames. Where the cells do not determine the vector, the smallest is found (nearly); and
-    None where the equations cannot be solved.
+    U and V are orthonormal frames. Where the cells do not determine the vector, the smallest is found
+    (nearly); and None where the equations cannot be solved.
     """
     if problem.n_cols > problem.n_rows:
         found = tangent_from_cells(problem.T, V, U, Y, X)

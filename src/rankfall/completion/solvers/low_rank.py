@@ -15,8 +15,9 @@ _BESIDE, _POWERS = 10, 5
 def shortened(U: np.ndarray, V: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Factors of at most `rank` columns of the best approximation of ``U V^T``; columns of both are orthogonal.
 
-    Half the time of :func:`~rankfall.geometry.thin_svd`: singular values come from the eigenvalues of a Gram matrix, so that directions
-    below 1e-8 of the largest are not told apart. What is kept has the precision of the product.
+    Half the time of :func:`~rankfall.geometry.thin_svd`: singular values come from the eigenvalues of a Gram
+    matrix, so that directions below 1e-8 of the largest are not told apart. What is kept has the precision of
+    the product.
     """
     if U.shape[0] < V.shape[0]:
         V, U = shortened(V, U, rank)
@@ -32,8 +33,8 @@ def leading_svd(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Leading singular triplets of a matrix with zeros in the missing cells, by subspace iteration.
 
-    Written out because importing scikit-learn's takes as long as completing a small table, and ARPACK's finds no
-    full decomposition.
+    Written out because importing scikit-learn's takes as long as completing a small table, and ARPACK's finds
+    no full decomposition.
 
     References
     ----------

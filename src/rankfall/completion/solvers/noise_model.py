@@ -13,8 +13,8 @@ class NoiseModel:
     Attributes
     ----------
     prior_cells : float
-        Cells of scale 1 by which the noise scale of a row or column is drawn towards 1; infinite where all scales
-        are 1.
+        Cells of scale 1 by which the noise scale of a row or column is drawn towards 1; infinite where all
+        scales are 1.
     """
 
     prior_cells: float = inf

@@ -1,12 +1,11 @@
 """Variational fits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
 
 They begin the chains of :mod:`.gibbs`, and fold lines into what these deliver.
-
-The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 / prior_k)`` on
-every free coordinate. The posterior is approximated by independent Gaussians, one for every row and one for
-every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against alternating
-ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a line with
-few entries counts for what it is worth, and a direction without support shrinks to nothing.
+ The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 /
+prior_k)`` on every free coordinate. The posterior is approximated by independent Gaussians, one for every row
+and one for every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against
+alternating ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a
+line with few entries counts for what it is worth, and a direction without support shrinks to nothing.
 
 References
 ----------
@@ -49,8 +48,8 @@ class Side:
     prior : ndarray, shape (F,)
         Precisions.
     center : ndarray, shape (F,)
-        Means of the priors: 0 but for the factors of a mean of draws that has no effects of the crossing lines, where
-        they say what a line without entries is like.
+        Means of the priors: 0 but for the factors of a mean of draws that has no effects of the crossing
+        lines, where they say what a line without entries is like.
     axis_noise : ndarray, shape (k, 2)
         Noise scale of every row or column (around 1), and its expected misfit.
     """
@@ -93,7 +92,8 @@ class Posterior:
     sweeps : int
         Sweeps that led here from the start.
     drift : float
-        Relative change of the noise in the last of them; of a mean, of the held-out error while the chain last ran.
+        Relative change of the noise in the last of them; of a mean, of the held-out error while the chain
+        last ran.
     """
 
     rank: int

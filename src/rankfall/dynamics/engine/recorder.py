@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...problem import Problem
 from ..kernels import ledger
 from ..record import Record, measure
-from ..trace import Snapshots
+from .snapshots import Snapshots
 from .state import State
 
 # chains measured at a time

@@ -1,8 +1,7 @@
 """Positive definite systems of a few unknowns, one for every line: compiled loops that go along whole rows.
-
-A matrix of F unknowns is a flat array of `size` rows of `size` numbers, where `size` is F rounded up to whole
-cache lines. Its upper triangle holds it; what stands left of the diagonal is never read, and beyond F stand zeros.
-Vectors have `size` numbers too, the last ones zero. Their literal twins are NumPy's ``linalg``.
+ A matrix of F unknowns is a flat array of `size` rows of `size` numbers, where `size` is F rounded up to
+whole cache lines. Its upper triangle holds it; what stands left of the diagonal is never read, and beyond F
+stand zeros. Vectors have `size` numbers too, the last ones zero. Their literal twins are NumPy's ``linalg``.
 """
 
 from __future__ import annotations
@@ -26,7 +25,10 @@ def padded(F):  # pragma: no cover (compiled)
 
 @njit(**LOOP_WITH_NAN)
 def add_products(H, B, V, indices, first, count, F, size):  # pragma: no cover (compiled)
-    """``H += sum_x b_x v_x^T``, a symmetric sum over `count` vectors: row x of B, and row ``indices[first + x]`` of V."""
+    """``H += sum_x b_x v_x^T``, a symmetric sum over `count` vectors.
+
+    Row x of B, and row ``indices[first + x]`` of V.
+    """
     for a in range(0, F, AT_ONCE):
         for b in range(a - a % _LANES, size, _LANES):
             add_outer(H, a * size + b, B, a, V, b, indices, first, size, count)
@@ -34,7 +36,10 @@ def add_products(H, B, V, indices, first, count, F, size):  # pragma: no cover (
 
 @njit(**LOOP_WITH_NAN)
 def factor(H, work, order, F, size):  # pragma: no cover (compiled)
-    """The upper Cholesky factor, ``H = R^T R``, in place; `work` holds a line of rows, `order` is 0, 1, 2, ..."""
+    """The upper Cholesky factor, ``H = R^T R``, in place.
+
+    `work` holds a line of rows, `order` is 0, 1, 2, ...
+    """
     for begin in range(0, F, _LANES):
         end = min(begin + _LANES, F)
         for c in range(begin, end):

@@ -66,7 +66,10 @@ def _fold_line(
     work,
     order,
 ):  # pragma: no cover (compiled)
-    """One line of :func:`fold_lines`, its sum of second moments `M` given; the last four are for :mod:`.small_systems`."""
+    """One line of :func:`fold_lines`, its sum of second moments `M` given.
+
+    The last four are for :mod:`.small_systems`.
+    """
     K, F = mean.shape[1], free.size
     size = padded(F)
     y = np.zeros(K)
@@ -138,12 +141,11 @@ def fold_lines(
 ) -> None:
     """Posterior of the factors of every line, given those of the crossing lines.
 
-    For line i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance
-    ``s_i = noise line_i``, the free coordinates have precision ``M_ff / s_i + diag(prior)`` and mean
-    ``cov ((y_f - M_f,fixed u_fixed) / s_i + pull)``; the coordinate `fixed` (-1: none) is known. The line's share of
-    the noise is then ``line_i = (misfit_i / noise + shrinkage) / (n_i + shrinkage)`` with the expected
-    misfit ``sum_j w_ij E[(x_ij - u_i . v_j)^2]`` (1 if `shrinkage` is infinite); both are repeated
-    `n_rounds` times.
+    For line i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance ``s_i
+    = noise line_i``, the free coordinates have precision ``M_ff / s_i + diag(prior)`` and mean ``cov ((y_f -
+    M_f,fixed u_fixed) / s_i + pull)``; the coordinate `fixed` (-1: none) is known. The line's share of the
+    noise is then ``line_i = (misfit_i / noise + shrinkage) / (n_i + shrinkage)`` with the expected misfit
+    ``sum_j w_ij E[(x_ij - u_i . v_j)^2]`` (1 if `shrinkage` is infinite); both are repeated `n_rounds` times.
 
     Parameters
     ----------

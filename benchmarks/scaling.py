@@ -81,7 +81,10 @@ def measure_one(n: int, rank: int, count: int, seed: int) -> Record:
 
 # -- the table ---------------------------------------------------------------------------------------------
 
-HEADER = f"{'n':>6} {'rank':>4} {'rho':>5} {'N':>9} {'seconds':>8} {'MB':>6} {'before':>6} {'steps':>11} {'found':>5}   error"
+HEADER = (
+    f"{'n':>6} {'rank':>4} {'rho':>5} {'N':>9} {'seconds':>8} {'MB':>6} {'before':>6} {'steps':>11} "
+    f"{'found':>5}   error"
+)
 
 
 def obtain(n: int, rank: int, count: int, seeds: Sequence[int] = (0,)) -> list[Record]:

@@ -1,6 +1,7 @@
 """How the site is made: ``make docs``, or ``sphinx-build docs docs/_build/html``.
 
-The gallery is executed only with ``-D plot_gallery=1`` (a minute or two); otherwise its pages show the scripts alone.
+The gallery is executed only with ``-D plot_gallery=1`` (a minute or two); otherwise its pages show the
+scripts alone.
 No page needs the network, neither to be made nor to be read.
 """
 
@@ -51,7 +52,9 @@ numpydoc_show_class_members = False  # autodoc does
 
 
 def public_names(module: str) -> list[str]:
-    """What a module offers: its ``__all__``, or the functions and constants that it defines, in their order."""
+    """What a module offers: its ``__all__``, or the functions and constants that it defines, in their
+    order.
+    """
     found = import_module(module)
     names = getattr(found, "__all__", None)
     if names is not None:
@@ -98,7 +101,8 @@ html_theme_options = {
 def readable(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
     """Docstrings are written to be read as they are; a few things mean something else to Sphinx.
 
-    Indented formulas become literal blocks; |x| is a norm, not a substitution; "..." ends no sentence in a formula.
+    Indented formulas become literal blocks; |x| is a norm, not a substitution; "..." ends no sentence in a
+    formula.
     """
     rules = [number for number, line in enumerate(lines) if re.fullmatch(r"-{3,}", line.strip())]
     end = rules[0] - 1 if rules else len(lines)

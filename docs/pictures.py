@@ -2,7 +2,8 @@
 
     python docs/pictures.py [--output docs/images] [NAME ...]
 
-All of them take half a minute. Each is an SVG below 100 kB, on a white ground, so that it can be read on a dark page.
+All of them take half a minute. Each is an SVG below 100 kB, on a white ground, so that it can be read on a
+dark page.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def choice() -> Figure:
     return figure
 
 
-# The steps of a completion: for every row of boxes its height, and what stands in it from left to right, as title and
+# The steps of a completion: for every row of boxes its height, and what stands in it from left to right, as
+# title and
 # file. Columns, and the lanes that hold the rows of one folder, are drawn around them.
 _WIDTH, _HEIGHT, _COLUMNS = 23.0, 7.0, (1.5, 28.5, 55.5)
 _ROWS = (

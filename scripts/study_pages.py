@@ -1,4 +1,5 @@
-"""Put the figures and tables of full studies into the pages of docs/studies; the prose there stays, and must be read again.
+"""Put the figures and tables of full studies into the pages of docs/studies; the prose there stays, and
+must be read again.
 
     rankfall study all --out study-output
     python scripts/study_pages.py study-output

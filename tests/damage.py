@@ -34,7 +34,9 @@ NESTED = "[" * 5000 + "]" * 5000
 
 
 def damaged_archives(sound: Path, part: str) -> Iterator[tuple[str, bytes]]:
-    """Names of damages to one part ("arrays", "headers", "metadata", "file"), and the damaged files' bytes."""
+    """Names of damages to one part ("arrays", "headers", "metadata", "file"), and the damaged files'
+    bytes.
+    """
     with zipfile.ZipFile(sound) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     if part == "file":

@@ -1,4 +1,6 @@
-"""Running a program that may not read or write where permissions forbid it, also when the tests run as root."""
+"""Running a program that may not read or write where permissions forbid it, also when the tests run as
+root.
+"""
 
 from __future__ import annotations
 

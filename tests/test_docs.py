@@ -35,7 +35,8 @@ COMMANDS = set(typer.main.get_command(app).commands)  # type: ignore[attr-define
 WORDS = [README, ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *PAGES]
 # numbers that nobody measured: versions, identifiers, formulas, and the 0.2% of the rule of choice
 NOT_MEASURED = re.compile(
-    r"0\.2%|\d{4}\.\d{5}|CC BY [\d.]+|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|https?://\S+|Python 3[\d., tor]+|numba[^|]*|\bv?\d+\.\d+\.\d+\b"
+    r"0\.2%|\d{4}\.\d{5}|CC BY [\d.]+|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|https?://\S+|"
+    r"Python 3[\d., tor]+|numba[^|]*|\bv?\d+\.\d+\.\d+\b"
 )
 MEASURED = re.compile(r"\d+\.\d+|\d+ ?%")
 SOURCE = re.compile(r"`(?:make |python |rankfall |pytest )[^`]+`|@@python")

@@ -1,4 +1,6 @@
-"""The directive ``layers``: the architecture as a picture, drawn from the import contract and the modules themselves."""
+"""The directive ``layers``: the architecture as a picture, drawn from the import contract and the modules
+themselves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Formulas as MathML: browsers draw it themselves, so that the pages need no script, no font and no network."""
+"""Formulas as MathML: browsers draw it themselves, so that the pages need no script, no font and no
+network.
+"""
 
 from __future__ import annotations
 

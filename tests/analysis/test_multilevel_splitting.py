@@ -67,7 +67,9 @@ def test_a_walk_that_must_climb_to_1e_minus_9() -> None:
 
 @pytest.mark.stat
 def test_the_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies up to a survivor's best time, not its first above the level, are biased, and the check above sees it."""
+    """Copies up to a survivor's best time, not its first above the level, are biased, and the check above
+    sees it.
+    """
     branch = Replica.branch
 
     def late(self: Replica, level: float, stream: int) -> Replica:

@@ -253,7 +253,8 @@ def test_intervals_and_looks() -> None:
 )
 def test_bad_input(change: dict, match: str) -> None:
     arguments = {
-        "problem": PROBLEM, "net": NET, "sgd": SHORT, "target_rank": 1, "horizon": 8, "n_replicas": 5, "repeats": 2,
+        "problem": PROBLEM, "net": NET, "sgd": SHORT, "target_rank": 1, "horizon": 8, "n_replicas": 5,
+        "repeats": 2,
     }  # fmt: skip
     with pytest.raises(rf.InputError, match=match):
         rf.splitting(**(arguments | change))

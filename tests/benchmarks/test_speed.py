@@ -150,7 +150,8 @@ for case in request["cases"]:
         optimiser = rf.SGD(case["lr"], case["ridge"], 1)
         net = reference.train(problem, net, optimiser)
     np.save(case["answer"], net.product())
-json.dump({"version": "1", "rows": [{"fastest": 2.0, "median": 3.0, "how": "so"} for _ in request["cases"]]}, sys.stdout)
+rows = [{"fastest": 2.0, "median": 3.0, "how": "so"} for _ in request["cases"]]
+json.dump({"version": "1", "rows": rows}, sys.stdout)
 """
     good, bad = tmp_path / "good.py", tmp_path / "bad.py"
     good.write_text(script, encoding="utf-8")

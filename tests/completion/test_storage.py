@@ -57,7 +57,9 @@ def use(result: rf.Completion) -> None:
 
 
 def refused_or_sound(path: Path, part: str, step: int) -> None:
-    """Every `step`-th damage is refused in one sentence that names the file, or changes nothing that matters."""
+    """Every `step`-th damage is refused in one sentence that names the file, or changes nothing that
+    matters.
+    """
     path.write_bytes(sound(path.stem))
     for what, content in islice(damaged_archives(path, part), 0, None, step):
         path.write_bytes(content)

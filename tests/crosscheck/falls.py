@@ -80,7 +80,9 @@ class Ranks:
         return int(found[0])
 
     def breaches(self) -> list[tuple[int, int, int, int]]:
-        """``(k, r, later hidden, later product)`` for certified r exceeded in one of the `FURTHER` epochs after k."""
+        """``(k, r, later hidden, later product)`` for certified r exceeded in one of the `FURTHER` epochs
+        after k.
+        """
         out = []
         for k in np.flatnonzero(self.certified != NONE):
             later = slice(k, k + FURTHER + 1)
@@ -170,7 +172,8 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
 def projected_steps(
     problem: rf.Problem, net: rf.Network, rank: int, *, ridge: float, lr: float
 ) -> np.ndarray:
-    """``|T_l^T Z_l'|^2`` after a step with each single entry, shape (N, L - 1), T_l the trailing left vectors of Z_l.
+    """``|T_l^T Z_l'|^2`` after a step with each single entry, shape (N, L - 1), T_l the trailing left
+    vectors of Z_l.
 
     With ``T_l^T Z_l = S V^T`` cut into the parts M of W_l and M' of W_{l+1}^T, forward vectors f and backward
     vectors b, a step with residual rho leaves ``q M - lr rho (T^T b_l) f_{l-1}^T`` and ``q M' - lr rho (T^T

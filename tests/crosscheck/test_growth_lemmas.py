@@ -1,4 +1,5 @@
-"""Lemmas A and B and Theorem 3+ where they can be attacked: random points, hill-climbing, and small learning rates.
+"""Lemmas A and B and Theorem 3+ where they can be attacked: random points, hill-climbing, and small
+learning rates.
  The lemmas are statements about every point, so a single exceedance would refute them; "stat" marks that the
 points are random, with fixed seeds and no false alarms.
 """
@@ -120,7 +121,8 @@ def test_lemma_a_at_networks(depth):
 
 
 def lemma_b_excess(problem: rf.Problem, net: rf.Network, rank: int, ridge: float) -> float:
-    """Largest ``(Lambda_l - (1 - lr ridge)) / (lr ridge)`` at the largest lr of Lemma B; -inf outside its hypotheses.
+    """Largest ``(Lambda_l - (1 - lr ridge)) / (lr ridge)`` at the largest lr of Lemma B; -inf outside its
+    hypotheses.
 
     At most 0 if the lemma is right; the bounds omega, rho and n are those of the point itself.
     """
@@ -145,7 +147,9 @@ def lemma_b_excess(problem: rf.Problem, net: rf.Network, rank: int, ridge: float
 def pulled_in(
     problem: rf.Problem, net: rf.Network, delta: list[np.ndarray], rank: int, ridge: float
 ) -> tuple[float, float]:
-    """The largest multiple of a perturbation (by halving) that satisfies the hypotheses, and the excess there."""
+    """The largest multiple of a perturbation (by halving) that satisfies the hypotheses, and the excess
+    there.
+    """
     size = 1.0
     for _ in range(40):
         moved = rf.Network(tuple(W + size * D for W, D in zip(net.weights, delta, strict=True)))
@@ -231,7 +235,9 @@ def test_theorem_three_plus_does_not_apply_in_practice():
 
 @pytest.mark.stat
 def test_its_drift_condition_holds_in_the_mean():
-    """``E Psi' <= Psi`` for ``Psi = Phi_l^(1/2) e^(c loss)``, by enumerating all entries, inside the hypotheses."""
+    """``E Psi' <= Psi`` for ``Psi = Phi_l^(1/2) e^(c loss)``, by enumerating all entries, inside the
+    hypotheses.
+    """
     from crosscheck.falls import enumerate_steps
     from rankfall.dynamics.kernels import reference
     from rankfall.measures import regularised_loss

@@ -120,7 +120,9 @@ def test_projection_bounds_the_tail_and_is_that_of_the_literal_twin():
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_the_ledger_bounds_every_tail_along_the_path(depth, batch):
-    """``sigma_{r+1}(Z_l(s)) <= sigma_{r+1}(Z_l(t)) exp(ledger)`` for every r, on the whole way (Theorem 3(c))."""
+    """``sigma_{r+1}(Z_l(s)) <= sigma_{r+1}(Z_l(t)) exp(ledger)`` for every r, on the whole way (Theorem
+    3(c)).
+    """
     problem = holed((8, 9), seed=4)
     net = rf.Network.gaussian((9, *range(6, 5 + depth), 8), scale=0.9, seed=1)
     record = rf.Record(every=25, what=("weights", "ledger"))

@@ -1,4 +1,6 @@
-"""No file of a trace or checkpoint, however it was damaged, ends in another error than ours, or in a kernel."""
+"""No file of a trace or checkpoint, however it was damaged, ends in another error than ours, or in a
+kernel.
+"""
 
 from __future__ import annotations
 

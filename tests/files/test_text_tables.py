@@ -152,7 +152,9 @@ BAD = {
     "1.5,2\n3,1_000\n": "line 2, column 2 is not a number",
     "a,b\n1,2\nx,3\n4,5\n": "line 3, column 'a' is not a number: 'x'",
     "k,who,a\nx,me,1\ny,you,2\n": "row 'x', column 'who' is not a number: 'me'",
-    "who,what,value\nme,tea,1\nyou,ale,2\n": "'tea'; if the lines are row, column, value, read them as triplets.",
+    "who,what,value\nme,tea,1\nyou,ale,2\n": (
+        "'tea'; if the lines are row, column, value, read them as triplets."
+    ),
     "a,b\n1,?\n": "line 2, column 'b' is not a number",
     "a,b\n1,2\n3\n": "line 3 has 1 cells where others have 2",
     "a,b\n1,2\n3,4\n1,2,3\n": "line 4 has 3 cells where others have 2",

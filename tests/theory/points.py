@@ -37,7 +37,8 @@ def transposed(net: rf.Network) -> rf.Network:
 def critical(
     depth: int, target: np.ndarray, kept: int, ridge: float, seed: int = 0
 ) -> tuple[rf.Problem, rf.Network]:
-    """A fully observed problem with singular values `target`, and a balanced critical point that keeps `kept` of them.
+    """A fully observed problem with singular values `target`, and a balanced critical point that keeps
+    `kept` of them.
 
     ``(s* - s) / N = 2 ridge s^(2/L - 1)`` for the kept ones, the larger root (section 4b(i)); the rest is E.
     """

@@ -85,7 +85,9 @@ def test_the_set_bounds_the_tail_of_the_product():
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_tails_settle_at_the_lower_end_of_the_interval(rank):
-    """From the threshold of the basin, and whatever a greedy adversary picks, the tail ends below delta_minus."""
+    """From the threshold of the basin, and whatever a greedy adversary picks, the tail ends below
+    delta_minus.
+    """
     k = rf.theory.solve(3, 0.3, 1.0).halved()
     upper, lower = (AbsorbingSet(rank, k.at_delta(d)) for d in (k.delta_plus, 1.01 * k.delta_minus))
     assert lower.constants.delta < 0.2 * k.delta

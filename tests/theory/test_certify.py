@@ -66,7 +66,9 @@ def test_rank_one_is_certified_and_rank_zero_is_not():
 
 
 def test_the_set_is_fitted_to_the_network():
-    """Norms above the least C, and an imbalance above the least eps, are let in as far as the theorem goes."""
+    """Norms above the least C, and an imbalance above the least eps, are let in as far as the theorem
+    goes.
+    """
     problem = holed()
     k = rf.theory.solve(3, 0.2, float(np.abs(problem.values).max()), lr=0.01)
     s = math.sqrt(1.1 * k.C)

@@ -40,7 +40,9 @@ def steps(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray, float, float]:
 
 @given(steps())
 def test_I1_balance(case):
-    """``D_l' = q^2 D_l + lr^2 (G_l^T G_l - G_{l-1} G_{l-1}^T)``, and the second form with the full gradient."""
+    """``D_l' = q^2 D_l + lr^2 (G_l^T G_l - G_{l-1} G_{l-1}^T)``, and the second form with the full
+    gradient.
+    """
     weights, R, lr, ridge = case
     q = 1 - 2 * lr * ridge
     G = data_gradients(weights, R)

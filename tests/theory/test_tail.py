@@ -153,7 +153,9 @@ def test_robust_and_sufficient_factors_are_larger(point, rank):
 @pytest.mark.parametrize("depth", [3, 4, 5])
 @pytest.mark.parametrize("kept", [1, 2, 3])
 def test_thresholds_at_critical_points(depth, kept):
-    """No nonzero singular value of Z_l below sqrt(Phi_thr), ranks within the bound, and any tail shrinks there."""
+    """No nonzero singular value of Z_l below sqrt(Phi_thr), ranks within the bound, and any tail shrinks
+    there.
+    """
     ridge = 2e-4
     problem, net = critical(depth, np.array([4.0, 3.0, 2.0, 1.0]), kept, ridge)
     threshold = phi_threshold(problem, depth, ridge)

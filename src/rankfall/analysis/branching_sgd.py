@@ -183,7 +183,8 @@ class SGDChain:
         return State(
             buffer=buffer, widths=np.repeat(self.widths, n, axis=0), scales=scales.copy(), clock=clock.copy(),
             running=running.copy(), chains=np.zeros(n, np.int64), limits=np.repeat(self.limits, n),
-            bounds=np.zeros(n), deflated=np.zeros(1, np.int64), orders=orders.copy(), ledgers=np.zeros((n, 4, 0)),
+            bounds=np.zeros(n), deflated=np.zeros(1, np.int64), orders=orders.copy(),
+            ledgers=np.zeros((n, 4, 0)),
         )  # fmt: skip
 
     # -- replay -------------------------------------------------------------------------------------
@@ -213,7 +214,9 @@ def _spell_out(picked, order, first, n_entries, key, chain, sampling):
 
 
 def largest_tail(net: Network, rank: int) -> np.ndarray:
-    """``max_l Phi_l`` with ``Phi_l = sum_{k > rank} sigma_k(Z_l)^2`` over the hidden layers, shape (n_chains,)."""
+    """``max_l Phi_l`` with ``Phi_l = sum_{k > rank} sigma_k(Z_l)^2`` over the hidden layers, shape
+    (n_chains,).
+    """
     tails = [np.sum(np.linalg.svd(Z, compute_uv=False)[:, rank:] ** 2, axis=1) for Z in net.hidden_spaces()]
     return np.max(tails, axis=0)
 

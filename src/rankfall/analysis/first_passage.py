@@ -58,7 +58,8 @@ class FirstPassage:
         return float(self.times.sum()) / self.n_events if self.n_events else float("inf")
 
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
-        """Interval for the mean of exponential times, from the exact Poisson interval for the number of events.
+        """Interval for the mean of exponential times, from the exact Poisson interval for the number of
+        events.
 
         ``2 T / chi2`` with T the steps watched: the quantiles of 2d + 2 and 2d degrees of freedom for d
         events. It is exact for a watch of fixed total length and slightly too wide here, where chains leave

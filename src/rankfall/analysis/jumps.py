@@ -243,7 +243,8 @@ def find_jumps(
     rows = (found.chain, at[found.record - 1], at[found.record], found.rank_from, found.rank_to)
     exposure = np.where(found.judged >= 0, at[found.judged] - at[0], 0)
     return Jumps(
-        jump_table(np.stack(rows)), int(at[0]), exposure, found.first_rank, found.last_rank, dwell, trace, rule
+        jump_table(np.stack(rows)), int(at[0]), exposure, found.first_rank, found.last_rank, dwell, trace,
+        rule
     )  # fmt: skip
 
 

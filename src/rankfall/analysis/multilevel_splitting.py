@@ -50,7 +50,9 @@ class Chain(Protocol):
         ...
 
     def look(self, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scores (no NaN), where the event has happened, and where the chain can be stopped because it never will."""
+        """Scores (no NaN), where the event has happened, and where the chain can be stopped because it
+        never will.
+        """
         ...
 
 

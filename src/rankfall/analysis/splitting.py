@@ -131,7 +131,8 @@ class Splitting:
 
     def _chain(self) -> SGDChain:
         return SGDChain(
-            self.problem, self.net, self.optimiser, self.target_rank, self.every, self.score, self.rank_tol, self.seed,
+            self.problem, self.net, self.optimiser, self.target_rank, self.every, self.score, self.rank_tol,
+            self.seed,
             self.relaxation,
         )  # fmt: skip
 

@@ -85,7 +85,8 @@ def poisson_rate(events: int, exposure: int, level: float = 0.95) -> Rate:
 
 
 def garwood(events: int, exposure: float, level: float = 0.95) -> tuple[float, float]:
-    """Exact interval of the rate of a Poisson process: ``chi2(alpha/2; 2k) / 2T`` to ``chi2(1 - alpha/2; 2k + 2) / 2T``.
+    """Exact interval of the rate of a Poisson process: ``chi2(alpha/2; 2k) / 2T`` to ``chi2(1 - alpha/2;
+    2k + 2) / 2T``.
 
     Parameters
     ----------
@@ -121,7 +122,8 @@ def kaplan_meier(
 ) -> DataFrame:
     """Probability that the event has not happened yet, from times some of which are only lower bounds.
 
-    ``S(t) = prod over event times t_i <= t of (1 - d_i / n_i)`` with ``d_i`` events among ``n_i`` chains at risk, and
+    ``S(t) = prod over event times t_i <= t of (1 - d_i / n_i)`` with ``d_i`` events among ``n_i`` chains at
+    risk, and
     Greenwood's variance ``S^2 sum d_i / (n_i (n_i - d_i))``. Events at a time precede the censorings at it.
 
     Parameters

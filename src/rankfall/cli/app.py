@@ -235,7 +235,9 @@ def report(
     ],
     as_json: Json = False,
 ) -> None:
-    """Write the report of a saved completion, trace, study or sweep as one HTML page, which needs no network."""
+    """Write the report of a saved completion, trace, study or sweep as one HTML page, which needs no
+    network.
+    """
     with one_sentence():
         from .reports import run
 

@@ -145,7 +145,7 @@ def _verdict(problem: Problem, sure: int, top: int) -> str:
             "be fitted."
         )
     if not sure:
-        text = f"{_ranks(1, top)} can be determined, but only barely, and only if the cells hold next to no noise."
+        text = f"{_ranks(1, top)} can be determined, but barely, and only if the cells hold next to no noise."
     else:
         text = f"{_ranks(1, sure)} can be determined"
         text += (
@@ -157,7 +157,8 @@ def _verdict(problem: Problem, sure: int, top: int) -> str:
         text += f" Above rank {top} there are not enough cells that check each other."
     return (
         text
-        + "\nShort lines have fewer observed cells than the rank; the core is what is left without lines that "
+        + "\nShort rows and columns have fewer observed cells than the rank; the core is what is left without those "
+        "that "
         "have no cell to spare. With noise the rank that pays is usually smaller: rankfall complete finds it."
     )
 

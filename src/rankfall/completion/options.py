@@ -14,7 +14,8 @@ EFFECTS = ("none", "mean", "columns", "both")
 SCALINGS = ("all", "columns")
 # how the rank is chosen among the candidates
 RULES: Mapping[str, str] = {
-    "one-se": "smallest rank within one standard error (paired), or 0.2%, of the smallest error at held-out cells",
+    "one-se": "smallest rank within one standard error (paired), or 0.2%, of the smallest error at held-out "
+    "cells",
     "min": "rank with the smallest error at held-out cells",
 }
 

@@ -22,7 +22,8 @@ def bad_cell(
     path: str | PathLike[str],
     remedy: str = "",
 ) -> InputError:
-    """The error that names a cell which is not a finite number, the other columns with such cells, and the remedy.
+    """The error that names a cell which is not a finite number, the other columns with such cells, and the
+    remedy.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def bad_cell(
         text += f"; the same is wrong in column {', '.join(listed[:_SHOWN])}{more}"
     wordy = [k for k in sorted({j, *others}) if names is not None and _is_text(body, k)]
     if wordy:
-        text += f"; {' '.join(f'--aside {_option(names[k])}' for k in wordy)} keeps what is no measurement as it is"  # type: ignore[index]
+        aside = " ".join(f"--aside {_option(names[k])}" for k in wordy)  # type: ignore[index]
+        text += f"; {aside} keeps what is no measurement as it is"
     if len(wordy) < 1 + len(others):
         remedy = _remedy([first, *others.values()])
         text += f"; {remedy}" if remedy else ""

@@ -161,7 +161,8 @@ def decimals(cell: str, decimal: str = ".") -> int:
 
 
 def format_filled(value: float, shown: int = 0, decimal: str = ".") -> str:
-    """A computed number: six significant digits, or `shown` decimals if that is more; empty for NaN, ``inf`` if infinite.
+    """A computed number: six significant digits, or `shown` decimals if that is more; empty for NaN,
+    ``inf`` if infinite.
 
     Zeros beyond the `shown` decimals are left out.
     """

@@ -30,7 +30,8 @@ class LemmaB:
     tail : float
         ``ridge^2 / rho'^2``: the largest ``Phi_l`` allowed.
     slope : float
-        ``g_0 = min(.47 ridge^3 / (rho'^2 omega), .39 ridge^2 / rho')``: the largest gradient norm (of the regularised
+        ``g_0 = min(.47 ridge^3 / (rho'^2 omega), .39 ridge^2 / rho')``: the largest gradient norm (of the
+        regularised
         loss, Frobenius over all layers) allowed.
     """
 
@@ -79,8 +80,9 @@ def lock_all_time(
 
         P(exists s >= t: Phi_l(s) >= ridge^2 / rho'^2) <= (rho' / ridge) Phi_l(t)^(1/2) e^(c loss(t)),
 
-    c = 4 rho omega^(L-2) / g_0^2, provided lr is below five bounds, which are the conditions here. ``Phi_l`` is that of
-    the certified rank, the smallest at which the sum of these bounds over the hidden layers is at most `p_fail`.
+    c = 4 rho omega^(L-2) / g_0^2, provided lr is below five bounds, which are the conditions here. ``Phi_l``
+    is that of the certified rank, the smallest at which the sum of these bounds over the hidden layers is at most
+    `p_fail`.
 
     Parameters
     ----------
@@ -119,9 +121,13 @@ def lock_all_time(
     logs = [_log_probability(sigma, rank, tail, c * loss) for rank in range(top + 1)]
     rank = next((r for r, value in enumerate(logs) if value <= log(p_fail)), top)
     conditions = [
-        Condition("norms", "q^2 a^2 / (2q - lr nu C^(L-1)) <= 4 ridge (1 - lr ridge) C", bound.left, bound.right,
+        Condition("norms", "q^2 a^2 / (2q - lr nu C^(L-1)) <= 4 ridge (1 - lr ridge) C",
+                  bound.left, bound.right,
                   "Lemma 1, condition (B)"),
-        *(Condition(f"lr {k + 1}", f"lr <= {text}", lr, value, _SOURCE) for k, (text, value) in enumerate(limits)),
+        *(
+            Condition(f"lr {k + 1}", f"lr <= {text}", lr, value, _SOURCE)
+            for k, (text, value) in enumerate(limits)
+        ),
         Condition("probability", "log of the probability <= log p_fail", logs[rank], log(p_fail), _SOURCE),
         Condition("not empty", "rank < smallest width", rank, top, _SOURCE, strict=True),
     ]  # fmt: skip
@@ -178,7 +184,9 @@ def _norm_bound(problem: Problem, depth: int, ridge: float, lr: float, nu: float
 def _limits(
     problem: Problem, depth: int, ridge: float, C: float
 ) -> tuple[float, list[tuple[str, float]], float]:
-    """c, the five bounds of the learning rate, and ``ridge^2 / rho'^2``, for weights with ``|W_l|_F^2 <= C``."""
+    """c, the five bounds of the learning rate, and ``ridge^2 / rho'^2``, for weights with ``|W_l|_F^2 <=
+    C``.
+    """
     n, omega = problem.n_observed, sqrt(C)
     largest = C ** (depth / 2)
     rho = (largest + float(np.linalg.norm(problem.values))) / n

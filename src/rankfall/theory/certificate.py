@@ -138,7 +138,8 @@ class Certificate:
     def __str__(self) -> str:
         rows = [("inequality", "left", "right", "margin", "", "source")]
         rows += [
-            (c.statement, f"{c.left:.6g}", f"{c.right:.6g}", f"{c.margin:.3g}", "holds" if c.holds else "fails",
+            (c.statement, f"{c.left:.6g}", f"{c.right:.6g}", f"{c.margin:.3g}",
+             "holds" if c.holds else "fails",
              c.source)
             for c in self.conditions
         ]  # fmt: skip

@@ -94,7 +94,8 @@ class Constants:
         least = 1.0 if self.sampling == "replacement" else 1 / self.batch_size
         if self.nu < least * (1 - _ROUNDING):
             raise InputError(
-                f'nu must be at least {least:.6g} for sampling="{self.sampling}" and batches of {self.batch_size}, '
+                f'nu must be at least {least:.6g} for sampling="{self.sampling}" and batches of '
+                f"{self.batch_size}, "
                 f"not {self.nu:.6g}."
             )
 
@@ -226,7 +227,8 @@ def check_constants(constants: Constants) -> Certificate:
             f"Every observed entry is at most {constants.bound:.6g} in absolute value.",
             f"SGD with lr {constants.lr:.6g}, ridge {constants.ridge:.6g} and batches of "
             f"{constants.batch_size} "
-            f'(sampling="{constants.sampling}"), for all of which |R|^2 <= {constants.nu:.6g} times the mean of rho^2.',
+            f'(sampling="{constants.sampling}"), for all of which |R|^2 <= {constants.nu:.6g} times the '
+            "mean of rho^2.",
         ),
         values=constants.as_values(),
     )

@@ -105,7 +105,8 @@ def weight_gradient(problem: Problem, network: Network, ridge: float) -> tuple[n
 
 
 def basin_radius(slope: float, depth: int, ridge: float) -> float:
-    """``(ridge L / g)^(L / (L-2))``, ``g = slope``: truncation to rank k lowers F as long as s_{k+1} is below it.
+    """``(ridge L / g)^(L / (L-2))``, ``g = slope``: truncation to rank k lowers F as long as s_{k+1} is
+    below it.
 
     Section 4b(ii). For depth 2 the power is infinite: the radius is infinite if ``g < 2 ridge``, else 0.
 

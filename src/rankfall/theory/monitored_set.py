@@ -19,7 +19,8 @@ def check_monitored(
 ) -> Certificate:
     """Theorem 1': imbalances and tail stay small during all steps that respect three measured bounds.
 
-    Let ``|R|_op <= rho``, ``max_l |G_l|_op <= g`` and ``max_l |W_l|_op <= omega`` at every step of a run (R is
+    Let ``|R|_op <= rho``, ``max_l |G_l|_op <= g`` and ``max_l |W_l|_op <= omega`` at every step of a run
+    (R is
     the residual matrix of the batch, ``G_l`` the gradient of its data term). If
 
         lr g^2 / (4 ridge (1 - lr ridge)) <= eps,     rho a_L(delta, eps, omega) <= 2 ridge delta,

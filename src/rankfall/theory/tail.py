@@ -27,7 +27,8 @@ _CHUNK = 1 << 16
 
 
 def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
-    """``Phi_thr = 2 (2 ridge N / |A*_obs|_F)^(2/(L-2))``: no critical point has a smaller nonzero ``sigma(Z_l)^2``.
+    """``Phi_thr = 2 (2 ridge N / |A*_obs|_F)^(2/(L-2))``: no critical point has a smaller nonzero
+    ``sigma(Z_l)^2``.
 
     At a critical point ``sigma(Z_l)^2 = 2 s^(2/L)`` for the singular values s of A, and section 4b(iii)
     bounds these from below.
@@ -150,8 +151,10 @@ def tail_factors(
         Phi_l' <= q^2 Phi_l + s_ij,
         s_ij = -4 lr q rho_ij <x_j, y_i> + lr^2 rho_ij^2 (|x_j|^2 |p_i|^2 + |y_i|^2 |q_j|^2),      (3.1)
 
-    where ``x_j = U_2^T Q_{l+1} e_j``, ``y_i = U_2^T P_l^T e_i``, ``p_i = P_{l+1}^T e_i``, ``q_j = Q_l e_j`` and
-    ``q = 1 - 2 lr ridge``. ``Lambda_l`` takes the mean of ``s_ij`` over the observed entries, with the second-order
+    where ``x_j = U_2^T Q_{l+1} e_j``, ``y_i = U_2^T P_l^T e_i``, ``p_i = P_{l+1}^T e_i``, ``q_j = Q_l e_j``
+    and
+    ``q = 1 - 2 lr ridge``. ``Lambda_l`` takes the mean of ``s_ij`` over the observed entries, with the
+    second-order
     term of a batch where ``batch_size > 1``; ``Lambda_l^max`` takes the largest, for any batch.
 
     Parameters
@@ -309,7 +312,8 @@ def side_products(net: Network) -> tuple[list[np.ndarray | None], list[np.ndarra
 
 
 def spread_share(n_entries: int, batch_size: int, sampling: str) -> float:
-    """Share of the second moment of single entries in that of a batch mean; the rest is the squared full mean.
+    """Share of the second moment of single entries in that of a batch mean; the rest is the squared full
+    mean.
 
     ``E |mean of b|^2 = c E |single|^2 + (1 - c) |E single|^2`` with ``c = 1/b`` for independent entries and
     ``c = (N - b) / (b (N - 1))`` for different ones.

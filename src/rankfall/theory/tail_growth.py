@@ -82,7 +82,8 @@ def robust_factors(
     batch_size: int = 1,
     sampling: str = "replacement",
 ) -> np.ndarray:
-    """The robust flag: ``Lambda^_l``, largest eigenvalue of ``E K_l^2`` off the top right directions of ``Z_l``.
+    """The robust flag: ``Lambda^_l``, largest eigenvalue of ``E K_l^2`` off the top right directions of
+    ``Z_l``.
 
     It depends on the r leading directions only, not on the tail, and ``Lambda_l <= Lambda^_l``; below 1 it
     says that *any* tail beside these leading directions shrinks in the mean. Costs O(w^3) for the sizes of
@@ -115,9 +116,12 @@ def robust_factors(
 def growth_bound(slope: float, sigma: np.ndarray, sigma_b: np.ndarray, rank: int, ridge: float) -> float:
     """Lemma A: how negative the mean step can be off the r leading directions of ``Z_l``.
 
-    With ``m = |[grad_l | grad_{l+1}^T]|``, ``nu = sigma_{k+1}(Bbar_l)`` and ``x = m / sigma_k(Z_l) < 2 ridge - nu``, the
-    symmetric block matrix of ``Bbar_l`` is at least ``-(nu + x^2 / (2 ridge - nu - x))`` there; the best k <= r is
-    taken, k = 0 giving ``sigma_1(Bbar_l)``. (In the text x is m / t for a threshold t; ``t = sigma_k`` is the best one.)
+    With ``m = |[grad_l | grad_{l+1}^T]|``, ``nu = sigma_{k+1}(Bbar_l)`` and
+    ``x = m / sigma_k(Z_l) < 2 ridge - nu``, the
+    symmetric block matrix of ``Bbar_l`` is at least ``-(nu + x^2 / (2 ridge - nu - x))`` there; the best
+    k <= r is
+    taken, k = 0 giving ``sigma_1(Bbar_l)``. (In the text x is m / t for a threshold t; ``t = sigma_k`` is the
+    best one.)
 
     Parameters
     ----------

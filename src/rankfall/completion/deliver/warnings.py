@@ -85,7 +85,8 @@ def _wrong_model(noisy: NoisyAnswer | None, unit: float, rank: int, outcome: Out
         f"Low rank is probably the wrong model for these data: at the held-out cells its error is "
         f"{chosen * unit:.4g}, that of effects alone {alone * unit:.4g}."
         if rank
-        else "Low rank is probably the wrong model for these data: no rank predicted the held-out cells better "
+        else "Low rank is probably the wrong model for these data: no rank predicted the held-out cells "
+        "better "
         "than effects alone."
     ]
 

@@ -93,7 +93,9 @@ class WatchedRun:
 
 
 def _raised(anchor: Anchor, rank: int) -> Anchor:
-    """The same with the ridge ``delta s^(2-2/L) / (2 m n)``, s being the weakest kept singular value, if that is more."""
+    """The same with the ridge ``delta s^(2-2/L) / (2 m n)``, s being the weakest kept singular value, if
+    that is more.
+    """
     (m, n), depth = anchor.problem.shape, anchor.network.depth
     weakest = float(anchor.network.singular_values()[rank - 1])
     return replace(anchor, ridge=max(anchor.ridge, _SHRINKAGE * weakest ** (2 - 2 / depth) / (2 * m * n)))

@@ -104,7 +104,9 @@ class CandidateTable:
         return self.fits[0]
 
     def counting(self, rank: int) -> list[tuple[Fold, Posterior]]:
-        """The folds whose held-out cells count at present, under the data model of a rank, each with its fit."""
+        """The folds whose held-out cells count at present, under the data model of a rank, each with its
+        fit.
+        """
         count = len(self.folds) if self.pooled else 1
         if rank == 0:
             return [(fold, fold.effects) for fold in self.plain[:count]]

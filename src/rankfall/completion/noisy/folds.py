@@ -91,7 +91,9 @@ class Fold:
         return errors if self.held.weights is None else errors * self.held.weights
 
     def effects_residual(self) -> tuple[Problem, float]:
-        """What effects leave of the training values, with root mean square 1, and the unit that made it so."""
+        """What effects leave of the training values, with root mean square 1, and the unit that made it
+        so.
+        """
         training = self.training
         rest = training.values - self.effects.at(training.rows, training.cols)
         unit = rms(rest)

@@ -47,7 +47,8 @@ class _Met:
 
 
 def search_ranks(table: CandidateTable, max_rank: int | None, seed: int, clock: Clock) -> Steps:
-    """Meet ranks with chains of SGD, refit them, extend upwards and bisect; yields the table after every step.
+    """Meet ranks with chains of SGD, refit them, extend upwards and bisect; yields the table after every
+    step.
 
     Refits go from small ranks to large ones, which cost more, until the held-out error falls no more.
     """

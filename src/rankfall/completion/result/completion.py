@@ -125,7 +125,8 @@ class Completion:
 
     @cached_property
     def certificate(self) -> Certificate | None:
-        """Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it goes on for a while.
+        """Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it goes
+        on for a while.
 
         The chain goes on when this is first asked for (or the result printed or saved), which takes a tenth
         of a second to seconds. A conditional statement about that run (its assumptions say of what), not

@@ -27,7 +27,9 @@ _PLAIN = ("scale", "bounds", "settings", "seconds", "versions", "fill", "row_nam
 
 
 def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
-    """Write the fields of a completion to one .npz archive (arrays and JSON, no pickle), whole or not at all."""
+    """Write the fields of a completion to one .npz archive (arrays and JSON, no pickle), whole or not at
+    all.
+    """
     problem, table, certificate = fields["problem"], fields["path"], fields["watched"]
     arrays = {"rows": problem.rows, "cols": problem.cols, "values": problem.values, "units": fields["units"]}
     arrays |= {f"path_{name}": table[name].to_numpy() for name in table.columns}

@@ -131,7 +131,9 @@ class Sampler:
             return kernels.line_squares(*self.fitter.sides[side], own, other, 1 / other_scale)
 
     def _draw_scale(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Shares of the noise of every line, inverse gamma with `prior_cells` prior cells of scale 1, kept in a range."""
+        """Shares of the noise of every line, inverse gamma with `prior_cells` prior cells of scale 1, kept
+        in a range.
+        """
         prior = self.start.noise_model.prior_cells
         sums = squares / self.noise
         return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_NOISE_SCALES)
@@ -279,7 +281,9 @@ class Average:
 
 
 def _uncorrelated(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same product in coordinates in which the rows of `left` are uncorrelated, with ``|left_k| = |right_k|``."""
+    """The same product in coordinates in which the rows of `left` are uncorrelated, with ``|left_k| =
+    |right_k|``.
+    """
     Q, R = np.linalg.qr(right)
     left = left @ R.T
     turn = np.linalg.svd(left - left.mean(axis=0), full_matrices=False)[2].T

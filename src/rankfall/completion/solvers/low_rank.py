@@ -13,7 +13,8 @@ _BESIDE, _POWERS = 10, 5
 
 
 def shortened(U: np.ndarray, V: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of at most `rank` columns of the best approximation of ``U V^T``; columns of both are orthogonal.
+    """Factors of at most `rank` columns of the best approximation of ``U V^T``; columns of both are
+    orthogonal.
 
     Half the time of :func:`~rankfall.geometry.thin_svd`: singular values come from the eigenvalues of a Gram
     matrix, so that directions below 1e-8 of the largest are not told apart. What is kept has the precision of

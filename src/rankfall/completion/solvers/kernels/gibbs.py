@@ -72,7 +72,8 @@ def _split(crossing: np.ndarray, free: np.ndarray, fixed: int) -> tuple[np.ndarr
 
 @njit(**LOOP_WITH_NAN)
 def _draw_lines(
-    begin, end, indptr, indices, values, weights, V, known, quiet, free, fixed, noise, pull, precision, normals, mean,
+    begin, end, indptr, indices, values, weights, V, known, quiet, free, fixed, noise, pull, precision,
+    normals, mean,
     draw,
 ):  # fmt: skip  # pragma: no cover (compiled)
     F, size = free.size, padded(free.size)

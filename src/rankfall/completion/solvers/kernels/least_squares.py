@@ -40,7 +40,8 @@ def pull(
     right: np.ndarray,
     V: np.ndarray,
 ) -> np.ndarray:
-    """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r): a Jacobian, transposed, times a misfit.
+    """``sum_{j in row i} (x_ij - left_i . right_j) v_j``, shape (m, r): a Jacobian, transposed, times a
+    misfit.
 
     No `values` at all stand for zeros. The misfit is never stored.
     """

@@ -161,14 +161,15 @@ def fold_lines(
         Shares of the noise, read and replaced; and the expected misfits.
     """
     parallel_for(
-        _fold_lines, indptr.size - 1, indptr, indices, values, weights, mean, second, free, fixed, prior, pull, noise,
-        shrinkage, n_rounds, out, cov, line,
+        _fold_lines, indptr.size - 1, indptr, indices, values, weights, mean, second, free, fixed, prior,
+        pull, noise, shrinkage, n_rounds, out, cov, line,
     )  # fmt: skip
 
 
 @njit(**LOOP_WITH_NAN)
 def _fold_lines(
-    begin, end, indptr, indices, values, weights, mean, second, free, fixed, prior, pull, noise, shrinkage, n_rounds,
+    begin, end, indptr, indices, values, weights, mean, second, free, fixed, prior, pull, noise, shrinkage,
+    n_rounds,
     out, cov, line,
 ):  # fmt: skip  # pragma: no cover (compiled)
     K = mean.shape[1]
@@ -189,7 +190,8 @@ def _fold_lines(
                         total[k] += w * moments[k]
         for i in range(first, last):
             _fold_line(
-                indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed, prior, pull,
+                indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed,
+                prior, pull,
                 noise, shrinkage, n_rounds, i, out, cov, line, H, inverse, work, order,
             )  # fmt: skip
 

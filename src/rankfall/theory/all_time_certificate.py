@@ -81,8 +81,8 @@ def lock_all_time(
         P(exists s >= t: Phi_l(s) >= ridge^2 / rho'^2) <= (rho' / ridge) Phi_l(t)^(1/2) e^(c loss(t)),
 
     c = 4 rho omega^(L-2) / g_0^2, provided lr is below five bounds, which are the conditions here. ``Phi_l``
-    is that of the certified rank, the smallest at which the sum of these bounds over the hidden layers is at most
-    `p_fail`.
+    is that of the certified rank, the smallest at which the sum of these bounds over the hidden layers is at
+    most `p_fail`.
 
     Parameters
     ----------

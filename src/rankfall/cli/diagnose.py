@@ -156,9 +156,9 @@ def _verdict(problem: Problem, sure: int, top: int) -> str:
     if top < min(m, n):
         text += f" Above rank {top} there are not enough cells that check each other."
     return (
-        text + "\nShort rows and columns have fewer observed cells than the rank; the core is what is left "
-        "without those that have no cell to spare. With noise the rank that pays is usually smaller: rankfall "
-        "complete finds it."
+        text + "\nShort rows and columns have fewer observed cells than the rank; the core is what is left"
+        " without those that have no cell to spare. With noise the rank that pays is usually smaller: "
+        "rankfall complete finds it."
     )
 
 

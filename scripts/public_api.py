@@ -56,7 +56,7 @@ def level(name: str, known: dict[str, str]) -> str:
         around, separator, _ = around.rpartition(" " if " " in around else ".")
         # the package itself has no level: what is at its top is promised name by name
         if not separator or around == PACKAGE:
-            raise KeyError(name)
+            raise KeyError(f"The table of docs/stability.md gives no level to {name}.")
     return known[around]
 
 
@@ -216,7 +216,10 @@ def _short(options: list[str]) -> str:
 def main() -> None:
     from rankfall.files import atomic_path
 
-    text = "\n".join(lines(levels())) + "\n"
+    try:
+        text = "\n".join(lines(levels())) + "\n"
+    except KeyError as error:
+        raise SystemExit(error.args[0]) from error
     before = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
     with atomic_path(FILE) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")

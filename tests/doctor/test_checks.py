@@ -261,6 +261,8 @@ def test_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch, facts: dict, failure: str, told: str) -> None:
+    for name in ("NUMBA_CPU_NAME", "OPENBLAS_CORETYPE"):
+        monkeypatch.delenv(name, raising=False)
     answers(monkeypatch, {"compiles": True, "processor": "skylake"}, facts, failure=failure)
     check = checks.compiling()
     assert check.status == "problem" and told in check.message
@@ -274,10 +276,16 @@ def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch, facts: dict, fai
 def test_completions_that_go_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     good = {"rank": 3, "outcome": "exact", "error": 1e-15, "seconds": 1.0}
     bad = {"rank": 7, "outcome": "chosen", "error": 0.9, "seconds": 1.0}
+    for name in ("NUMBA_CPU_NAME", "OPENBLAS_CORETYPE"):
+        monkeypatch.delenv(name, raising=False)
     answers(monkeypatch, {"completion": good}, {"completion": bad})
     check = checks.completion()
     assert check.status == "problem"
     assert "rank 7 (chosen), relative error 9.0e-01" in check.message and "report it" in check.remedy
+    answers(monkeypatch, failure="Python crashed (SIGILL)", crashed=True)
+    assert "NUMBA_CPU_NAME=generic" in checks.completion().remedy
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "SkylakeX")
+    assert checks.completion().remedy == "Unset OPENBLAS_CORETYPE, and run this again."
     answers(monkeypatch, failure="MemoryError: no")
     assert checks.completion().message == "It fails: MemoryError: no."
 

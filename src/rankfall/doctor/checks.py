@@ -181,10 +181,10 @@ def compiling() -> Check:
         return Check("compiling", "problem", text, "Unset NUMBA_DISABLE_JIT.", facts)
     if answer.failure:
         text = f"A small function does not compile {name}: {answer.failure}."
-        return Check("compiling", "problem", text, _GENERIC, facts)
+        return Check("compiling", "problem", text, _unlike_processor(), facts)
     if facts["value"] != _SUM_OF_SQUARES:
         text = f"A small function, compiled {name}, gives {facts['value']!r} instead of {_SUM_OF_SQUARES!r}."
-        return Check("compiling", "problem", text, _GENERIC, facts)
+        return Check("compiling", "problem", text, _unlike_processor(), facts)
     facts["usable"] = True
     text = f"A small function compiles {name} in {facts['seconds']:.1f} s and gives the right number."
     return Check("compiling", "ok", text, facts=facts)
@@ -208,7 +208,7 @@ def completion() -> Check:
     runs = [facts["completion"] for facts in answer.facts if "completion" in facts]
     facts: dict[str, object] = {"runs": runs}
     if answer.failure:
-        remedy = _GENERIC if answer.crashed else _REPORT
+        remedy = _unlike_processor() if answer.crashed else _REPORT
         return Check("completion", "problem", f"It fails: {answer.failure}.", remedy, facts)
     parts, wrong = [], False
     for asked, run, largest in zip(_COMPLETIONS, runs, _LARGEST_ERRORS, strict=True):
@@ -242,6 +242,16 @@ _CHECKS: tuple[tuple[str, Callable[[], Check], tuple[str, ...]], ...] = (
     ("memory", memory, ()),
     ("completion", completion, (*_LOOPS, "pandas", "cache", "compiling")),
 )
+
+
+def _unlike_processor() -> str:
+    """What to do where compiled code or the BLAS may be for another processor than this one."""
+    chosen = [
+        name for name in system.variables() if name.endswith(("_CPU_NAME", "_CPU_FEATURES", "_CORETYPE"))
+    ]
+    if chosen:
+        return f"Unset {' and '.join(chosen)}, and run this again."
+    return _GENERIC
 
 
 def _free_space(folder: str) -> int | None:

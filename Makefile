@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+KERNELS := $(VENV)/.compiled
 # the benchmark on real data brings its peers, which rankfall itself does not need
 VENV_REAL := .venv-real
 STAMP_REAL := $(VENV_REAL)/.installed
@@ -13,11 +14,12 @@ STAMP_BENCH := $(VENV_BENCH)/.installed
 PYTHON_OLDEST ?= python3.11
 VENV_OLDEST := .venv-oldest
 STAMP_OLDEST := $(VENV_OLDEST)/.installed
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all test-oldest check format wheel bench bench-scaling bench-peers bench-real bench-regression clean
+.PHONY: help demo examples docs test test-all test-oldest check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
@@ -42,14 +44,17 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (once; a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs]'
-	@echo "Compiling the kernels (once; about half a minute) ..."
-	@$(BIN)/python scripts/warm_up.py
 	@touch $(STAMP)
 
-demo: $(STAMP)
+$(KERNELS): $(STAMP)
+	@echo "Compiling the kernels (once; about half a minute) ..."
+	@$(BIN)/python scripts/warm_up.py
+	@touch $(KERNELS)
+
+demo: $(KERNELS)
 	$(BIN)/python -m rankfall demo
 
-examples: $(STAMP)
+examples: $(KERNELS)
 	$(BIN)/python scripts/run_examples.py --output examples-output
 
 # the gallery's pictures come from a run of the examples, which takes minutes; check looks at everything else
@@ -57,12 +62,12 @@ docs: $(STAMP)
 	$(SPHINX) --doctree-dir docs/_build/doctrees/html -D plot_gallery=1 docs docs/_build/html
 	@echo "The site is in docs/_build/html: open index.html, or copy the folder to any web server."
 
-# one process of tests for each core
-test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto
+# a process of tests for each core; each begins with a half of its own, so that what a file prepares is prepared once
+test: $(KERNELS)
+	$(PYTEST)
 
-test-all: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto -m "slow or not slow"
+test-all: $(KERNELS)
+	$(PYTEST) -m "slow or not slow"
 
 $(STAMP_OLDEST): pyproject.toml constraints-oldest.txt
 	@$(PYTHON_OLDEST) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
@@ -76,14 +81,23 @@ $(STAMP_OLDEST): pyproject.toml constraints-oldest.txt
 	@touch $(STAMP_OLDEST)
 
 test-oldest: $(STAMP_OLDEST)
-	$(VENV_OLDEST)/bin/python -m pytest -q -n auto
+	$(VENV_OLDEST)/bin/python -m pytest -q -n auto --dist worksteal
 
-check: $(STAMP)
+# independent of each other: make -j2 check
+check: check-style check-types check-site
+
+check-style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+
+check-types: $(STAMP)
 	$(BIN)/pyright --warnings
+
+check-site: $(STAMP)
 	$(SPHINX) --doctree-dir docs/_build/doctrees/quick docs docs/_build/quick
+
+kernels: $(KERNELS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

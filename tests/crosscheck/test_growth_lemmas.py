@@ -126,7 +126,6 @@ def lemma_b_excess(problem: rf.Problem, net: rf.Network, rank: int, ridge: float
 
     At most 0 if the lemma is right; the bounds omega, rho and n are those of the point itself.
     """
-    steps = mean_steps(problem, net)
     residual = net.product() - problem.to_dense()
     omega = max(float(np.linalg.norm(W, 2)) for W in net.weights)
     rho = float(np.linalg.norm(residual, 2)) / problem.n_observed
@@ -135,7 +134,7 @@ def lemma_b_excess(problem: rf.Problem, net: rf.Network, rank: int, ridge: float
     if slope > lemma.slope:
         return -np.inf
     excess = [-np.inf]
-    spread = max(step.spread for step in steps)
+    spread = max(step.spread for step in mean_steps(problem, net))
     lr = ridge / (2 * (4 * ridge**2 + spread))
     seen = tail_factors(problem, net, rank, ridge=ridge, lr=lr)
     for phi, factor in zip(seen.phi, seen.mean_factor, strict=True):

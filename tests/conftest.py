@@ -2,8 +2,8 @@
 
 import os
 
-# several processes of tests, each with a BLAS thread for every processor, spend most of their time waiting for
-# each other; the BLAS reads this when it is loaded, and so do the processes that tests start
+# several processes of tests, each with a BLAS thread for every processor, spend most of their time waiting
+# for each other; the BLAS reads this when it is loaded, and so do the processes that tests start
 if _workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) - 1:
     for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(_name, str(max(1, (os.cpu_count() or 1) // (_workers + 1))))

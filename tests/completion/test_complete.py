@@ -226,7 +226,7 @@ def test_columns_of_different_units_each_count_alike():
     holes = X.copy()
     hidden = np.random.default_rng(1).random(X.shape) < 0.2
     holes[hidden] = np.nan
-    result = rf.complete(holes, seed=0, max_rank=5)
+    result = rf.complete(holes, seed=0)
     assert result.rank == 2
     assert any("different units" in warning for warning in result.warnings)
     filled, spread = result.to_dense(), X.std(axis=0)
@@ -278,7 +278,7 @@ def test_a_constant_column_is_filled_with_its_constant():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.standard_normal((40, 5)), np.full(40, 7.0)])
     X[rng.random(X.shape) < 0.2] = np.nan
-    np.testing.assert_allclose(rf.complete(X, seed=0, max_rank=2).to_dense()[:, 5], 7.0, atol=0.02)
+    np.testing.assert_allclose(rf.complete(X, seed=0).to_dense()[:, 5], 7.0, atol=0.02)
 
 
 # -- honesty ---------------------------------------------------------------------------------------

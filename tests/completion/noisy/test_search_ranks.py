@@ -105,7 +105,7 @@ def test_a_chain_whose_draws_are_no_numbers_ends(monkeypatch, last):
 
     monkeypatch.setattr(Sampler, "_draw_noise", lost)
     problem, truth = rf.datasets.low_rank((40, 30), rank=2, observed=0.6, noise=0.2, seed=0)
-    result = rf.complete(problem, seed=0, max_rank=5)
+    result = rf.complete(problem, seed=0)
     filled = result.to_dense()
     assert np.isfinite(filled).all()
     if last == 30:

@@ -4,7 +4,8 @@
     make bench-real MOVIELENS=path/to/u.data          # with MovieLens-100K, which you fetch yourself
     python benchmarks/real.py --only camera,coffee --methods rankfall,soft-impute --out results
     python benchmarks/real.py --quick                 # minutes: small parts of the tables, the fast methods
- Every method gets the same training cells. A peer holds a random tenth of them out, tries its settings there
+
+Every method gets the same training cells. A peer holds a random tenth of them out, tries its settings there
 and fits the best one to all of them ("seconds" is all of that, "last fit" the final fit alone). rankfall is
 called as ``rf.complete(X, seed=0)``, for ratings with ``bounds="observed"``, and told nothing else. Ratings
 predicted by any method are clipped to the observed range; where a method has no prediction, row and column

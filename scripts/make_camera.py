@@ -1,5 +1,6 @@
 """Make the bundled photograph from ``camera.png`` of the Python package scikit-image.
- It is in ``skimage/data`` of the wheel (fetch it with ``pip download --no-deps scikit-image==0.26.0`` and
+
+It is in ``skimage/data`` of the wheel (fetch it with ``pip download --no-deps scikit-image==0.26.0`` and
 unzip it anywhere outside the repository).
 
     python scripts/make_camera.py path/to/skimage/data/camera.png

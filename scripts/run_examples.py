@@ -1,7 +1,8 @@
 """Run the examples and save the last picture of each, as PNG.
 
     python scripts/run_examples.py [--output examples-output] [NAME ...]
- NAME is the name of an example without folder and ending, as ``plot_sensors``; all by default. The examples
+
+NAME is the name of an example without folder and ending, as ``plot_sensors``; all by default. The examples
 are run one after the other, each as a user would run it, but with pictures that are saved and not shown.
 """
 

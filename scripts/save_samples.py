@@ -1,7 +1,8 @@
 """Save one result of every kind, for the tests of later versions: they must load all of them.
 
     python scripts/save_samples.py 0.1.0
- It writes tests/saved/VERSION, which must not be there yet: what a released version saved is never made
+
+It writes tests/saved/VERSION, which must not be there yet: what a released version saved is never made
 again. Beside the files stands expected.json: what to ask of each, what came out, and the tolerance for
 numbers. tests/test_saved_files.py loads the files, asks again, and compares.
 """

@@ -3,7 +3,8 @@ r"""Soft-impute: nuclear-norm regularised completion by iterated soft-thresholdi
 Minimised is, with P the projection on the observed cells,
 
     1/2 |P(X - Z)|_F^2 + lambda |Z|_*,
- as in R. Mazumder, T. Hastie, R. Tibshirani, "Spectral regularization algorithms for learning large
+
+as in R. Mazumder, T. Hastie, R. Tibshirani, "Spectral regularization algorithms for learning large
 incomplete matrices", JMLR 11 (2010), and in the R package softImpute. The iteration is theirs, ``Z <-
 S_lambda(P(X) + P'(Z))`` with warm starts along a falling path of lambda. Steps are extrapolated with
 Nesterov's momentum, started afresh when the objective rises (Yao and Kwok, IJCAI 2015): the minimum is the

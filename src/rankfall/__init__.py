@@ -1,5 +1,6 @@
 """rankfall: complete a matrix from some of its entries without being told its rank.
- The package reads as one sentence: a problem (:class:`Problem`), a network (:class:`Network`), its dynamics
+
+The package reads as one sentence: a problem (:class:`Problem`), a network (:class:`Network`), its dynamics
 (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a :class:`Trace`), and
 what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled data are in
 :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in

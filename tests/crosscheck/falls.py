@@ -1,11 +1,12 @@
 """Runs of SGD that fall to their final rank, watched by `lock`: the experiment of THEORY 6.6.
- At every epoch the numerical rank of each hidden layer and of the product are taken, and what `lock`
-certifies there. ``E[Phi'] <= Lambda Phi`` is checked by a step with each single entry, from the fall to
-`FURTHER` epochs after firing. At every epoch of that stretch the mean over all entries of what the step
-leaves outside the leading directions (`projected_steps`; it is at least Phi', by Ky Fan) is compared with
-``Lambda Phi``. Phi' itself takes a singular value decomposition for every entry: in `TINY` and the last of
-`SMALL` at every epoch of the stretch too, in the others at `Setting.points` epochs of it, evenly spaced with
-both ends: 20 at d = 30, 8 at d = 50, and 1, the fall, at d = 100.
+
+At every epoch the numerical rank of each hidden layer and of the product are taken, and what `lock` certifies
+there. ``E[Phi'] <= Lambda Phi`` is checked by a step with each single entry, from the fall to `FURTHER`
+epochs after firing. At every epoch of that stretch the mean over all entries of what the step leaves outside
+the leading directions (`projected_steps`; it is at least Phi', by Ky Fan) is compared with ``Lambda Phi``.
+Phi' itself takes a singular value decomposition for every entry: in `TINY` and the last of `SMALL` at every
+epoch of the stretch too, in the others at `Setting.points` epochs of it, evenly spaced with both ends: 20 at
+d = 30, 8 at d = 50, and 1, the fall, at d = 100.
 """
 
 from __future__ import annotations

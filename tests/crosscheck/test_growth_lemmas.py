@@ -1,6 +1,7 @@
 """Lemmas A and B and Theorem 3+ where they can be attacked: random points, hill-climbing, and small
 learning rates.
- The lemmas are statements about every point, so a single exceedance would refute them; "stat" marks that the
+
+The lemmas are statements about every point, so a single exceedance would refute them; "stat" marks that the
 points are random, with fixed seeds and no false alarms.
 """
 

@@ -1,5 +1,6 @@
 """Attacks on Theorem 1: no certified step leaves B_r, however the point, the batch and the data are chosen.
- These are searches, not samples: they have no false-alarm rate. A ratio above 1 would be a counterexample. So
+
+These are searches, not samples: they have no false-alarm rate. A ratio above 1 would be a counterexample. So
 that the attack means something it must come close to every bound before the step and stay close after it. For
 that the ridge is the one at which (B) is sharp: C^(L/2) = a sqrt(b) / 2, where a balanced network of rank one
 with norms C does not move. Slack is 0.

@@ -1,5 +1,6 @@
 """SGD as a Markov chain that can be branched: the compiled kernels behind :mod:`.multilevel_splitting`.
- One move is `every` steps. The chain observed on that grid is a Markov chain too, so that splitting stays
+
+One move is `every` steps. The chain observed on that grid is a Markov chain too, so that splitting stays
 unbiased for the event *seen on the grid*; a rank that falls and rises again in between is not seen. The state
 is the stored weights, the decay scalar, the clock, and for epochs the order of the entries (the part of the
 epoch that is still to come is shuffled with the noise of whoever continues).

@@ -1,5 +1,6 @@
 """Ranks over time without flicker: changes that last, and the records at which they happened.
- Two kinds of hysteresis act together. A change counts only if it *lasts*, and with two tolerances a direction
+
+Two kinds of hysteresis act together. A change counts only if it *lasts*, and with two tolerances a direction
 dies at the lower one and lives again at the upper one. Both are the same rule: at every record the rank so
 far is moved, no further than needed, into an interval ``[lowest, highest]``. `highest` is the most directions
 that were alive (by the lower tolerance) at any record of the time for which a change must last, `lowest` the

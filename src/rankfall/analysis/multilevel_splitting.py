@@ -1,5 +1,6 @@
 """Adaptive multilevel splitting of a discrete-time Markov chain, whatever the chain is.
- The algorithm and its unbiasedness: Brehier, Gazeau, Goudenege, Lelievre, Rousset, "Unbiasedness of some
+
+The algorithm and its unbiasedness: Brehier, Gazeau, Goudenege, Lelievre, Rousset, "Unbiasedness of some
 generalized adaptive multilevel splitting algorithms", Ann. Appl. Probab. 26 (2016); the idea: Cerou and
 Guyader, Stoch. Anal. Appl. 25 (2007). n paths are drawn up to the event, the horizon or a stop. Then, again
 and again: the level is the k-th smallest of the paths' largest scores; *all* paths whose largest score is at

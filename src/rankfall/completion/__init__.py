@@ -1,5 +1,6 @@
 """Completing a matrix: ask exactly, then with noise, then deliver.
- The verb is in :mod:`rankfall.completion.complete`. What is heavy loads on first use, so that the options can
+
+The verb is in :mod:`rankfall.completion.complete`. What is heavy loads on first use, so that the options can
 be read without it.
 """
 

@@ -1,7 +1,8 @@
 """What an archive must hold, stated once: all of it is checked before anything else sees it.
- A compiled kernel trusts the indices and the shapes that it is given; a file deserves no trust. So whatever
-is loaded states its :class:`Schema` and reads through it. Lengths of axes are letters, bound by the metadata
-or by the first array that has them; every later array must agree::
+
+A compiled kernel trusts the indices and the shapes that it is given; a file deserves no trust. So whatever is
+loaded states its :class:`Schema` and reads through it. Lengths of axes are letters, bound by the metadata or
+by the first array that has them; every later array must agree::
 
     Schema(
         kind="things",

@@ -1,6 +1,7 @@
 """Theory that runs: the statements of docs/theory.md as functions, in plain NumPy and float64.
- A statement is checked by evaluating its inequalities into a :class:`Certificate`. Sets that the rank does
-not leave again are :class:`AbsorbingSet` with constants from :func:`solve`; :func:`lock` and :class:`Monitor`
+
+A statement is checked by evaluating its inequalities into a :class:`Certificate`. Sets that the rank does not
+leave again are :class:`AbsorbingSet` with constants from :func:`solve`; :func:`lock` and :class:`Monitor`
 certify a rank at a point and along a run; where the minima of each rank are, :func:`minima` finds out.
 """
 

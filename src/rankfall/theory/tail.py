@@ -1,5 +1,6 @@
 """The tail of the hidden layers and what one step of SGD does to it (Theorem 3, equation (3.1)).
- Hidden layer l has ``Z_l = [W_l | W_{l+1}^T]``. One step multiplies it from the right, ``Z_l' = Z_l K_l``
+
+Hidden layer l has ``Z_l = [W_l | W_{l+1}^T]``. One step multiplies it from the right, ``Z_l' = Z_l K_l``
 (I2), so that the part of ``Z_l`` beyond its r leading directions, of squared size ``Phi_l``, can only be
 stretched, never fed from outside. Everything here says by how much.
 """

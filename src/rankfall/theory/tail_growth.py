@@ -1,5 +1,6 @@
 """Bounds of the tail's growth that need less than all tail directions: the robust flag and Lemma A.
- The step in expectation is governed by ``Bbar_l = P_{l+1}^T Rbar Q_l^T``, ``Rbar = (1/N) sum rho_ij e_i
+
+The step in expectation is governed by ``Bbar_l = P_{l+1}^T Rbar Q_l^T``, ``Rbar = (1/N) sum rho_ij e_i
 e_j^T``, and by the symmetric block matrix with ``Bbar_l`` below and ``Bbar_l^T`` above the diagonal, whose
 eigenvalues are ``+-sigma_i(Bbar_l)`` and zeros.
 """

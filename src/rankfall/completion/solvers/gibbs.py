@@ -1,5 +1,6 @@
 """Fits of one rank as averages over the posterior: a Gibbs sampler, and its draws made one delivered fit.
- The model is that of :mod:`.variational` with fuller priors: the free coordinates of the rows are ``N(center,
+
+The model is that of :mod:`.variational` with fuller priors: the free coordinates of the rows are ``N(center,
 precision^-1)`` with a normal-Wishart prior on center and precision, those of the columns likewise; a cell's
 noise variance is ``noise row_share_i col_share_j / weight_ij``. Everything is drawn in turn from its
 conditional distribution. The mean of all draws predicts better than any single fit, and does not grow worse

@@ -1,7 +1,8 @@
 """Variational fits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
 
 They begin the chains of :mod:`.gibbs`, and fold lines into what these deliver.
- The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 /
+
+The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 /
 prior_k)`` on every free coordinate. The posterior is approximated by independent Gaussians, one for every row
 and one for every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against
 alternating ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a

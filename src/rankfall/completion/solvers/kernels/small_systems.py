@@ -1,7 +1,8 @@
 """Positive definite systems of a few unknowns, one for every line: compiled loops that go along whole rows.
- A matrix of F unknowns is a flat array of `size` rows of `size` numbers, where `size` is F rounded up to
-whole cache lines. Its upper triangle holds it; what stands left of the diagonal is never read, and beyond F
-stand zeros. Vectors have `size` numbers too, the last ones zero. Their literal twins are NumPy's ``linalg``.
+
+A matrix of F unknowns is a flat array of `size` rows of `size` numbers, where `size` is F rounded up to whole
+cache lines. Its upper triangle holds it; what stands left of the diagonal is never read, and beyond F stand
+zeros. Vectors have `size` numbers too, the last ones zero. Their literal twins are NumPy's ``linalg``.
 """
 
 from __future__ import annotations

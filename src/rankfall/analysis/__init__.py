@@ -1,9 +1,9 @@
 """What runs show: watched by theory, counted, and measured where it is too rare to count.
 
-``monitored_run`` runs SGD with the certificate of Theorem 3 riding along; ``jumps`` finds where the rank fell or
-rose and stayed; ``survival`` has the statistics of such events. ``splitting`` measures probabilities too small
-to sample (``multilevel_splitting`` is the algorithm for any Markov chain, ``branching_sgd`` makes SGD one),
-``first_passage`` mean times.
+``monitored_run`` runs SGD with the certificate of Theorem 3 riding along; ``jumps`` finds where the rank
+fell or rose and stayed; ``survival`` has the statistics of such events. ``splitting`` measures
+probabilities too small to sample (``multilevel_splitting`` is the algorithm for any Markov chain,
+``branching_sgd`` makes SGD one), ``first_passage`` mean times.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from rankfall.checks import (
     positive,
     text,
     whole,
+    wholes,
 )
 
 
@@ -84,6 +85,21 @@ def test_the_wording(check: Any, value: Any, sentence: str) -> None:
         check(value)
     assert str(refused.value).startswith(sentence)
     assert len(str(refused.value)) < 140
+
+
+def test_several_whole_numbers() -> None:
+    assert wholes("widths", np.array([2, 3.0]), shortest=2, least=1) == (2, 3)
+    assert wholes("it", []) == ()
+    for value, settings, sentence in (
+        ([1, 0], {"shortest": 2, "least": 1}, "at least two positive whole numbers, not [1, 0]."),
+        ("12", {"length": 2}, "two whole numbers, not '12'."),
+        (3, {"length": 3, "least": 0}, "three non-negative whole numbers, not 3."),
+        ([], {"shortest": 1}, "one or more whole numbers, not []."),
+        ([2, 3], {"least": 3}, "whole numbers of 3 or more, not [2, 3]."),
+    ):
+        with pytest.raises(InputError) as refused:
+            wholes("it", value, **settings)
+        assert str(refused.value) == f"it must be {sentence}"
 
 
 def test_a_number_of_too_many_digits_to_print() -> None:

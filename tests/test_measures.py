@@ -71,7 +71,7 @@ def test_soft_rank_dictionary_of_theory_0(values, alpha):
 
 
 def test_soft_rank_needs_a_positive_scale():
-    with pytest.raises(rf.InputError, match="alpha must be positive"):
+    with pytest.raises(rf.InputError, match="alpha must be a positive number"):
         measures.soft_rank(np.ones(2), alpha=0.0)
 
 

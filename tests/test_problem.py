@@ -168,7 +168,10 @@ def test_a_missing_value_does_not_disagree():
         (lambda: Problem.from_triplets([0], [0], [1.0], (2, 2, 2)), "this shape has 3"),
         (lambda: Problem.from_triplets([0], [0], [1.0], duplicates="sum"), 'must be "error" or "mean"'),
         (lambda: Problem.from_triplets([], [], [], (2, 2)), "no observed entry"),
-        (lambda: Problem.from_dense([[1.0]]).with_values([1.0, 2.0]), "Expected 1 values"),
+        (
+            lambda: Problem.from_dense([[1.0]]).with_values([1.0, 2.0]),
+            r"values must have shape \(1,\), not \(2,\)",
+        ),
     ],
 )
 def test_bad_input(make, message):

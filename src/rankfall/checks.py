@@ -77,6 +77,28 @@ def whole(name: str, value: object, *, least: int | None = None, most: int | Non
     return found
 
 
+def wholes(
+    name: str, value: object, *, length: int | None = None, shortest: int = 0, least: int | None = None
+) -> tuple[int, ...]:
+    """Whole numbers, `length` of them or at least `shortest`, each `least` or more.
+
+    Raises
+    ------
+    InputError
+        If they are not, or the value is no sequence.
+    """
+    try:
+        found = tuple(whole(name, item, least=least) for item in value)  # type: ignore[attr-defined]
+    except (TypeError, InputError):
+        found = None
+    if found is None or len(found) < shortest or length not in (None, len(found)):
+        count = f"{_counted(length)} " if length is not None else _at_least(shortest)
+        kind = {None: "", 0: "non-negative ", 1: "positive "}.get(least)
+        more = f" of {least} or more" if kind is None else ""
+        raise _refusal(name, f"{count}{kind or ''}whole numbers{more}", value)
+    return found
+
+
 def number(
     name: str,
     value: object,
@@ -244,7 +266,7 @@ def either(choices: Sequence[object], also: str = "") -> str:
 
 def shown(value: object) -> str:
     """A value as a sentence shows it: short ones as they are, others by what they are."""
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
@@ -303,6 +325,14 @@ def _real(value: object) -> int | float | None:
         with suppress(OverflowError):
             return float(value)
     return None
+
+
+def _counted(count: int) -> str:
+    return {2: "two", 3: "three"}.get(count, str(count))
+
+
+def _at_least(count: int) -> str:
+    return "" if not count else "one or more " if count == 1 else f"at least {_counted(count)} "
 
 
 def _plain(bound: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .checks import instance, number, optional, positive, whole
 from .errors import InputError
 from .network import Network
 from .problem import Problem
@@ -54,6 +55,8 @@ def numerical_rank(
     -------
     ndarray of int, shape (...)
     """
+    problem = optional(instance, "problem", problem, Problem)
+    rank_tol = number("rank_tol", rank_tol, least=0, below=1)
     s = np.asarray(singular_values, dtype=np.float64)
     scale = 0.0 if problem is None else float(np.linalg.norm(problem.values))
     floor = np.maximum(rank_tol * s.max(axis=-1, keepdims=True, initial=0.0), DEAD * scale)
@@ -66,8 +69,7 @@ def soft_rank(singular_values: np.ndarray, *, alpha: float) -> np.ndarray:
     A singular value above `alpha` counts as one, a smaller one as a smooth fraction: docs/theory.md, section
     0.
     """
-    if not alpha > 0:
-        raise InputError(f"alpha must be positive, not {alpha}.")
+    alpha = positive("alpha", alpha)
     x = np.square(np.asarray(singular_values, dtype=np.float64) / alpha)
     return np.sum(1 - np.square(np.maximum(1 - x, 0)), axis=-1)
 
@@ -93,8 +95,7 @@ def schatten_cost(singular_values: np.ndarray, *, depth: int) -> np.ndarray:
     -------
     ndarray, shape (...)
     """
-    if depth < 1:
-        raise InputError(f"depth must be at least 1, not {depth}.")
+    depth = whole("depth", depth, least=1)
     s = np.asarray(singular_values, dtype=np.float64)
     return depth * np.sum(s ** (2 / depth), axis=-1)
 
@@ -196,6 +197,8 @@ def regularised_loss(problem: Problem, network: Network, *, ridge: float) -> np.
 
 
 def _check_shapes(problem: Problem, network: Network) -> None:
+    instance("problem", problem, Problem)
+    instance("network", network, Network)
     if network.shape != problem.shape:
         raise InputError(
             f"The network makes {network.shape[0]} x {network.shape[1]} matrices, but the problem is "

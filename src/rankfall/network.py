@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .checks import array, instance, number, optional, shown, whole, wholes
 from .errors import InputError
 from .linalg import operator_norm, product_svd
 
@@ -29,7 +30,11 @@ class Network:
     weights: tuple[np.ndarray, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.weights, (tuple, list)):
+            raise InputError(f"weights must be a tuple of matrices, not {shown(self.weights)}.")
         weights = tuple(np.asarray(W) for W in self.weights)
+        if any(W.dtype.kind not in "fiub" for W in weights):
+            raise InputError("The weights of a network must be real numbers.")
         weights = tuple(W if W.dtype.kind == "f" else W.astype(np.float64) for W in weights)
         object.__setattr__(self, "weights", weights)
         if len(weights) < 2:
@@ -59,14 +64,12 @@ class Network:
         chains : int, optional
             Number of networks of an ensemble; None for a single network.
         """
-        widths = [int(w) for w in widths]
-        if len(widths) < 3 or min(widths) < 1:
-            raise InputError(f"widths must be at least three positive numbers, not {widths}.")
-        if chains is not None and chains < 1:
-            raise InputError(f"chains must be at least 1, not {chains}.")
+        widths = wholes("widths", widths, shortest=3, least=1)
+        scale, seed = number("scale", scale), whole("seed", seed, least=0)
+        chains = optional(whole, "chains", chains, least=1)
 
         def draw(chain: int) -> list[np.ndarray]:
-            rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([int(seed), chain])))
+            rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, chain])))
             return [
                 rng.standard_normal((up, low)) * (scale / np.sqrt(min(up, low)))
                 for low, up in pairwise(widths)
@@ -79,6 +82,8 @@ class Network:
     @classmethod
     def stack(cls, networks: Sequence[Network]) -> Network:
         """An ensemble of single networks of equal widths."""
+        for each in networks:
+            instance("every one of networks", each, cls)
         if not networks or any(each.widths != networks[0].widths for each in networks):
             raise InputError("An ensemble needs one or more networks of equal widths.")
         layers = zip(*(each.weights for each in networks), strict=True)
@@ -99,10 +104,11 @@ class Network:
         width : int, optional
             Width of the hidden layers, ``min(m, n)`` by default; A is truncated to this rank.
         """
-        if depth < 2:
-            raise InputError(f"depth must be at least 2, not {depth}.")
+        array("A", A, ("m", "n"))
+        depth = whole("depth", depth, least=2)
+        width = optional(whole, "width", width, least=1)
         U, s, Vt = np.linalg.svd(A, full_matrices=False)
-        k = s.size if width is None else int(width)
+        k = s.size if width is None else width
         kept = min(k, s.size)
         root = np.zeros(k)
         root[:kept] = s[:kept] ** (1 / depth)
@@ -245,9 +251,10 @@ class Network:
         if self.n_chains is not None:
             raise InputError("compress takes a single network, not an ensemble; call chain(k) first.")
         hidden = self.depth - 1
-        ranks = [int(rank)] * hidden if isinstance(rank, (int, np.integer)) else [int(r) for r in rank]
-        if len(ranks) != hidden or min(ranks) < 1:
-            raise InputError(f"rank must be a positive whole number, or {hidden} of them, not {rank}.")
+        if np.ndim(rank) == 0:
+            ranks = (whole("rank", rank, least=1),) * hidden
+        else:
+            ranks = wholes("rank", rank, length=hidden, least=1)
         spaces = [np.linalg.svd(Z, full_matrices=False)[0] for Z in self.hidden_spaces()]
         frames = [U[:, : min(r, U.shape[1])] for U, r in zip(spaces, ranks, strict=True)]
         tails = [W - F @ (F.T @ W) for F, W in zip(frames, self.weights, strict=False)]

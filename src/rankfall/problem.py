@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from .checks import array, one_of, shown, wholes
 from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_duplicates, refuse_infinities
 from .errors import InputError
 
@@ -47,9 +48,9 @@ class Problem:
     def __post_init__(self) -> None:
         # always read-only: for safety, and because compiled functions would be compiled again for the other
         # kind
-        for array in (self.rows, self.cols, self.values, self.weights):
-            if array is not None:
-                array.flags.writeable = False
+        for part in (self.rows, self.cols, self.values, self.weights):
+            if part is not None:
+                part.flags.writeable = False
 
     def __reduce__(self) -> tuple[type[Problem], tuple[object, ...]]:
         # pickle loses NumPy's read-only flags, and cached properties are not worth their bytes: construct
@@ -94,11 +95,10 @@ class Problem:
                 "rows, cols and values must be one-dimensional and equally long, not of shapes "
                 f"{rows.shape}, {cols.shape} and {values.shape}."
             )
-        if duplicates not in ("error", "mean"):
-            raise InputError(f'duplicates must be "error" or "mean", not {duplicates!r}.')
         if shape is None:
             shape = (int(rows.max(initial=-1)) + 1, int(cols.max(initial=-1)) + 1)
-        n_rows, n_cols = as_shape(shape)
+        n_rows, n_cols = as_shape(wholes("shape", shape))
+        duplicates = one_of("duplicates", duplicates, ("error", "mean"))
         if rows.size and (rows.min() < 0 or rows.max() >= n_rows or cols.min() < 0 or cols.max() >= n_cols):
             bad = np.flatnonzero((rows < 0) | (rows >= n_rows) | (cols < 0) | (cols >= n_cols))[0]
             raise InputError(
@@ -141,6 +141,8 @@ class Problem:
         """
         import pandas as pd
 
+        if not (hasattr(frame, "columns") and hasattr(frame, "iloc")):
+            raise InputError(f"frame must be a pandas.DataFrame, not {shown(frame)}.")
         columns = []
         for name, column in frame.items():
             if isinstance(column.dtype, pd.SparseDtype):
@@ -166,6 +168,8 @@ class Problem:
             As :meth:`from_triplets`, and if an entry is stored twice: scipy would add the two, which is
             rarely intended here (``X.sum_duplicates()`` does it).
         """
+        if not hasattr(X, "tocoo"):
+            raise InputError(f"X must be a scipy.sparse matrix, not {shown(X)}.")
         coo = X.tocoo()  # type: ignore[union-attr]
         refuse_duplicates(coo)
         return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
@@ -327,9 +331,8 @@ class Problem:
 
     def with_values(self, values: np.ndarray) -> Problem:
         """The same observed cells with other values, shape (n_observed,)."""
-        values = np.array(values, dtype=np.float64)
-        if values.shape != self.values.shape:
-            raise InputError(f"Expected {self.n_observed} values, got an array of shape {values.shape}.")
+        # a copy: it will be read-only
+        values = np.array(array("values", values, (self.n_observed,), finite=False))
         return Problem(self.rows, self.cols, values, self.shape, self.weights)
 
     def with_weights(self, weights: object) -> Problem:
@@ -351,22 +354,22 @@ class Problem:
         if hasattr(weights, "tocsr"):
             if weights.shape != self.shape:  # type: ignore[attr-defined]
                 raise InputError(f"The weights have shape {weights.shape}, the matrix {self.shape}.")  # type: ignore[attr-defined]
-            array = np.asarray(weights.tocsr()[self.rows, self.cols], dtype=np.float64).ravel()  # type: ignore[attr-defined]
+            found = np.asarray(weights.tocsr()[self.rows, self.cols], dtype=np.float64).ravel()  # type: ignore[attr-defined]
         else:
-            array = as_numbers(weights)
-            if array.shape == self.shape:
-                array = array[self.rows, self.cols]
-            elif array.shape != (self.n_observed,):
+            found = as_numbers(weights)
+            if found.shape == self.shape:
+                found = found[self.rows, self.cols]
+            elif found.shape != (self.n_observed,):
                 raise InputError(
-                    f"The weights have shape {array.shape}; expected {self.shape} or ({self.n_observed},)."
+                    f"The weights have shape {found.shape}; expected {self.shape} or ({self.n_observed},)."
                 )
-        if not np.all(np.isfinite(array)) or np.any(array < 0):
+        if not np.all(np.isfinite(found)) or np.any(found < 0):
             raise InputError("Weights of observed cells must be finite numbers, 0 or more.")
-        if not np.any(array):
+        if not np.any(found):
             raise InputError("All weights are zero: there is nothing to complete the matrix from.")
-        kept = array > 0
-        array = array[kept] / array[kept].mean()
-        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, array)
+        kept = found > 0
+        found = found[kept] / found[kept].mean()
+        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, found)
 
     def __repr__(self) -> str:
         m, n = self.shape

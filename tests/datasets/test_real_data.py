@@ -78,7 +78,7 @@ def test_movielens_reader_and_folds(tmp_path: Path, header: str) -> None:
     np.testing.assert_array_equal(np.sort(order[20_000:40_000]), test.rows * 1682 + test.cols)
     assert not np.isin(test.rows * 1682 + test.cols, train.rows * 1682 + train.cols).any()
     np.testing.assert_array_equal(test.values, (test.rows + test.cols) % 5 + 1)
-    with pytest.raises(rf.InputError, match="number of a fold"):
+    with pytest.raises(rf.InputError, match="k must be a whole number from 1 to 5"):
         data.fold(6)
 
 

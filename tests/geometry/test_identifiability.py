@@ -75,11 +75,11 @@ def test_rank_zero():
 @pytest.mark.parametrize(
     ("rank", "factors", "message"),
     [
-        (-1, (), "rank must lie between 0 and 6"),
-        (7, (), "rank must lie between 0 and 6"),
+        (-1, (), "rank must be a whole number from 0 to 6"),
+        (7, (), "rank must be a whole number from 0 to 6"),
         (1, (np.ones((7, 1)),), "both factors"),
         (2, (np.ones((7, 1)), np.ones((6, 1))), "have 1 columns, but the rank is 2"),
-        (1, (np.ones((6, 1)), np.ones((6, 1))), "must have shapes"),
+        (1, (np.ones((6, 1)), np.ones((6, 1))), "must have shape"),
     ],
 )
 def test_bad_questions(rank, factors, message):

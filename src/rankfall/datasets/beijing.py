@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import InputError
+from ..checks import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,7 @@ def beijing(quantity: Literal["PM2.5", "temperature"] = "PM2.5") -> pd.DataFrame
     """
     import pandas as pd
 
-    if quantity not in _FILES:
-        raise InputError(f"quantity must be one of {', '.join(_FILES)}, not {quantity!r}.")
+    one_of("quantity", quantity, tuple(_FILES))
     file = resources.files(__name__.rpartition(".")[0]) / "data" / _FILES[quantity]
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         scaled, scale = stored["scaled"], float(stored["scale"])

@@ -7,6 +7,7 @@ from os import PathLike
 
 import numpy as np
 
+from ..checks import whole
 from ..errors import InputError
 from ..problem import Problem
 
@@ -39,8 +40,7 @@ class MovieLens:
         The test ratings of fold k are number ``(k - 1) * 20000`` to ``k * 20000`` in the original order,
         as in the distributed files ``u1`` to ``u5``.
         """
-        if k not in range(1, _N_FOLDS + 1):
-            raise InputError(f"k must be the number of a fold of MovieLens-100K, 1 to {_N_FOLDS}, not {k}.")
+        k = whole("k", k, least=1, most=_N_FOLDS)
         test = np.arange(_N_RATINGS) // (_N_RATINGS // _N_FOLDS) == k - 1
         return self._part(~test), self._part(test)
 

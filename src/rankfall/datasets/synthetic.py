@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..checks import not_negative, number, one_of, whole, wholes
 from ..errors import InputError
 from ..problem import Problem
 
@@ -81,8 +82,9 @@ def low_rank(
         min_entries=min_entries,
         mask=mask,
     )
+    seed = whole("seed", seed, least=0)
     factors, cells, noises = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
-    truth = _matrix(m, n, rank, condition, factors)
+    truth = _matrix(m, n, int(rank), condition, factors)
     rows, cols = np.divmod(_MASKS[mask](m, n, n_observed, least, cells), n)
     values = truth[rows, cols]
     if noise:
@@ -109,24 +111,18 @@ def check_low_rank(
         If an argument is out of range, or there are too few entries for `min_entries` in every row and
         column.
     """
-    m, n = _check_shape(shape)
-    if not 1 <= rank <= min(m, n):
-        raise InputError(f"rank must lie between 1 and {min(m, n)} for a {m} x {n} matrix, not {rank}.")
-    if not condition >= 1 or not np.isfinite(condition):
-        raise InputError(f"condition must be a finite number, 1 or more, not {condition}.")
-    if not noise >= 0 or not np.isfinite(noise):
-        raise InputError(f"noise must be a finite number, 0 or more, not {noise}.")
+    m, n = wholes("shape", shape, length=2, least=1)
+    rank = whole("rank", rank, least=1, most=min(m, n))
+    number("condition", condition, least=1)
+    not_negative("noise", noise)
     n_observed = _count(m, n, rank, observed, oversampling)
-    least = rank if min_entries is None else int(min_entries)
-    if not 0 <= least <= min(m, n):
-        raise InputError(f"min_entries must lie between 0 and {min(m, n)}, not {least}.")
+    least = rank if min_entries is None else whole("min_entries", min_entries, least=0, most=min(m, n))
     if n_observed < least * max(m, n):
         raise InputError(
             f"{n_observed} observed entries are too few for {least} in each of {max(m, n)} "
             f"{'rows' if m >= n else 'columns'}: observe more, or lower min_entries."
         )
-    if mask not in _MASKS:
-        raise InputError(f'mask must be "uniform" or "guaranteed", not {mask!r}.')
+    one_of("mask", mask, tuple(_MASKS))
     return m, n, n_observed, least
 
 
@@ -150,23 +146,18 @@ def two_by_two(e: float) -> tuple[Problem, np.ndarray]:
     truth : ndarray of float64, shape (2, 2)
         The completion of rank one.
     """
-    if e == 0 or not np.isfinite(e):
-        raise InputError(f"e must be finite and not zero (the rank-one completion is 1/e), not {e}.")
+    if number("e", e) == 0:
+        raise InputError("e must not be zero: the completion of rank one is 1/e.")
     truth = np.array([[1.0, e], [1.0 / e, 1.0]])
     rows, cols = np.array([0, 0, 1]), np.array([0, 1, 1])
     return Problem.from_triplets(rows, cols, truth[rows, cols], shape=(2, 2)), truth
-
-
-def _check_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    if len(shape) != 2 or min(shape) < 1:
-        raise InputError(f"shape must be two positive whole numbers, rows and columns, not {shape}.")
-    return int(shape[0]), int(shape[1])
 
 
 def _count(m: int, n: int, rank: int, observed: float | None, oversampling: float | None) -> int:
     if (observed is None) == (oversampling is None):
         raise InputError("Give either observed (a fraction of the cells) or oversampling (rho), not both.")
     if oversampling is not None:
+        oversampling = number("oversampling", oversampling)
         wanted = oversampling * rank * (m + n - rank)
         count = round(wanted) if np.isfinite(wanted) else -1
         if not 1 <= count <= m * n:
@@ -177,8 +168,7 @@ def _count(m: int, n: int, rank: int, observed: float | None, oversampling: floa
             )
         return count
     assert observed is not None
-    if not 0 < observed <= 1:
-        raise InputError(f"observed must be a fraction of the cells, above 0 and at most 1, not {observed}.")
+    observed = number("observed", observed, above=0, most=1)
     return max(1, round(observed * m * n))
 
 

@@ -7,10 +7,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ..checks import one_of, whole
 from ..errors import InputError
 from .schedules import Schedule, as_schedule, largest
 
 Sampling = Literal["replacement", "distinct", "epochs"]
+# what kernels can count
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,22 +57,25 @@ class SGD:
         entries: np.ndarray | None = None,
     ) -> None:
         lr, ridge = _checked(self, lr, ridge, n_steps)
-        if sampling not in get_args(Sampling):
-            raise InputError(f'sampling must be "replacement", "distinct" or "epochs", not {sampling!r}.')
+        batch_size = whole("batch_size", batch_size, least=1, most=_LARGEST)
+        sampling = one_of("sampling", sampling, get_args(Sampling))
         if entries is not None:
             entries = np.array(entries)
-            if entries.dtype.kind not in "iu" or entries.ndim not in (1, 2) or entries.shape[0] != n_steps:
+            if (
+                entries.dtype.kind not in "iu"
+                or entries.ndim not in (1, 2)
+                or entries.shape[0] != self.n_steps
+            ):
                 raise InputError(
-                    f"entries must be an array of integers of shape ({n_steps},) or ({n_steps}, batch_size)."
+                    f"entries must be an array of integers of shape ({self.n_steps},) or "
+                    f"({self.n_steps}, batch_size)."
                 )
             entries = entries.reshape(entries.shape[0], -1 if entries.size else 1).astype(np.int64)
             entries.flags.writeable = False
             if batch_size not in (1, entries.shape[1]):
                 raise InputError(f"entries has {entries.shape[1]} per step, but batch_size is {batch_size}.")
             batch_size = entries.shape[1]
-        if int(batch_size) != batch_size or batch_size < 1:
-            raise InputError(f"batch_size must be a positive whole number, not {batch_size}.")
-        object.__setattr__(self, "batch_size", int(batch_size))
+        object.__setattr__(self, "batch_size", batch_size)
         object.__setattr__(self, "sampling", sampling)
         object.__setattr__(self, "entries", entries)
 
@@ -112,9 +118,7 @@ def _checked(
     optimiser: SGD | GD, lr: float | np.ndarray | Schedule, ridge: float | np.ndarray | Schedule, n_steps: int
 ) -> tuple[Schedule, Schedule]:
     """Check and set the three fields that both optimisers share."""
-    if int(n_steps) != n_steps or n_steps < 0:
-        raise InputError(f"n_steps must be a whole number, 0 or more, not {n_steps}.")
-    n_steps = int(n_steps)
+    n_steps = whole("n_steps", n_steps, least=0, most=_LARGEST)
     lr = as_schedule(lr, "lr", n_steps)
     ridge = as_schedule(ridge, "ridge", n_steps)
     if 2 * largest(lr) * largest(ridge) >= 1:

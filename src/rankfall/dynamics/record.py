@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import measures
+from ..checks import check_fields, checked, function, number, text, whole
 from ..compute.threads import count, parallel_for, threads
 from ..errors import InputError
 from ..network import Network
@@ -53,28 +54,24 @@ class Record:
         times the norm of the observed entries.
     """
 
-    every: int = 1000
+    every: int = checked(whole, least=1, default=1000)
     what: tuple[str, ...] = ("singular_values", "train_loss", "rank")
     extra: Mapping[str, Callable[[Network], np.ndarray]] = field(default_factory=dict)
-    rank_tol: float = measures.RANK_TOL
+    rank_tol: float = checked(number, least=0, below=1, default=measures.RANK_TOL)
 
     def __post_init__(self) -> None:
-        if int(self.every) != self.every or self.every < 1:
-            raise InputError(f"every must be a positive whole number, not {self.every}.")
-        if not 0 <= self.rank_tol < 1:
-            raise InputError(
-                f"rank_tol is relative to the largest singular value: from 0 to below 1, not {self.rank_tol}."
-            )
-        what = (self.what,) if isinstance(self.what, str) else tuple(self.what)
+        check_fields(self)
+        what = (self.what,) if isinstance(self.what, str) else tuple(text("what", name) for name in self.what)
         unknown = [name for name in what if name not in OBSERVABLES]
         if unknown:
             raise InputError(
                 f"{unknown[0]!r} cannot be recorded; choose from {', '.join(OBSERVABLES)}, or use extra."
             )
+        for name, measured in self.extra.items():
+            function(f"extra[{name!r}]", measured)
         clash = [name for name in self.extra if name in OBSERVABLES]
         if clash:
             raise InputError(f"{clash[0]!r} is the name of a built-in observable; choose another.")
-        object.__setattr__(self, "every", int(self.every))
         object.__setattr__(self, "what", what)
 
     def steps(self, start: int, stop: int) -> np.ndarray:
@@ -97,9 +94,9 @@ def measure(problem: Problem, network: Network, record: Record) -> dict[str, np.
         out["imbalance"] = in_blocks(measures.imbalance, network).max(axis=-1)
     if "hidden_singular_values" in record.what:
         out["hidden_singular_values"] = in_blocks(measures.hidden_singular_values, network)
-    for name, function in record.extra.items():
+    for name, observable in record.extra.items():
         chains = range(network.n_chains or 0)
-        out[name] = np.stack([np.asarray(function(network.chain(k)), dtype=np.float64) for k in chains])
+        out[name] = np.stack([np.asarray(observable(network.chain(k)), dtype=np.float64) for k in chains])
     return out
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import array, check_fields, checked, not_negative, number, positive, shown, whole, wholes
 from ..errors import InputError
 
 
@@ -14,7 +15,10 @@ from ..errors import InputError
 class Constant:
     """The same value at every step."""
 
-    value: float
+    value: float = checked(number)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def values(self, start: int, stop: int) -> np.ndarray:
         """One number for all steps start..stop-1."""
@@ -25,9 +29,12 @@ class Constant:
 class Linear:
     """From `first` to `last` linearly over `n_steps` steps, `last` afterwards."""
 
-    first: float
-    last: float
-    n_steps: int
+    first: float = checked(number)
+    last: float = checked(number)
+    n_steps: int = checked(whole, least=0)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def values(self, start: int, stop: int) -> np.ndarray:
         """Values at the steps start..stop-1."""
@@ -38,13 +45,12 @@ class Linear:
 class Geometric:
     """From `first` to `last` by a constant factor per step over `n_steps` steps, `last` afterwards."""
 
-    first: float
-    last: float
-    n_steps: int
+    first: float = checked(positive)
+    last: float = checked(positive)
+    n_steps: int = checked(whole, least=0)
 
     def __post_init__(self) -> None:
-        if not (self.first > 0 and self.last > 0):
-            raise InputError("A geometric schedule must begin and end at positive numbers.")
+        check_fields(self)
 
     def values(self, start: int, stop: int) -> np.ndarray:
         """Values at the steps start..stop-1."""
@@ -55,14 +61,14 @@ class Geometric:
 class Piecewise:
     """Constant pieces: ``levels[k]`` from step ``starts[k]`` on; ``starts[0]`` is 0."""
 
-    starts: tuple[int, ...]
-    levels: tuple[float, ...]
+    starts: tuple[int, ...] = checked(wholes, shortest=1, least=0)
+    levels: tuple[float, ...] = checked(array, ("n",))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "starts", tuple(int(s) for s in self.starts))
-        object.__setattr__(self, "levels", tuple(float(v) for v in self.levels))
+        check_fields(self)
+        object.__setattr__(self, "levels", tuple(np.asarray(self.levels).tolist()))
         increasing = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
-        if len(self.starts) != len(self.levels) or not self.starts or self.starts[0] != 0 or not increasing:
+        if len(self.starts) != len(self.levels) or self.starts[0] != 0 or not increasing:
             raise InputError("Piecewise needs as many levels as starts, and starts that increase from 0.")
 
     def values(self, start: int, stop: int) -> np.ndarray:
@@ -94,9 +100,11 @@ def as_schedule(value: float | Sequence[float] | np.ndarray | Schedule, name: st
         try:
             numbers = np.array(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise InputError(f"{name} must be a number, an array or a schedule, not {value!r}.") from None
+            raise InputError(
+                f"{name} must be a number, an array or a schedule, not {shown(value)}."
+            ) from None
         if numbers.ndim == 0:
-            value = Constant(float(numbers))
+            value = Constant(not_negative(name, numbers))
         elif numbers.shape == (n_steps,):
             value = Listed(numbers)
         else:

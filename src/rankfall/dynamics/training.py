@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import fraction, function, instance, optional, shown, whole, wholes
 from ..compute.threads import threads
 from ..errors import InputError
 from ..network import Network
@@ -108,14 +110,21 @@ def train(
     Interrupted
         A KeyboardInterrupt with the trace so far.
     """
-    record = Record() if record is None else record
+    problem = instance("problem", problem, Problem)
+    network = instance("network", network, Network)
+    optimiser = instance("optimiser", optimiser, (SGD, GD))
+    seed = whole("seed", seed, least=0)
+    record = Record() if record is None else instance("record", record, Record)
+    deflate = optional(fraction, "deflate", deflate)
+    n_threads = optional(whole, "n_threads", n_threads, least=1)
+    callback = optional(function, "callback", callback)
     run = _Run.prepare(problem, network, optimiser, chains, seed, record, deflate, dtype)
     recorder = Recorder(record, problem, run.engine.state, record.steps(0, optimiser.n_steps))
     saver = None
     if checkpoint is not None:
         saver = Checkpoint(
             checkpoint,
-            fingerprint(problem, network, optimiser, run.numbers, int(seed), run.dtype.name, deflate, record),
+            fingerprint(problem, network, optimiser, run.numbers, seed, run.dtype.name, deflate, record),
         )
         if saver.resume(run.engine.state, recorder):
             run.engine.resume()
@@ -151,11 +160,12 @@ def replay(
     Trace
         Of this chain only, with records at start, start + every, ..., stop.
     """
-    record = Record(every=1) if record is None else record
-    if not 0 <= chain < trace.n_chains:
-        raise InputError(f"The trace has {trace.n_chains} chains; there is no chain {chain}.")
-    if not 0 <= start <= stop <= trace.optimiser.n_steps:
-        raise InputError(f"start and stop must satisfy 0 <= start <= stop <= {trace.optimiser.n_steps}.")
+    trace = instance("trace", trace, Trace)
+    chain = whole("chain", chain, least=0, most=trace.n_chains - 1)
+    start = whole("start", start, least=0, most=trace.optimiser.n_steps)
+    stop = whole("stop", stop, least=start, most=trace.optimiser.n_steps)
+    record = Record(every=1) if record is None else instance("record", record, Record)
+    n_threads = optional(whole, "n_threads", n_threads, least=1)
     number = [int(trace.chains[chain])]
     run = _Run.prepare(
         trace.problem, trace.start, trace.optimiser, number, trace.seed, record, trace.deflate, trace.dtype
@@ -198,20 +208,16 @@ class _Run:
         starts, numbers = _starts(network, chains)
         if starts[0].shape != problem.shape:
             raise InputError(f"The network has the shape {starts[0].shape}, the problem {problem.shape}.")
-        dtype = np.dtype(dtype)
-        if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise InputError(f"dtype must be float64 or float32, not {dtype}.")
-        if deflate is not None and not 0 < deflate < 1:
-            raise InputError(f"deflate must lie between 0 and 1, not {deflate}.")
+        stored = _precision(dtype)
         if not all(np.isfinite(W).all() for W in network.weights):
             raise InputError("The network has weights that are not finite.")
         optimiser.check(problem.n_observed)
-        state = State.start(starts, numbers, dtype, residual_limits(problem, starts))
+        state = State.start(starts, numbers, stored, residual_limits(problem, starts))
         if "ledger" in record.what:
             if isinstance(optimiser, GD):
                 raise InputError('"ledger" can be recorded for SGD only: GD does not use single entries.')
             state.ledgers = ledger.blank(state.n_chains, network.depth - 1)
-        return cls(Engine(problem, optimiser, state, int(seed), deflate), starts, network, numbers, dtype)
+        return cls(Engine(problem, optimiser, state, seed, deflate), starts, network, numbers, stored)
 
     def go(
         self,
@@ -279,13 +285,23 @@ class _Run:
         )
 
 
+def _precision(dtype: type | np.dtype | str) -> np.dtype:
+    with suppress(TypeError):
+        found = np.dtype(dtype)
+        if found in (np.dtype(np.float64), np.dtype(np.float32)):
+            return found
+        raise InputError(f"dtype must be float64 or float32, not {found}.")
+    raise InputError(f"dtype must be float64 or float32, not {shown(dtype)}.")
+
+
 def _starts(network: Network, chains: int | Sequence[int] | None) -> tuple[list[Network], np.ndarray]:
     """One start for each chain, and the chains' global numbers."""
     if chains is None:
         chains = network.n_chains or 1
-    numbers = np.arange(chains) if isinstance(chains, (int, np.integer)) else np.array(chains)
-    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or numbers.min() < 0:
-        raise InputError(f"chains must be a positive number or a list of chain numbers, not {chains!r}.")
+    if np.ndim(chains) == 0:
+        numbers = np.arange(whole("chains", chains, least=1))
+    else:
+        numbers = np.array(wholes("chains", chains, shortest=1, least=0))
     if network.n_chains is None:
         return [network] * numbers.size, numbers
     if numbers.max() >= network.n_chains:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
+from ..checks import array, instance
 from ..linalg import product_svd
 from ..problem import Problem
 
@@ -24,15 +24,9 @@ def check_factors(problem: Problem, U: np.ndarray, V: np.ndarray) -> tuple[np.nd
     InputError
         If they do not fit the problem.
     """
-    U, V = np.asarray(U, dtype=np.float64), np.asarray(V, dtype=np.float64)
-    m, n = problem.shape
-    if U.ndim != 2 or V.ndim != 2 or U.shape[0] != m or V.shape[0] != n or U.shape[1] != V.shape[1]:
-        raise InputError(
-            f"U and V must have shapes ({m}, r) and ({n}, r) for this problem, not {U.shape} and {V.shape}."
-        )
-    if not (np.isfinite(U).all() and np.isfinite(V).all()):
-        raise InputError("U and V must be finite.")
-    return U, V
+    m, n = instance("problem", problem, Problem).shape
+    U = array("U", U, (m, "r"))
+    return U, array("V", V, (n, U.shape[1]))
 
 
 def observe(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..checks import instance, optional, whole
 from ..errors import InputError
 from ..problem import Problem
 from .factor_map import check_factors
@@ -158,8 +159,9 @@ def identifiability(
     Identifiability
         Local uniqueness is computed on first access.
     """
-    if not 0 <= rank <= min(problem.shape):
-        raise InputError(f"rank must lie between 0 and {min(problem.shape)}, not {rank}.")
+    problem = instance("problem", problem, Problem)
+    rank = whole("rank", rank, least=0, most=min(problem.shape))
+    max_unknowns = optional(whole, "max_unknowns", max_unknowns, least=0)
     if (U is None) != (V is None):
         raise InputError("Give both factors, U and V, or neither.")
     if U is None or V is None:

@@ -1,4 +1,7 @@
-"""Wrong objects and wrong numbers at the public functions: one sentence in one wording, before anything is computed."""
+"""Wrong objects and wrong numbers at the public functions.
+
+One sentence in one wording, before anything is computed.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ PROBLEM_WANTED = "problem must be a Problem, not a Network; rf.Problem.from_dens
 WRONG: list[tuple[Callable[[], Any], str]] = [
     # arguments in the wrong order
     (lambda: rf.train(NETWORK, PROBLEM, SGD), PROBLEM_WANTED),
-    (lambda: rf.train(PROBLEM, SGD, NETWORK), "network must be a Network, not an SGD; rf.Network.gaussian makes"),
+    (
+        lambda: rf.train(PROBLEM, SGD, NETWORK),
+        "network must be a Network, not an SGD; rf.Network.gaussian makes",
+    ),
     (lambda: rf.first_passage(NETWORK, PROBLEM, SGD, 1), PROBLEM_WANTED),
     (lambda: rf.splitting(NETWORK, PROBLEM, SGD, 1, 4), PROBLEM_WANTED),
     (lambda: rf.analysis.monitor(NETWORK, PROBLEM, SGD), PROBLEM_WANTED),
@@ -28,26 +34,56 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: rf.geometry.identifiability(NETWORK, 1), PROBLEM_WANTED),
     (lambda: rf.geometry.observe(NETWORK, np.eye(2), np.eye(2)), PROBLEM_WANTED),
     # other objects
-    (lambda: rf.train(np.eye(2), NETWORK, SGD), "problem must be a Problem, not an array of shape (2, 2); rf."),
-    (lambda: rf.train(PROBLEM, TRACE, SGD), "network must be a Network, not a Trace; rf.Network.gaussian makes one."),
+    (
+        lambda: rf.train(np.eye(2), NETWORK, SGD),
+        "problem must be a Problem, not an array of shape (2, 2); rf.",
+    ),
+    (
+        lambda: rf.train(PROBLEM, TRACE, SGD),
+        "network must be a Network, not a Trace; rf.Network.gaussian makes one.",
+    ),
     (lambda: rf.train(PROBLEM, NETWORK, 0.1), "optimiser must be an SGD or a GD, not 0.1; rf.SGD("),
-    (lambda: rf.train(PROBLEM, NETWORK, rf.SGD), "optimiser must be an SGD or a GD, not the class SGD; rf.SGD("),
-    (lambda: rf.train(PROBLEM, NETWORK, SGD, record=10), "record must be a Record, not 10; rf.Record(every=...)"),
-    (lambda: rf.replay(NETWORK, chain=0, start=0, stop=1), "trace must be a Trace, not a Network; rf.train returns"),
+    (
+        lambda: rf.train(PROBLEM, NETWORK, rf.SGD),
+        "optimiser must be an SGD or a GD, not the class SGD; rf.SGD(",
+    ),
+    (
+        lambda: rf.train(PROBLEM, NETWORK, SGD, record=10),
+        "record must be a Record, not 10; rf.Record(every=...)",
+    ),
+    (
+        lambda: rf.replay(NETWORK, chain=0, start=0, stop=1),
+        "trace must be a Trace, not a Network; rf.train returns",
+    ),
     (lambda: rf.Network(PROBLEM), "weights must be a tuple of matrices, not a Problem."),
     (lambda: rf.Network(("a", "b")), "The weights of a network must be real numbers."),
-    (lambda: rf.Network.stack([NETWORK, PROBLEM]), "every one of networks must be a Network, not a Problem; rf."),
-    (lambda: rf.Problem.from_sparse(np.eye(2)), "X must be a scipy.sparse matrix, not an array of shape (2, 2)."),
+    (
+        lambda: rf.Network.stack([NETWORK, PROBLEM]),
+        "every one of networks must be a Network, not a Problem; rf.",
+    ),
+    (
+        lambda: rf.Problem.from_sparse(np.eye(2)),
+        "X must be a scipy.sparse matrix, not an array of shape (2, 2).",
+    ),
     (lambda: rf.Problem.from_frame([[1]]), "frame must be a pandas.DataFrame, not [[1]]."),
     # numbers
     (lambda: rf.train(PROBLEM, NETWORK, SGD, seed="x"), "seed must be a whole number, 0 or more, not 'x'."),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, seed=-1), "seed must be a whole number, 0 or more, not -1."),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, chains=0), "chains must be a positive whole number, not 0."),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, chains="x"), "chains must be a positive whole number, not 'x'."),
-    (lambda: rf.train(PROBLEM, NETWORK, SGD, chains=[]), "chains must be one or more non-negative whole numbers,"),
-    (lambda: rf.train(PROBLEM, NETWORK, SGD, chains=[-1]), "chains must be one or more non-negative whole numbers,"),
+    (
+        lambda: rf.train(PROBLEM, NETWORK, SGD, chains=[]),
+        "chains must be one or more non-negative whole numbers,",
+    ),
+    (
+        lambda: rf.train(PROBLEM, NETWORK, SGD, chains=[-1]),
+        "chains must be one or more non-negative whole numbers,",
+    ),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, deflate=1), "deflate must lie between 0 and 1, not 1."),
-    (lambda: rf.train(PROBLEM, NETWORK, SGD, n_threads=0), "n_threads must be a positive whole number, not 0."),
+    (
+        lambda: rf.train(PROBLEM, NETWORK, SGD, n_threads=0),
+        "n_threads must be a positive whole number, not 0.",
+    ),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, dtype="x"), "dtype must be float64 or float32, not 'x'."),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, dtype=int), "dtype must be float64 or float32, not int64."),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, callback=3), "callback must be a function, not 3."),
@@ -55,15 +91,24 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: rf.replay(TRACE, chain=0, start=2, stop=1), "stop must be a whole number from 2 to 4, not 1."),
     (lambda: rf.SGD(lr=-0.1, ridge=0, n_steps=1), "lr must be a number, 0 or more, not -0.1."),
     (lambda: rf.SGD(lr="x", ridge=0, n_steps=1), "lr must be a number, an array or a schedule, not 'x'."),
-    (lambda: rf.SGD(lr=PROBLEM, ridge=0, n_steps=1), "lr must be a number, an array or a schedule, not a Problem."),
+    (
+        lambda: rf.SGD(lr=PROBLEM, ridge=0, n_steps=1),
+        "lr must be a number, an array or a schedule, not a Problem.",
+    ),
     (lambda: rf.SGD(lr=0.1, ridge=0, n_steps=0.5), "n_steps must be a whole number from 0 to"),
     (lambda: rf.SGD(lr=0.1, ridge=0, n_steps=1, batch_size=0), "batch_size must be a whole number from 1 to"),
-    (lambda: rf.SGD(lr=0.1, ridge=0, n_steps=1, sampling="all"), 'sampling must be "replacement", "distinct" or'),
+    (
+        lambda: rf.SGD(lr=0.1, ridge=0, n_steps=1, sampling="all"), 'sampling must be "replacement",
+        "distinct" or',
+    ),
     (lambda: rf.Record(every=0), "every must be a positive whole number, not 0."),
     (lambda: rf.Record(rank_tol=1), "rank_tol must be a number, 0 or more and below 1, not 1."),
     (lambda: rf.Record(what=(3,)), "what must be a text, not 3."),
     (lambda: rf.Record(extra={"it": 3}), "extra['it'] must be a function, not 3."),
-    (lambda: rf.Network.gaussian((2, 2)), "widths must be at least three positive whole numbers, not (2, 2)."),
+    (
+        lambda: rf.Network.gaussian((2, 2)),
+        "widths must be at least three positive whole numbers, not (2, 2).",
+    ),
     (lambda: rf.Network.gaussian(3), "widths must be at least three positive whole numbers, not 3."),
     (lambda: rf.Network.gaussian((2, 2, 2), scale="x"), "scale must be a number, not 'x'."),
     (lambda: rf.Network.lift(np.eye(2), depth=1), "depth must be a whole number, 2 or more, not 1."),
@@ -71,13 +116,22 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: NETWORK.compress(0), "rank must be a positive whole number, not 0."),
     (lambda: NETWORK.compress((1, 1)), "rank must be 1 positive whole numbers, not (1, 1)."),
     (lambda: rf.Problem.from_triplets([0], [0], [1], 3), "shape must be whole numbers, not 3."),
-    (lambda: rf.Problem.from_triplets([0], [0], [1], duplicates="x"), 'duplicates must be "error" or "mean", not'),
+    (
+        lambda: rf.Problem.from_triplets([0], [0], [1], duplicates="x"),
+        'duplicates must be "error" or "mean", not',
+    ),
     (lambda: PROBLEM.with_values([1.0]), "values must have shape (3,), not (1,)."),
     (lambda: rf.measures.soft_rank(np.ones(2), alpha=0), "alpha must be a positive number, not 0."),
     (lambda: rf.geometry.identifiability(PROBLEM, 3), "rank must be a whole number from 0 to 2, not 3."),
     (lambda: rf.datasets.low_rank((3,), rank=1), "shape must be two positive whole numbers, not (3,)."),
-    (lambda: rf.datasets.low_rank((3, 3), rank=4, observed=1), "rank must be a whole number from 1 to 3, not 4."),
-    (lambda: rf.datasets.low_rank((3, 3), rank=1, observed=2), "observed must be a positive number, at most 1, not 2."),
+    (
+        lambda: rf.datasets.low_rank((3, 3), rank=4, observed=1),
+        "rank must be a whole number from 1 to 3, not 4.",
+    ),
+    (
+        lambda: rf.datasets.low_rank((3, 3), rank=1, observed=2),
+        "observed must be a positive number, at most 1, not 2.",
+    ),
     (lambda: rf.datasets.two_by_two(0), "e must not be zero: the completion of rank one is 1/e."),
     (lambda: rf.datasets.beijing("rain"), "quantity must be \"PM2.5\" or \"temperature\", not 'rain'."),
     (lambda: rf.find_jumps(TRACE, dwell=-1), "dwell must be a whole number, 0 or more, not -1."),

@@ -98,8 +98,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: rf.SGD(lr=0.1, ridge=0, n_steps=0.5), "n_steps must be a whole number from 0 to"),
     (lambda: rf.SGD(lr=0.1, ridge=0, n_steps=1, batch_size=0), "batch_size must be a whole number from 1 to"),
     (
-        lambda: rf.SGD(lr=0.1, ridge=0, n_steps=1, sampling="all"), 'sampling must be "replacement",
-        "distinct" or',
+        lambda: rf.SGD(lr=0.1, ridge=0, n_steps=1, sampling="all"),
+        'sampling must be "replacement", "distinct" or',
     ),
     (lambda: rf.Record(every=0), "every must be a positive whole number, not 0."),
     (lambda: rf.Record(rank_tol=1), "rank_tol must be a number, 0 or more and below 1, not 1."),

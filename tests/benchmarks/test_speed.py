@@ -147,7 +147,7 @@ for case in request["cases"]:
     problem = rf.Problem.from_triplets([0], [0], [0.0], (net.shape))
     for row, col, value in list(zip(data["rows"], data["cols"], data["values"]))[: case["check_steps"]]:
         problem = rf.Problem.from_triplets([row], [col], [value], net.shape)
-        optimiser = rf.SGD(case["lr"], case["ridge"], 1)
+        optimiser = rf.SGD(lr=case["lr"], ridge=case["ridge"], n_steps=1)
         net = reference.train(problem, net, optimiser)
     np.save(case["answer"], net.product())
 rows = [{"fastest": 2.0, "median": 3.0, "how": "so"} for _ in request["cases"]]

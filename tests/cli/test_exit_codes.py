@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from rankfall.cli.failures import one_sentence
+from rankfall.cli.exit_codes import one_sentence
 
 
 def ends_with(error: Exception) -> int:
@@ -37,7 +37,7 @@ def stdout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_a_reader_that_has_gone(platform: str, error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rankfall.cli.failures.sys.platform", platform)
+    monkeypatch.setattr("rankfall.cli.exit_codes.sys.platform", platform)
     assert ends_with(error) == 1
     print("to nobody", flush=True)
 
@@ -53,7 +53,7 @@ def test_a_reader_that_has_gone(platform: str, error: OSError, monkeypatch: pyte
 def test_other_trouble_keeps_its_traceback(
     platform: str, error: OSError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rankfall.cli.failures.sys.platform", platform)
+    monkeypatch.setattr("rankfall.cli.exit_codes.sys.platform", platform)
     with pytest.raises(OSError, match=r"argument|output error") as found, one_sentence():
         raise error
     assert found.value is error

@@ -160,7 +160,7 @@ def test_a_row_without_entries_gets_the_effects_and_a_warning(fitted: LowRankImp
 
 def test_without_fill_undetermined_cells_stay_empty() -> None:
     table = np.full((12, 8), np.nan)
-    table[:6, :4], table[6:, 4:] = low_rank(6, rank=4, observed=1), low_rank(6, rank=4, observed=1, seed=1)
+    table[:6, :4], table[6:, 4:] = low_rank(6, 4, 1), low_rank(6, 4, 1, seed=1)
     out = LowRankImputer(fill=None, max_rank=1).fit_transform(table)
     np.testing.assert_array_equal(out, table)
     assert np.isfinite(LowRankImputer(max_rank=1).fit_transform(table)).all()

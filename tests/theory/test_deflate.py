@@ -92,5 +92,5 @@ def test_what_is_not_covered_is_refused():
     net = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
     with pytest.raises(rf.InputError, match="NaN"):
         theory.deflate(rf.Network((np.full((5, 4), np.nan), *net.weights[1:])), 2)
-    with pytest.raises(rf.InputError, match="one network"):
+    with pytest.raises(rf.InputError, match="single network"):
         theory.deflate(rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0, chains=2), 2)

@@ -188,7 +188,7 @@ def test_leftovers_are_cleared_where_files_cannot_be_locked(
     tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on Windows: what nobody has touched for an hour belongs to nobody, and no other file goes."""
-    monkeypatch.setattr("rankfall.lab.store.fcntl", None)
+    monkeypatch.setattr("rankfall.lab.sweep.store.fcntl", None)
     out = tmp_path / "out"
     in_threads(study, out)
     before = files(out)
@@ -206,7 +206,7 @@ def test_a_leftover_that_is_held_open_stays(
     tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows does not remove a file that another program has open."""
-    monkeypatch.setattr("rankfall.lab.store.fcntl", None)
+    monkeypatch.setattr("rankfall.lab.sweep.store.fcntl", None)
     out = tmp_path / "out"
     in_threads(study, out)
     held = out / "cells" / ".0123456789ab.tmp.parquet"

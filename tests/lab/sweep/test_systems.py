@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lab.toys import files, write_study
-from rankfall.lab import pools, read_study, run_sweep
-from rankfall.lab.sweep import processors
-from rankfall.lab.work import _peak_mb
+from rankfall.lab import read_study, run_sweep
+from rankfall.lab.sweep import pools
+from rankfall.lab.sweep.run import processors
+from rankfall.lab.sweep.worker import _peak_mb
 
 
 def test_processors_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:

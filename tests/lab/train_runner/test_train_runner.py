@@ -157,7 +157,7 @@ def test_widths_must_fit_the_matrix() -> None:
         ),
         (
             {"kind": "geometric", "first": 0, "last": 1, "n_steps": 9},
-            "optimiser.lr: A geometric schedule needs",
+            "optimiser.lr: A geometric schedule must begin",
         ),
         (
             {"kind": "piecewise", "starts": [0, 5], "levels": [0.1]},

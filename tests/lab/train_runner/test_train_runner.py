@@ -68,7 +68,7 @@ def test_other_settings() -> None:
     [
         ({"kind": "cosine"}, "optimiser.lr: kind must be one of linear, geometric, piecewise, not 'cosine'"),
         ({"kind": "linear", "start": 1}, "optimiser.lr: a linear schedule has kind, first, last, n_steps"),
-        (-1.0, "lr must be finite and not negative"),
+        (-1.0, "lr must be a number, 0 or more, not -1.0"),
     ],
 )
 def test_bad_schedules(lr: object, sentence: str) -> None:
@@ -157,7 +157,7 @@ def test_widths_must_fit_the_matrix() -> None:
         ),
         (
             {"kind": "geometric", "first": 0, "last": 1, "n_steps": 9},
-            "optimiser.lr: A geometric schedule must begin",
+            "optimiser.lr: first must be a positive number",
         ),
         (
             {"kind": "piecewise", "starts": [0, 5], "levels": [0.1]},

@@ -102,11 +102,11 @@ class Network:
         depth : int
             Number of layers, at least 2.
         width : int, optional
-            Width of the hidden layers, ``min(m, n)`` by default; A is truncated to this rank.
+            Width of the hidden layers, ``min(m, n)`` by default; A is truncated to this rank (0 or more).
         """
         array("A", A, ("m", "n"))
         depth = whole("depth", depth, least=2)
-        width = optional(whole, "width", width, least=1)
+        width = optional(whole, "width", width, least=0)  # 0: the zero matrix is a critical point, too
         U, s, Vt = np.linalg.svd(A, full_matrices=False)
         k = s.size if width is None else width
         kept = min(k, s.size)

@@ -38,10 +38,10 @@ def make() -> tuple[rf.Problem, rf.Network]:
 
 
 def run(chains: int, steps: int, n_threads: int | None, record: rf.Record) -> rf.Trace:
-    problem, net = make()
+    problem, network = make()
     trace = rf.train(
         problem,
-        net,
+        network,
         rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps),
         chains=chains,
         n_threads=n_threads,

@@ -92,32 +92,32 @@ def start(widths: tuple[int, ...]) -> tuple[rf.Problem, rf.Network]:
     return problem, rf.Network.gaussian(widths, scale=1.0, seed=0)
 
 
-def once(problem: rf.Problem, net: rf.Network, steps: int, **options: Any) -> float:
+def once(problem: rf.Problem, network: rf.Network, steps: int, **options: Any) -> float:
     """Microseconds per step and chain of one run."""
     record = rf.Record(every=steps, what=())
-    trace = rf.train(problem, net, rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps), record=record, **options)
+    trace = rf.train(problem, network, rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps), record=record, **options)
     if trace.diverged.any():
         raise SystemExit("A chain diverged; the times mean nothing.")
     return 1e6 * trace.seconds / (steps * trace.n_chains)
 
 
 def microseconds(
-    problem: rf.Problem, net: rf.Network, repeats: int, dtype: str = "float64"
+    problem: rf.Problem, network: rf.Network, repeats: int, dtype: str = "float64"
 ) -> tuple[float, float]:
     """Fastest and median time of one step of one chain on one thread."""
     options = {"n_threads": 1, "dtype": np.dtype(dtype)}
-    once(problem, net, 10, **options)  # compiles
-    steps = max(int(1e6 * REPEAT_SECONDS / once(problem, net, 2000, **options)), 100)
-    times = [once(problem, net, steps, **options) for _ in range(repeats)]
+    once(problem, network, 10, **options)  # compiles
+    steps = max(int(1e6 * REPEAT_SECONDS / once(problem, network, 2000, **options)), 100)
+    times = [once(problem, network, steps, **options) for _ in range(repeats)]
     return min(times), statistics.median(times)
 
 
-def twin_microseconds(problem: rf.Problem, net: rf.Network, steps: int = 10, repeats: int = 5) -> float:
+def twin_microseconds(problem: rf.Problem, network: rf.Network, steps: int = 10, repeats: int = 5) -> float:
     """Time of one step of the NumPy twin, the fastest repeat."""
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
-        reference.train(problem, net, rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps))
+        reference.train(problem, network, rf.SGD(lr=LR, ridge=RIDGE, n_steps=steps))
         times.append(1e6 * (time.perf_counter() - began) / steps)
     return min(times)
 
@@ -127,13 +127,13 @@ def side_by_side(repeats: int, steps: int = 20_000) -> tuple[float, float]:
 
     Runs of a second: shorter ones measure how fast 64 networks are stored and read.
     """
-    problem, net = start(JUDGED)
+    problem, network = start(JUDGED)
     times: dict[int, list[float]] = {1: [], 2: []}
     for n_threads in times:
-        once(problem, net, 10, chains=CHAINS, n_threads=n_threads)  # starts the threads
+        once(problem, network, 10, chains=CHAINS, n_threads=n_threads)  # starts the threads
     for _ in range(repeats):
         for n_threads, found in times.items():
-            found.append(once(problem, net, steps, chains=CHAINS, n_threads=n_threads))
+            found.append(once(problem, network, steps, chains=CHAINS, n_threads=n_threads))
     return min(times[1]), min(times[2])
 
 
@@ -142,15 +142,15 @@ def side_by_side(repeats: int, steps: int = 20_000) -> tuple[float, float]:
 
 def peer_rows(python: Path, widths: tuple[int, ...], folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """The answers of PyTorch and JAX for both precisions: ``[dtype][peer]``."""
-    problem, net = start(widths)
+    problem, network = start(widths)
     lengths = {"torch": (200, 7), "jax": (2000, 40)}  # steps of a repeat, repeats
     rng = np.random.default_rng(0)
     entries = rng.integers(problem.n_observed, size=max(steps for steps, _ in lengths.values()))
     file = folder / "start.npz"
-    weights = {f"W{layer}": W for layer, W in enumerate(net.weights, 1)}
+    weights = {f"W{layer}": W for layer, W in enumerate(network.weights, 1)}
     of_entry = {name: getattr(problem, name)[entries] for name in ("rows", "cols", "values")}
     np.savez(file, allow_pickle=False, **of_entry, **weights)
-    expected = twin_product(problem, net, entries[:CHECK_STEPS])
+    expected = twin_product(problem, network, entries[:CHECK_STEPS])
     found: dict[str, dict[str, dict[str, Any]]] = {dtype: {} for dtype in DTYPES}
     for name, (steps, repeats) in lengths.items():
         common = {"file": str(file), "lr": LR, "ridge": RIDGE, "check_steps": CHECK_STEPS}
@@ -166,10 +166,10 @@ def peer_rows(python: Path, widths: tuple[int, ...], folder: Path) -> dict[str, 
     return found
 
 
-def twin_product(problem: rf.Problem, net: rf.Network, entries: np.ndarray) -> np.ndarray:
+def twin_product(problem: rf.Problem, network: rf.Network, entries: np.ndarray) -> np.ndarray:
     """The product of all layers after the twin's steps on these entries."""
     optimiser = rf.SGD(lr=LR, ridge=RIDGE, n_steps=entries.size, entries=entries[:, None])
-    return reference.train(problem, net, optimiser).product()
+    return reference.train(problem, network, optimiser).product()
 
 
 def check(name: str, dtype: str, product: np.ndarray, expected: np.ndarray) -> None:
@@ -267,8 +267,8 @@ def main() -> None:
     print_ways(rows)
     small = {}
     for widths in sorted({row.widths for row in rows if row.widths[0] == row.widths[1] == 100}, key=len):
-        problem, net = start(widths)
-        small[widths] = microseconds(problem, net.compress(5).network, options.repeats)
+        problem, network = start(widths)
+        small[widths] = microseconds(problem, network.compress(5).network, options.repeats)
         print(
             f"{'x'.join(map(str, widths))} deflated to 5: {small[widths][0]:.3f} us, "
             f"median {small[widths][1]:.3f}"
@@ -286,15 +286,15 @@ def main() -> None:
 
 def rows_of(widths: tuple[int, ...], repeats: int, python: Path | None) -> list[Row]:
     """Measure and print both precisions."""
-    problem, net = start(widths)
+    problem, network = start(widths)
     peers: dict[str, dict[str, dict[str, Any]]] = {}
     if python is not None:
         with tempfile.TemporaryDirectory() as folder:
             peers = peer_rows(python, widths, Path(folder))
-    twin = {"float64": twin_microseconds(problem, net)}
+    twin = {"float64": twin_microseconds(problem, network)}
     rows = []
     for dtype in DTYPES:
-        fastest, median = microseconds(problem, net, repeats, dtype)
+        fastest, median = microseconds(problem, network, repeats, dtype)
         limit = limits.limit(widths, np.dtype(dtype))
         row = Row(widths, dtype, fastest, median, limit, twin.get(dtype, math.nan), peers.get(dtype, {}))
         print(in_columns(cells(row)), flush=True)

@@ -35,21 +35,21 @@ PROBLEM = rf.Problem.from_dense(np.array([[1.0, 1.0], [1.0, -1.0]]))
 def start(ridge: float) -> rf.Network:
     """The rank-two minimum at this ridge, in which gradient descent stays for ten times the horizon."""
     point = rf.theory.minima(PROBLEM, depth=DEPTH, ridge=ridge, ranks=[2], n_starts=10).at(2)[0]
-    net = rf.Network.lift(point.matrix(), depth=DEPTH)
+    network = rf.Network.lift(point.matrix(), depth=DEPTH)
     descent = rf.train(
-        PROBLEM, net, rf.GD(lr=LR, ridge=ridge, n_steps=10 * HORIZON), record=rf.Record(every=HORIZON)
+        PROBLEM, network, rf.GD(lr=LR, ridge=ridge, n_steps=10 * HORIZON), record=rf.Record(every=HORIZON)
     )
     if descent.rank.min() < 2:
         raise SystemExit(f"At ridge {ridge} gradient descent leaves the minimum, too.")
-    return net
+    return network
 
 
-def rung(net: rf.Network, ridge: float, n_replicas: int, repeats: int, seed: int) -> dict[str, float]:
+def rung(network: rf.Network, ridge: float, n_replicas: int, repeats: int, seed: int) -> dict[str, float]:
     """One probability by splitting."""
     began, worked = time.perf_counter(), time.process_time()
     n_kill = max(1, n_replicas // 20)
     result = rf.splitting(
-        PROBLEM, net, rf.SGD(lr=LR, ridge=ridge, n_steps=HORIZON), 1, HORIZON, n_replicas, repeats, seed,
+        PROBLEM, network, rf.SGD(lr=LR, ridge=ridge, n_steps=HORIZON), 1, HORIZON, n_replicas, repeats, seed,
         n_kill=n_kill, every=EVERY,
     )  # fmt: skip
     low, high = result.interval()
@@ -61,10 +61,17 @@ def rung(net: rf.Network, ridge: float, n_replicas: int, repeats: int, seed: int
     }  # fmt: skip
 
 
-def direct(net: rf.Network, ridge: float, chains: int, seed: int) -> dict[str, float]:
+def direct(network: rf.Network, ridge: float, chains: int, seed: int) -> dict[str, float]:
     """The same probability by counting."""
     passage = rf.first_passage(
-        PROBLEM, net, rf.SGD(lr=LR, ridge=ridge, n_steps=HORIZON), 1, chains, HORIZON, seed=seed, every=EVERY
+        PROBLEM,
+        network,
+        rf.SGD(lr=LR, ridge=ridge, n_steps=HORIZON),
+        1,
+        chains,
+        HORIZON,
+        seed=seed,
+        every=EVERY,
     )
     interval = binomtest(passage.n_events, chains).proportion_ci(0.95, method="exact")
     return {
@@ -93,8 +100,8 @@ def main() -> None:
     rung(start(RUNGS[0][0]), RUNGS[0][0], 2, 2, 0)  # compiles, so that the seconds are those of the work
     for number in range(options.first, min(options.rungs, len(RUNGS))):
         ridge, n_replicas = RUNGS[number]
-        net = start(ridge)
-        row = rung(net, ridge, options.replicas or n_replicas, options.repeats, options.seed)
+        network = start(ridge)
+        row = rung(network, ridge, options.replicas or n_replicas, options.repeats, options.seed)
         line = (
             f"ridge {ridge:.4f}: {row['estimate']:.3g} [{row['low']:.3g}, {row['high']:.3g}], relative error "
             f"{row['relative_error']:.2f}, {row['steps'] / 1e6:.1f}M steps, {row['seconds']:.0f} s "
@@ -103,7 +110,7 @@ def main() -> None:
         )
         if number < options.direct_rungs:
             # another seed than splitting's: the noise must not be shared
-            row |= direct(net, ridge, options.chains, options.seed + 1)
+            row |= direct(network, ridge, options.chains, options.seed + 1)
             line += (
                 f"; direct {row['direct']:.3g} [{row['direct_low']:.3g}, {row['direct_high']:.3g}] "
                 f"({row['direct_events']} of {row['direct_chains']})"

@@ -45,10 +45,10 @@ def test_numerical_rank_is_the_one_a_trace_records():
     from rankfall.dynamics.record import measure
 
     problem = some_problem(6, 5)
-    net = rf.Network.gaussian((5, 4, 6), scale=0.3, seed=0, chains=7)
-    recorded = measure(problem, net, Record(what=("rank",), rank_tol=0.3))["rank"]
+    network = rf.Network.gaussian((5, 4, 6), scale=0.3, seed=0, chains=7)
+    recorded = measure(problem, network, Record(what=("rank",), rank_tol=0.3))["rank"]
     np.testing.assert_array_equal(
-        measures.numerical_rank(net.singular_values(), problem, rank_tol=0.3), recorded
+        measures.numerical_rank(network.singular_values(), problem, rank_tol=0.3), recorded
     )
 
 
@@ -96,46 +96,48 @@ widths_of = st.lists(st.integers(1, 5), min_size=3, max_size=6)
 
 @given(widths_of, seeds)
 def test_schatten_cost_bounds_the_norm_and_balance_reaches_it(widths, seed):
-    net = rf.Network.gaussian(widths, seed=seed)
-    cost = measures.schatten_cost(net.singular_values(), depth=net.depth)
-    assert measures.squared_norm(net) >= cost * (1 - 1e-12)
-    np.testing.assert_allclose(measures.squared_norm(net.balance()), cost, rtol=1e-10)
+    network = rf.Network.gaussian(widths, seed=seed)
+    cost = measures.schatten_cost(network.singular_values(), depth=network.depth)
+    assert measures.squared_norm(network) >= cost * (1 - 1e-12)
+    np.testing.assert_allclose(measures.squared_norm(network.balance()), cost, rtol=1e-10)
 
 
 def test_imbalance_by_hand():
-    net = rf.Network((np.array([[1.0, 0.0]]), np.array([[3.0]]), np.array([[2.0], [0.0]])))
-    np.testing.assert_allclose(measures.imbalance(net), [8, 5])
+    network = rf.Network((np.array([[1.0, 0.0]]), np.array([[3.0]]), np.array([[2.0], [0.0]])))
+    np.testing.assert_allclose(measures.imbalance(network), [8, 5])
 
 
 @given(widths_of, seeds)
 def test_balanced_networks_have_no_imbalance(widths, seed):
-    net = rf.Network.gaussian(widths, seed=seed).balance()
-    np.testing.assert_allclose(measures.imbalance(net), 0, atol=1e-12 * (1 + measures.squared_norm(net)))
+    network = rf.Network.gaussian(widths, seed=seed).balance()
+    np.testing.assert_allclose(
+        measures.imbalance(network), 0, atol=1e-12 * (1 + measures.squared_norm(network))
+    )
 
 
 def test_tangent_diagonal_is_the_squared_gradient():
-    net = rf.Network.gaussian((4, 3, 5, 2, 6), seed=0)
+    network = rf.Network.gaussian((4, 3, 5, 2, 6), seed=0)
     rows, cols = np.divmod(np.arange(24), 4)
     expected = np.zeros(24)
     step = 1e-5
-    for layer, W in enumerate(net.weights):
+    for layer, W in enumerate(network.weights):
         for at in np.ndindex(W.shape):
-            moved = [W.copy() for W in net.weights]
+            moved = [W.copy() for W in network.weights]
             moved[layer][at] += step
             up = rf.Network(tuple(moved)).predict(rows, cols)
             moved[layer][at] -= 2 * step
             expected += ((up - rf.Network(tuple(moved)).predict(rows, cols)) / (2 * step)) ** 2
-    np.testing.assert_allclose(measures.tangent_diagonal(net, rows, cols), expected, rtol=1e-8)
+    np.testing.assert_allclose(measures.tangent_diagonal(network, rows, cols), expected, rtol=1e-8)
 
 
 def test_tangent_diagonal_of_a_balanced_rank_one_network():
     """``K_ij = (u_i^2 + v_j^2) s^(2-2/L) + (L - 2) u_i^2 v_j^2 s^(2-2/L)`` for A = s u v^T."""
     u, v, s = np.array([0.6, 0.8]), np.array([1.0, 0.0, 0.0]), 5.0
-    net = rf.Network.lift(s * np.outer(u, v), depth=4, width=1)
+    network = rf.Network.lift(s * np.outer(u, v), depth=4, width=1)
     rows, cols = np.divmod(np.arange(6), 3)
     a, b = u[rows] ** 2, v[cols] ** 2
     expected = s ** (2 - 2 / 4) * (a + b + 2 * a * b)
-    np.testing.assert_allclose(measures.tangent_diagonal(net, rows, cols), expected, rtol=1e-12)
+    np.testing.assert_allclose(measures.tangent_diagonal(network, rows, cols), expected, rtol=1e-12)
 
 
 # -- losses
@@ -143,9 +145,9 @@ def test_tangent_diagonal_of_a_balanced_rank_one_network():
 
 def test_losses_by_hand():
     problem = rf.Problem.from_dense([[1.0, np.nan], [2.0, 5.0]])
-    net = rf.Network((np.array([[1.0, 2.0]]), np.array([[1.0], [3.0]])))  # A = [[1, 2], [3, 6]]
-    assert measures.data_loss(problem, net) == pytest.approx((0 + 1 + 1) / 6)
-    assert measures.regularised_loss(problem, net, ridge=0.1) == pytest.approx(1 / 3 + 0.1 * 15)
+    network = rf.Network((np.array([[1.0, 2.0]]), np.array([[1.0], [3.0]])))  # A = [[1, 2], [3, 6]]
+    assert measures.data_loss(problem, network) == pytest.approx((0 + 1 + 1) / 6)
+    assert measures.regularised_loss(problem, network, ridge=0.1) == pytest.approx(1 / 3 + 0.1 * 15)
 
 
 def test_loss_needs_matching_shapes():
@@ -156,9 +158,9 @@ def test_loss_needs_matching_shapes():
 def test_critical_points_balance_fit_and_norm():
     """For one observed scalar, ``(A - x)^2 / 2 + ridge L A^(2/L)`` is what the regularised loss costs."""
     problem = rf.Problem.from_dense([[2.0]])
-    net = rf.Network.lift(np.array([[1.5]]), depth=3)
+    network = rf.Network.lift(np.array([[1.5]]), depth=3)
     expected = 0.125 + 0.2 * 3 * 1.5 ** (2 / 3)
-    assert measures.regularised_loss(problem, net, ridge=0.2) == pytest.approx(expected)
+    assert measures.regularised_loss(problem, network, ridge=0.2) == pytest.approx(expected)
 
 
 # -- ensembles
@@ -166,21 +168,23 @@ def test_critical_points_balance_fit_and_norm():
 
 @pytest.mark.parametrize("widths", [(5, 3, 6), (5, 4, 3, 6)])
 def test_ensembles_agree_with_their_chains(widths):
-    net = rf.Network.gaussian(widths, seed=0, chains=4)
+    network = rf.Network.gaussian(widths, seed=0, chains=4)
     problem = some_problem(6, 5)
     rows, cols = np.array([0, 5, 2]), np.array([4, 4, 1])
     checks = [
         measures.squared_norm,
         measures.imbalance,
-        lambda net: measures.tangent_diagonal(net, rows, cols),
-        lambda net: measures.data_loss(problem, net),
-        lambda net: measures.regularised_loss(problem, net, ridge=0.1),
-        lambda net: measures.numerical_rank(net.singular_values(), problem),
-        lambda net: measures.soft_rank(net.singular_values(), alpha=0.5),
-        lambda net: measures.stable_rank(net.singular_values()),
-        lambda net: measures.schatten_cost(net.singular_values(), depth=net.depth),
+        lambda network: measures.tangent_diagonal(network, rows, cols),
+        lambda network: measures.data_loss(problem, network),
+        lambda network: measures.regularised_loss(problem, network, ridge=0.1),
+        lambda network: measures.numerical_rank(network.singular_values(), problem),
+        lambda network: measures.soft_rank(network.singular_values(), alpha=0.5),
+        lambda network: measures.stable_rank(network.singular_values()),
+        lambda network: measures.schatten_cost(network.singular_values(), depth=network.depth),
     ]
     for check in checks:
-        together = check(net)
+        together = check(network)
         assert together.shape[0] == 4
-        np.testing.assert_allclose(together, [check(net.chain(k)) for k in range(4)], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(
+            together, [check(network.chain(k)) for k in range(4)], rtol=1e-12, atol=1e-14
+        )

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rankfall as rf
-from rankfall import InputError, Network, Problem, network
+from rankfall import InputError, Network, Problem
+from rankfall import network as network_module
 from rankfall.linalg import operator_norm
 
 widths_of = st.lists(st.integers(1, 6), min_size=3, max_size=6)
@@ -20,9 +21,9 @@ def multiply(weights):
     return out
 
 
-def size(net):
+def size(network):
     """What rounding in the product is relative to."""
-    return float(np.prod([np.linalg.norm(W, 2) for W in net.weights]))
+    return float(np.prod([np.linalg.norm(W, 2) for W in network.weights]))
 
 
 # -- product
@@ -30,54 +31,56 @@ def size(net):
 
 @given(widths_of, seeds)
 def test_product_svd_and_predictions(widths, seed):
-    net = Network.gaussian(widths, seed=seed)
-    A = multiply(net.weights)
-    tol = 1e-13 * size(net)
-    assert net.shape == A.shape == (widths[-1], widths[0])
-    assert net.widths == tuple(widths)
-    assert net.depth == len(widths) - 1
-    assert net.n_parameters == sum(W.size for W in net.weights)
-    np.testing.assert_allclose(net.product(), A, atol=tol)
-    U, s, Vt = net.svd()
+    network = Network.gaussian(widths, seed=seed)
+    A = multiply(network.weights)
+    tol = 1e-13 * size(network)
+    assert network.shape == A.shape == (widths[-1], widths[0])
+    assert network.widths == tuple(widths)
+    assert network.depth == len(widths) - 1
+    assert network.n_parameters == sum(W.size for W in network.weights)
+    np.testing.assert_allclose(network.product(), A, atol=tol)
+    U, s, Vt = network.svd()
     k = min(widths)
     assert (U.shape, s.shape, Vt.shape) == ((widths[-1], k), (k,), (k, widths[0]))
     np.testing.assert_allclose(s, np.linalg.svd(A, compute_uv=False)[:k], atol=tol)
-    np.testing.assert_allclose(net.singular_values(), s, atol=tol)
+    np.testing.assert_allclose(network.singular_values(), s, atol=tol)
     np.testing.assert_allclose((U * s) @ Vt, A, atol=tol)
     np.testing.assert_allclose(U.T @ U, np.eye(k), atol=1e-13)
     np.testing.assert_allclose(Vt @ Vt.T, np.eye(k), atol=1e-13)
     rows, cols = np.nonzero(np.ones_like(A))
-    np.testing.assert_allclose(net.predict(rows, cols), A[rows, cols], atol=tol)
+    np.testing.assert_allclose(network.predict(rows, cols), A[rows, cols], atol=tol)
 
 
 @given(widths_of, seeds, st.integers(1, 3))
 def test_an_ensemble_is_its_chains(widths, seed, chains):
-    net = Network.gaussian(widths, seed=seed, chains=chains)
-    assert net.n_chains == chains
+    network = Network.gaussian(widths, seed=seed, chains=chains)
+    assert network.n_chains == chains
     rows, cols = np.array([0, widths[-1] - 1]), np.array([widths[0] - 1, 0])
     for k in range(chains):
-        one = net.chain(k)
+        one = network.chain(k)
         assert one.n_chains is None
         tol = 1e-13 * size(one)
-        np.testing.assert_allclose(net.product()[k], one.product(), atol=tol)
-        np.testing.assert_allclose(net.singular_values()[k], one.singular_values(), atol=tol)
-        np.testing.assert_allclose(net.predict(rows, cols)[k], one.predict(rows, cols), atol=tol)
-        np.testing.assert_allclose(net.balance().chain(k).product(), one.product(), atol=10 * tol)
-        U, s, Vt = (part[k] for part in net.svd())
+        np.testing.assert_allclose(network.product()[k], one.product(), atol=tol)
+        np.testing.assert_allclose(network.singular_values()[k], one.singular_values(), atol=tol)
+        np.testing.assert_allclose(network.predict(rows, cols)[k], one.predict(rows, cols), atol=tol)
+        np.testing.assert_allclose(network.balance().chain(k).product(), one.product(), atol=10 * tol)
+        U, s, Vt = (part[k] for part in network.svd())
         np.testing.assert_allclose((U * s) @ Vt, one.product(), atol=tol)
-        for Z, single in zip(net.hidden_spaces(), one.hidden_spaces(), strict=True):
+        for Z, single in zip(network.hidden_spaces(), one.hidden_spaces(), strict=True):
             np.testing.assert_array_equal(Z[k], single)
 
 
 @given(widths_of, seeds)
 def test_rotating_hidden_layers_keeps_the_product(widths, seed):
-    net = Network.gaussian(widths, seed=seed)
+    network = Network.gaussian(widths, seed=seed)
     rng = np.random.default_rng(seed)
     turns = [np.eye(widths[0])]
     turns += [np.linalg.qr(rng.standard_normal((w, w)))[0] for w in widths[1:-1]]
     turns += [np.eye(widths[-1])]
-    turned = [up @ W @ low.T for low, up, W in zip(turns, turns[1:], net.weights, strict=False)]
-    np.testing.assert_allclose(Network(tuple(turned)).product(), net.product(), atol=1e-13 * size(net))
+    turned = [up @ W @ low.T for low, up, W in zip(turns, turns[1:], network.weights, strict=False)]
+    np.testing.assert_allclose(
+        Network(tuple(turned)).product(), network.product(), atol=1e-13 * size(network)
+    )
 
 
 # -- starts
@@ -85,8 +88,8 @@ def test_rotating_hidden_layers_keeps_the_product(widths, seed):
 
 def test_gaussian_has_the_stated_scale():
     """Sample variances of 120,000 and 40,000 normals: relative standard errors 0.4% and 0.7%."""
-    net = Network.gaussian((400, 300, 100, 400), scale=2.0, seed=0)
-    for W in net.weights:
+    network = Network.gaussian((400, 300, 100, 400), scale=2.0, seed=0)
+    for W in network.weights:
         assert W.mean() == pytest.approx(0, abs=5 * W.std() / np.sqrt(W.size))
         assert W.var() == pytest.approx(4.0 / min(W.shape), rel=0.03)
 
@@ -106,12 +109,12 @@ def test_gaussian_is_reproducible_and_its_chains_do_not_depend_on_their_number(w
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(2, 5), seeds)
 def test_lift_is_balanced_with_the_least_norm(m, n, depth, seed):
     A = np.random.default_rng(seed).standard_normal((m, n))
-    net = Network.lift(A, depth=depth)
+    network = Network.lift(A, depth=depth)
     s = np.linalg.svd(A, compute_uv=False)
-    np.testing.assert_allclose(net.product(), A, atol=1e-13 * s[0])
-    norm = sum(np.sum(W**2) for W in net.weights)
+    np.testing.assert_allclose(network.product(), A, atol=1e-13 * s[0])
+    norm = sum(np.sum(W**2) for W in network.weights)
     assert norm == pytest.approx(depth * np.sum(s ** (2 / depth)))
-    for lower, upper in zip(net.weights, net.weights[1:], strict=False):
+    for lower, upper in zip(network.weights, network.weights[1:], strict=False):
         np.testing.assert_allclose(upper.T @ upper, lower @ lower.T, atol=1e-12 * s[0])
 
 
@@ -127,8 +130,8 @@ def test_lift_to_another_width_truncates_or_pads():
 
 
 def test_whole_numbers_become_floats():
-    net = Network((np.array([[1, 2]]), np.array([[3], [4]])))
-    np.testing.assert_allclose(net.balance().product(), [[3, 6], [4, 8]])
+    network = Network((np.array([[1, 2]]), np.array([[3], [4]])))
+    np.testing.assert_allclose(network.balance().product(), [[3, 6], [4, 8]])
 
 
 # -- balance
@@ -136,14 +139,14 @@ def test_whole_numbers_become_floats():
 
 @given(widths_of, seeds)
 def test_balance_keeps_the_product_and_takes_the_least_norm(widths, seed):
-    net = Network.gaussian(widths, seed=seed)
-    flat = net.balance()
-    assert flat.widths == net.widths
-    np.testing.assert_allclose(flat.product(), net.product(), atol=1e-12 * size(net))
-    s = net.singular_values()
+    network = Network.gaussian(widths, seed=seed)
+    flat = network.balance()
+    assert flat.widths == network.widths
+    np.testing.assert_allclose(flat.product(), network.product(), atol=1e-12 * size(network))
+    s = network.singular_values()
     norm = sum(np.sum(W**2) for W in flat.weights)
-    assert norm == pytest.approx(net.depth * np.sum(s ** (2 / net.depth)))
-    assert norm <= sum(np.sum(W**2) for W in net.weights) * (1 + 1e-12)
+    assert norm == pytest.approx(network.depth * np.sum(s ** (2 / network.depth)))
+    assert norm <= sum(np.sum(W**2) for W in network.weights) * (1 + 1e-12)
     for lower, upper in zip(flat.weights, flat.weights[1:], strict=False):
         np.testing.assert_allclose(upper.T @ upper, lower @ lower.T, atol=1e-12 * (1 + norm))
 
@@ -153,17 +156,17 @@ def test_balance_keeps_the_product_and_takes_the_least_norm(widths, seed):
 
 @given(widths_of, seeds, st.integers(1, 4))
 def test_the_bound_of_theorem_4_holds(widths, seed, rank):
-    net = Network.gaussian(widths, seed=seed)
-    small = net.compress(rank)
-    error = np.linalg.norm(net.product() - small.network.product(), 2)
-    assert error <= small.bound * (1 + 1e-12) + 1e-13 * size(net)
-    Z = net.hidden_spaces()
+    network = Network.gaussian(widths, seed=seed)
+    small = network.compress(rank)
+    error = np.linalg.norm(network.product() - small.network.product(), 2)
+    assert error <= small.bound * (1 + 1e-12) + 1e-13 * size(network)
+    Z = network.hidden_spaces()
     tails = [np.linalg.svd(z, compute_uv=False) for z in Z]
     tau = max((s[rank] if s.size > rank else 0.0) for s in tails)
-    omega = max(np.linalg.norm(W, 2) for W in net.weights)
-    loose = (net.depth - 1) * omega ** (net.depth - 2) * tau**2
-    assert small.bound <= loose * (1 + 1e-12) + 1e-13 * size(net)
-    lost = sum(np.sum(W**2) for W in net.weights) - sum(np.sum(W**2) for W in small.network.weights)
+    omega = max(np.linalg.norm(W, 2) for W in network.weights)
+    loose = (network.depth - 1) * omega ** (network.depth - 2) * tau**2
+    assert small.bound <= loose * (1 + 1e-12) + 1e-13 * size(network)
+    lost = sum(np.sum(W**2) for W in network.weights) - sum(np.sum(W**2) for W in small.network.weights)
     assert -1e-12 <= lost <= sum(np.sum(s[rank:] ** 2) for s in tails) + 1e-12
 
 
@@ -177,37 +180,37 @@ def test_the_operator_norm_is_the_largest_singular_value(m, n, seed, scale):
 
 @given(widths_of, seeds)
 def test_keeping_everything_changes_nothing(widths, seed):
-    net = Network.gaussian(widths, seed=seed)
-    small = net.compress(max(widths))
-    assert small.bound <= 1e-13 * size(net)
-    np.testing.assert_allclose(small.network.product(), net.product(), atol=1e-12 * size(net))
+    network = Network.gaussian(widths, seed=seed)
+    small = network.compress(max(widths))
+    assert small.bound <= 1e-13 * size(network)
+    np.testing.assert_allclose(small.network.product(), network.product(), atol=1e-12 * size(network))
 
 
 @given(widths_of, seeds, st.integers(1, 3))
 def test_embedding_keeps_the_product_and_the_frames_are_orthonormal(widths, seed, rank):
-    net = Network.gaussian(widths, seed=seed)
-    small = net.compress(rank)
+    network = Network.gaussian(widths, seed=seed)
+    small = network.compress(rank)
     back = small.embed()
-    assert back.widths == net.widths
+    assert back.widths == network.widths
     assert small.network.widths == (widths[0], *(F.shape[1] for F in small.frames), widths[-1])
-    np.testing.assert_allclose(back.product(), small.network.product(), atol=1e-13 * size(net))
+    np.testing.assert_allclose(back.product(), small.network.product(), atol=1e-13 * size(network))
     for F in small.frames:
         np.testing.assert_allclose(F.T @ F, np.eye(F.shape[1]), atol=1e-13)
 
 
-def sgd_step(net, i, j, value, lr, ridge):
+def sgd_step(network, i, j, value, lr, ridge):
     """One step on one entry, by the formula of docs/theory.md, section 0."""
-    left = [np.eye(net.shape[0])]
-    for W in net.weights[:0:-1]:
+    left = [np.eye(network.shape[0])]
+    for W in network.weights[:0:-1]:
         left.append(left[-1] @ W)
-    right = [np.eye(net.shape[1])]
-    for W in net.weights[:-1]:
+    right = [np.eye(network.shape[1])]
+    for W in network.weights[:-1]:
         right.append(W @ right[-1])
-    residual = net.product()[i, j] - value
+    residual = network.product()[i, j] - value
     return Network(
         tuple(
             (1 - 2 * lr * ridge) * W - lr * residual * np.outer(P[i], Q[:, j])
-            for W, P, Q in zip(net.weights, left[::-1], right, strict=True)
+            for W, P, Q in zip(network.weights, left[::-1], right, strict=True)
         )
     )
 
@@ -220,15 +223,15 @@ def test_sgd_on_the_small_network_is_sgd_on_the_embedded_one(widths):
     rng = np.random.default_rng(0)
     for _ in range(50):
         i, j, value = rng.integers(widths[-1]), rng.integers(widths[0]), rng.standard_normal()
-        large, little = (sgd_step(net, i, j, value, 0.05, 1e-2) for net in (large, little))
+        large, little = (sgd_step(network, i, j, value, 0.05, 1e-2) for network in (large, little))
     again = type(small)(little, small.frames, small.bound).embed()
     for W, V in zip(large.weights, again.weights, strict=True):
         np.testing.assert_allclose(W, V, atol=1e-13)
 
 
 def test_ranks_can_differ_between_layers():
-    net = Network.gaussian((6, 5, 4, 6), seed=0)
-    assert net.compress([3, 2]).network.widths == (6, 3, 2, 6)
+    network = Network.gaussian((6, 5, 4, 6), seed=0)
+    assert network.compress([3, 2]).network.widths == (6, 3, 2, 6)
 
 
 # -- bad input
@@ -263,24 +266,24 @@ def test_bad_input(make, message):
 
 
 def test_repr_and_iteration():
-    net = Network.gaussian((4, 3, 5), chains=2)
-    assert repr(net) == "Network(widths=(4, 3, 5), 2 chains)"
-    assert [W.shape for W in net] == [(2, 3, 4), (2, 5, 3)]
+    network = Network.gaussian((4, 3, 5), chains=2)
+    assert repr(network) == "Network(widths=(4, 3, 5), 2 chains)"
+    assert [W.shape for W in network] == [(2, 3, 4), (2, 5, 3)]
 
 
 def test_a_lifted_completion_predicts_the_observed_cells():
     A = np.outer([1.0, 2.0, 3.0], [1.0, -1.0])
     problem = Problem.from_dense(np.where(np.eye(3, 2) > 0, np.nan, A))
-    net = rf.Network.lift(A, depth=3, width=1)
-    np.testing.assert_allclose(net.predict(problem.rows, problem.cols), problem.values, rtol=1e-14)
+    network = rf.Network.lift(A, depth=3, width=1)
+    np.testing.assert_allclose(network.predict(problem.rows, problem.cols), problem.values, rtol=1e-14)
 
 
 @pytest.mark.parametrize("chains", [None, 3])
 def test_many_predictions_are_made_in_parts(monkeypatch, chains):
-    net = rf.Network.gaussian((7, 4, 5, 9), scale=1.0, seed=0, chains=chains)
+    network = rf.Network.gaussian((7, 4, 5, 9), scale=1.0, seed=0, chains=chains)
     rng = np.random.default_rng(0)
     rows, cols = rng.integers(9, size=101), rng.integers(7, size=101)
-    whole = net.predict(rows, cols)
-    monkeypatch.setattr(network, "_ROOM", 100)
-    np.testing.assert_array_equal(net.predict(rows, cols), whole)
-    assert net.predict(rows[:0], cols[:0]).shape == whole[..., :0].shape
+    whole = network.predict(rows, cols)
+    monkeypatch.setattr(network_module, "_ROOM", 100)
+    np.testing.assert_array_equal(network.predict(rows, cols), whole)
+    assert network.predict(rows[:0], cols[:0]).shape == whole[..., :0].shape

@@ -68,7 +68,7 @@ def ladder(size: int = 6, up: float = 0.25) -> FiniteChain:
 
 
 def enumerated(
-    problem: rf.Problem, net: rf.Network, lr: float, ridge: float, n_steps: int
+    problem: rf.Problem, network: rf.Network, lr: float, ridge: float, n_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """All N^n_steps paths of SGD with one entry per step, in NumPy.
 
@@ -80,7 +80,7 @@ def enumerated(
         The entries of each path.
     """
     n = problem.n_observed
-    weights = [W[None] for W in net.weights]
+    weights = [W[None] for W in network.weights]
     lowest, digits = np.zeros((1, 0)), np.zeros((1, 0), np.int64)
     for _ in range(n_steps):
         weights = [np.repeat(W, n, axis=0) for W in weights]

@@ -147,10 +147,10 @@ WHAT = ("rank", "singular_values", "hidden_singular_values", "weights")
 def runs():
     """The same run recorded at every step and at every 50th; ranks fall one after another."""
     problem = holed((10, 12), seed=3, rank=2)
-    net = rf.Network.gaussian((12, 8, 8, 10), scale=1.0, seed=0)
+    network = rf.Network.gaussian((12, 8, 8, 10), scale=1.0, seed=0)
     sgd = rf.SGD(lr=0.05, ridge=0.02, n_steps=1500)
     return [
-        rf.train(problem, net, sgd, chains=2, seed=5, record=rf.Record(every=every, what=WHAT))
+        rf.train(problem, network, sgd, chains=2, seed=5, record=rf.Record(every=every, what=WHAT))
         for every in (1, 50, 75)
     ]
 
@@ -202,10 +202,10 @@ def test_a_trace_from_a_file_is_counted_by_its_own_tolerance(runs, tmp_path):
 
 def test_deflated_chains_keep_their_spectra(runs):
     """Deflation drops hidden directions, not columns of the record: they are zero."""
-    problem, net = runs[0].problem, runs[0].start
+    problem, network = runs[0].problem, runs[0].start
     trace = rf.train(
         problem,
-        net,
+        network,
         rf.SGD(lr=0.05, ridge=0.02, n_steps=12_000),
         record=rf.Record(every=2000, what=WHAT),
         deflate=0.05,
@@ -221,9 +221,9 @@ def _padded(s, k):
 
 
 def test_diverged_chains_are_observed_up_to_their_last_record(runs):
-    problem, net = runs[0].problem, runs[0].start
+    problem, network = runs[0].problem, runs[0].start
     record = rf.Record(every=1, what=("rank", "singular_values"))
-    trace = rf.train(problem, net, rf.SGD(lr=2.0, ridge=0.0, n_steps=1000), record=record)
+    trace = rf.train(problem, network, rf.SGD(lr=2.0, ridge=0.0, n_steps=1000), record=record)
     assert trace.diverged.all()
     for tolerance in (None, 0.01):
         found = rf.find_jumps(trace, dwell=0, tolerance=tolerance)
@@ -243,10 +243,10 @@ def test_given_tolerance_counts_as_the_record_does(runs):
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_hidden_spectra_against_their_definition(seed):
-    net = rf.Network.gaussian((6, 3, 5, 4), scale=1.0, seed=seed, chains=2)
-    s = rf.measures.hidden_singular_values(net)
+    network = rf.Network.gaussian((6, 3, 5, 4), scale=1.0, seed=seed, chains=2)
+    s = rf.measures.hidden_singular_values(network)
     assert s.shape == (2, 2, 5)
-    for layer, Z in enumerate(net.hidden_spaces()):
+    for layer, Z in enumerate(network.hidden_spaces()):
         squares = np.linalg.eigvalsh(Z @ np.swapaxes(Z, -1, -2))[:, ::-1]
         np.testing.assert_allclose(s[:, layer, : Z.shape[1]] ** 2, squares, rtol=1e-9, atol=1e-12)
         assert not s[:, layer, Z.shape[1] :].any()

@@ -16,10 +16,10 @@ def small() -> tuple[rf.Problem, rf.Network]:
 
 
 def test_a_watched_run_is_the_run_and_its_rank_is_certified(small):
-    problem, net = small
+    problem, network = small
     optimiser = rf.SGD(lr=0.05, ridge=1e-2, n_steps=100 * problem.n_observed)
-    seen = rf.analysis.monitor(problem, net, optimiser, seed=3, chains=2)
-    plain = rf.train(problem, net, optimiser, seed=3, chains=2)
+    seen = rf.analysis.monitor(problem, network, optimiser, seed=3, chains=2)
+    plain = rf.train(problem, network, optimiser, seed=3, chains=2)
     assert all(same_bits(seen.trace.final(k), plain.final(k)) for k in range(2))
     assert seen.every == problem.n_observed and len(seen.logs) == 2
     for log, found in zip(seen.logs, seen.certificates, strict=True):
@@ -33,23 +33,23 @@ def test_a_watched_run_is_the_run_and_its_rank_is_certified(small):
 
 
 def test_batches_and_other_intervals(small):
-    problem, net = small
+    problem, network = small
     optimiser = rf.SGD(lr=0.1, ridge=1e-2, n_steps=6000, batch_size=4, sampling="distinct")
-    seen = rf.analysis.monitor(problem, net, optimiser, every=500)
+    seen = rf.analysis.monitor(problem, network, optimiser, every=500)
     assert seen.log.steps.tolist() == list(range(0, 6001, 500))
     assert seen.certificate.rank is not None
-    assert rf.analysis.monitor(problem, net, optimiser).every == -(-problem.n_observed // 4)
+    assert rf.analysis.monitor(problem, network, optimiser).every == -(-problem.n_observed // 4)
 
 
 def test_a_chain_that_diverges_is_watched_until_then(small):
-    problem, net = small
-    seen = rf.analysis.monitor(problem, net, rf.SGD(lr=5.0, ridge=1e-3, n_steps=2000))
+    problem, network = small
+    seen = rf.analysis.monitor(problem, network, rf.SGD(lr=5.0, ridge=1e-3, n_steps=2000))
     assert seen.trace.diverged.all() and seen.log.steps.size < seen.trace.steps.size
     assert not seen.certificate.holds
 
 
 def test_refusals_are_one_sentence(small):
-    problem, net = small
+    problem, network = small
     for match, optimiser in (
         ("watches SGD", rf.GD(lr=0.1, ridge=0.01, n_steps=10)),
         ("not prescribed", rf.SGD(lr=0.1, ridge=0.01, n_steps=3, entries=np.zeros(3, int))),
@@ -59,7 +59,7 @@ def test_refusals_are_one_sentence(small):
         ("ridge must be positive", rf.SGD(lr=0.1, ridge=0.0, n_steps=10)),
     ):
         with pytest.raises(rf.InputError, match=match):
-            rf.analysis.monitor(problem, net, optimiser)
+            rf.analysis.monitor(problem, network, optimiser)
     with pytest.raises(rf.InputError, match="depth 3 and more"):
         rf.analysis.monitor(
             holed((4, 5)),

@@ -46,7 +46,7 @@ def short_run(tol: float, n_replicas: int, repeats: int, seed: int, **options) -
 
 @pytest.mark.stat
 @pytest.mark.parametrize(
-    "score", ["singular_value", "relative", "relaxed", "tail", lambda net: float(net.product()[1, 0])]
+    "score", ["singular_value", "relative", "relaxed", "tail", lambda network: float(network.product()[1, 0])]
 )
 def test_all_paths_of_a_tiny_problem(short: tuple[float, float, np.ndarray], score: object) -> None:
     # |z| < 4: 6e-5 for each score; fixed seed
@@ -113,11 +113,11 @@ def test_a_rise_of_the_rank() -> None:
     # two layers of width one: the exact rank is at most one, and it rises from a dead start with noise in one
     # layer
     problem = rf.Problem.from_dense(np.array([[1.0, np.nan], [np.nan, -1.0]]))
-    net = rf.Network((np.array([[1.0, 0.0], [0.0, 1e-3]]), np.array([[1.0, 0.0], [0.0, -1e-3]])))
+    network = rf.Network((np.array([[1.0, 0.0], [0.0, 1e-3]]), np.array([[1.0, 0.0], [0.0, -1e-3]])))
     sgd, options = rf.SGD(lr=0.3, ridge=0.01, n_steps=1), {"every": 1}
-    result = rf.splitting(problem, net, sgd, 2, 24, 20, 60, 2, **options)
+    result = rf.splitting(problem, network, sgd, 2, 24, 20, 60, 2, **options)
     assert result.upward
-    direct = rf.first_passage(problem, net, sgd, 2, 5_000, 24, seed=9, **options).seen.mean()
+    direct = rf.first_passage(problem, network, sgd, 2, 5_000, 24, seed=9, **options).seen.mean()
     assert 1e-3 < direct < 0.9
     error = np.hypot(result.standard_error, np.sqrt(direct / 5_000))
     assert abs(result.estimate - direct) < 4 * error
@@ -179,32 +179,32 @@ def test_threads_and_other_repeats_change_nothing(monkeypatch: pytest.MonkeyPatc
 def test_scores_are_what_they_are_called() -> None:
     from rankfall.analysis.branching_sgd import SGDChain
 
-    problem, net = holed((5, 4)), rf.Network.gaussian((4, 3, 3, 5), scale=1.0, seed=1)
-    s = net.singular_values()
-    phi = tail_factors(problem, net, 1, ridge=0.01, lr=0.1).phi.max()
+    problem, network = holed((5, 4)), rf.Network.gaussian((4, 3, 3, 5), scale=1.0, seed=1)
+    s = network.singular_values()
+    phi = tail_factors(problem, network, 1, ridge=0.01, lr=0.1).phi.max()
     sgd = rf.SGD(lr=0.1, ridge=0.01, n_steps=1)
     for score, expected in (("singular_value", -s[1]), ("relative", -s[1] / s[0]), ("tail", -phi)):
-        chain = SGDChain(problem, net, sgd, 1, 1, score)
+        chain = SGDChain(problem, network, sgd, 1, 1, score)
         scores, happened, stopped = chain.look(chain.begin(np.arange(2)))
         assert scores == pytest.approx([expected] * 2, rel=1e-12)
         assert not happened.any() and not stopped.any()
     # gradient descent of the library from there; a network on which it diverges is as far as can be
     for relaxation in (1, 30):
-        chain = SGDChain(problem, net, sgd, 1, 1, "relaxed", relaxation=relaxation)
+        chain = SGDChain(problem, network, sgd, 1, 1, "relaxed", relaxation=relaxation)
         record = rf.Record(every=relaxation, what=("singular_values",))
         s = rf.train(
-            problem, net, rf.GD(lr=0.1, ridge=0.01, n_steps=relaxation), record=record
+            problem, network, rf.GD(lr=0.1, ridge=0.01, n_steps=relaxation), record=record
         ).singular_values[0, -1]
         states = chain.begin(np.arange(2))
         scores, happened, stopped = chain.look(states)
         assert scores == pytest.approx([-s[1] / s[0]] * 2, rel=1e-12)
         assert not happened.any() and not stopped.any()
         assert np.array_equal(states[0], chain.begin(np.arange(2))[0])
-    far = rf.Network(tuple(4 * W for W in net.weights))
+    far = rf.Network(tuple(4 * W for W in network.weights))
     chain = SGDChain(problem, far, sgd, 1, 1, "relaxed")
     scores, _, stopped = chain.look(chain.begin(np.arange(2)))
     assert np.isneginf(scores).all() and not stopped.any()
-    flat = net.compress(1).embed()
+    flat = network.compress(1).embed()
     assert numerical_rank(flat.singular_values(), problem) == 1
     assert SGDChain(problem, flat, sgd, 2, 1).upward
 
@@ -239,13 +239,13 @@ def test_intervals_and_looks() -> None:
         ({"sgd": rf.SGD(lr=0.1, ridge=0.01, n_steps=4, entries=np.zeros(4, int))}, "prescribed"),
         ({"sgd": rf.SGD(lr=np.full(4, 0.1), ridge=0.01, n_steps=4)}, "constant"),
         ({"sgd": rf.SGD(lr=0.1, ridge=0.01, n_steps=4, batch_size=2, sampling="epochs")}, "divide"),
-        ({"net": rf.Network.gaussian((2, 2, 2), chains=2)}, "chain"),
-        ({"net": rf.Network.gaussian((3, 2, 2))}, "shape"),
-        ({"net": rf.Network((np.full((2, 2), np.nan), np.eye(2)))}, "finite"),
+        ({"network": rf.Network.gaussian((2, 2, 2), chains=2)}, "chain"),
+        ({"network": rf.Network.gaussian((3, 2, 2))}, "shape"),
+        ({"network": rf.Network((np.full((2, 2), np.nan), np.eye(2)))}, "finite"),
         ({"target_rank": 3}, "target_rank"),
         ({"horizon": 10, "every": 3}, "divides 10"),
         ({"score": "length"}, '"tail" or a function of a network'),
-        ({"score": lambda net: np.nan}, "NaN"),
+        ({"score": lambda network: np.nan}, "NaN"),
         ({"score": "relaxed", "relaxation": 0}, "relaxation"),
         ({"rank_tol": 1.0}, "rank_tol"),
         ({"n_kill": 100}, "n_kill"),
@@ -253,7 +253,7 @@ def test_intervals_and_looks() -> None:
 )
 def test_bad_input(change: dict, match: str) -> None:
     arguments = {
-        "problem": PROBLEM, "net": NET, "sgd": SHORT, "target_rank": 1, "horizon": 8, "n_replicas": 5,
+        "problem": PROBLEM, "network": NET, "sgd": SHORT, "target_rank": 1, "horizon": 8, "n_replicas": 5,
         "repeats": 2,
     }  # fmt: skip
     with pytest.raises(rf.InputError, match=match):

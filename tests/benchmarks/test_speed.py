@@ -143,13 +143,13 @@ from rankfall.dynamics.kernels import reference
 request = json.load(sys.stdin)
 for case in request["cases"]:
     data = np.load(case["file"])
-    net = rf.Network(tuple(data[f"W{l}"] for l in (1, 2, 3)))
-    problem = rf.Problem.from_triplets([0], [0], [0.0], (net.shape))
+    network = rf.Network(tuple(data[f"W{l}"] for l in (1, 2, 3)))
+    problem = rf.Problem.from_triplets([0], [0], [0.0], (network.shape))
     for row, col, value in list(zip(data["rows"], data["cols"], data["values"]))[: case["check_steps"]]:
-        problem = rf.Problem.from_triplets([row], [col], [value], net.shape)
+        problem = rf.Problem.from_triplets([row], [col], [value], network.shape)
         optimiser = rf.SGD(lr=case["lr"], ridge=case["ridge"], n_steps=1)
-        net = reference.train(problem, net, optimiser)
-    np.save(case["answer"], net.product())
+        network = reference.train(problem, network, optimiser)
+    np.save(case["answer"], network.product())
 rows = [{"fastest": 2.0, "median": 3.0, "how": "so"} for _ in request["cases"]]
 json.dump({"version": "1", "rows": rows}, sys.stdout)
 """

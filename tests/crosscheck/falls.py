@@ -129,15 +129,15 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
     )
     steps = {"ridge": setting.ridge, "lr": setting.lr}
     threshold = phi_threshold(problem, setting.depth, setting.ridge)
-    net = rf.Network.gaussian([d] * (setting.depth + 1), scale=1.0, seed=seed)
+    network = rf.Network.gaussian([d] * (setting.depth + 1), scale=1.0, seed=seed)
     n = problem.n_observed
     optimiser = rf.SGD(lr=setting.lr, ridge=setting.ridge, n_steps=setting.epochs * n)
     record = rf.Record(every=n, what=("weights", "train_loss", "rank"), rank_tol=1e-2)
-    trace = rf.train(problem, net, optimiser, seed=seed, record=record)
+    trace = rf.train(problem, network, optimiser, seed=seed, record=record)
     assert not trace.diverged.any()
-    nets = [trace.weights(0, k) for k in range(setting.epochs + 1)]
-    tables = [tail_table(problem, net, **steps) for net in nets]
-    locks = [rf.theory.lock(problem, net, **steps).rank for net in nets]
+    networks = [trace.weights(0, k) for k in range(setting.epochs + 1)]
+    tables = [tail_table(problem, network, **steps) for network in networks]
+    locks = [rf.theory.lock(problem, network, **steps).rank for network in networks]
     ranks = Ranks(
         np.array([[np.count_nonzero(s**2 >= threshold) for s in t.singular_values] for t in tables]),
         trace.rank[0],
@@ -151,10 +151,10 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
     ratios, projected = [], []
     for k in range(fall, last + 1):
         allowed = tables[k].mean_factor[:, final] * tables[k].phi[:, final]
-        upper = projected_steps(problem, nets[k], final, **steps)
+        upper = projected_steps(problem, networks[k], final, **steps)
         projected.append((upper.mean(axis=0) / allowed).max())
         if k in visits:
-            exact = enumerate_steps(problem, nets[k], final, **steps)
+            exact = enumerate_steps(problem, networks[k], final, **steps)
             # the bound holds for every entry, up to the rounding of singular values near 1e-16 of the largest
             noise = 1e-15 * np.array([values[0] for values in tables[k].singular_values])
             assert np.all(np.sqrt(exact) <= np.sqrt(upper) * (1 + 1e-9) + noise * np.sqrt(d))
@@ -171,7 +171,7 @@ def watch(setting: Setting, seed: int = 0) -> Fall:
 
 
 def projected_steps(
-    problem: rf.Problem, net: rf.Network, rank: int, *, ridge: float, lr: float
+    problem: rf.Problem, network: rf.Network, rank: int, *, ridge: float, lr: float
 ) -> np.ndarray:
     """``|T_l^T Z_l'|^2`` after a step with each single entry, shape (N, L - 1), T_l the trailing left
     vectors of Z_l.
@@ -181,16 +181,16 @@ def projected_steps(
     f_l) b_{l+1}^T``.
     """
     q = 1 - 2 * lr * ridge
-    weights = [np.asarray(W, np.float64) for W in net.weights]
-    forward, backward = [np.eye(net.shape[1])[problem.cols]], [np.eye(net.shape[0])[problem.rows]]
+    weights = [np.asarray(W, np.float64) for W in network.weights]
+    forward, backward = [np.eye(network.shape[1])[problem.cols]], [np.eye(network.shape[0])[problem.rows]]
     for W in weights:
         forward.append(forward[-1] @ W.T)
     for W in weights[::-1]:
         backward.append(backward[-1] @ W)
     backward.reverse()
     rho = np.take_along_axis(forward[-1], problem.rows[:, None], 1)[:, 0] - problem.values
-    out = np.zeros((problem.n_observed, net.depth - 1))
-    for l in range(1, net.depth):
+    out = np.zeros((problem.n_observed, network.depth - 1))
+    for l in range(1, network.depth):
         U, s, Vt = np.linalg.svd(np.hstack([weights[l - 1], weights[l].T]))
         T, tail = U[:, rank:], s[rank:, None] * Vt[rank : U.shape[1]]
         width = weights[l - 1].shape[1]
@@ -206,21 +206,21 @@ def projected_steps(
 
 
 def enumerate_steps(
-    problem: rf.Problem, net: rf.Network, rank: int, *, ridge: float, lr: float, chunk: int = 256
+    problem: rf.Problem, network: rf.Network, rank: int, *, ridge: float, lr: float, chunk: int = 256
 ) -> np.ndarray:
     """``Phi_l'`` after a step with each single entry, shape (N, L - 1).
 
     The gradient of entry (i, j) is ``rho_ij (P_l^T e_i) (Q_l e_j)^T``.
     """
-    q, weights = 1 - 2 * lr * ridge, [np.asarray(W, np.float64) for W in net.weights]
-    below, above = [np.eye(net.shape[1])], [np.eye(net.shape[0])]
+    q, weights = 1 - 2 * lr * ridge, [np.asarray(W, np.float64) for W in network.weights]
+    below, above = [np.eye(network.shape[1])], [np.eye(network.shape[0])]
     for W in weights[:-1]:
         below.append(W @ below[-1])
     for W in weights[:0:-1]:
         above.append(above[-1] @ W)
     above.reverse()
     A = weights[-1] @ below[-1]
-    out = np.zeros((problem.n_observed, net.depth - 1))
+    out = np.zeros((problem.n_observed, network.depth - 1))
     for start in range(0, problem.n_observed, chunk):
         piece = slice(start, start + chunk)
         i, j = problem.rows[piece], problem.cols[piece]
@@ -229,7 +229,7 @@ def enumerate_steps(
             q * W - lr * (rho[:, None] * P[i])[:, :, None] * Q.T[j][:, None, :]
             for W, P, Q in zip(weights, above, below, strict=True)
         ]
-        for l in range(net.depth - 1):
+        for l in range(network.depth - 1):
             Z = np.concatenate([moved[l], moved[l + 1].transpose(0, 2, 1)], axis=2)
             out[piece, l] = np.sum(np.linalg.svd(Z, compute_uv=False)[:, rank:] ** 2, axis=1)
     return out

@@ -20,37 +20,37 @@ def problem():
 
 def trained(problem, lr, tau):
     """Train in full width until the tail of the hidden spaces above rank 3 is at most tau."""
-    net = rf.Network.gaussian((SIZE,) * (DEPTH + 1), scale=1.0, seed=0)
+    network = rf.Network.gaussian((SIZE,) * (DEPTH + 1), scale=1.0, seed=0)
     for epoch in range(5000):
-        net = rf.train(
-            problem, net, rf.SGD(lr=lr, ridge=RIDGE, n_steps=problem.n_observed), seed=epoch
+        network = rf.train(
+            problem, network, rf.SGD(lr=lr, ridge=RIDGE, n_steps=problem.n_observed), seed=epoch
         ).final(0)
-        if tail(net) <= tau:
-            return net
+        if tail(network) <= tau:
+            return network
     raise AssertionError("the tail did not shrink")
 
 
-def tail(net):
-    return max(np.linalg.svd(Z, compute_uv=False)[RANK] for Z in net.hidden_spaces())
+def tail(network):
+    return max(np.linalg.svd(Z, compute_uv=False)[RANK] for Z in network.hidden_spaces())
 
 
-def gaps_of(problem, net, small, lr, seed, epochs=20):
+def gaps_of(problem, network, small, lr, seed, epochs=20):
     """Largest entry of the difference of the products after each epoch with the same samples."""
     sgd = rf.SGD(lr=lr, ridge=RIDGE, n_steps=epochs * problem.n_observed)
     record = rf.Record(every=problem.n_observed, what=("weights",))
-    runs = [rf.train(problem, start, sgd, seed=seed, record=record) for start in (net, small)]
+    runs = [rf.train(problem, start, sgd, seed=seed, record=record) for start in (network, small)]
     products = [[run.weights(0, k).product() for k in range(epochs + 1)] for run in runs]
     return [np.abs(A - B).max() for A, B in zip(*products, strict=True)]
 
 
 def check(problem, lr, tau):
-    net = trained(problem, lr, tau)
-    tau = tail(net)
-    d = theory.deflate(net, rank=RANK)
+    network = trained(problem, lr, tau)
+    tau = tail(network)
+    d = theory.deflate(network, rank=RANK)
     assert d.network.n_parameters == 2 * SIZE * RANK + RANK**2
-    error = np.linalg.norm(net.product() - d.network.product(), 2)
+    error = np.linalg.norm(network.product() - d.network.product(), 2)
     assert error <= d.bound
-    gaps = gaps_of(problem, net, d.network, lr, seed=1)
+    gaps = gaps_of(problem, network, d.network, lr, seed=1)
     print(
         f"{lr}, tau {tau:.1e}: error {error:.1e}, bound {d.bound:.1e}, gap {max(gaps):.1e} -> {gaps[-1]:.1e}"
     )
@@ -73,15 +73,19 @@ def test_the_runs_part_where_sgd_is_hardly_stable(problem):
     Entries of variance three and a large learning rate.
     """
     large = problem.with_values(problem.values * np.sqrt(RANK))
-    net = trained(large, 0.03, 5e-3)
-    d = theory.deflate(net, rank=RANK)
-    assert max(max(gaps_of(large, net, d.network, 0.03, seed)) for seed in range(3)) < tail(net) ** 2
-    assert max(max(gaps_of(large, net, d.network, 0.1, seed)) for seed in range(3)) > 3 * tail(net) ** 2
+    network = trained(large, 0.03, 5e-3)
+    d = theory.deflate(network, rank=RANK)
+    assert max(max(gaps_of(large, network, d.network, 0.03, seed)) for seed in range(3)) < tail(network) ** 2
+    assert (
+        max(max(gaps_of(large, network, d.network, 0.1, seed)) for seed in range(3)) > 3 * tail(network) ** 2
+    )
 
 
 def test_the_small_network_is_the_embedded_one(problem):
     """(ii): two epochs of the same samples on the compressed and on the embedded weights."""
     d = theory.deflate(trained(problem, 0.1, 3e-2), rank=RANK)
     sgd = rf.SGD(lr=0.1, ridge=RIDGE, n_steps=2 * problem.n_observed)
-    small, large = (rf.train(problem, net, sgd, seed=3).final(0).product() for net in (d.network, d.embed()))
+    small, large = (
+        rf.train(problem, network, sgd, seed=3).final(0).product() for network in (d.network, d.embed())
+    )
     assert np.abs(small - large).max() < 1e-12

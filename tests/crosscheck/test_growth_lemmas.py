@@ -103,11 +103,13 @@ def test_lemma_a_at_networks(depth):
     checked = 0
     for trial in range(150):
         kept, ridge = int(rng.integers(1, 4)), 10 ** rng.uniform(-4, -2.5)
-        problem, net = critical(depth, np.array([4.0, 3.0, 2.0, 1.0, 0.3]), kept, ridge, trial)
+        problem, network = critical(depth, np.array([4.0, 3.0, 2.0, 1.0, 0.3]), kept, ridge, trial)
         size = 10 ** rng.uniform(-6, -2)
-        net = rf.Network(tuple(W + size * rng.standard_normal(W.shape) for W in net.weights))
-        G = gradient(problem, net, ridge)
-        for l, (Z, step) in enumerate(zip(net.hidden_spaces(), mean_steps(problem, net), strict=True)):
+        network = rf.Network(tuple(W + size * rng.standard_normal(W.shape) for W in network.weights))
+        G = gradient(problem, network, ridge)
+        for l, (Z, step) in enumerate(
+            zip(network.hidden_spaces(), mean_steps(problem, network), strict=True)
+        ):
             # (I3) with the gradient of the literal twin
             direct = np.hstack([G[l], G[l + 1].T])
             through = Z @ (2 * ridge * np.eye(Z.shape[1]) + block(step.B))
@@ -121,23 +123,23 @@ def test_lemma_a_at_networks(depth):
 # -- Lemma B -----------------------------------------------------------------------------------------------
 
 
-def lemma_b_excess(problem: rf.Problem, net: rf.Network, rank: int, ridge: float) -> float:
+def lemma_b_excess(problem: rf.Problem, network: rf.Network, rank: int, ridge: float) -> float:
     """Largest ``(Lambda_l - (1 - lr ridge)) / (lr ridge)`` at the largest lr of Lemma B; -inf outside its
     hypotheses.
 
     At most 0 if the lemma is right; the bounds omega, rho and n are those of the point itself.
     """
-    residual = net.product() - problem.to_dense()
-    omega = max(float(np.linalg.norm(W, 2)) for W in net.weights)
+    residual = network.product() - problem.to_dense()
+    omega = max(float(np.linalg.norm(W, 2)) for W in network.weights)
     rho = float(np.linalg.norm(residual, 2)) / problem.n_observed
-    lemma = lemma_b(net.depth, ridge, omega, rho)
-    slope = np.sqrt(sum(np.sum(g**2) for g in gradient(problem, net, ridge)))
+    lemma = lemma_b(network.depth, ridge, omega, rho)
+    slope = np.sqrt(sum(np.sum(g**2) for g in gradient(problem, network, ridge)))
     if slope > lemma.slope:
         return -np.inf
     excess = [-np.inf]
-    spread = max(step.spread for step in mean_steps(problem, net))
+    spread = max(step.spread for step in mean_steps(problem, network))
     lr = ridge / (2 * (4 * ridge**2 + spread))
-    seen = tail_factors(problem, net, rank, ridge=ridge, lr=lr)
+    seen = tail_factors(problem, network, rank, ridge=ridge, lr=lr)
     for phi, factor in zip(seen.phi, seen.mean_factor, strict=True):
         if 0 < phi <= lemma.tail:
             excess.append((factor - (1 - lr * ridge)) / (lr * ridge))
@@ -145,14 +147,14 @@ def lemma_b_excess(problem: rf.Problem, net: rf.Network, rank: int, ridge: float
 
 
 def pulled_in(
-    problem: rf.Problem, net: rf.Network, delta: list[np.ndarray], rank: int, ridge: float
+    problem: rf.Problem, network: rf.Network, delta: list[np.ndarray], rank: int, ridge: float
 ) -> tuple[float, float]:
     """The largest multiple of a perturbation (by halving) that satisfies the hypotheses, and the excess
     there.
     """
     size = 1.0
     for _ in range(40):
-        moved = rf.Network(tuple(W + size * D for W, D in zip(net.weights, delta, strict=True)))
+        moved = rf.Network(tuple(W + size * D for W, D in zip(network.weights, delta, strict=True)))
         if (excess := lemma_b_excess(problem, moved, rank, ridge)) > -np.inf:
             return size, excess
         size /= 2
@@ -167,10 +169,10 @@ def test_lemma_b_near_critical_points(depth):
     for trial in range(60):
         kept, ridge = int(rng.integers(0, 4)), 10 ** rng.uniform(-3.5, -2)
         target = np.array([4.0, 3.0, 2.5, *rng.uniform(0, 2, 2)])
-        problem, net = critical(depth, target, kept, min(ridge, 2e-3) if kept else ridge, trial)
+        problem, network = critical(depth, target, kept, min(ridge, 2e-3) if kept else ridge, trial)
         ridge = min(ridge, 2e-3) if kept else ridge
-        delta = [rng.standard_normal(W.shape) for W in net.weights]
-        excess.append(pulled_in(problem, net, delta, kept, ridge)[1])
+        delta = [rng.standard_normal(W.shape) for W in network.weights]
+        excess.append(pulled_in(problem, network, delta, kept, ridge)[1])
     excess = np.array(excess)
     assert np.count_nonzero(excess > -np.inf) > 40
     assert excess.max() <= 0
@@ -183,9 +185,9 @@ def test_lemma_b_under_attack(depth):
     rng = np.random.default_rng(10 + depth)
     for kept in (0, 1, 2):
         ridge = 1e-3
-        problem, net = critical(depth, np.array([4.0, 3.0, 1.5, 1.0]), kept, ridge, kept)
-        start = [rng.standard_normal(W.shape) for W in net.weights]
-        worst = climb(start, lambda d, p=problem, w=net, k=kept: pulled_in(p, w, d, k, 1e-3)[1], 150, rng)
+        problem, network = critical(depth, np.array([4.0, 3.0, 1.5, 1.0]), kept, ridge, kept)
+        start = [rng.standard_normal(W.shape) for W in network.weights]
+        worst = climb(start, lambda d, p=problem, w=network, k=kept: pulled_in(p, w, d, k, 1e-3)[1], 150, rng)
         assert -3.01 < worst <= 0  # -3 is plain decay
 
 
@@ -213,23 +215,23 @@ def tiny() -> tuple[rf.Problem, rf.Network]:
 
 
 def test_theorem_three_plus_applies_at_small_learning_rates(tiny):
-    problem, net = tiny
+    problem, network = tiny
     ridge = 0.3
-    allowed = lock_all_time(problem, net, ridge=ridge, lr=1e-9).values["lr_max"]
-    found = lock_all_time(problem, net, ridge=ridge, lr=0.9 * allowed)
+    allowed = lock_all_time(problem, network, ridge=ridge, lr=1e-9).values["lr_max"]
+    found = lock_all_time(problem, network, ridge=ridge, lr=0.9 * allowed)
     assert found.holds and found.rank == 0 and "for all time" in found.claim
-    too_large = lock_all_time(problem, net, ridge=ridge, lr=1.1 * allowed)
+    too_large = lock_all_time(problem, network, ridge=ridge, lr=1.1 * allowed)
     assert not too_large.holds and too_large.rank is None
     # it is a run that can be made: the tail never comes near
-    trace = rf.train(problem, net, rf.SGD(lr=0.9 * allowed, ridge=ridge, n_steps=20_000), chains=8)
+    trace = rf.train(problem, network, rf.SGD(lr=0.9 * allowed, ridge=ridge, n_steps=20_000), chains=8)
     for final in trace.finals():
         assert all(np.linalg.norm(Z) ** 2 < found.values["Phi_max"] for Z in final.hidden_spaces())
 
 
 def test_theorem_three_plus_does_not_apply_in_practice():
     problem, _ = rf.datasets.low_rank((12, 12), rank=2, observed=0.7, seed=0)
-    net = rf.Network.gaussian((12, 12, 12, 12), scale=1.0, seed=0)
-    found = lock_all_time(problem, net, ridge=3e-3, lr=3e-2)
+    network = rf.Network.gaussian((12, 12, 12, 12), scale=1.0, seed=0)
+    found = lock_all_time(problem, network, ridge=3e-3, lr=3e-2)
     assert not found.holds and found.rank is None and found.values["lr_max"] < 1e-10
 
 
@@ -248,19 +250,19 @@ def test_its_drift_condition_holds_in_the_mean():
     ridge, worst = 0.1, -np.inf
     for _ in range(60):
         size = 10 ** rng.uniform(-3, -0.7)
-        net = rf.Network(tuple(size * rng.standard_normal(s) for s in ((3, 3), (3, 3), (4, 3))))
-        constants = lock_all_time(problem, net, ridge=ridge, lr=1e-12).values
+        network = rf.Network(tuple(size * rng.standard_normal(s) for s in ((3, 3), (3, 3), (4, 3))))
+        constants = lock_all_time(problem, network, ridge=ridge, lr=1e-12).values
         lr, c = constants["lr_max"], constants["c"]
-        seen = tail_factors(problem, net, 0, ridge=ridge, lr=lr)
+        seen = tail_factors(problem, network, 0, ridge=ridge, lr=lr)
         if np.any(seen.phi > constants["Phi_max"]):
             continue
-        phis = enumerate_steps(problem, net, 0, ridge=ridge, lr=lr)
-        before, changes = float(regularised_loss(problem, net, ridge=ridge)), []
+        phis = enumerate_steps(problem, network, 0, ridge=ridge, lr=lr)
+        before, changes = float(regularised_loss(problem, network, ridge=ridge)), []
         for e in range(problem.n_observed):
             G = reference.gradients(
-                list(net.weights), problem.rows[[e]], problem.cols[[e]], problem.values[[e]]
+                list(network.weights), problem.rows[[e]], problem.cols[[e]], problem.values[[e]]
             )
-            moved = ((1 - 2 * lr * ridge) * W - lr * g for W, g in zip(net.weights, G, strict=True))
+            moved = ((1 - 2 * lr * ridge) * W - lr * g for W, g in zip(network.weights, G, strict=True))
             changes.append(float(regularised_loss(problem, rf.Network(tuple(moved)), ridge=ridge)) - before)
         ratio = np.mean(np.sqrt(phis / seen.phi) * np.exp(c * np.array(changes))[:, None], axis=0)
         worst = max(worst, float(ratio.max()))

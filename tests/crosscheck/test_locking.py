@@ -96,23 +96,25 @@ def test_only_the_epochs_after_a_certificate_count():
 
 def test_enumeration_is_that_of_the_literal_twin():
     problem = holed((5, 6), seed=1)
-    net, ridge, lr = rf.Network.gaussian((6, 4, 3, 7, 5), scale=0.9, seed=2), 0.02, 0.1
-    found = enumerate_steps(problem, net, 1, ridge=ridge, lr=lr, chunk=7)
+    network, ridge, lr = rf.Network.gaussian((6, 4, 3, 7, 5), scale=0.9, seed=2), 0.02, 0.1
+    found = enumerate_steps(problem, network, 1, ridge=ridge, lr=lr, chunk=7)
     for e in range(problem.n_observed):
         entry = np.array([[e]])
-        moved = reference.train(problem, net, rf.SGD(lr=lr, ridge=ridge, n_steps=1, entries=entry))
+        moved = reference.train(problem, network, rf.SGD(lr=lr, ridge=ridge, n_steps=1, entries=entry))
         tails = [np.sum(np.linalg.svd(Z, compute_uv=False)[1:] ** 2) for Z in moved.hidden_spaces()]
         np.testing.assert_allclose(found[e], tails, rtol=1e-10)
 
 
 def test_projection_bounds_the_tail_and_is_that_of_the_literal_twin():
     problem = holed((5, 6), seed=1)
-    net, ridge, lr = rf.Network.gaussian((6, 4, 3, 7, 5), scale=0.9, seed=2), 0.02, 0.1
-    found = projected_steps(problem, net, 1, ridge=ridge, lr=lr)
-    assert np.all(enumerate_steps(problem, net, 1, ridge=ridge, lr=lr) <= found * (1 + 1e-12))
-    outside = [np.linalg.svd(Z)[0][:, 1:] for Z in net.hidden_spaces()]
+    network, ridge, lr = rf.Network.gaussian((6, 4, 3, 7, 5), scale=0.9, seed=2), 0.02, 0.1
+    found = projected_steps(problem, network, 1, ridge=ridge, lr=lr)
+    assert np.all(enumerate_steps(problem, network, 1, ridge=ridge, lr=lr) <= found * (1 + 1e-12))
+    outside = [np.linalg.svd(Z)[0][:, 1:] for Z in network.hidden_spaces()]
     for e in range(problem.n_observed):
-        moved = reference.train(problem, net, rf.SGD(lr=lr, ridge=ridge, n_steps=1, entries=np.array([[e]])))
+        moved = reference.train(
+            problem, network, rf.SGD(lr=lr, ridge=ridge, n_steps=1, entries=np.array([[e]]))
+        )
         left = [np.sum((T.T @ Z) ** 2) for T, Z in zip(outside, moved.hidden_spaces(), strict=True)]
         np.testing.assert_allclose(found[e], left, rtol=1e-10)
 
@@ -124,9 +126,11 @@ def test_the_ledger_bounds_every_tail_along_the_path(depth, batch):
     3(c)).
     """
     problem = holed((8, 9), seed=4)
-    net = rf.Network.gaussian((9, *range(6, 5 + depth), 8), scale=0.9, seed=1)
+    network = rf.Network.gaussian((9, *range(6, 5 + depth), 8), scale=0.9, seed=1)
     record = rf.Record(every=25, what=("weights", "ledger"))
-    trace = rf.train(problem, net, rf.SGD(lr=0.05, ridge=0.05, n_steps=500, batch_size=batch), record=record)
+    trace = rf.train(
+        problem, network, rf.SGD(lr=0.05, ridge=0.05, n_steps=500, batch_size=batch), record=record
+    )
     for k in range(1, trace.steps.size):
         pairs = zip(trace.weights(0, k - 1).hidden_spaces(), trace.weights(0, k).hidden_spaces(), strict=True)
         for l, (before, after) in enumerate(pairs):
@@ -137,10 +141,10 @@ def test_the_ledger_bounds_every_tail_along_the_path(depth, batch):
 
 def test_the_ledger_peak_bounds_what_happened_in_between():
     problem = holed((8, 9), seed=4)
-    net = rf.Network.gaussian((9, 6, 7, 8), scale=0.9, seed=1)
+    network = rf.Network.gaussian((9, 6, 7, 8), scale=0.9, seed=1)
     optimiser = rf.SGD(lr=0.08, ridge=0.3, n_steps=200)
-    fine = rf.train(problem, net, optimiser, record=rf.Record(every=1, what=("weights",)))
-    coarse = rf.train(problem, net, optimiser, record=rf.Record(every=200, what=("ledger", "train_loss")))
+    fine = rf.train(problem, network, optimiser, record=rf.Record(every=1, what=("weights",)))
+    coarse = rf.train(problem, network, optimiser, record=rf.Record(every=200, what=("ledger", "train_loss")))
     for l in range(2):
         sigma = np.array(
             [np.linalg.svd(fine.weights(0, k).hidden_spaces()[l], compute_uv=False) for k in range(201)]

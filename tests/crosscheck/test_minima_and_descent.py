@@ -14,13 +14,13 @@ def disturbed(point: theory.Minimum, width: int, seed: int) -> rf.Network:
 
     The radius is about ``s_{k+1}`` of the product (section 4b(ii)).
     """
-    net = point.network(width)
+    network = point.network(width)
     rng = np.random.default_rng(seed)
-    noise = [rng.standard_normal(W.shape) for W in net.weights]
-    size = max(np.sqrt(float(rf.measures.squared_norm(net))), 1e-2)
+    noise = [rng.standard_normal(W.shape) for W in network.weights]
+    size = max(np.sqrt(float(rf.measures.squared_norm(network))), 1e-2)
     distance = 0.01 * size / np.sqrt(sum(np.sum(N**2) for N in noise))
     while True:
-        moved = rf.Network(tuple(W + distance * N for W, N in zip(net.weights, noise, strict=True)))
+        moved = rf.Network(tuple(W + distance * N for W, N in zip(network.weights, noise, strict=True)))
         if point.rank >= width or moved.singular_values()[point.rank] <= point.basin_radius / 2:
             return moved
         distance /= 2

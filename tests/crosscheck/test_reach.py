@@ -22,8 +22,8 @@ def holed(m: int, n: int, seed: int, observed: float = 0.7) -> rf.Problem:
 
 def on_the_sphere(widths: tuple[int, ...], C: float, seed: int) -> rf.Network:
     """``|W_l|_F^2 = C`` in every layer."""
-    net = rf.Network.gaussian(widths, scale=1.0, seed=seed)
-    return rf.Network(tuple(W * math.sqrt(C) / np.linalg.norm(W) for W in net))
+    network = rf.Network.gaussian(widths, scale=1.0, seed=seed)
+    return rf.Network(tuple(W * math.sqrt(C) / np.linalg.norm(W) for W in network))
 
 
 # widths, ridge, rank, side, batch size, sampling, fraction of the largest certified lr

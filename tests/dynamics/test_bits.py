@@ -37,27 +37,27 @@ def problem():
 
 
 @pytest.fixture(scope="module", params=[(13, 11), (70, 67)], ids=["narrow", "wide"])
-def net(request):
+def network(request):
     """The hidden layer of the wide one is asked for all steps between two updates at once."""
     return rf.Network.gaussian((17, *request.param, 12), scale=1.0, seed=0)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_recording_never_changes_a_bit(name, problem, net):
+def test_recording_never_changes_a_bit(name, problem, network):
     optimiser = OPTIMISERS[name]
-    straight = rf.train(problem, net, optimiser, record=rf.Record(every=10**6))
+    straight = rf.train(problem, network, optimiser, record=rf.Record(every=10**6))
     assert all(W.any() for W in straight.final())  # nothing died so far that bits say nothing
     for every in (4999, 777, 250):
-        trace = rf.train(problem, net, optimiser, record=rf.Record(every=every))
+        trace = rf.train(problem, network, optimiser, record=rf.Record(every=every))
         assert same_bits(trace.final(), straight.final())
-    first = rf.train(problem, net, optimiser, record=rf.Record(every=250))
-    coarse = rf.train(problem, net, optimiser, record=rf.Record(every=500))
+    first = rf.train(problem, network, optimiser, record=rf.Record(every=250))
+    coarse = rf.train(problem, network, optimiser, record=rf.Record(every=500))
     np.testing.assert_array_equal(first.singular_values[:, ::2], coarse.singular_values)
     np.testing.assert_array_equal(first.train_loss[:, ::2], coarse.train_loss)
 
 
 @pytest.mark.parametrize("name", ["single", "epochs", "batch"])
-def test_single_steps_make_the_same_run(name, problem, net):
+def test_single_steps_make_the_same_run(name, problem, network):
     """Every call to the kernel is one step long."""
     optimiser = OPTIMISERS[name]
     short = rf.SGD(
@@ -67,15 +67,15 @@ def test_single_steps_make_the_same_run(name, problem, net):
         batch_size=optimiser.batch_size,
         sampling=optimiser.sampling,
     )
-    trace = rf.train(problem, net, short, record=rf.Record(every=1, what=("train_loss",)))
-    assert same_bits(trace.final(), rf.train(problem, net, short).final())
+    trace = rf.train(problem, network, short, record=rf.Record(every=1, what=("train_loss",)))
+    assert same_bits(trace.final(), rf.train(problem, network, short).final())
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_a_chain_alone_and_among_64(name, problem, net):
+def test_a_chain_alone_and_among_64(name, problem, network):
     optimiser = replace(OPTIMISERS[name], n_steps=1500)
-    many = rf.train(problem, net, optimiser, chains=64, seed=7, record=rf.Record(every=300))
-    alone = rf.train(problem, net, optimiser, chains=[41], seed=7, record=rf.Record(every=300))
+    many = rf.train(problem, network, optimiser, chains=64, seed=7, record=rf.Record(every=300))
+    alone = rf.train(problem, network, optimiser, chains=[41], seed=7, record=rf.Record(every=300))
     assert same_bits(many.final(41), alone.final(0))
     np.testing.assert_array_equal(many.singular_values[41], alone.singular_values[0])
     np.testing.assert_array_equal(many.train_loss[41], alone.train_loss[0])
@@ -84,54 +84,58 @@ def test_a_chain_alone_and_among_64(name, problem, net):
 
 
 def test_an_ensemble_gives_each_chain_its_own_start(problem):
-    nets = rf.Network.gaussian((17, 9, 8, 12), scale=1.0, seed=0, chains=6)
-    many = rf.train(problem, nets, OPTIMISERS["single"], seed=1)
+    networks = rf.Network.gaussian((17, 9, 8, 12), scale=1.0, seed=0, chains=6)
+    many = rf.train(problem, networks, OPTIMISERS["single"], seed=1)
     assert many.n_chains == 6
-    assert same_bits(many.final(4), rf.train(problem, nets, OPTIMISERS["single"], seed=1, chains=[4]).final())
-    assert same_bits(many.final(0), rf.train(problem, nets.chain(0), OPTIMISERS["single"], seed=1).final())
+    assert same_bits(
+        many.final(4), rf.train(problem, networks, OPTIMISERS["single"], seed=1, chains=[4]).final()
+    )
+    assert same_bits(
+        many.final(0), rf.train(problem, networks.chain(0), OPTIMISERS["single"], seed=1).final()
+    )
 
 
 @pytest.mark.skipif(threads.max_threads() < 2, reason="needs two threads")
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_one_thread_and_two(name, problem, net):
-    traces = [rf.train(problem, net, OPTIMISERS[name], chains=5, n_threads=n) for n in (1, 2)]
+def test_one_thread_and_two(name, problem, network):
+    traces = [rf.train(problem, network, OPTIMISERS[name], chains=5, n_threads=n) for n in (1, 2)]
     assert all(same_bits(a, b) for a, b in zip(traces[0].finals(), traces[1].finals(), strict=True))
     np.testing.assert_array_equal(traces[0].singular_values, traces[1].singular_values)
 
 
-def test_how_the_records_of_many_chains_are_divided(problem, net, monkeypatch):
+def test_how_the_records_of_many_chains_are_divided(problem, network, monkeypatch):
     """Portions, blocks and threads divide the chains only: what is measured of each keeps its bits."""
     what = ("singular_values", "rank", "train_loss", "imbalance", "hidden_singular_values")
     sgd, recorded = rf.SGD(lr=0.03, ridge=1e-2, n_steps=600), rf.Record(every=200, what=what)
-    expected = rf.train(problem, net, sgd, chains=40, record=recorded)
+    expected = rf.train(problem, network, sgd, chains=40, record=recorded)
     monkeypatch.setattr(recorder, "PORTION", 17)
     monkeypatch.setattr(record, "_BLOCK", 3)
     for n_threads in (1, 2):
-        trace = rf.train(problem, net, sgd, chains=40, record=recorded, n_threads=n_threads)
+        trace = rf.train(problem, network, sgd, chains=40, record=recorded, n_threads=n_threads)
         for name in what:
             np.testing.assert_array_equal(trace.measured[name], expected.measured[name])
 
 
-def test_the_number_of_threads_is_put_back(problem, net):
+def test_the_number_of_threads_is_put_back(problem, network):
     before = threads.count()
-    rf.train(problem, net, rf.SGD(lr=0.01, ridge=0.0, n_steps=10), n_threads=1)
+    rf.train(problem, network, rf.SGD(lr=0.01, ridge=0.0, n_steps=10), n_threads=1)
     assert threads.count() == before
 
 
-def test_length_of_calls_does_not_matter(problem, net, monkeypatch):
-    expected = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(every=10**6))
+def test_length_of_calls_does_not_matter(problem, network, monkeypatch):
+    expected = rf.train(problem, network, OPTIMISERS["epochs"], record=rf.Record(every=10**6))
     monkeypatch.setattr(engine, "LONGEST_CALL", 333)
     monkeypatch.setattr(engine, "CALL_SECONDS", 1e-9)
-    trace = rf.train(problem, net, OPTIMISERS["epochs"], record=rf.Record(every=10**6))
+    trace = rf.train(problem, network, OPTIMISERS["epochs"], record=rf.Record(every=10**6))
     assert same_bits(trace.final(), expected.final())
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("what", [("rank",), ("weights",)])
-def test_replay_repeats_a_stretch(name, what, problem, net):
+def test_replay_repeats_a_stretch(name, what, problem, network):
     trace = rf.train(
         problem,
-        net,
+        network,
         OPTIMISERS[name],
         chains=3,
         seed=2,
@@ -149,7 +153,7 @@ def test_replay_repeats_a_stretch(name, what, problem, net):
 
 
 @pytest.mark.parametrize("deflate", [None, 0.05])
-def test_stopped_and_resumed(problem, net, tmp_path, deflate):
+def test_stopped_and_resumed(problem, network, tmp_path, deflate):
     """A run left at several moments, by a callback and by Ctrl-C, ends at the same bits."""
     optimiser = rf.SGD(lr=0.03, ridge=1e-2, n_steps=25_000, sampling="epochs")
     settings = {
@@ -158,7 +162,7 @@ def test_stopped_and_resumed(problem, net, tmp_path, deflate):
         "record": rf.Record(every=2500, what=("rank", "train_loss", "weights")),
         "deflate": deflate,
     }
-    straight = rf.train(problem, net, optimiser, **settings)
+    straight = rf.train(problem, network, optimiser, **settings)
     path = tmp_path / "run.npz"
 
     def leave_after(step):
@@ -179,13 +183,13 @@ def test_stopped_and_resumed(problem, net, tmp_path, deflate):
         None,
     ):
         try:
-            trace = rf.train(problem, net, optimiser, **settings, checkpoint=path, callback=callback)
+            trace = rf.train(problem, network, optimiser, **settings, checkpoint=path, callback=callback)
         except rf.dynamics.Interrupted as interruption:
             trace = interruption.trace
             assert trace.steps.max() < 25_000
     assert_same_trace(trace, straight)
     # the finished run is in the file, too
-    assert_same_trace(rf.train(problem, net, optimiser, **settings, checkpoint=path), straight)
+    assert_same_trace(rf.train(problem, network, optimiser, **settings, checkpoint=path), straight)
 
 
 CHILD = """
@@ -236,30 +240,33 @@ def test_killed_and_resumed(tmp_path):
     assert_same_trace(resumed, straight)
 
 
-def test_a_checkpoint_of_other_settings_is_refused(problem, net, tmp_path):
+def test_a_checkpoint_of_other_settings_is_refused(problem, network, tmp_path):
     path = tmp_path / "run.npz"
     settings = {"record": rf.Record(every=100), "checkpoint": path}
-    rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), **settings)
+    rf.train(problem, network, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), **settings)
     before = path.read_bytes()
     for other in (
-        lambda: rf.train(problem, net, rf.SGD(lr=0.02, ridge=1e-2, n_steps=200), **settings),
-        lambda: rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=300), **settings),
-        lambda: rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), seed=1, **settings),
+        lambda: rf.train(problem, network, rf.SGD(lr=0.02, ridge=1e-2, n_steps=200), **settings),
+        lambda: rf.train(problem, network, rf.SGD(lr=0.03, ridge=1e-2, n_steps=300), **settings),
+        lambda: rf.train(problem, network, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), seed=1, **settings),
         lambda: rf.train(
-            problem.with_values(2 * problem.values), net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), **settings
+            problem.with_values(2 * problem.values),
+            network,
+            rf.SGD(lr=0.03, ridge=1e-2, n_steps=200),
+            **settings,
         ),
-        lambda: rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), deflate=0.1, **settings),
+        lambda: rf.train(problem, network, rf.SGD(lr=0.03, ridge=1e-2, n_steps=200), deflate=0.1, **settings),
     ):
         with pytest.raises(rf.InputError, match="other settings"):
             other()
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(problem, net, tmp_path):
+def test_a_file_that_is_no_checkpoint_is_refused(problem, network, tmp_path):
     path = tmp_path / "run.npz"
-    rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=20)).save(path)
+    rf.train(problem, network, rf.SGD(lr=0.03, ridge=1e-2, n_steps=20)).save(path)
     with pytest.raises(rf.InputError):
-        rf.train(problem, net, rf.SGD(lr=0.03, ridge=1e-2, n_steps=20), checkpoint=path)
+        rf.train(problem, network, rf.SGD(lr=0.03, ridge=1e-2, n_steps=20), checkpoint=path)
     assert checkpoints.INTERVAL > 0
 
 

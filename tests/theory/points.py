@@ -20,18 +20,18 @@ def points(draw: st.DrawFn, min_depth: int = 2) -> tuple[rf.Problem, rf.Network]
     )
 
 
-def rotated(net: rf.Network, seed: int = 0) -> rf.Network:
+def rotated(network: rf.Network, seed: int = 0) -> rf.Network:
     """The same function with every hidden space rotated."""
     rng = np.random.default_rng(seed)
-    turns = [np.eye(net.widths[0])]
-    turns += [np.linalg.qr(rng.standard_normal((w, w)))[0] for w in net.widths[1:-1]]
-    turns.append(np.eye(net.widths[-1]))
-    return rf.Network(tuple(U @ W @ V.T for V, W, U in zip(turns, net.weights, turns[1:], strict=False)))
+    turns = [np.eye(network.widths[0])]
+    turns += [np.linalg.qr(rng.standard_normal((w, w)))[0] for w in network.widths[1:-1]]
+    turns.append(np.eye(network.widths[-1]))
+    return rf.Network(tuple(U @ W @ V.T for V, W, U in zip(turns, network.weights, turns[1:], strict=False)))
 
 
-def transposed(net: rf.Network) -> rf.Network:
+def transposed(network: rf.Network) -> rf.Network:
     """The network of the transposed matrix."""
-    return rf.Network(tuple(W.T for W in net.weights[::-1]))
+    return rf.Network(tuple(W.T for W in network.weights[::-1]))
 
 
 def critical(
@@ -57,9 +57,9 @@ def critical(
     return problem, rotated(rf.Network(tuple(padded)), seed)
 
 
-def gradient(problem: rf.Problem, net: rf.Network, ridge: float) -> list[np.ndarray]:
+def gradient(problem: rf.Problem, network: rf.Network, ridge: float) -> list[np.ndarray]:
     """Of the regularised loss, by the literal twin."""
     from rankfall.dynamics.kernels import reference
 
-    G = reference.gradients(list(net.weights), problem.rows, problem.cols, problem.values)
-    return [g + 2 * ridge * W for g, W in zip(G, net.weights, strict=True)]
+    G = reference.gradients(list(network.weights), problem.rows, problem.cols, problem.values)
+    return [g + 2 * ridge * W for g, W in zip(G, network.weights, strict=True)]

@@ -31,9 +31,9 @@ def near(rank: int, noise: float, seed: int) -> rf.Network:
     return rf.Network(tuple(W + noise * rng.standard_normal(W.shape) for W in lifted))
 
 
-def literally_inside(net: rf.Network, rank: int) -> bool:
+def literally_inside(network: rf.Network, rank: int) -> bool:
     """The definition, line by line."""
-    W = net.weights
+    W = network.weights
     C = all(np.sum(w**2) <= K.C for w in W)
     V = all(
         np.linalg.norm(W[k].T @ W[k] - W[k - 1] @ W[k - 1].T, 2) + K.kappa * np.sum(W[k] ** 2) <= K.eps
@@ -45,11 +45,11 @@ def literally_inside(net: rf.Network, rank: int) -> bool:
 
 @given(st.integers(0, 3), st.sampled_from([0.0, 1e-3, 1e-2, 0.1]), st.integers(0, 10**6))
 def test_membership_and_nesting(rank, noise, seed):
-    net = near(rank, noise, seed)
-    inside = [AbsorbingSet(r, K).contains(net) for r in range(6)]
-    assert inside == [literally_inside(net, r) for r in range(6)]
+    network = near(rank, noise, seed)
+    inside = [AbsorbingSet(r, K).contains(network) for r in range(6)]
+    assert inside == [literally_inside(network, r) for r in range(6)]
     assert inside == sorted(inside)  # B_r lies in B_{r+1}
-    margins = [AbsorbingSet(r, K).margins(net)["T"] for r in range(6)]
+    margins = [AbsorbingSet(r, K).margins(network)["T"] for r in range(6)]
     assert all(later >= earlier for earlier, later in pairwise(margins))
 
 
@@ -60,9 +60,9 @@ def test_nesting_at_the_boundary():
         rank = int(rng.integers(0, 4))
         A = np.zeros((6, 5))
         A[:4, :4] = np.diag(rng.permutation(10 ** rng.uniform(-6, 0, 4)))
-        net = rf.Network.lift(A, depth=3, width=4)
+        network = rf.Network.lift(A, depth=3, width=4)
         B = AbsorbingSet(rank, K)
-        scaled = onto_boundary(B, tuple(W[None] for W in net))
+        scaled = onto_boundary(B, tuple(W[None] for W in network))
         levels = B.levels(rf.Network(scaled))
         seen.add(max(B.limits, key=lambda name: float(np.max(levels[name])) / B.limits[name]))
         for r in range(5):
@@ -79,8 +79,8 @@ def test_the_zero_network_lies_in_every_set(rank):
 def test_the_set_bounds_the_tail_of_the_product():
     for seed in range(40):
         B = AbsorbingSet(2, K)
-        net = rf.Network(onto_boundary(B, tuple(W[None] for W in near(4, 0.01, seed))))
-        assert net.singular_values()[0, 2] <= B.product_tail
+        network = rf.Network(onto_boundary(B, tuple(W[None] for W in near(4, 0.01, seed))))
+        assert network.singular_values()[0, 2] <= B.product_tail
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -101,10 +101,10 @@ def test_tails_settle_at_the_lower_end_of_the_interval(rank):
 
 
 def test_ensembles():
-    nets = [near(r, 0.01, seed) for seed, r in enumerate([0, 1, 2, 3])]
+    networks = [near(r, 0.01, seed) for seed, r in enumerate([0, 1, 2, 3])]
     B = AbsorbingSet(1, K)
-    together = rf.Network.stack(nets)
-    np.testing.assert_array_equal(B.contains(together), [B.contains(net) for net in nets])
+    together = rf.Network.stack(networks)
+    np.testing.assert_array_equal(B.contains(together), [B.contains(network) for network in networks])
     assert {name: margin.shape for name, margin in B.margins(together).items()} == {
         "C": (4, 3),
         "V": (4, 2),
@@ -115,12 +115,12 @@ def test_ensembles():
 
 
 def test_certificate_of_membership():
-    net = near(1, 1e-4, 3)
+    network = near(1, 1e-4, 3)
     B = AbsorbingSet(1, K)
-    verdict = B.certificate(net)
-    assert verdict.holds == B.contains(net) is True
+    verdict = B.certificate(network)
+    assert verdict.holds == B.contains(network) is True
     assert verdict.rank == 1 and verdict.theorem == "Theorem 1"
-    margins = np.concatenate([np.ravel(margin) for margin in B.margins(net).values()])
+    margins = np.concatenate([np.ravel(margin) for margin in B.margins(network).values()])
     np.testing.assert_array_equal([c.margin for c in verdict.conditions[-margins.size :]], margins)
     outside = B.certificate(rf.Network(tuple(2 * W for W in near(3, 0.5, 1))))
     assert not outside.holds
@@ -129,8 +129,8 @@ def test_certificate_of_membership():
 
 
 def test_single_precision_is_judged_in_double():
-    net = rf.Network(tuple(W.astype(np.float32) for W in near(1, 1e-4, 3)))
-    assert all(margin.dtype == np.float64 for margin in AbsorbingSet(1, K).margins(net).values())
+    network = rf.Network(tuple(W.astype(np.float32) for W in near(1, 1e-4, 3)))
+    assert all(margin.dtype == np.float64 for margin in AbsorbingSet(1, K).margins(network).values())
 
 
 def test_refusals():

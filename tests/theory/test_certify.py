@@ -11,10 +11,10 @@ import rankfall as rf
 
 
 def literal_descent(
-    problem: rf.Problem, net: rf.Network, ridge: float, lr: float, n_steps: int
+    problem: rf.Problem, network: rf.Network, ridge: float, lr: float, n_steps: int
 ) -> rf.Network:
     """Gradient descent, line by line."""
-    weights = list(net.weights)
+    weights = list(network.weights)
     for _ in range(n_steps):
         R = np.zeros(problem.shape)
         A = rf.Network(tuple(weights)).product()
@@ -49,8 +49,8 @@ def by_name(verdict: rf.theory.Certificate) -> dict[str, rf.theory.Condition]:
 
 def test_small_networks_are_certified_with_rank_zero():
     problem = holed()
-    net = rf.Network.gaussian((4, 4, 4, 5), scale=1e-3)
-    verdict = rf.theory.certify(problem, net, rank=0, ridge=0.2, lr=0.02)
+    network = rf.Network.gaussian((4, 4, 4, 5), scale=1e-3)
+    verdict = rf.theory.certify(problem, network, rank=0, ridge=0.2, lr=0.02)
     assert verdict.holds and verdict.theorem == "Theorem 1" and verdict.rank == 0
     assert verdict.values["bound"] == np.abs(problem.values).max()
     assert "B_0" in str(verdict)
@@ -58,9 +58,9 @@ def test_small_networks_are_certified_with_rank_zero():
 
 def test_rank_one_is_certified_and_rank_zero_is_not():
     problem = holed()
-    net = rf.Network.lift(np.outer(np.ones(5), np.ones(4)) / 12, depth=3, width=3)
-    assert rf.theory.certify(problem, net, rank=1, ridge=0.2, lr=0.01).holds
-    below = rf.theory.certify(problem, net, rank=0, ridge=0.2, lr=0.01)
+    network = rf.Network.lift(np.outer(np.ones(5), np.ones(4)) / 12, depth=3, width=3)
+    assert rf.theory.certify(problem, network, rank=1, ridge=0.2, lr=0.01).holds
+    below = rf.theory.certify(problem, network, rank=0, ridge=0.2, lr=0.01)
     assert not below.holds
     assert {c.name for c in below.conditions if not c.holds} == {"(T)"}
 
@@ -76,9 +76,9 @@ def test_the_set_is_fitted_to_the_network():
     for W in layers:
         W[0, 0] = s
     layers[1][0, 0] = math.sqrt(s**2 - 1.5 * k.eps)
-    net = rf.Network(tuple(layers))
-    assert not rf.theory.AbsorbingSet(1, k).contains(net)
-    verdict = rf.theory.certify(problem, net, rank=1, ridge=0.2, lr=0.01)
+    network = rf.Network(tuple(layers))
+    assert not rf.theory.AbsorbingSet(1, k).contains(network)
+    verdict = rf.theory.certify(problem, network, rank=1, ridge=0.2, lr=0.01)
     assert verdict.holds
     assert verdict.values["C"] == pytest.approx(1.1 * k.C)
     assert verdict.values["eps"] > 1.5 * k.eps
@@ -86,21 +86,21 @@ def test_the_set_is_fitted_to_the_network():
 
 def test_practical_steps_are_not_certified_but_judged():
     problem = holed()
-    net = rf.Network.gaussian((4, 4, 4, 5), scale=0.7)
+    network = rf.Network.gaussian((4, 4, 4, 5), scale=0.7)
     for lr in (0.01, 1.0, 100.0):
-        verdict = rf.theory.certify(problem, net, rank=3, ridge=1e-3, lr=lr)
+        verdict = rf.theory.certify(problem, network, rank=3, ridge=1e-3, lr=lr)
         assert not verdict.holds
         assert not verdict.tightest.holds
-    zero = rf.Network(tuple(np.zeros_like(W) for W in net))
+    zero = rf.Network(tuple(np.zeros_like(W) for W in network))
     assert not rf.theory.certify(problem, zero, rank=0, ridge=1e-3, lr=100.0).holds
 
 
 def test_larger_distinct_batches_certify_more():
     problem = holed((20, 20), size=1.0)
-    net = rf.Network.gaussian((20, 3, 3, 20), scale=1e-3)
+    network = rf.Network.gaussian((20, 3, 3, 20), scale=1e-3)
 
     def holds(batch_size: int, sampling: str) -> bool:
-        return rf.theory.certify(problem, net, 0, 0.05, 1e-2, batch_size, sampling).holds
+        return rf.theory.certify(problem, network, 0, 0.05, 1e-2, batch_size, sampling).holds
 
     assert not holds(1, "replacement")
     assert not holds(50, "replacement")
@@ -169,11 +169,11 @@ def found_by_descent(problem: rf.Problem, ridge: float, lr: float, depth: int, s
     return literal_descent(problem, rf.Network.gaussian(widths, scale=0.6, seed=seed), ridge, lr, 12_000)
 
 
-def with_tail(net: rf.Network, tail: float) -> rf.Network:
+def with_tail(network: rf.Network, tail: float) -> rf.Network:
     """The same network with the second singular value of the first layer raised to `tail`."""
-    U, s, Vt = np.linalg.svd(net.weights[0], full_matrices=False)
+    U, s, Vt = np.linalg.svd(network.weights[0], full_matrices=False)
     s[1] = tail
-    return rf.Network(((U * s) @ Vt, *net.weights[1:]))
+    return rf.Network(((U * s) @ Vt, *network.weights[1:]))
 
 
 @pytest.mark.parametrize("depth", [3, 4])
@@ -187,22 +187,22 @@ def test_gradient_descent_is_certified_and_keeps_the_promise(depth):
     while not (verdict := rf.theory.certify_gd(problem, with_tail(found, tail), 1, ridge, lr)).holds:
         tail /= 2
     assert tail > 0.01
-    net = with_tail(found, tail)
+    network = with_tail(found, tail)
     for _ in range(20):
-        net = literal_descent(problem, net, ridge, lr, 20)
-        assert np.linalg.svd(net.weights[0], compute_uv=False)[1] <= verdict.values["delta"]
-        assert net.singular_values()[1] <= verdict.values["product_tail"]
+        network = literal_descent(problem, network, ridge, lr, 20)
+        assert np.linalg.svd(network.weights[0], compute_uv=False)[1] <= verdict.values["delta"]
+        assert network.singular_values()[1] <= verdict.values["product_tail"]
     assert 0 < verdict.values["Delta"] < 0.1 and verdict.values["loss_lower_bound"] > 0
 
 
 def test_full_batches_take_the_theorem_that_holds():
     problem = holed(size=2.0)
     n = problem.n_observed
-    net = found_by_descent(problem, 0.01, 0.02, 3, seed=1)
+    network = found_by_descent(problem, 0.01, 0.02, 3, seed=1)
     for sampling in ("distinct", "epochs"):
-        verdict = rf.theory.certify(problem, net, 1, 0.01, 0.02, n, sampling)
+        verdict = rf.theory.certify(problem, network, 1, 0.01, 0.02, n, sampling)
         assert verdict.holds
-    assert rf.theory.certify(problem, net, 1, 0.01, 0.02, n, "replacement").theorem == "Theorem 1"
+    assert rf.theory.certify(problem, network, 1, 0.01, 0.02, n, "replacement").theorem == "Theorem 1"
     start = rf.Network.gaussian((4, 4, 4, 5), scale=1.0)
     worse = rf.theory.certify(problem, start, 1, 0.01, 0.02, n, "distinct")
     assert not worse.holds and worse.theorem == "Theorem 1''"
@@ -215,12 +215,12 @@ def test_lemma_6_is_below_everything_descent_finds(seed):
     ridge = float(10 ** rng.uniform(-3, -1))
     depth = int(rng.integers(2, 5))
     widths = (4, *[4] * (depth - 1), 5)
-    net = literal_descent(problem, rf.Network.gaussian(widths, scale=0.7, seed=seed), ridge, 0.05, 200)
+    network = literal_descent(problem, rf.Network.gaussian(widths, scale=0.7, seed=seed), ridge, 0.05, 200)
     lowest = []
     for _ in range(4):
-        lowest.append(rf.theory.loss_lower_bound(problem, net, ridge))
-        net = literal_descent(problem, net, ridge, 0.05, 2000)
-    final = float(rf.measures.regularised_loss(problem, net, ridge=ridge))
+        lowest.append(rf.theory.loss_lower_bound(problem, network, ridge))
+        network = literal_descent(problem, network, ridge, 0.05, 2000)
+    final = float(rf.measures.regularised_loss(problem, network, ridge=ridge))
     assert max(lowest) <= final * (1 + 1e-12)
     assert lowest[-1] > 0.1 * final  # and not empty
 
@@ -228,16 +228,16 @@ def test_lemma_6_is_below_everything_descent_finds(seed):
 def test_lemma_6_is_tight_at_depth_two():
     """At depth 2 the loss is convex in A, and at its minimum the bound is its value."""
     problem = holed(rank=2, seed=5)
-    net = literal_descent(problem, rf.Network.gaussian((4, 4, 5), scale=0.7, seed=1), 0.02, 0.2, 20_000)
-    loss = float(rf.measures.regularised_loss(problem, net, ridge=0.02))
-    assert rf.theory.loss_lower_bound(problem, net, 0.02) == pytest.approx(loss, rel=1e-6)
+    network = literal_descent(problem, rf.Network.gaussian((4, 4, 5), scale=0.7, seed=1), 0.02, 0.2, 20_000)
+    loss = float(rf.measures.regularised_loss(problem, network, ridge=0.02))
+    assert rf.theory.loss_lower_bound(problem, network, 0.02) == pytest.approx(loss, rel=1e-6)
 
 
 def test_lemma_6_where_the_fit_is_perfect():
     A = np.outer([1.0, 2.0], [1.0, 1.0])
-    net = rf.Network.lift(np.round(A), depth=2)
-    problem = rf.Problem.from_dense(net.product())
-    assert rf.theory.loss_lower_bound(problem, net, 0.1) == 0.0
+    network = rf.Network.lift(np.round(A), depth=2)
+    problem = rf.Problem.from_dense(network.product())
+    assert rf.theory.loss_lower_bound(problem, network, 0.1) == 0.0
 
 
 # -- refusals -------------------------------------------------------------------------------------------
@@ -255,9 +255,9 @@ def test_lemma_6_where_the_fit_is_perfect():
         ({"slack": math.nan}, "slack must be"),
         ({"batch_size": 1000, "sampling": "distinct"}, "cannot be drawn"),
         ({"batch_size": 0}, "batch_size must be"),
-        ({"net": rf.Network.gaussian((4, 3, 4), scale=0.1)}, "but the problem is"),
-        ({"net": rf.Network.gaussian((4, 3, 5), scale=0.1, chains=2)}, "one network"),
-        ({"net": rf.Network((np.full((3, 4), np.nan), np.zeros((5, 3))))}, "not finite"),
+        ({"network": rf.Network.gaussian((4, 3, 4), scale=0.1)}, "but the problem is"),
+        ({"network": rf.Network.gaussian((4, 3, 5), scale=0.1, chains=2)}, "one network"),
+        ({"network": rf.Network((np.full((3, 4), np.nan), np.zeros((5, 3))))}, "not finite"),
         ({"problem": holed().with_weights(np.arange(1, holed().n_observed + 1))}, "weights"),
         ({"problem": holed().with_values(np.zeros(holed().n_observed))}, "All observed entries are zero"),
     ],
@@ -265,7 +265,7 @@ def test_lemma_6_where_the_fit_is_perfect():
 def test_certify_refuses_in_one_sentence(changes, message):
     arguments = {
         "problem": holed(),
-        "net": rf.Network.gaussian((4, 3, 5), scale=0.1),
+        "network": rf.Network.gaussian((4, 3, 5), scale=0.1),
         "rank": 1,
         "ridge": 0.1,
         "lr": 0.01,

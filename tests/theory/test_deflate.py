@@ -31,20 +31,20 @@ def tailed(widths, rank, tail, seed):
 @given(seeds, st.integers(2, 5), st.floats(1e-6, 1), st.integers(1, 4), st.data())
 def test_bounds(seed, depth, tail, rank, data):
     widths = tuple(data.draw(st.integers(4, 8)) for _ in range(depth + 1))
-    net = tailed(widths, rank, tail, seed)
+    network = tailed(widths, rank, tail, seed)
     ranks = [data.draw(st.integers(1, w)) for w in widths[1:-1]]
     for asked in (rank, ranks):
-        d = theory.deflate(net, rank=asked)
-        change = np.linalg.norm(net.product() - d.network.product(), 2)
-        rounding = 1e-13 * np.prod([np.linalg.norm(W, 2) for W in net.weights])
+        d = theory.deflate(network, rank=asked)
+        change = np.linalg.norm(network.product() - d.network.product(), 2)
+        rounding = 1e-13 * np.prod([np.linalg.norm(W, 2) for W in network.weights])
         assert change <= d.bound + rounding
         # second form of (i): by the tails of the hidden spaces
         kept = [rank] * (depth - 1) if asked is rank else ranks
-        spectra = [np.linalg.svd(Z, compute_uv=False) for Z in net.hidden_spaces()]
+        spectra = [np.linalg.svd(Z, compute_uv=False) for Z in network.hidden_spaces()]
         tau = max(s[r] if r < s.size else 0.0 for s, r in zip(spectra, kept, strict=True))
-        omega = max(np.linalg.norm(W, 2) for W in net.weights)
+        omega = max(np.linalg.norm(W, 2) for W in network.weights)
         assert d.bound <= (depth - 1) * omega ** (depth - 2) * tau**2 * (1 + 1e-9) + rounding
-        lost = rf.measures.squared_norm(net) - rf.measures.squared_norm(d.network)
+        lost = rf.measures.squared_norm(network) - rf.measures.squared_norm(d.network)
         phi = sum(np.sum(s[r:] ** 2) for s, r in zip(spectra, kept, strict=True))
         assert -1e-10 <= lost <= phi + 1e-10
         assert [F.shape for F in d.frames] == list(zip(widths[1:-1], kept, strict=True))
@@ -53,9 +53,9 @@ def test_bounds(seed, depth, tail, rank, data):
 def test_second_order_in_the_tail():
     errors, bounds = [], []
     for tail in (1e-2, 1e-3, 1e-4):
-        net = tailed((12, 10, 11, 9), 3, tail, 0)
-        d = theory.deflate(net, 3)
-        errors.append(np.linalg.norm(net.product() - d.network.product(), 2))
+        network = tailed((12, 10, 11, 9), 3, tail, 0)
+        d = theory.deflate(network, 3)
+        errors.append(np.linalg.norm(network.product() - d.network.product(), 2))
         bounds.append(d.bound)
     for small, large in zip((errors[1:], bounds[1:]), (errors, bounds), strict=True):
         np.testing.assert_allclose(np.array(small) / np.array(large[:-1]), 1e-2, rtol=0.3)
@@ -71,10 +71,12 @@ def test_one_step_of_the_small_network_is_one_of_the_embedded_one():
             rf.Network(
                 tuple(
                     W - 0.1 * G
-                    for W, G in zip(net.weights, theory.weight_gradient(problem, net, 0.01), strict=True)
+                    for W, G in zip(
+                        network.weights, theory.weight_gradient(problem, network, 0.01), strict=True
+                    )
                 )
             )
-            for net in (small, large)
+            for network in (small, large)
         )
     again = rf.theory.deflate(large, 3)
     assert again.bound < 1e-25
@@ -83,14 +85,14 @@ def test_one_step_of_the_small_network_is_one_of_the_embedded_one():
 
 @pytest.mark.parametrize("rank", [0, 6, [3, 6], [3], [1, 2, 3], 1.5, -1, []])
 def test_ranks_out_of_range(rank):
-    net = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
+    network = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
     with pytest.raises(rf.InputError):
-        theory.deflate(net, rank)
+        theory.deflate(network, rank)
 
 
 def test_what_is_not_covered_is_refused():
-    net = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
+    network = rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0)
     with pytest.raises(rf.InputError, match="NaN"):
-        theory.deflate(rf.Network((np.full((5, 4), np.nan), *net.weights[1:])), 2)
+        theory.deflate(rf.Network((np.full((5, 4), np.nan), *network.weights[1:])), 2)
     with pytest.raises(rf.InputError, match="single network"):
         theory.deflate(rf.Network.gaussian((4, 5, 5, 3), scale=1.0, seed=0, chains=2), 2)

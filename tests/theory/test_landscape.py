@@ -28,10 +28,10 @@ def scalar_loss(s, s_star, ridge, n_observed, depth):
 @given(seeds, st.integers(2, 6))
 def test_no_weights_are_cheaper_than_the_cost(seed, depth):
     """Section 4a: the balanced lift has this squared norm, and other weights with the same product more."""
-    net = rf.Network.gaussian((5,) + (4,) * (depth - 1) + (6,), scale=1.0, seed=seed)
-    A = net.product()
+    network = rf.Network.gaussian((5,) + (4,) * (depth - 1) + (6,), scale=1.0, seed=seed)
+    A = network.product()
     cost = theory.schatten_cost(A, depth=depth)
-    assert rf.measures.squared_norm(net) >= cost * (1 - 1e-12)
+    assert rf.measures.squared_norm(network) >= cost * (1 - 1e-12)
     lifted = rf.Network.lift(A, depth=depth)
     assert rf.measures.squared_norm(lifted) == pytest.approx(cost, rel=1e-9)
     assert theory.schatten_cost(A.T, depth=depth) == pytest.approx(cost)
@@ -41,9 +41,9 @@ def test_no_weights_are_cheaper_than_the_cost(seed, depth):
 def test_effective_loss_is_the_regularised_loss_of_the_balanced_weights():
     problem, _ = rf.datasets.low_rank((7, 5), rank=2, observed=0.7, noise=0.2, seed=0)
     for depth in (2, 3, 5):
-        net = rf.Network.gaussian((5,) + (5,) * (depth - 1) + (7,), scale=1.0, seed=1)
-        loss = theory.effective_loss(problem, net.product(), depth, 0.03)
-        assert rf.measures.regularised_loss(problem, net.balance(), ridge=0.03) == pytest.approx(
+        network = rf.Network.gaussian((5,) + (5,) * (depth - 1) + (7,), scale=1.0, seed=1)
+        loss = theory.effective_loss(problem, network.product(), depth, 0.03)
+        assert rf.measures.regularised_loss(problem, network.balance(), ridge=0.03) == pytest.approx(
             loss, rel=1e-10
         )
 
@@ -51,12 +51,12 @@ def test_effective_loss_is_the_regularised_loss_of_the_balanced_weights():
 @pytest.mark.parametrize("depth", [2, 3, 5])
 def test_weight_gradient_is_the_derivative(depth):
     problem, _ = rf.datasets.low_rank((4, 3), rank=2, observed=0.8, seed=2)
-    net = rf.Network.gaussian((3,) + (2,) * (depth - 1) + (4,), scale=1.0, seed=3)
-    direction = rf.Network.gaussian(net.widths, scale=1.0, seed=4)
-    gradient = theory.weight_gradient(problem, net, 0.1)
+    network = rf.Network.gaussian((3,) + (2,) * (depth - 1) + (4,), scale=1.0, seed=3)
+    direction = rf.Network.gaussian(network.widths, scale=1.0, seed=4)
+    gradient = theory.weight_gradient(problem, network, 0.1)
     h = 1e-5
     ends = [
-        rf.Network(tuple(W + t * V for W, V in zip(net.weights, direction.weights, strict=True)))
+        rf.Network(tuple(W + t * V for W, V in zip(network.weights, direction.weights, strict=True)))
         for t in (-h, h)
     ]
     low, high = (float(rf.measures.regularised_loss(problem, end, ridge=0.1)) for end in ends)

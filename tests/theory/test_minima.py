@@ -187,9 +187,9 @@ def test_no_lower_minimum_by_an_outside_optimiser(depth):
     shapes = [(4, 4)] * depth
 
     def both(theta):
-        net = rf.Network(tuple(theta.reshape(-1, 4, 4)))
-        gradient = theory.weight_gradient(problem, net, 0.01)
-        return float(rf.measures.regularised_loss(problem, net, ridge=0.01)), np.concatenate(
+        network = rf.Network(tuple(theta.reshape(-1, 4, 4)))
+        gradient = theory.weight_gradient(problem, network, 0.01)
+        return float(rf.measures.regularised_loss(problem, network, ridge=0.01)), np.concatenate(
             [G.ravel() for G in gradient]
         )
 
@@ -239,10 +239,10 @@ def test_networks_of_a_minimum():
     found = theory.minima(rf.Problem.from_dense(five_by_five()), 3, RIDGE)
     for point in found:
         for width in (None, 5, 7):
-            net = point.network(width)
-            assert net.widths[1:-1] == (max(point.rank, 1) if width is None else width,) * 2
-            np.testing.assert_allclose(net.product(), point.matrix(), atol=1e-13)
-            assert rf.measures.squared_norm(net) == pytest.approx(
+            network = point.network(width)
+            assert network.widths[1:-1] == (max(point.rank, 1) if width is None else width,) * 2
+            np.testing.assert_allclose(network.product(), point.matrix(), atol=1e-13)
+            assert rf.measures.squared_norm(network) == pytest.approx(
                 theory.schatten_cost(point.matrix(), depth=3)
             )
     with pytest.raises(rf.InputError, match="at least 3"):

@@ -19,25 +19,25 @@ def critical_point():
     return critical(3, np.array([4.0, 3.0, 2.0, 1.0, 0.5]), 2, RIDGE)
 
 
-def with_tail(net: rf.Network, size: float) -> rf.Network:
+def with_tail(network: rf.Network, size: float) -> rf.Network:
     rng = np.random.default_rng(1)
-    return rf.Network(tuple(W + size * rng.standard_normal(W.shape) for W in net.weights))
+    return rf.Network(tuple(W + size * rng.standard_normal(W.shape) for W in network.weights))
 
 
-def exploding(problem: rf.Problem, net: rf.Network) -> rf.Network:
+def exploding(problem: rf.Problem, network: rf.Network) -> rf.Network:
     """The same leading part, with a first hidden layer that the data pull away: some Lambda_l is above 1."""
-    far = rf.Network((3 * net.weights[0], *net.weights[1:]))
+    far = rf.Network((3 * network.weights[0], *network.weights[1:]))
     assert np.any(tail_table(problem, far, **SETTINGS).mean_factor[:, 2] > 1)
     return far
 
 
 def test_it_fires_once_the_tail_is_small(critical_point):
-    problem, net = critical_point
+    problem, network = critical_point
     monitor = Monitor(problem, 3, **SETTINGS)
     assert monitor.rank is None and not monitor.certificate().holds
-    assert [monitor.update(k, with_tail(net, size)) for k, size in enumerate((1e-2, 1e-3, 1e-5, 1e-6))] == [
-        None, None, 2, 2,
-    ]  # fmt: skip
+    tails = (1e-2, 1e-3, 1e-5, 1e-6)
+    certified = [monitor.update(k, with_tail(network, size)) for k, size in enumerate(tails)]
+    assert certified == [None, None, 2, 2]
     log = monitor.log()
     assert log.certified.tolist() == [-1, -1, 2, 2] and log.numerical_rank[-1] == 2
     assert len(log.firings) == 1 and log.firings[0].step == 2 and log.firings[0].share == 5e-4
@@ -49,10 +49,10 @@ def test_it_fires_once_the_tail_is_small(critical_point):
 
 
 def test_a_smaller_rank_fires_again_with_half_the_share(critical_point):
-    problem, net = critical_point
+    problem, network = critical_point
     monitor = Monitor(problem, 3, **SETTINGS)
-    monitor.update(0, with_tail(net, 1e-6))
-    zeros = rf.Network(tuple(1e-8 * W for W in net.weights))
+    monitor.update(0, with_tail(network, 1e-6))
+    zeros = rf.Network(tuple(1e-8 * W for W in network.weights))
     assert monitor.update(10, zeros) == 0
     first, second = monitor.log().firings
     assert (first.rank, second.rank) == (2, 0) and second.share == first.share / 2
@@ -60,8 +60,8 @@ def test_a_smaller_rank_fires_again_with_half_the_share(critical_point):
 
 
 def test_contraction_earns_credit_and_a_violation_spends_it(critical_point):
-    problem, net = critical_point
-    small = with_tail(net, 1e-6)
+    problem, network = critical_point
+    small = with_tail(network, 1e-6)
     far = exploding(problem, small)
     factors = tail_table(problem, far, **SETTINGS).mean_factor[:, 2]
     monitor = Monitor(problem, 3, **SETTINGS)
@@ -79,8 +79,8 @@ def test_contraction_earns_credit_and_a_violation_spends_it(critical_point):
 
 
 def test_without_credit_a_violation_ends_the_guarantee_and_a_budget_saves_it(critical_point):
-    problem, net = critical_point
-    small = with_tail(net, 1e-8)
+    problem, network = critical_point
+    small = with_tail(network, 1e-8)
     for budget, rank in ((1.0, None), (1e3, 2)):
         monitor = Monitor(problem, 3, **SETTINGS, budget=budget)
         assert monitor.update(0, small) == 2
@@ -89,9 +89,9 @@ def test_without_credit_a_violation_ends_the_guarantee_and_a_budget_saves_it(cri
 
 
 def test_the_ledger_says_whether_the_steps_in_between_are_proved(critical_point):
-    problem, net = critical_point
+    problem, network = critical_point
     monitor = Monitor(problem, 3, **SETTINGS)
-    small = with_tail(net, 1e-6)
+    small = with_tail(network, 1e-6)
     monitor.update(0, small, np.zeros(2))
     monitor.update(10, small, np.array([0.5, -1.0]))
     monitor.update(20, small, np.array([50.0, 0.0]))
@@ -112,7 +112,7 @@ def test_no_empty_log():
 
 
 def test_refusals_are_one_sentence(critical_point):
-    problem, net = critical_point
+    problem, network = critical_point
     for match, depth, changes in (
         ("depth 3 and more", 2, {}),
         ("not covered", 3, {"sampling": "epochs"}),
@@ -124,10 +124,10 @@ def test_refusals_are_one_sentence(critical_point):
         with pytest.raises(rf.InputError, match=match):
             Monitor(problem, depth, **{**SETTINGS, **changes})
     monitor = Monitor(problem, 3, **SETTINGS)
-    monitor.update(5, net)
+    monitor.update(5, network)
     with pytest.raises(rf.InputError, match="later and later"):
-        monitor.update(5, net)
+        monitor.update(5, network)
     with pytest.raises(rf.InputError, match="depth 3, not 4"):
         monitor.update(6, rf.Network.gaussian((5, 5, 5, 5, 5), scale=1.0, seed=0))
     with pytest.raises(rf.InputError, match="one number per hidden layer"):
-        monitor.update(6, net, np.zeros(3))
+        monitor.update(6, network, np.zeros(3))

@@ -24,12 +24,12 @@ STEP = {"ridge": 0.05, "lr": 0.1}
 Q = 1 - 2 * STEP["lr"] * STEP["ridge"]
 
 
-def moved(problem: rf.Problem, net: rf.Network, entries: np.ndarray) -> list[np.ndarray]:
+def moved(problem: rf.Problem, network: rf.Network, entries: np.ndarray) -> list[np.ndarray]:
     """The hidden spaces after a step with these entries, by the literal twin."""
     G = reference.gradients(
-        list(net.weights), problem.rows[entries], problem.cols[entries], problem.values[entries]
+        list(network.weights), problem.rows[entries], problem.cols[entries], problem.values[entries]
     )
-    weights = (Q * W - STEP["lr"] * g for W, g in zip(net.weights, G, strict=True))
+    weights = (Q * W - STEP["lr"] * g for W, g in zip(network.weights, G, strict=True))
     return rf.Network(tuple(weights)).hidden_spaces()
 
 
@@ -41,15 +41,15 @@ def tails(spaces: list[np.ndarray], rank: int) -> np.ndarray:
 @given(points(), st.integers(0, 3))
 def test_factors_agree_with_the_enumeration_of_all_entries(point, rank):
     """The right side of (3.1) exactly, and above the tail that the step leaves."""
-    problem, net = point
-    seen = tail_factors(problem, net, rank, **STEP)
-    bases = [np.linalg.svd(Z)[0][:, rank:] for Z in net.hidden_spaces()]
+    problem, network = point
+    seen = tail_factors(problem, network, rank, **STEP)
+    bases = [np.linalg.svd(Z)[0][:, rank:] for Z in network.hidden_spaces()]
     projected, left = [], []
     for e in range(problem.n_observed):
-        spaces = moved(problem, net, np.array([e]))
+        spaces = moved(problem, network, np.array([e]))
         projected.append([np.sum((U.T @ Z) ** 2) for U, Z in zip(bases, spaces, strict=True)])
         left.append(tails(spaces, rank))
-    scale = tails(net.hidden_spaces(), 0) * 1e-12
+    scale = tails(network.hidden_spaces(), 0) * 1e-12
     np.testing.assert_array_less(
         np.abs(np.mean(projected, axis=0) - seen.mean_factor * seen.phi), scale + 1e-15
     )
@@ -58,24 +58,24 @@ def test_factors_agree_with_the_enumeration_of_all_entries(point, rank):
     )
     assert np.all(np.mean(left, axis=0) <= seen.mean_factor * seen.phi + scale)
     assert np.all(np.max(left, axis=0) <= seen.max_factor * seen.phi + scale)
-    np.testing.assert_allclose(seen.phi, tails(net.hidden_spaces(), rank), atol=scale.max())
+    np.testing.assert_allclose(seen.phi, tails(network.hidden_spaces(), rank), atol=scale.max())
 
 
 @settings(max_examples=20)
 @given(points(), st.integers(0, 2), st.integers(2, 4), st.integers(0, 99))
 def test_batches_are_bounded_by_their_entries(point, rank, size, seed):
     """Convexity: surely by the mean of the single entries, hence by the largest factor."""
-    problem, net = point
-    seen = tail_factors(problem, net, rank, **STEP)
-    bases = [np.linalg.svd(Z)[0][:, rank:] for Z in net.hidden_spaces()]
+    problem, network = point
+    seen = tail_factors(problem, network, rank, **STEP)
+    bases = [np.linalg.svd(Z)[0][:, rank:] for Z in network.hidden_spaces()]
     entries = np.random.default_rng(seed).integers(0, problem.n_observed, size)
 
     def sizes(chosen):
-        spaces = moved(problem, net, chosen)
+        spaces = moved(problem, network, chosen)
         return np.array([np.sum((U.T @ Z) ** 2) for U, Z in zip(bases, spaces, strict=True)])
 
     whole, single = sizes(entries), np.mean([sizes(entries[[k]]) for k in range(size)], axis=0)
-    scale = tails(net.hidden_spaces(), 0) * 1e-12
+    scale = tails(network.hidden_spaces(), 0) * 1e-12
     assert np.all(whole <= single + scale)
     assert np.all(whole <= seen.max_factor * seen.phi + scale)
 
@@ -84,27 +84,27 @@ def test_batches_are_bounded_by_their_entries(point, rank, size, seed):
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_the_second_moment_of_pairs_is_exact(sampling, depth):
     problem = holed((3, 4), seed=1, observed=0.7)
-    net = rf.Network.gaussian((4, *[3] * (depth - 1), 3), scale=1.0, seed=2)
+    network = rf.Network.gaussian((4, *[3] * (depth - 1), 3), scale=1.0, seed=2)
     n = problem.n_observed
-    bases = [np.linalg.svd(Z)[0][:, 1:] for Z in net.hidden_spaces()]
+    bases = [np.linalg.svd(Z)[0][:, 1:] for Z in network.hidden_spaces()]
     pairs = [(a, b) for a in range(n) for b in range(n) if sampling == "replacement" or a != b]
     sizes = [
-        [np.sum((U.T @ Z) ** 2) for U, Z in zip(bases, moved(problem, net, np.array(pair)), strict=True)]
+        [np.sum((U.T @ Z) ** 2) for U, Z in zip(bases, moved(problem, network, np.array(pair)), strict=True)]
         for pair in pairs
     ]
-    seen = tail_factors(problem, net, 1, **STEP, batch_size=2, sampling=sampling)
+    seen = tail_factors(problem, network, 1, **STEP, batch_size=2, sampling=sampling)
     np.testing.assert_allclose(np.mean(sizes, axis=0), seen.mean_factor * seen.phi, rtol=1e-12)
-    one = tail_factors(problem, net, 1, **STEP)
+    one = tail_factors(problem, network, 1, **STEP)
     assert np.all(seen.mean_factor <= one.mean_factor + 1e-15)
     np.testing.assert_array_equal(seen.max_factor, one.max_factor)
 
 
 def test_all_entries_at_once_leave_no_spread():
     problem = holed((5, 6), seed=3)
-    net = rf.Network.gaussian((6, 4, 5, 5), scale=1.0, seed=0)
-    seen = tail_factors(problem, net, 1, **STEP, batch_size=problem.n_observed, sampling="distinct")
-    bases = [np.linalg.svd(Z)[0][:, 1:] for Z in net.hidden_spaces()]
-    spaces = moved(problem, net, np.arange(problem.n_observed))
+    network = rf.Network.gaussian((6, 4, 5, 5), scale=1.0, seed=0)
+    seen = tail_factors(problem, network, 1, **STEP, batch_size=problem.n_observed, sampling="distinct")
+    bases = [np.linalg.svd(Z)[0][:, 1:] for Z in network.hidden_spaces()]
+    spaces = moved(problem, network, np.arange(problem.n_observed))
     sizes = [np.sum((U.T @ Z) ** 2) for U, Z in zip(bases, spaces, strict=True)]
     np.testing.assert_allclose(sizes, seen.mean_factor * seen.phi, rtol=1e-12)
 
@@ -112,10 +112,10 @@ def test_all_entries_at_once_leave_no_spread():
 @settings(max_examples=40)
 @given(points())
 def test_the_table_has_the_factors_of_every_rank(point):
-    problem, net = point
-    table = tail_table(problem, net, **STEP)
-    for rank in range(min(net.widths) + 1):
-        seen = tail_factors(problem, net, rank, **STEP)
+    problem, network = point
+    table = tail_table(problem, network, **STEP)
+    for rank in range(min(network.widths) + 1):
+        seen = tail_factors(problem, network, rank, **STEP)
         np.testing.assert_allclose(table.phi[:, rank], seen.phi, rtol=1e-12, atol=1e-28)
         real = seen.phi > 1e-20
         np.testing.assert_allclose(table.mean_factor[real, rank], seen.mean_factor[real], rtol=1e-9)
@@ -124,10 +124,10 @@ def test_the_table_has_the_factors_of_every_rank(point):
 @settings(max_examples=40)
 @given(points(), st.integers(0, 2))
 def test_rotating_hidden_spaces_and_transposing_change_nothing(point, rank):
-    problem, net = point
-    here = tail_factors(problem, net, rank, **STEP)
-    turned = tail_factors(problem, rotated(net), rank, **STEP)
-    over = tail_factors(problem.T, transposed(net), rank, **STEP)
+    problem, network = point
+    here = tail_factors(problem, network, rank, **STEP)
+    turned = tail_factors(problem, rotated(network), rank, **STEP)
+    over = tail_factors(problem.T, transposed(network), rank, **STEP)
     real = here.phi > 1e-20
     for name in ("phi", "mean_factor", "max_factor"):
         expected = getattr(here, name)
@@ -139,12 +139,12 @@ def test_rotating_hidden_spaces_and_transposing_change_nothing(point, rank):
 @given(points(min_depth=3), st.integers(0, 3))
 def test_robust_and_sufficient_factors_are_larger(point, rank):
     """``Lambda <= Lambda^ <=`` Lemma A's bound, also for batches."""
-    problem, net = point
+    problem, network = point
     for batch in (1, 3):
         options = {**STEP, "batch_size": batch}
-        seen = tail_factors(problem, net, rank, **options)
-        robust = robust_factors(problem, net, rank, **options)
-        cheap = sufficient_factors(problem, net, rank, **options)
+        seen = tail_factors(problem, network, rank, **options)
+        robust = robust_factors(problem, network, rank, **options)
+        cheap = sufficient_factors(problem, network, rank, **options)
         real = seen.phi > 1e-20
         assert np.all(seen.mean_factor[real] <= robust[real] * (1 + 1e-9))
         assert np.all(robust <= cheap * (1 + 1e-12))
@@ -157,22 +157,22 @@ def test_thresholds_at_critical_points(depth, kept):
     there.
     """
     ridge = 2e-4
-    problem, net = critical(depth, np.array([4.0, 3.0, 2.0, 1.0]), kept, ridge)
+    problem, network = critical(depth, np.array([4.0, 3.0, 2.0, 1.0]), kept, ridge)
     threshold = phi_threshold(problem, depth, ridge)
-    table = tail_table(problem, net, ridge=ridge, lr=1e-3)
+    table = tail_table(problem, network, ridge=ridge, lr=1e-3)
     for s in table.singular_values:
         assert np.all((s**2 >= threshold) | (s < 1e-6)) and np.count_nonzero(s > 1e-6) == kept
     assert table.numerical_rank(threshold) == kept <= rank_upper_bound(problem, depth, ridge)
     for factors in (robust_factors, sufficient_factors):
-        assert np.all(factors(problem, net, kept, ridge=ridge, lr=1e-5) < 1)
+        assert np.all(factors(problem, network, kept, ridge=ridge, lr=1e-5) < 1)
         # with one of the kept directions counted as tail there is nothing to lose: it is neutral, not
         # shrinking
-        assert np.any(factors(problem, net, kept - 1, ridge=ridge, lr=1e-5) >= 1 - 1e-9)
+        assert np.any(factors(problem, network, kept - 1, ridge=ridge, lr=1e-5) >= 1 - 1e-9)
 
 
 def test_an_exact_tail_of_zero():
-    problem, net = critical(3, np.array([4.0, 3.0, 2.0]), 1, 1e-3)
-    zeros = rf.Network(tuple(np.zeros_like(W) for W in net.weights))
+    problem, network = critical(3, np.array([4.0, 3.0, 2.0]), 1, 1e-3)
+    zeros = rf.Network(tuple(np.zeros_like(W) for W in network.weights))
     seen = tail_factors(problem, zeros, 0, **STEP)
     np.testing.assert_array_equal(seen.phi, 0)
     np.testing.assert_array_equal(seen.mean_factor, Q**2)
@@ -192,18 +192,18 @@ def test_thresholds_follow_the_text():
 
 def test_refusals_are_one_sentence():
     problem = holed((5, 6))
-    net = rf.Network.gaussian((6, 4, 4, 5), scale=1.0, seed=0)
+    network = rf.Network.gaussian((6, 4, 4, 5), scale=1.0, seed=0)
 
     def refused(match: str, *args: object, **options: object) -> None:
         with pytest.raises(rf.InputError, match=match):
-            tail_factors(*(args or (problem, net, 1)), **{**STEP, **options})
+            tail_factors(*(args or (problem, network, 1)), **{**STEP, **options})
 
     refused("not covered", sampling="epochs")
     refused("must be", sampling="alphabetical")
-    refused("whole number, 0 or more", problem, net, -1)
-    refused("has", problem.T, net, 1)
+    refused("whole number, 0 or more", problem, network, -1)
+    refused("has", problem.T, network, 1)
     refused("one network", problem, rf.Network.gaussian((6, 4, 4, 5), scale=1.0, seed=0, chains=2), 1)
-    refused("not finite", problem, rf.Network(tuple(W * np.nan for W in net.weights)), 1)
+    refused("not finite", problem, rf.Network(tuple(W * np.nan for W in network.weights)), 1)
     refused("cannot be drawn", sampling="distinct", batch_size=1000)
     refused("whole number, 1 or more", batch_size=0)
     refused("below 1", lr=10.0)

@@ -44,12 +44,12 @@ class SGDChain:
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         Where every copy starts.
     optimiser : SGD
         With constant lr and ridge; its `n_steps` plays no part.
     target_rank : int
-        The event is a numerical rank of at most this, or of at least this if it lies above the rank of `net`.
+        The event is a numerical rank of at most this, or of at least this if it lies above the rank of `network`.
     every : int
     score : {"singular_value", "relative", "relaxed", "tail"} or function of a Network
     relaxation : int
@@ -67,7 +67,7 @@ class SGDChain:
     def __init__(
         self,
         problem: Problem,
-        net: Network,
+        network: Network,
         optimiser: SGD,
         target_rank: int,
         every: int,
@@ -76,18 +76,18 @@ class SGDChain:
         seed: int = 0,
         relaxation: int = RELAXATION,
     ) -> None:
-        check_chain(problem, net, optimiser)
-        target_rank = whole("target_rank", target_rank, least=0, most=min(net.widths))
+        check_chain(problem, network, optimiser)
+        target_rank = whole("target_rank", target_rank, least=0, most=min(network.widths))
         every = whole("every", every, least=1)
         if not callable(score):
             score = one_of("score", score, SCORES, also="a function of a network")
         rank_tol = number("rank_tol", rank_tol, least=0, below=1)
         seed = whole("seed", seed, least=0)
         relaxation = whole("relaxation", relaxation, least=1)
-        self.problem, self.net, self.optimiser = problem, net, optimiser
+        self.problem, self.network, self.optimiser = problem, network, optimiser
         self.target_rank, self.every = target_rank, every
         self.score, self.rank_tol, self.seed = score, rank_tol, seed
-        start = Network(tuple(W.astype(np.float64) for W in net.weights))
+        start = Network(tuple(W.astype(np.float64) for W in network.weights))
         self.limits = residual_limits(problem, [start])
         self.flat, self.widths = pack([start])
         start_rank = int(numerical_rank(start.singular_values(), problem, rank_tol=rank_tol))
@@ -120,29 +120,29 @@ class SGDChain:
         scores, happened = np.full(n, -np.inf), np.zeros(n, bool)
         members = np.flatnonzero(running & products_within_range(flat, scales, widths))
         if members.size:
-            net = unpack(flat[members], scales[members], widths[members])
-            s = net.singular_values()
+            network = unpack(flat[members], scales[members], widths[members])
+            s = network.singular_values()
             rank = numerical_rank(s, self.problem, rank_tol=self.rank_tol)
             happened[members] = rank >= self.target_rank if self.upward else rank <= self.target_rank
             if self.score == "relaxed":
                 scores[members] = self._relaxed(flat[members], scales[members], orders[members])
             else:
-                scores[members] = self._scores(net, s)
+                scores[members] = self._scores(network, s)
         # a copy that has diverged never comes back
         return scores, happened, ~running
 
     # -- parts --------------------------------------------------------------------------------------
 
-    def _scores(self, net: Network, s: np.ndarray) -> np.ndarray:
+    def _scores(self, network: Network, s: np.ndarray) -> np.ndarray:
         if callable(self.score):
-            values = np.array([float(self.score(net.chain(k))) for k in range(s.shape[0])])
+            values = np.array([float(self.score(network.chain(k))) for k in range(s.shape[0])])
             if np.isnan(values).any():
                 raise InputError("The score returned NaN; it must be a number for every network.")
             return values
         # upward, the singular value that has to rise is number target_rank; downward, number target_rank + 1
         below = self.target_rank - 1 if self.upward else self.target_rank
         if self.score == "tail":
-            size = largest_tail(net, below)
+            size = largest_tail(network, below)
         elif self.score == "singular_value":
             size = s[:, below]
         else:
@@ -164,8 +164,8 @@ class SGDChain:
         flat, scales = state.buffer[:, : self.flat.shape[1]], state.scales
         kept = np.flatnonzero(state.running & products_within_range(flat, scales, widths))
         if kept.size:
-            net = unpack(flat[kept], scales[kept], widths[kept])
-            scores[kept] = self._scores(net, net.singular_values())
+            network = unpack(flat[kept], scales[kept], widths[kept])
+            scores[kept] = self._scores(network, network.singular_values())
         return scores
 
     def _move(self, engine: Engine, n_steps: int, batch_size: int) -> None:
@@ -214,18 +214,20 @@ def _spell_out(picked, order, first, n_entries, key, chain, sampling):
         draw_batch(picked[step], table, order, none, step, first + step, n_entries, key, chain, sampling)
 
 
-def largest_tail(net: Network, rank: int) -> np.ndarray:
+def largest_tail(network: Network, rank: int) -> np.ndarray:
     """``max_l Phi_l`` with ``Phi_l = sum_{k > rank} sigma_k(Z_l)^2`` over the hidden layers, shape
     (n_chains,).
     """
-    tails = [np.sum(np.linalg.svd(Z, compute_uv=False)[:, rank:] ** 2, axis=1) for Z in net.hidden_spaces()]
+    tails = [
+        np.sum(np.linalg.svd(Z, compute_uv=False)[:, rank:] ** 2, axis=1) for Z in network.hidden_spaces()
+    ]
     return np.max(tails, axis=0)
 
 
-def check_chain(problem: Problem, net: Network, optimiser: SGD) -> None:
+def check_chain(problem: Problem, network: Network, optimiser: SGD) -> None:
     """Refuse settings that are not those of a Markov chain that can be branched."""
     instance("problem", problem, Problem)
-    instance("net", net, Network)
+    instance("network", network, Network)
     if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("Rare events need SGD; gradient descent has no noise.")
     if optimiser.entries is not None:
@@ -235,9 +237,11 @@ def check_chain(problem: Problem, net: Network, optimiser: SGD) -> None:
     optimiser.check(problem.n_observed)
     if optimiser.sampling == "epochs" and problem.n_observed % optimiser.batch_size:
         raise InputError("With epochs the batch size must divide the number of observed entries.")
-    if net.n_chains is not None:
+    if network.n_chains is not None:
         raise InputError("All paths start at one network; take chain(k) of the ensemble.")
-    if net.shape != problem.shape:
-        raise InputError(f"The network makes a matrix of shape {net.shape}, the problem has {problem.shape}.")
-    if not all(np.isfinite(W).all() for W in net.weights):
+    if network.shape != problem.shape:
+        raise InputError(
+            f"The network makes a matrix of shape {network.shape}, the problem has {problem.shape}."
+        )
+    if not all(np.isfinite(W).all() for W in network.weights):
         raise InputError("The network holds weights that are not finite.")

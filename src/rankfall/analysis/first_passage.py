@@ -130,7 +130,7 @@ class Growth:
 
 def first_passage(
     problem: Problem,
-    net: Network,
+    network: Network,
     sgd: SGD,
     target_rank: int,
     chains: int = 100,
@@ -141,12 +141,12 @@ def first_passage(
     rank_tol: float = RANK_TOL,
     n_threads: int | None = None,
 ) -> FirstPassage:
-    """Times until the rank of A is at most `target_rank` (at least, if it lies above the rank of `net`).
+    """Times until the rank of A is at most `target_rank` (at least, if it lies above the rank of `network`).
 
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         Where all chains start.
     sgd : SGD
         With constant lr and ridge; its `n_steps` plays no part.
@@ -175,7 +175,7 @@ def first_passage(
 
     chains, max_steps = whole("chains", chains, least=1), whole("max_steps", max_steps, least=1)
     every = looking(max_steps, every)
-    chain = SGDChain(problem, net, sgd, target_rank, every, rank_tol=rank_tol, seed=seed)
+    chain = SGDChain(problem, network, sgd, target_rank, every, rank_tol=rank_tol, seed=seed)
     with threads(n_threads), threadpool_limits(limits=1, user_api="blas"):
         replicas = begin(chain, np.arange(chains))
         grow(chain, replicas, max_steps // every, keep=False)

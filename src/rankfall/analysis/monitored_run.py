@@ -49,7 +49,7 @@ class Monitored:
 
 def monitor(
     problem: Problem,
-    net: Network,
+    network: Network,
     optimiser: SGD,
     *,
     seed: int = 0,
@@ -68,7 +68,7 @@ def monitor(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         Start of all chains, or an ensemble; depth 3 or more.
     optimiser : SGD
         With a constant positive lr and ridge, and entries drawn by "replacement" or "distinct".
@@ -95,7 +95,7 @@ def monitor(
     -----
     The weights at all looks are held in memory, as those of a recorded run are.
     """
-    problem, net = instance("problem", problem, Problem), instance("net", net, Network)
+    problem, network = instance("problem", problem, Problem), instance("network", network, Network)
     if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("The monitor watches SGD; gradient descent has theorems of its own.")
     if optimiser.entries is not None:
@@ -105,7 +105,7 @@ def monitor(
     )
     settings = {"ridge": ridge, "lr": lr, "batch_size": optimiser.batch_size, "sampling": optimiser.sampling}
     # one monitor before the run, so that settings it refuses cost no time
-    Monitor(problem, net.depth, **settings, p_fail=p_fail, budget=budget)
+    Monitor(problem, network.depth, **settings, p_fail=p_fail, budget=budget)
     every = optional(whole, "every", every, least=1)
     if every is None:
         every = -(-problem.n_observed // optimiser.batch_size)
@@ -113,7 +113,7 @@ def monitor(
     record = Record(every=every, what=what)
     trace = train(
         problem,
-        net,
+        network,
         optimiser,
         chains=chains,
         seed=seed,
@@ -123,7 +123,7 @@ def monitor(
     )
     logs, certificates = [], []
     for chain in range(trace.n_chains):
-        watcher = Monitor(problem, net.depth, **settings, p_fail=p_fail, budget=budget)
+        watcher = Monitor(problem, network.depth, **settings, p_fail=p_fail, budget=budget)
         for index, step in enumerate(trace.steps.tolist()):
             if step > trace.n_steps[chain] or not np.isfinite(trace.train_loss[chain, index]):
                 break  # diverged

@@ -81,7 +81,7 @@ class Splitting:
     rank_tol: float
     score: Score
     problem: Problem = field(repr=False)
-    net: Network = field(repr=False)
+    network: Network = field(repr=False)
     optimiser: SGD = field(repr=False)
     relaxation: int = RELAXATION
 
@@ -127,19 +127,18 @@ class Splitting:
             record = Record(every=self.every, what=("rank", "singular_values"), rank_tol=self.rank_tol)
         settings = self.optimiser
         again = SGD(lr=settings.lr, ridge=settings.ridge, n_steps=path.n_steps, entries=self.entries(path))
-        return train(self.problem, self.net, again, record=record)
+        return train(self.problem, self.network, again, record=record)
 
     def _chain(self) -> SGDChain:
         return SGDChain(
-            self.problem, self.net, self.optimiser, self.target_rank, self.every, self.score, self.rank_tol,
-            self.seed,
-            self.relaxation,
+            self.problem, self.network, self.optimiser, self.target_rank, self.every, self.score,
+            self.rank_tol, self.seed, self.relaxation,
         )  # fmt: skip
 
 
 def splitting(
     problem: Problem,
-    net: Network,
+    network: Network,
     sgd: SGD,
     target_rank: int,
     horizon: int,
@@ -164,14 +163,14 @@ def splitting(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         Where all paths start; one network.
     sgd : SGD
         With constant lr and ridge; its `n_steps` plays no part. For sampling="epochs", `batch_size` must
         divide the number of entries.
     target_rank : int
         The event: the numerical rank of A is at most `target_rank`; or, if `target_rank` is above the rank of
-        `net`, at least `target_rank`.
+        `network`, at least `target_rank`.
     horizon : int
         Steps of a path at most. The event counts only up to there.
     n_replicas : int
@@ -222,7 +221,7 @@ def splitting(
     horizon, n_replicas, repeats, n_kill = sizes
     seed, smallest = whole("seed", seed, least=0), not_negative("smallest", smallest)
     every = looking(horizon, every)
-    chain = SGDChain(problem, net, sgd, target_rank, every, score, rank_tol, seed, relaxation)
+    chain = SGDChain(problem, network, sgd, target_rank, every, score, rank_tol, seed, relaxation)
     # many small decompositions: BLAS threads would only wait for each other, and could change bits
     with threads(n_threads), threadpool_limits(limits=1, user_api="blas"):
         runs = split(chain, horizon // every, n_replicas, repeats, seed, n_kill, smallest)
@@ -245,7 +244,7 @@ def splitting(
         rank_tol=chain.rank_tol,
         score=score,
         problem=problem,
-        net=net,
+        network=network,
         optimiser=sgd,
         relaxation=chain.relaxation,
     )

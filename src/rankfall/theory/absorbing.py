@@ -44,18 +44,18 @@ class AbsorbingSet:
         """``a_L delta``: in the set the product has no more than r singular values above this."""
         return self.constants.a_L * self.constants.delta
 
-    def levels(self, net: Network) -> dict[str, np.ndarray]:
+    def levels(self, network: Network) -> dict[str, np.ndarray]:
         """Left sides of (C), (V) and (T), of shapes (..., L), (..., L - 1) and (...).
 
-        The leading axis is the one of chains, where `net` is an ensemble.
+        The leading axis is the one of chains, where `network` is an ensemble.
 
         Raises
         ------
         InputError
             If the network has another depth than the constants, or weights that are not finite.
         """
-        require_depth(net, self.constants.depth)
-        weights = finite_weights(net)
+        require_depth(network, self.constants.depth)
+        weights = finite_weights(network)
         k = self.constants
         norms = squared_norms(weights)
         imbalances = imbalance(Network(tuple(weights)))
@@ -69,20 +69,20 @@ class AbsorbingSet:
         """Right sides of (C), (V) and (T)."""
         return {"C": self.constants.C, "V": self.constants.eps, "T": self.constants.delta}
 
-    def margins(self, net: Network) -> dict[str, np.ndarray]:
+    def margins(self, network: Network) -> dict[str, np.ndarray]:
         """Right minus left side of (C), (V) and (T), of the shapes of :meth:`levels`."""
         limits = self.limits
-        return {name: limits[name] - level for name, level in self.levels(net).items()}
+        return {name: limits[name] - level for name, level in self.levels(network).items()}
 
-    def contains(self, net: Network) -> bool | np.ndarray:
+    def contains(self, network: Network) -> bool | np.ndarray:
         """Whether the network lies in the set; one answer per chain for an ensemble."""
-        margins = self.margins(net)
+        margins = self.margins(network)
         inside = np.all(margins["C"] >= 0, axis=-1) & np.all(margins["V"] >= 0, axis=-1) & (margins["T"] >= 0)
         return bool(inside) if inside.ndim == 0 else inside
 
-    def certificate(self, net: Network) -> Certificate:
+    def certificate(self, network: Network) -> Certificate:
         """Theorem 1 for this network: the inequalities of the constants, and those of the set."""
-        single_weights(net)
+        single_weights(network)
         k = self.constants
         return Certificate(
             theorem="Theorem 1",
@@ -90,7 +90,7 @@ class AbsorbingSet:
                 f"No sequence of batches takes the network out of B_{self.rank}: its product keeps at most "
                 f"{self.rank} singular values above {self.product_tail:.6g}."
             ),
-            conditions=(*constant_conditions(k)[:4], *self.conditions(net)),
+            conditions=(*constant_conditions(k)[:4], *self.conditions(network)),
             rank=self.rank,
             assumptions=(
                 f"Every sampled entry is at most {k.bound:.6g} in absolute value.",
@@ -99,9 +99,9 @@ class AbsorbingSet:
             values={**k.as_values(), "product_tail": self.product_tail},
         )
 
-    def conditions(self, net: Network) -> tuple[Condition, ...]:
+    def conditions(self, network: Network) -> tuple[Condition, ...]:
         """(C), (V) and (T) for one network."""
-        levels, k, source = self.levels(net), self.constants, "definition of B_r"
+        levels, k, source = self.levels(network), self.constants, "definition of B_r"
         C = [
             Condition(f"(C) l={layer}", f"|W_{layer}|_F^2 <= C", float(level), k.C, source)
             for layer, level in enumerate(levels["C"], start=1)

@@ -65,7 +65,7 @@ def lemma_b(depth: int, ridge: float, omega: float, rho: float) -> LemmaB:
 
 def lock_all_time(
     problem: Problem,
-    net: Network,
+    network: Network,
     *,
     ridge: float,
     lr: float,
@@ -87,7 +87,7 @@ def lock_all_time(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network, of depth 3 or more.
     ridge, lr : float
         Positive.
@@ -105,19 +105,19 @@ def lock_all_time(
     InputError
         As :func:`rankfall.theory.lock`.
     """
-    depth = net.depth
+    depth = network.depth
     check_depth_and_ridge(depth, ridge)
-    check_point(problem, net)
+    check_point(problem, network)
     check_step(problem, ridge, lr, batch_size, sampling)
     check_probability(p_fail)
     if not lr > 0:
         raise InputError(f"lr must be positive, not {lr}.")
-    start = max(float(np.sum(W**2)) for W in net.weights)
+    start = max(float(np.sum(W**2)) for W in network.weights)
     bound = _norm_bound(problem, depth, ridge, lr, 1 / batch_size if sampling == "distinct" else 1.0, start)
     c, limits, tail = _limits(problem, depth, ridge, bound.size)
-    sigma = [np.linalg.svd(Z, compute_uv=False) for Z in net.hidden_spaces()]
-    loss = float(regularised_loss(problem, net, ridge=ridge))
-    top = min(net.widths)
+    sigma = [np.linalg.svd(Z, compute_uv=False) for Z in network.hidden_spaces()]
+    loss = float(regularised_loss(problem, network, ridge=ridge))
+    top = min(network.widths)
     logs = [_log_probability(sigma, rank, tail, c * loss) for rank in range(top + 1)]
     rank = next((r for r, value in enumerate(logs) if value <= log(p_fail)), top)
     conditions = [

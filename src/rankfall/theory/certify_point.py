@@ -15,7 +15,7 @@ from .requirements import largest_entry, matching_weights, require_bounds, requi
 
 def certify(
     problem: Problem,
-    net: Network,
+    network: Network,
     rank: int,
     ridge: float,
     lr: float,
@@ -37,7 +37,7 @@ def certify(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network.
     rank : int
         r, 0 or more: is it certain that the rank will not exceed r? (From the smallest width on it cannot,
@@ -59,33 +59,33 @@ def certify(
         If the shapes differ, ``2 lr ridge >= 1``, a number is not positive, a batch is larger than the
         problem, all entries are zero, the problem has weights, or the network has diverged.
     """
-    weights = matching_weights(problem, net)
+    weights = matching_weights(problem, network)
     require_step(ridge, lr)
     require_whole(0, rank=rank)
     require_bounds(slack=slack)
     bound = largest_entry(problem)
     nu = batch_constant(batch_size, sampling, problem.n_observed)
-    net = Network(tuple(weights))
-    least = least_norm(net.depth, ridge, lr, bound, nu)
+    network = Network(tuple(weights))
+    least = least_norm(network.depth, ridge, lr, bound, nu)
     largest = float(squared_norms(weights).max())
     # where no C satisfies (B), the limit for small lr shows by how much it fails
     C = max(bound**2 / (8 * ridge) if least is None else least, largest)
-    start = Constants(net.depth, ridge, lr, bound, batch_size, sampling, nu, C, eps=C, delta=sqrt(C))
-    constants = _fitted(start, net, rank, slack)
-    sgd = AbsorbingSet(rank, constants).certificate(net)
+    start = Constants(network.depth, ridge, lr, bound, batch_size, sampling, nu, C, eps=C, delta=sqrt(C))
+    constants = _fitted(start, network, rank, slack)
+    sgd = AbsorbingSet(rank, constants).certificate(network)
     if sgd.holds or batch_size < problem.n_observed or sampling == "replacement":
         return sgd
-    return certify_gd(problem, net, rank, ridge, lr)
+    return certify_gd(problem, network, rank, ridge, lr)
 
 
-def _fitted(start: Constants, net: Network, rank: int, slack: float) -> Constants:
+def _fitted(start: Constants, network: Network, rank: int, slack: float) -> Constants:
     """The smallest eps that holds the network, and a threshold that does, if there is one."""
     if not start.chi > 0:
         return start
-    needed = float(AbsorbingSet(rank, start).levels(net)["V"].max())
+    needed = float(AbsorbingSet(rank, start).levels(network)["V"].max())
     constants = with_imbalance(start, max((1 + slack) * start.eps_star, needed))
     for _, high in constants.components:
         other = constants.at_delta(high)
-        if AbsorbingSet(rank, other).margins(net)["T"] >= 0:
+        if AbsorbingSet(rank, other).margins(network)["T"] >= 0:
             return other
     return constants

@@ -11,7 +11,7 @@ from ..network import Compression, Network
 from .requirements import is_whole
 
 
-def deflate(net: Network, rank: int | Sequence[int] | np.ndarray) -> Compression:
+def deflate(network: Network, rank: int | Sequence[int] | np.ndarray) -> Compression:
     """Keep the `rank` leading directions of every hidden layer, with a bound on the change (Theorem 4).
 
     ``F_l`` holds the leading left singular vectors of ``Z_l = [W_l | W_{l+1}^T]``, ``Pi_l = I - F_l F_l^T``,
@@ -25,7 +25,7 @@ def deflate(net: Network, rank: int | Sequence[int] | np.ndarray) -> Compression
 
     Parameters
     ----------
-    net : Network
+    network : Network
         A single network.
     rank : int or sequence of int, or array
         Directions to keep, one number for all hidden layers or one for each; at most their widths.
@@ -40,14 +40,14 @@ def deflate(net: Network, rank: int | Sequence[int] | np.ndarray) -> Compression
     InputError
         For an ensemble, weights that are not finite, or ranks outside 1 .. width.
     """
-    if not all(np.isfinite(W).all() for W in net.weights):
+    if not all(np.isfinite(W).all() for W in network.weights):
         raise InputError("The network's weights hold NaN or infinity.")
-    hidden = net.widths[1:-1]
+    hidden = network.widths[1:-1]
     given: list[object] = [rank] * len(hidden) if np.ndim(rank) == 0 else list(np.asarray(rank, object))
     if len(given) != len(hidden) or not all(is_whole(r, 1, w) for r, w in zip(given, hidden, strict=True)):
         raise InputError(
             f"rank must be a whole number from 1 to the width, one for all hidden layers or one for each "
             f"(widths {hidden}), not {given}."
         )
-    double = Network(tuple(np.asarray(W, dtype=np.float64) for W in net.weights))
+    double = Network(tuple(np.asarray(W, dtype=np.float64) for W in network.weights))
     return double.compress(np.array(given, int).tolist())

@@ -16,8 +16,8 @@ from .requirements import matching_weights, require_positive, require_step, requ
 from .tail_transmission import Feedback, a_bound
 
 
-def loss_lower_bound(problem: Problem, net: Network, ridge: float) -> float:
-    """Lemma 6: a lower bound of the regularised loss wherever it is at most what it is at `net`.
+def loss_lower_bound(problem: Problem, network: Network, ridge: float) -> float:
+    """Lemma 6: a lower bound of the regularised loss wherever it is at most what it is at `network`.
 
     Where the loss is at most ``loss``, ``s_1(A)^(2/L) <= loss / (L ridge)``, hence ``ridge L sum_i s_i^(2/L)
     >= kappa |A|_*`` with ``kappa = ridge L (loss / (L ridge))^(1 - L/2)``, and for every Y on the observed
@@ -25,12 +25,12 @@ def loss_lower_bound(problem: Problem, net: Network, ridge: float) -> float:
 
         loss >= <Y, A*> - N/2 |Y|_F^2.
 
-    Y is the best multiple of the negative gradient of the data loss at `net`.
+    Y is the best multiple of the negative gradient of the data loss at `network`.
 
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network.
     ridge : float
 
@@ -39,11 +39,11 @@ def loss_lower_bound(problem: Problem, net: Network, ridge: float) -> float:
     float
         0 or more.
     """
-    matching_weights(problem, net)
+    matching_weights(problem, network)
     require_positive(ridge=ridge)
-    depth, N = net.depth, problem.n_observed
-    loss = float(regularised_loss(problem, net, ridge=ridge))
-    residual = net.predict(problem.rows, problem.cols) - problem.values
+    depth, N = network.depth, problem.n_observed
+    loss = float(regularised_loss(problem, network, ridge=ridge))
+    residual = network.predict(problem.rows, problem.cols) - problem.values
     size = float(residual @ residual)
     if size == 0 or loss == 0:
         return 0.0
@@ -67,18 +67,18 @@ class _Region:
     smoothness: float
 
 
-def _region(problem: Problem, net: Network, ridge: float, loss: float, spread: float) -> _Region:
+def _region(problem: Problem, network: Network, ridge: float, loss: float, spread: float) -> _Region:
     """The region if the imbalances can move by at most `spread` in all."""
-    depth, N = net.depth, problem.n_observed
-    norms = squared_norms(net.weights)
+    depth, N = network.depth, problem.n_observed
+    norms = squared_norms(network.weights)
     tau = float(np.abs(np.diff(norms)).max()) + spread  # tr D_l = |W_l|_F^2 - |W_{l-1}|_F^2
     omega = sqrt(loss / (depth * ridge) + (depth - 1) / 2 * tau)
     rho = sqrt(2 * loss / N)
     smoothness = depth * omega ** (2 * depth - 2) / N + (depth - 1) * rho * omega ** (depth - 2) + 2 * ridge
-    return _Region(spread, omega, rho, float(imbalance(net).max()) + spread, smoothness)
+    return _Region(spread, omega, rho, float(imbalance(network).max()) + spread, smoothness)
 
 
-def certify_gd(problem: Problem, net: Network, rank: int, ridge: float, lr: float) -> Certificate:
+def certify_gd(problem: Problem, network: Network, rank: int, ridge: float, lr: float) -> Certificate:
     """Theorem 1'': under full gradient descent the tail of the first layer stays small for ever.
 
     With ``loss`` the regularised loss now, ``loss_`` a lower bound of it (Lemma 6) and N the number of
@@ -96,7 +96,7 @@ def certify_gd(problem: Problem, net: Network, rank: int, ridge: float, lr: floa
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network.
     rank : int
         r, 0 or more.
@@ -113,19 +113,19 @@ def certify_gd(problem: Problem, net: Network, rank: int, ridge: float, lr: floa
         If the shapes differ, ``2 lr ridge >= 1``, a number is not positive, the problem has weights, or the
         network has diverged.
     """
-    weights = matching_weights(problem, net)
+    weights = matching_weights(problem, network)
     require_step(ridge, lr)
     require_whole(0, rank=rank)
-    net = Network(tuple(weights))
-    loss = float(regularised_loss(problem, net, ridge=ridge))
-    below = loss_lower_bound(problem, net, ridge)
-    region = _region(problem, net, ridge, loss, 2 * lr * (loss - below))
+    network = Network(tuple(weights))
+    loss = float(regularised_loss(problem, network, ridge=ridge))
+    below = loss_lower_bound(problem, network, ridge)
+    region = _region(problem, network, ridge, loss, 2 * lr * (loss - below))
     if lr * region.smoothness < 1:
         spread = lr * (loss - below) / (1 - lr * region.smoothness / 2)
-        region = _region(problem, net, ridge, loss, spread)
+        region = _region(problem, network, ridge, loss, spread)
     tail = float(singular_value(weights[0], rank))
-    delta = _threshold(net.depth, ridge, region, tail)
-    a_L = float(a_bound(net.depth, delta, region.eps, region.omega))
+    delta = _threshold(network.depth, ridge, region, tail)
+    a_L = float(a_bound(network.depth, delta, region.eps, region.omega))
     source = "Theorem 1''"
     return Certificate(
         theorem=source,

@@ -165,14 +165,14 @@ class Monitor:
         best = min(self._standing, key=lambda standing: standing.firing.rank, default=None)
         return None if best is None else best.firing
 
-    def update(self, step: int, net: Network, ledger: np.ndarray | None = None) -> int | None:
+    def update(self, step: int, network: Network, ledger: np.ndarray | None = None) -> int | None:
         """Look at the network after `step` steps.
 
         Parameters
         ----------
         step : int
             Larger than at the visit before.
-        net : Network
+        network : Network
         ledger : ndarray, shape (L - 1,), optional
             Highest partial sum since the visit before of ``log(|q| + lr |B_l|)`` over the steps (0 or more).
 
@@ -183,11 +183,11 @@ class Monitor:
         """
         if step <= self._step:
             raise InputError(f"A monitor looks at later and later steps; {step} comes after {self._step}.")
-        if net.depth != self.depth:
-            raise InputError(f"This monitor was made for depth {self.depth}, not {net.depth}.")
+        if network.depth != self.depth:
+            raise InputError(f"This monitor was made for depth {self.depth}, not {network.depth}.")
         table = tail_table(
             self.problem,
-            net,
+            network,
             ridge=self.ridge,
             lr=self.lr,
             batch_size=self.batch_size,

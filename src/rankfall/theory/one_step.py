@@ -55,7 +55,7 @@ class Successors:
 
 def successors(
     problem: Problem,
-    net: Network,
+    network: Network,
     constants: Constants,
     rank: int,
     ridge: float | None = None,
@@ -72,7 +72,7 @@ def successors(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network.
     constants : Constants
     rank : int
@@ -88,15 +88,15 @@ def successors(
     InputError
         If depths or shapes differ, ``2 lr ridge >= 1``, the problem has weights, or the network has diverged.
     """
-    weights = matching_weights(problem, net)
+    weights = matching_weights(problem, network)
     ridge = constants.ridge if ridge is None else ridge
     lr = constants.lr if lr is None else lr
     require_step(ridge, lr)
-    require_depth(net, constants.depth)
+    require_depth(network, constants.depth)
     inside = AbsorbingSet(rank, constants)
-    residual = net.predict(problem.rows, problem.cols) - problem.values
+    residual = network.predict(problem.rows, problem.cols) - problem.values
     forward, backward = _signals(weights)
-    size = max(CHUNK // net.n_parameters, 1)
+    size = max(CHUNK // network.n_parameters, 1)
     pieces = []
     for first in range(0, problem.n_observed, size):
         part = slice(first, first + size)
@@ -109,7 +109,7 @@ def successors(
         margins = inside.margins(Network(layers))
         pieces.append({"C": margins["C"].min(-1), "V": margins["V"].min(-1), "T": margins["T"]})
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in ("C", "V", "T")}
-    return Successors(rank, bool(inside.contains(net)), joined)
+    return Successors(rank, bool(inside.contains(network)), joined)
 
 
 def _signals(weights: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -16,7 +16,7 @@ EXACT = "Exact arithmetic; rounding adds a tail of about 1e-16 of the weights, w
 
 def lock(
     problem: Problem,
-    net: Network,
+    network: Network,
     *,
     ridge: float,
     lr: float,
@@ -35,7 +35,7 @@ def lock(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network, of depth 3 or more.
     ridge, lr : float
         Positive.
@@ -55,13 +55,13 @@ def lock(
         For depth 2, a ridge that is not positive, ``sampling="epochs"`` (Theorem 3(b) does not cover it), a
         weighted problem, or another argument out of range.
     """
-    check_depth_and_ridge(net.depth, ridge)
-    check_point(problem, net)
+    check_depth_and_ridge(network.depth, ridge)
+    check_point(problem, network)
     check_probability(p_fail)
     if not lr > 0:
         raise InputError(f"lr must be positive, not {lr}.")
-    threshold = phi_threshold(problem, net.depth, ridge)
-    table = tail_table(problem, net, ridge=ridge, lr=lr, batch_size=batch_size, sampling=sampling)
+    threshold = phi_threshold(problem, network.depth, ridge)
+    table = tail_table(problem, network, ridge=ridge, lr=lr, batch_size=batch_size, sampling=sampling)
     rank = rule(table, threshold, p_fail)
     shown = table.numerical_rank(threshold) if rank is None else rank
     shown = min(shown, table.phi.shape[1] - 1)

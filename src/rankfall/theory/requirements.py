@@ -58,30 +58,30 @@ def require_alike(problem: Problem) -> None:
         raise InputError("The statement is about entries that all count alike, and this problem has weights.")
 
 
-def single_weights(net: Network) -> list[np.ndarray]:
+def single_weights(network: Network) -> list[np.ndarray]:
     """The weights of one network in float64; ensembles are refused."""
-    if net.n_chains is not None:
+    if network.n_chains is not None:
         raise InputError("The statement is about one network; take chain(k) of the ensemble first.")
-    return finite_weights(net)
+    return finite_weights(network)
 
 
-def finite_weights(net: Network) -> list[np.ndarray]:
+def finite_weights(network: Network) -> list[np.ndarray]:
     """The weights in float64; networks that have diverged are refused."""
-    weights = [W.astype(np.float64, copy=False) for W in net.weights]
+    weights = [W.astype(np.float64, copy=False) for W in network.weights]
     if not all(np.isfinite(W).all() for W in weights):
         raise InputError("The network holds weights that are not finite: it has diverged.")
     return weights
 
 
-def matching_weights(problem: Problem, net: Network) -> list[np.ndarray]:
+def matching_weights(problem: Problem, network: Network) -> list[np.ndarray]:
     """The weights of one network that makes matrices of the problem's shape."""
     require_alike(problem)
-    if net.shape != problem.shape:
+    if network.shape != problem.shape:
         raise InputError(
-            f"The network makes {net.shape[0]} x {net.shape[1]} matrices, but the problem is "
+            f"The network makes {network.shape[0]} x {network.shape[1]} matrices, but the problem is "
             f"{problem.n_rows} x {problem.n_cols}."
         )
-    return single_weights(net)
+    return single_weights(network)
 
 
 def largest_entry(problem: Problem) -> float:
@@ -93,7 +93,7 @@ def largest_entry(problem: Problem) -> float:
     return bound
 
 
-def require_depth(net: Network, depth: int) -> None:
+def require_depth(network: Network, depth: int) -> None:
     """Refuse networks of another depth than the constants were made for."""
-    if net.depth != depth:
-        raise InputError(f"The constants are for depth {depth}, but the network has depth {net.depth}.")
+    if network.depth != depth:
+        raise InputError(f"The constants are for depth {depth}, but the network has depth {network.depth}.")

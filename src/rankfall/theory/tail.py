@@ -137,7 +137,7 @@ class TailTable:
 
 def tail_factors(
     problem: Problem,
-    net: Network,
+    network: Network,
     rank: int,
     *,
     ridge: float,
@@ -161,7 +161,7 @@ def tail_factors(
     Parameters
     ----------
     problem : Problem
-    net : Network
+    network : Network
         One network.
     rank : int
         r, 0 or more.
@@ -182,7 +182,7 @@ def tail_factors(
         ``sampling="epochs"``, whose steps are not uniform given the past.
     """
     require_whole(0, rank=rank)
-    signals = layer_signals(problem, net, ridge, lr, batch_size, sampling)
+    signals = layer_signals(problem, network, ridge, lr, batch_size, sampling)
     rank = int(rank)
     phi = np.array([float(np.sum(layer.sigma[rank:] ** 2)) for layer in signals])
     grown = np.array([float(np.sum(layer.grown[rank:])) for layer in signals])
@@ -199,7 +199,7 @@ def tail_factors(
 
 def tail_table(
     problem: Problem,
-    net: Network,
+    network: Network,
     *,
     ridge: float,
     lr: float,
@@ -210,8 +210,8 @@ def tail_table(
 
     Parameters and errors are those of :func:`tail_factors`.
     """
-    signals = layer_signals(problem, net, ridge, lr, batch_size, sampling)
-    top = min(net.widths)
+    signals = layer_signals(problem, network, ridge, lr, batch_size, sampling)
+    top = min(network.widths)
     phi = np.stack([_tail_sums(layer.sigma**2, top) for layer in signals])
     grown = np.stack([_tail_sums(layer.grown, top) for layer in signals])
     return TailTable(
@@ -268,18 +268,18 @@ class LayerSignals:
 
 
 def layer_signals(
-    problem: Problem, net: Network, ridge: float, lr: float, batch_size: int, sampling: str
+    problem: Problem, network: Network, ridge: float, lr: float, batch_size: int, sampling: str
 ) -> list[LayerSignals]:
     """The hidden layers l = 1..L-1; arguments as of :func:`tail_factors`."""
-    check_point(problem, net)
+    check_point(problem, network)
     check_step(problem, ridge, lr, batch_size, sampling)
-    below, above = side_products(net)
-    residual = net.predict(problem.rows, problem.cols).astype(np.float64) - problem.values
+    below, above = side_products(network)
+    residual = network.predict(problem.rows, problem.cols).astype(np.float64) - problem.values
     R = sparse(problem, residual / problem.n_observed)
     R2 = sparse(problem, residual**2 / problem.n_observed)
     share, q = spread_share(problem.n_observed, batch_size, sampling), 1 - 2 * lr * ridge
     out = []
-    for Z, Q, P in zip(net.hidden_spaces(), below, above, strict=True):
+    for Z, Q, P in zip(network.hidden_spaces(), below, above, strict=True):
         _, sigma, right = np.linalg.svd(Z.astype(np.float64, copy=False), full_matrices=False)
         split = Z.shape[1] - P.shape[1] if P is not None else Z.shape[1] - problem.n_rows
         scaled = sigma[:, None] * right
@@ -297,12 +297,12 @@ def layer_signals(
     return out
 
 
-def side_products(net: Network) -> tuple[list[np.ndarray | None], list[np.ndarray | None]]:
+def side_products(network: Network) -> tuple[list[np.ndarray | None], list[np.ndarray | None]]:
     """``Q_l = W_{l-1} ... W_1`` and ``P_{l+1} = W_L ... W_{l+2}`` for l = 1..L-1.
 
     None stands for the identity.
     """
-    weights = [W.astype(np.float64, copy=False) for W in net.weights]
+    weights = [W.astype(np.float64, copy=False) for W in network.weights]
     below: list[np.ndarray | None] = [None]
     for W in weights[:-2]:
         below.append(_times(W, below[-1]))
@@ -344,14 +344,16 @@ def check_depth_and_ridge(depth: int, ridge: float) -> None:
         raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")
 
 
-def check_point(problem: Problem, net: Network) -> None:
+def check_point(problem: Problem, network: Network) -> None:
     """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
     require_alike(problem)
-    if net.n_chains is not None:
+    if network.n_chains is not None:
         raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
-    if net.shape != problem.shape:
-        raise InputError(f"The network makes a matrix of shape {net.shape}, the problem has {problem.shape}.")
-    if not all(np.isfinite(W).all() for W in net.weights):
+    if network.shape != problem.shape:
+        raise InputError(
+            f"The network makes a matrix of shape {network.shape}, the problem has {problem.shape}."
+        )
+    if not all(np.isfinite(W).all() for W in network.weights):
         raise InputError("The network holds weights that are not finite.")
 
 

@@ -48,21 +48,21 @@ class MeanStep:
 
 
 def mean_steps(
-    problem: Problem, net: Network, batch_size: int = 1, sampling: str = "replacement"
+    problem: Problem, network: Network, batch_size: int = 1, sampling: str = "replacement"
 ) -> list[MeanStep]:
     """``Bbar_l`` and the second moments for l = 1..L-1, in O(sum w^3 + N w).
 
     For single entries ``E B_l^T B_l = Q_l diag_j(mean of rho^2 |p_i|^2) Q_l^T``; for batches the formula of
     ``rankfall.theory.tail.spread_share``.
     """
-    check_point(problem, net)
+    check_point(problem, network)
     check_batch(problem, batch_size, sampling)
-    residual = net.predict(problem.rows, problem.cols).astype(np.float64) - problem.values
+    residual = network.predict(problem.rows, problem.cols).astype(np.float64) - problem.values
     R = sparse(problem, residual / problem.n_observed)
     R2 = sparse(problem, residual**2 / problem.n_observed)
     share = spread_share(problem.n_observed, batch_size, sampling)
     out = []
-    for Q, P in zip(*side_products(net), strict=True):
+    for Q, P in zip(*side_products(network), strict=True):
         Q = np.eye(problem.n_cols) if Q is None else Q
         P = np.eye(problem.n_rows) if P is None else P
         B = P.T @ (R @ Q.T)
@@ -75,7 +75,7 @@ def mean_steps(
 
 def robust_factors(
     problem: Problem,
-    net: Network,
+    network: Network,
     rank: int,
     *,
     ridge: float,
@@ -101,7 +101,9 @@ def robust_factors(
     rank = int(rank)
     q = 1 - 2 * lr * ridge
     out = []
-    for Z, step in zip(net.hidden_spaces(), mean_steps(problem, net, batch_size, sampling), strict=True):
+    for Z, step in zip(
+        network.hidden_spaces(), mean_steps(problem, network, batch_size, sampling), strict=True
+    ):
         split = step.lower.shape[0]
         moment = q**2 * np.eye(Z.shape[1])
         moment[split:, :split] -= 2 * lr * q * step.B
@@ -154,7 +156,7 @@ def growth_bound(slope: float, sigma: np.ndarray, sigma_b: np.ndarray, rank: int
 
 def sufficient_factors(
     problem: Problem,
-    net: Network,
+    network: Network,
     rank: int,
     *,
     ridge: float,
@@ -175,13 +177,15 @@ def sufficient_factors(
     -------
     ndarray, shape (L - 1,)
     """
-    check_depth_and_ridge(net.depth, ridge)
+    check_depth_and_ridge(network.depth, ridge)
     check_step(problem, ridge, lr, batch_size, sampling)
     require_whole(0, rank=rank)
     rank = int(rank)
     q = 1 - 2 * lr * ridge
     out = []
-    for Z, step in zip(net.hidden_spaces(), mean_steps(problem, net, batch_size, sampling), strict=True):
+    for Z, step in zip(
+        network.hidden_spaces(), mean_steps(problem, network, batch_size, sampling), strict=True
+    ):
         split = step.lower.shape[0]
         # (I3): [grad_l | grad_{l+1}^T] = Z_l (2 ridge + block matrix of Bbar_l)
         gradient = 2 * ridge * Z + np.hstack([Z[:, split:] @ step.B, Z[:, :split] @ step.B.T])

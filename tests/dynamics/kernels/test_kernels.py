@@ -25,17 +25,19 @@ def runs(draw: st.DrawFn) -> tuple[rf.Problem, rf.Network, rf.SGD | rf.GD, int, 
     if wide:  # enough to be asked for several steps at once, and kept from diverging
         widths[1:3] = draw(st.integers(65, 75)), draw(st.integers(65, 75))
     problem = holed((widths[-1], widths[0]), seed=draw(st.integers(0, 99)))
-    net = rf.Network.gaussian(widths, scale=draw(st.sampled_from([0.3, 0.7])), seed=draw(st.integers(0, 99)))
+    network = rf.Network.gaussian(
+        widths, scale=draw(st.sampled_from([0.3, 0.7])), seed=draw(st.integers(0, 99))
+    )
     lr, ridge = draw(st.sampled_from([(0.01, 0.0), (0.01, 5.0), (np.linspace(0.005, 0.02, STEPS), 0.1)]))
     lr = lr / 10 if wide else lr
     if draw(st.integers(0, 5)) == 0:
-        return problem, net, rf.GD(lr=lr, ridge=ridge, n_steps=STEPS), 0, 0
+        return problem, network, rf.GD(lr=lr, ridge=ridge, n_steps=STEPS), 0, 0
     n = problem.n_observed
     batch = draw(st.sampled_from([1, min(7, n), n]))
     sampling = draw(st.sampled_from(["replacement", "distinct", "epochs"]))
     return (
         problem,
-        net,
+        network,
         rf.SGD(lr=lr, ridge=ridge, n_steps=STEPS, batch_size=batch, sampling=sampling),
         draw(st.integers(0, 5)),
         draw(st.integers(0, 9)),
@@ -45,11 +47,11 @@ def runs(draw: st.DrawFn) -> tuple[rf.Problem, rf.Network, rf.SGD | rf.GD, int, 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(runs())
 def test_kernel_agrees_with_its_twin(run):
-    problem, net, optimiser, chain, seed = run
-    expected = reference.train(problem, net, optimiser, chain, seed)
+    problem, network, optimiser, chain, seed = run
+    expected = reference.train(problem, network, optimiser, chain, seed)
     # a run on its way to divergence amplifies rounding without bound
     assume(max(np.abs(W).max() for W in expected.weights) < 4)
-    trace = rf.train(problem, net, optimiser, chains=[chain], seed=seed)
+    trace = rf.train(problem, network, optimiser, chains=[chain], seed=seed)
     assert gap(trace.final(0), expected) < 1e-12
 
 
@@ -57,45 +59,48 @@ def test_kernel_agrees_with_its_twin(run):
 def test_kernel_agrees_with_its_twin_at_vector_lengths(widths):
     """Widths beyond one vector register, odd and even, over a fold of the decay scalar."""
     problem = holed((widths[-1], widths[0]), rank=3)
-    net = rf.Network.gaussian(widths, scale=1.0, seed=3)
+    network = rf.Network.gaussian(widths, scale=1.0, seed=3)
     optimiser = rf.SGD(lr=0.01, ridge=4.0, n_steps=300)
     assert 0.92**300 < 1e-3  # so that the scalar is folded on the way
-    assert gap(rf.train(problem, net, optimiser).final(), reference.train(problem, net, optimiser)) < 1e-12
+    assert (
+        gap(rf.train(problem, network, optimiser).final(), reference.train(problem, network, optimiser))
+        < 1e-12
+    )
 
 
 def test_prescribed_entries_are_used():
     problem = holed((6, 5))
-    net = rf.Network.gaussian((5, 4, 4, 6), scale=0.8, seed=1)
+    network = rf.Network.gaussian((5, 4, 4, 6), scale=0.8, seed=1)
     for entries in (np.arange(20) % problem.n_observed, np.arange(40).reshape(20, 2) % problem.n_observed):
         optimiser = rf.SGD(lr=0.05, ridge=0.01, n_steps=20, entries=entries)
-        trace = rf.train(problem, net, optimiser, chains=2)
-        assert gap(trace.final(1), reference.train(problem, net, optimiser)) < 1e-12
+        trace = rf.train(problem, network, optimiser, chains=2)
+        assert gap(trace.final(1), reference.train(problem, network, optimiser)) < 1e-12
 
 
 @pytest.mark.parametrize("sampling", ["distinct", "epochs"])
 def test_all_entries_at_once_is_gradient_descent(sampling):
     problem = holed((7, 9), rank=3)
-    net = rf.Network.gaussian((9, 5, 6, 7), scale=1.0, seed=0)
+    network = rf.Network.gaussian((9, 5, 6, 7), scale=1.0, seed=0)
     sgd = rf.train(
         problem,
-        net,
+        network,
         rf.SGD(lr=0.05, ridge=1e-2, n_steps=200, batch_size=problem.n_observed, sampling=sampling),
     )
-    gd = rf.train(problem, net, rf.GD(lr=0.05, ridge=1e-2, n_steps=200))
+    gd = rf.train(problem, network, rf.GD(lr=0.05, ridge=1e-2, n_steps=200))
     assert gap(sgd.final(), gd.final()) < 1e-11
 
 
 def test_single_precision_follows_double():
     problem = holed((20, 20))
-    net = rf.Network.gaussian((20, 20, 20, 20), scale=0.5, seed=0)
+    network = rf.Network.gaussian((20, 20, 20, 20), scale=0.5, seed=0)
     for optimiser in (
         rf.SGD(lr=0.02, ridge=1e-2, n_steps=300),
         rf.SGD(lr=0.02, ridge=1e-2, n_steps=300, batch_size=5),
         rf.GD(lr=0.02, ridge=1e-2, n_steps=300),
     ):
-        single = rf.train(problem, net, optimiser, dtype=np.float32).final()
+        single = rf.train(problem, network, optimiser, dtype=np.float32).final()
         assert single.weights[0].dtype == np.float32
-        assert gap(single, rf.train(problem, net, optimiser).final()) < 1e-3
+        assert gap(single, rf.train(problem, network, optimiser).final()) < 1e-3
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 6])
@@ -126,11 +131,11 @@ def test_identities_of_balance_and_of_the_hidden_spaces(batch):
     """docs/theory.md, section 0: (I1) D_l' = q^2 D_l + lr^2 (G_l^T G_l - G_{l-1} G_{l-1}^T) and
     (I2) Z_l' = Z_l K_l."""
     problem = holed((6, 7), rank=3)
-    net = rf.Network.gaussian((7, 5, 4, 5, 6), scale=1.0, seed=2)
+    network = rf.Network.gaussian((7, 5, 4, 5, 6), scale=1.0, seed=2)
     lr, ridge, n_steps = 0.05, 0.02, 60
     q = 1 - 2 * lr * ridge
     optimiser = rf.SGD(lr=lr, ridge=ridge, n_steps=n_steps, batch_size=batch)
-    trace = rf.train(problem, net, optimiser, seed=4, record=rf.Record(every=1, what=("weights",)))
+    trace = rf.train(problem, network, optimiser, seed=4, record=rf.Record(every=1, what=("weights",)))
     for step in range(n_steps):
         old, new = trace.weights(0, step), trace.weights(0, step + 1)
         picked = reference.batch(optimiser, problem.n_observed, 4, 0, step)

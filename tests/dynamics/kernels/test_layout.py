@@ -34,25 +34,25 @@ def test_everything_in_a_row_begins_on_a_cache_line_and_nothing_overlaps(dtype, 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_networks_come_back_from_their_stored_form(dtype):
-    nets = [rf.Network.gaussian((6, 3, 9, 5), scale=1.0, seed=seed) for seed in range(3)]
-    flat, widths = pack(nets, dtype)
+    networks = [rf.Network.gaussian((6, 3, 9, 5), scale=1.0, seed=seed) for seed in range(3)]
+    flat, widths = pack(networks, dtype)
     again = unpack(flat, np.array([1.0, 0.5, 2.0]), widths)
     for k, factor in enumerate((1.0, 0.5, 2.0)):
-        for W, V in zip(nets[k].weights, again.chain(k).weights, strict=True):
+        for W, V in zip(networks[k].weights, again.chain(k).weights, strict=True):
             np.testing.assert_array_equal(V, (W.astype(dtype) * dtype(factor)))
 
 
 def test_padding_stays_zero():
     """Whatever moves: single steps, batches, gradient descent."""
     problem, widths = holed((9, 7), rank=2), (7, 5, 3, 9)
-    net = rf.Network.gaussian(widths, scale=1.0, seed=0)
+    network = rf.Network.gaussian(widths, scale=1.0, seed=0)
     padded, layers, *_ = layout(widths, lanes(np.float64))
     for optimiser in (
         rf.SGD(lr=0.05, ridge=0.01, n_steps=41),
         rf.SGD(lr=0.05, ridge=0.01, n_steps=41, batch_size=3),
         rf.GD(lr=0.05, ridge=0.01, n_steps=41),
     ):
-        trace = rf.train(problem, net, optimiser, record=rf.Record(every=41, what=("weights",)))
+        trace = rf.train(problem, network, optimiser, record=rf.Record(every=41, what=("weights",)))
         assert trace.snapshots is not None
         row = trace.snapshots.buffers[-1, 0]
         for layer in range(1, 4):
@@ -70,8 +70,8 @@ def test_padding_stays_zero():
 def test_other_steps_may_follow_deferred_updates(optimiser, steps):
     """After any single-entry step, steps of several entries may follow (`splitting` does so)."""
     problem = holed((9, 7), rank=2)
-    net = rf.Network.gaussian((7, 5, 3, 4, 9), scale=1.0, seed=0)
-    state = State.start([net], np.array([0]), np.dtype(np.float64), np.array([1e6]))
+    network = rf.Network.gaussian((7, 5, 3, 4, 9), scale=1.0, seed=0)
+    state = State.start([network], np.array([0]), np.dtype(np.float64), np.array([1e6]))
     Engine(problem, rf.SGD(lr=0.05, ridge=0.01, n_steps=steps), state, 3).move(steps)
     between = state.network(0)
     state.clock[:] = 0

@@ -26,10 +26,10 @@ def optimisers(n_steps: int) -> dict[str, rf.SGD]:
 @pytest.mark.parametrize("name", ["single", "batch", "short batches"])
 def test_kernel_keeps_the_ledger_of_its_twin(name, depth):
     problem = holed((8, 9), seed=2)
-    net = rf.Network.gaussian(WIDTHS[depth], scale=0.9, seed=1)
+    network = rf.Network.gaussian(WIDTHS[depth], scale=0.9, seed=1)
     optimiser = optimisers(60)[name]
-    charges = reference.ledger(problem, net, optimiser, 0, 3)
-    trace = rf.train(problem, net, optimiser, seed=3, record=rf.Record(every=20, what=WHAT))
+    charges = reference.ledger(problem, network, optimiser, 0, 3)
+    trace = rf.train(problem, network, optimiser, seed=3, record=rf.Record(every=20, what=WHAT))
     assert trace.ledger.shape == (1, 4, 2, depth - 1)
     np.testing.assert_array_equal(trace.ledger[0, 0], 0)
     for part in range(3):
@@ -42,9 +42,9 @@ def test_kernel_keeps_the_ledger_of_its_twin(name, depth):
 def test_products_beyond_the_range_of_numbers_are_folded():
     """Enough decay for 1e-600, on the way over the grid on which weights are folded."""
     problem = holed((8, 9), seed=2)
-    net = rf.Network.gaussian(WIDTHS[3], scale=0.5, seed=1)
+    network = rf.Network.gaussian(WIDTHS[3], scale=0.5, seed=1)
     trace = rf.train(
-        problem, net, rf.SGD(lr=0.02, ridge=5.0, n_steps=6500), record=rf.Record(every=6500, what=WHAT)
+        problem, network, rf.SGD(lr=0.02, ridge=5.0, n_steps=6500), record=rf.Record(every=6500, what=WHAT)
     )
     assert np.all(trace.ledger[0, -1, 0] < np.log(1e-300) * 2)
     assert np.all(trace.ledger[0, -1, 0] >= 6500 * np.log(0.8) - 1e-9)
@@ -53,20 +53,22 @@ def test_products_beyond_the_range_of_numbers_are_folded():
 @pytest.mark.parametrize("name", ["single", "batch", "short batches"])
 def test_keeping_a_ledger_changes_no_bit(name):
     problem = holed((12, 17), seed=1)
-    net = rf.Network.gaussian((17, 13, 11, 12), scale=1.0, seed=0)
+    network = rf.Network.gaussian((17, 13, 11, 12), scale=1.0, seed=0)
     optimiser = optimisers(5000)[name]
-    plain = rf.train(problem, net, optimiser, chains=3)
-    kept = rf.train(problem, net, optimiser, chains=3, record=rf.Record(every=777, what=WHAT))
+    plain = rf.train(problem, network, optimiser, chains=3)
+    kept = rf.train(problem, network, optimiser, chains=3, record=rf.Record(every=777, what=WHAT))
     assert all(same_bits(kept.final(k), plain.final(k)) for k in range(3))
-    twice = rf.train(problem, net, optimiser, chains=3, record=rf.Record(every=777, what=WHAT), n_threads=1)
+    twice = rf.train(
+        problem, network, optimiser, chains=3, record=rf.Record(every=777, what=WHAT), n_threads=1
+    )
     np.testing.assert_array_equal(kept.ledger, twice.ledger)
 
 
 def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
     problem = holed((8, 9), seed=2)
-    net = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
+    network = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
     optimiser, record = optimisers(3000)["single"], rf.Record(every=2000, what=WHAT)
-    straight = rf.train(problem, net, optimiser, record=record)
+    straight = rf.train(problem, network, optimiser, record=record)
     path = tmp_path / "run.npz"
     calls = []
 
@@ -74,9 +76,9 @@ def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
         calls.append(progress.step)
         return True
 
-    rf.train(problem, net, optimiser, record=record, checkpoint=path, callback=stop)
+    rf.train(problem, network, optimiser, record=record, checkpoint=path, callback=stop)
     assert calls[0] < 2000
-    resumed = rf.train(problem, net, optimiser, record=record, checkpoint=path)
+    resumed = rf.train(problem, network, optimiser, record=record, checkpoint=path)
     np.testing.assert_array_equal(resumed.ledger, straight.ledger)
     straight.save(tmp_path / "trace.npz")
     np.testing.assert_array_equal(rf.Trace.load(tmp_path / "trace.npz").ledger, straight.ledger)
@@ -84,9 +86,11 @@ def test_the_ledger_survives_a_checkpoint_and_a_file(tmp_path):
 
 def test_gradient_descent_keeps_none():
     problem = holed((8, 9))
-    net = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
+    network = rf.Network.gaussian(WIDTHS[3], scale=0.9, seed=1)
     with pytest.raises(rf.InputError, match="for SGD only"):
-        rf.train(problem, net, rf.GD(lr=0.01, ridge=0.1, n_steps=10), record=rf.Record(every=5, what=WHAT))
+        rf.train(
+            problem, network, rf.GD(lr=0.01, ridge=0.1, n_steps=10), record=rf.Record(every=5, what=WHAT)
+        )
 
 
 def test_not_recorded_is_said():

@@ -116,15 +116,15 @@ def test_galanti_bound_holds_along_a_run():
     """W_t = q^n W_{t-n} + n b terms of rank one: sigma_{nb+1}(W_t) <= q^n |W_{t-n}|, whatever the data."""
     problem, _ = rf.datasets.low_rank((12, 12), rank=2, observed=0.6, seed=1)
     lr, ridge, eps = 0.05, 0.9, 0.3
-    net = rf.Network.gaussian([12, 12, 12, 12], scale=1.0, seed=0)
+    network = rf.Network.gaussian([12, 12, 12, 12], scale=1.0, seed=0)
     bound = galanti_bound(eps, lr, ridge, 1)
     assert bound == int(np.ceil(np.log(eps) / np.log(1 - 2 * lr * ridge))) > 0
     n = 8
     trace = rf.train(
-        problem, net, rf.SGD(lr=lr, ridge=ridge, n_steps=24), record=rf.Record(every=n, what=("weights",))
+        problem, network, rf.SGD(lr=lr, ridge=ridge, n_steps=24), record=rf.Record(every=n, what=("weights",))
     )
-    nets = [trace.weights(0, k) for k in range(4)]
-    for before, after in pairwise(nets):
+    networks = [trace.weights(0, k) for k in range(4)]
+    for before, after in pairwise(networks):
         for V, W in zip(before, after, strict=True):
             assert np.linalg.svd(W, compute_uv=False)[n] <= (1 - 2 * lr * ridge) ** n * np.linalg.norm(
                 V, 2

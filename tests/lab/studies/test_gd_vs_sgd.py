@@ -86,8 +86,8 @@ def test_a_small_cell() -> None:
 
 def test_a_descent_ends_where_the_gradient_is_small() -> None:
     problem, _ = low_rank((5, 5), rank=1, observed=0.8, seed=0)
-    net = Network.gaussian([5, 5, 5, 5], scale=1.0, seed=0)
-    trace, slope, lr, steps = study.descend(problem, net, 3e-3, [100.0, 0.3, 0.1], 20_000, 4, 1e-8)
+    network = Network.gaussian([5, 5, 5, 5], scale=1.0, seed=0)
+    trace, slope, lr, steps = study.descend(problem, network, 3e-3, [100.0, 0.3, 0.1], 20_000, 4, 1e-8)
     assert slope < 1e-8
     assert study.slope_at(problem, trace.final(0), 3e-3) == slope
     assert lr <= 0.3

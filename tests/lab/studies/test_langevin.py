@@ -105,8 +105,8 @@ def test_embedded_network_is_the_same_matrix_with_hidden_spaces_of_low_rank():
 
 def test_a_dead_network_has_no_rank_and_a_diverged_one_is_marked():
     problem = unit_problem(5, 2, 1.0, 0.0, 0)
-    nets = [rf.Network.gaussian([5, 5, 5, 5], scale=1.0, seed=seed) for seed in range(3)]
-    weights = [np.stack([W[0], 1e-9 * W[1], W[2]]) for W in zip(*nets, strict=True)]
+    networks = [rf.Network.gaussian([5, 5, 5, 5], scale=1.0, seed=seed) for seed in range(3)]
+    weights = [np.stack([W[0], 1e-9 * W[1], W[2]]) for W in zip(*networks, strict=True)]
     weights[1][2] = np.nan
     rank, hidden, tail = looked_at(problem, weights, 2)
     assert rank[0] > 2 and rank[1:].tolist() == [0, -1]

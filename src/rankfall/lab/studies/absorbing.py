@@ -134,15 +134,15 @@ def _attack(
     rows = []
     for chain in range(trace.n_chains):
         for index, step in enumerate(trace.steps.tolist()):
-            net = trace.weights(chain, index)
-            hidden = [np.linalg.svd(Z, compute_uv=False) for Z in net.hidden_spaces()]
+            network = trace.weights(chain, index)
+            hidden = [np.linalg.svd(Z, compute_uv=False) for Z in network.hidden_spaces()]
             rows.append(
                 {
                     **shared,
                     "phase": "attack",
                     "chain": chain,
                     "step": done + step,
-                    "member": smallest_set(net, k),
+                    "member": smallest_set(network, k),
                     "monitored": NONE,
                     "hidden_rank": int(max(np.count_nonzero(s > threshold) for s in hidden)),
                     "rank": int(trace.rank[chain, index]),
@@ -196,15 +196,15 @@ def _start(cell: Cell, problem: Problem, chain: int) -> Network:
     return Network(tuple(W + E for W, E in zip(lift, noise, strict=True)))
 
 
-def smallest_set(net: Network, constants: Constants | None) -> int:
+def smallest_set(network: Network, constants: Constants | None) -> int:
     """The smallest r with the network in ``B_r``, -1 if it is in none."""
     if constants is None:
         return NONE
-    margins = AbsorbingSet(0, constants).margins(net)
+    margins = AbsorbingSet(0, constants).margins(network)
     if margins["C"].min() < 0 or margins["V"].min() < 0:
         return NONE
-    s = np.linalg.svd(net.weights[0], compute_uv=False)
-    room = constants.delta - constants.beta * float(np.sum(net.weights[0] ** 2))
+    s = np.linalg.svd(network.weights[0], compute_uv=False)
+    room = constants.delta - constants.beta * float(np.sum(network.weights[0] ** 2))
     return NONE if room < 0 else int(np.count_nonzero(s > room))
 
 

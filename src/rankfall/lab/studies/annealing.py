@@ -80,7 +80,9 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
         noise=get("problem.noise"),
         seed=cell.seed(f"problem {index}"),
     )
-    net = Network.gaussian([size] * (depth + 1), scale=get("network.scale"), seed=cell.seed(f"start {index}"))
+    network = Network.gaussian(
+        [size] * (depth + 1), scale=get("network.scale"), seed=cell.seed(f"start {index}")
+    )
     half, n_steps = get("optimiser.n_steps") // 2, get("optimiser.n_steps")
     large, small = (
         (get("optimiser.large_lr"), get("optimiser.large_ridge")),
@@ -100,7 +102,7 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
     for name, (lr, ridge) in schedules.items():
         trace = train(
             problem,
-            net,
+            network,
             SGD(lr=lr, ridge=ridge, n_steps=n_steps),
             # the same entries in the same order for all schedules
             seed=cell.seed(f"sgd {index}"),
@@ -124,13 +126,15 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float | str]]:
     return rows
 
 
-def _errors(problem: Problem, truth: np.ndarray, net: Network, diverged: bool, rank: int) -> dict[str, float]:
+def _errors(
+    problem: Problem, truth: np.ndarray, network: Network, diverged: bool, rank: int
+) -> dict[str, float]:
     """Error on the hidden cells and shrinkage; infinite for a run that diverged."""
     if diverged:
         return {"error": np.inf, "shrinkage": np.inf}
     hidden = np.ones(truth.shape, bool)
     hidden[problem.rows, problem.cols] = False
-    A = net.product()
+    A = network.product()
     s, true = (np.linalg.svd(M, compute_uv=False)[:rank] for M in (A, truth))
     error = float(np.sqrt(np.mean((A - truth)[hidden] ** 2)) / truth.std())
     return {"error": error, "shrinkage": float(np.mean(1 - s / true))}

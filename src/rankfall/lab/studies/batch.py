@@ -86,8 +86,8 @@ def run(cell: Cell) -> pd.DataFrame:
     lr, ridge, eps = get("optimiser.lr"), get("optimiser.ridge"), get("eps")
     batch_size = min(get("optimiser.batch_size"), problem.n_observed)
     widths = [size, *[width] * (depth - 1), size]
-    net = Network.gaussian(widths, scale=get("network.scale"), seed=get("problem.seed"))
-    start, start_rank = gradient_descent(problem, net, get("descent.lr"), ridge, get("descent.n_steps"))
+    network = Network.gaussian(widths, scale=get("network.scale"), seed=get("problem.seed"))
+    start, start_rank = gradient_descent(problem, network, get("descent.lr"), ridge, get("descent.n_steps"))
     n_steps = max(get("every"), min(get("n_steps"), get("entries") // batch_size))
     n_chains = get("chains")
     if batch_size == problem.n_observed > 1:
@@ -138,10 +138,11 @@ def galanti_bound(eps: float, lr: float, ridge: float, batch_size: int) -> int:
     return batch_size * math.ceil(math.log(eps) / math.log1p(-2 * lr * ridge))
 
 
-def layer_rank(net: Network, eps: float) -> int:
+def layer_rank(network: Network, eps: float) -> int:
     """Largest number, over the layers, of singular values above `eps` times the layer's Frobenius norm."""
     counts = [
-        np.count_nonzero(np.linalg.svd(W, compute_uv=False) > eps * np.linalg.norm(W)) for W in net.weights
+        np.count_nonzero(np.linalg.svd(W, compute_uv=False) > eps * np.linalg.norm(W))
+        for W in network.weights
     ]
     return int(max(counts))
 

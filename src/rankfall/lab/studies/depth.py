@@ -103,14 +103,14 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
     import pandas as pd
 
     get = cell.get
-    net = point.network(get("problem.size"))
-    kernel = fastest(problem, net)
+    network = point.network(get("problem.size"))
+    kernel = fastest(problem, network)
     tables = []
     for relative in get("relative_lr"):
         purpose = f"{place} {relative}"
         trace = train(
             problem,
-            disturbed(net, get("disturbance"), cell.seed(f"start {purpose}"), get("chains")),
+            disturbed(network, get("disturbance"), cell.seed(f"start {purpose}"), get("chains")),
             SGD(lr=relative / kernel, ridge=get("optimiser.ridge"), n_steps=get("n_steps")),
             seed=cell.seed(f"sgd {purpose}"),
             record=Record(every=get("every"), what=("rank", "singular_values")),

@@ -76,10 +76,12 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float]]:
         seed=cell.seed(f"problem {index}"),
         mask="guaranteed",
     )
-    net = Network.gaussian([size] * (depth + 1), scale=get("network.scale"), seed=cell.seed(f"start {index}"))
+    network = Network.gaussian(
+        [size] * (depth + 1), scale=get("network.scale"), seed=cell.seed(f"start {index}")
+    )
     descent, gradient, gd_lr, gd_steps = descend(
         problem,
-        net,
+        network,
         ridge,
         get("descent.lrs"),
         get("descent.n_steps"),
@@ -102,7 +104,7 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float]]:
     n_steps, rows = get("optimiser.n_steps"), []
     for relative in get("optimiser.relative_lr"):
         lr, seed = relative / kernel, cell.seed(f"sgd {index} {relative}")
-        cold = _sgd(problem, net, lr, ridge, n_steps, get("optimiser.warm_up"), seed)
+        cold = _sgd(problem, network, lr, ridge, n_steps, get("optimiser.warm_up"), seed)
         warm = _sgd(problem, descent.final(0), lr, ridge, n_steps, 0, seed)
         jumps = find_jumps(warm, dwell=5 * (n_steps // RECORDS))
         rows.append(
@@ -122,7 +124,7 @@ def _repeat(cell: Cell, index: int) -> list[dict[str, float]]:
 
 
 def descend(
-    problem: Problem, net: Network, ridge: float, lrs: list[float], n_steps: int, rounds: int, tol: float
+    problem: Problem, network: Network, ridge: float, lrs: list[float], n_steps: int, rounds: int, tol: float
 ) -> tuple[Trace, float, float, int]:
     """Gradient descent in rounds until the norm of the gradient of the regularised loss is below `tol`.
 
@@ -138,7 +140,7 @@ def descend(
     record = Record(every=n_steps, what=("rank",))
     trace, lr = None, lrs[-1]
     for lr in lrs:
-        trace = train(problem, net, GD(lr=lr, ridge=ridge, n_steps=n_steps), record=record, n_threads=1)
+        trace = train(problem, network, GD(lr=lr, ridge=ridge, n_steps=n_steps), record=record, n_threads=1)
         if not trace.diverged[0]:
             break
     assert trace is not None
@@ -155,23 +157,23 @@ def descend(
     return trace, slope, lr, steps
 
 
-def slope_at(problem: Problem, net: Network, ridge: float) -> float:
+def slope_at(problem: Problem, network: Network, ridge: float) -> float:
     """Norm of the gradient of the regularised loss in the weights."""
-    return float(np.sqrt(sum(np.sum(G**2) for G in weight_gradient(problem, net, ridge))))
+    return float(np.sqrt(sum(np.sum(G**2) for G in weight_gradient(problem, network, ridge))))
 
 
 def _sgd(
-    problem: Problem, net: Network, lr: float, ridge: float, n_steps: int, warm_up: int, seed: int
+    problem: Problem, network: Network, lr: float, ridge: float, n_steps: int, warm_up: int, seed: int
 ) -> Trace:
     """SGD; at half the learning rate, and so on, if it diverges."""
     record = Record(every=n_steps // RECORDS, what=("rank",))
-    gentle = 0.5 / fastest(problem, net) if warm_up else lr
+    gentle = 0.5 / fastest(problem, network) if warm_up else lr
     trace = None
     for _ in range(HALVINGS + 1):
         schedule = Piecewise((0, warm_up), (min(lr, gentle), lr)) if warm_up else lr
         trace = train(
             problem,
-            net,
+            network,
             SGD(lr=schedule, ridge=ridge, n_steps=n_steps),
             seed=seed,
             record=record,

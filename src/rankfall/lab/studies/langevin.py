@@ -79,8 +79,8 @@ def run(cell: Cell) -> pd.DataFrame:
 
     get = cell.get
     problem = problem_of(cell)
-    net, tail_rank = _start(cell, problem)
-    records = list(_records(cell, problem, net, tail_rank))
+    network, tail_rank = _start(cell, problem)
+    records = list(_records(cell, problem, network, tail_rank))
     steps = np.array([step for step, _ in records])
     seen = np.array([numbers for _, numbers in records])  # (n_records, 3, n_chains)
     shared = {
@@ -139,24 +139,26 @@ def _start(cell: Cell, problem: Problem) -> tuple[Network, int]:
             raise InputError(f'start is "full", "minimum" or "fallen", not {other!r}.')
 
 
-def embedded(net: Network, width: int, seed: int) -> Network:
+def embedded(network: Network, width: int, seed: int) -> Network:
     """The network in hidden layers of `width`, in random orthonormal frames: ``F_l W_l F_{l-1}^T``."""
     rng = np.random.default_rng(seed)
-    frames = [np.linalg.qr(rng.standard_normal((width, w)))[0] for w in net.widths[1:-1]]
-    layers = list(net.weights)
+    frames = [np.linalg.qr(rng.standard_normal((width, w)))[0] for w in network.widths[1:-1]]
+    layers = list(network.weights)
     for index, F in enumerate(frames):
         layers[index], layers[index + 1] = F @ layers[index], layers[index + 1] @ F.T
     return Network(tuple(layers))
 
 
-def _records(cell: Cell, problem: Problem, net: Network, tail_rank: int) -> Iterator[tuple[int, np.ndarray]]:
+def _records(
+    cell: Cell, problem: Problem, network: Network, tail_rank: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """(step, (rank of A, largest rank of Z_l, largest tail) of every chain); -1 where a chain diverged."""
     get = cell.get
     lr, ridge, batch_size = (get(f"optimiser.{name}") for name in ("lr", "ridge", "batch_size"))
     chains, n_steps, every = get("chains"), get("n_steps"), get("every")
     if get("form") != "sgd":
         iterates = NoisyDescent(problem, lr, ridge, get("form"), batch_size).iterate(
-            [np.repeat(W[None], chains, axis=0) for W in net.weights],
+            [np.repeat(W[None], chains, axis=0) for W in network.weights],
             n_steps,
             every,
             np.random.default_rng(cell.seed("noise")),
@@ -170,7 +172,7 @@ def _records(cell: Cell, problem: Problem, net: Network, tail_rank: int) -> Iter
 
     trace = train(
         problem,
-        net,
+        network,
         SGD(lr=lr, ridge=ridge, n_steps=n_steps * get("sgd_factor"), batch_size=batch_size),
         chains=chains,
         seed=cell.seed("sgd"),
@@ -188,12 +190,12 @@ def looked_at(problem: Problem, weights: list[np.ndarray], tail_rank: int) -> np
     Shape (3, n_chains).
     """
     good = np.all([np.isfinite(W).all(axis=(1, 2)) for W in weights], axis=0)
-    net = Network(tuple(np.where(good[:, None, None], W, 0.0) for W in weights))
-    rank = numerical_rank(net.singular_values(), problem)
+    network = Network(tuple(np.where(good[:, None, None], W, 0.0) for W in weights))
+    rank = numerical_rank(network.singular_values(), problem)
     # a network that died has no rank: ratios of its remnants, down at rounding, mean nothing
     alive = rank > 0
     ranks, tails = [], []
-    for Z in net.hidden_spaces():
+    for Z in network.hidden_spaces():
         s = np.linalg.svd(Z, compute_uv=False)
         top = np.where(alive, s[:, 0], np.inf)
         ranks.append(np.count_nonzero(s > RANK_TOL * top[:, None], axis=1))

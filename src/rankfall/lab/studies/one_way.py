@@ -137,8 +137,8 @@ def _basin(constants: Constants, problem: Problem):
     """The smallest r with the network in B_r; full rank + 1 if it is in none below (the sets grow with r)."""
     full = min(problem.shape)
 
-    def smallest(net: Network) -> np.ndarray:
-        inside = (r for r in range(full) if AbsorbingSet(r, constants).contains(net))
+    def smallest(network: Network) -> np.ndarray:
+        inside = (r for r in range(full) if AbsorbingSet(r, constants).contains(network))
         return np.array(float(next(inside, full)))
 
     return smallest

@@ -157,8 +157,8 @@ def _start(cell: Cell, problem: Problem, C: float) -> Network:
         settings = GD(lr=0.2, ridge=cell.get("optimiser.ridge"), n_steps=100_000)
         return train(problem, near, settings, record=Record(every=100_000, what=()), n_threads=1).final(0)
     widths = [problem.n_cols, *[4] * (depth - 1), problem.n_rows]
-    net = Network.gaussian(widths, scale=1.0, seed=cell.get("problem.seed"))
-    return Network(tuple(W * math.sqrt(C) / np.linalg.norm(W) for W in net))
+    network = Network.gaussian(widths, scale=1.0, seed=cell.get("problem.seed"))
+    return Network(tuple(W * math.sqrt(C) / np.linalg.norm(W) for W in network))
 
 
 def measured(results: pd.DataFrame) -> pd.DataFrame:

@@ -83,11 +83,11 @@ def run(cell: Cell) -> pd.DataFrame:
     lr = get("optimiser.relative_lr") * get("optimiser.edge")
     trap = minima(problem, depth, ridge, ranks=(2,), n_starts=8).at(2)[0]
     setting = {"depth": depth, "ridge": ridge, "ridge_share": share, "lr": lr}
-    net = trap.network(2)
+    network = trap.network(2)
 
     trace = train(
         problem,
-        disturbed(net, get("disturbance"), cell.seed("sgd start"), get("chains")),
+        disturbed(network, get("disturbance"), cell.seed("sgd start"), get("chains")),
         SGD(lr=lr, ridge=ridge, n_steps=get("n_steps")),
         seed=cell.seed("sgd"),
         record=Record(every=get("every"), what=("rank",)),
@@ -98,17 +98,17 @@ def run(cell: Cell) -> pd.DataFrame:
     chains["end_rank"] = jumps.last_rank
     chains["diverged"] = trace.diverged.astype(int)
     chains["method"] = "SGD"
-    descents = _descents(cell, problem, net, trap.matrix(), ridge)
+    descents = _descents(cell, problem, network, trap.matrix(), ridge)
     return pd.concat([chains, descents], ignore_index=True).assign(**setting)
 
 
-def _descents(cell: Cell, problem: Problem, net: Network, trap: np.ndarray, ridge: float) -> pd.DataFrame:
+def _descents(cell: Cell, problem: Problem, network: Network, trap: np.ndarray, ridge: float) -> pd.DataFrame:
     """Gradient descent from disturbed copies of the minimum: where it ended, and how steep it is there."""
     import pandas as pd
 
     get = cell.get
     n_steps = get("descent.n_steps")
-    starts = disturbed(net, get("disturbance"), cell.seed("descent start"), get("descent.starts"))
+    starts = disturbed(network, get("disturbance"), cell.seed("descent start"), get("descent.starts"))
     optimiser = GD(lr=get("descent.lr"), ridge=ridge, n_steps=n_steps)
     trace = train(problem, starts, optimiser, record=Record(every=n_steps, what=("rank",)), n_threads=1)
     rows = []

@@ -26,12 +26,12 @@ def problem_and_net(depth: int = 3, seed: int = 0) -> tuple[rf.Problem, rf.Netwo
     )
 
 
-def steps_of_sgd(problem: rf.Problem, net: rf.Network, batch_size: int) -> np.ndarray:
+def steps_of_sgd(problem: rf.Problem, network: rf.Network, batch_size: int) -> np.ndarray:
     """Gradients of all batches of different entries, one row each, by a step of the kernel."""
     rows = []
     for batch in combinations(range(problem.n_observed), batch_size):
-        trace = rf.train(problem, net, rf.SGD(lr=LR, ridge=RIDGE, n_steps=1, entries=np.array([batch])))
-        moved = [((1 - 2 * LR * RIDGE) * W - V) / LR for W, V in zip(net, trace.final(0), strict=True)]
+        trace = rf.train(problem, network, rf.SGD(lr=LR, ridge=RIDGE, n_steps=1, entries=np.array([batch])))
+        moved = [((1 - 2 * LR * RIDGE) * W - V) / LR for W, V in zip(network, trace.final(0), strict=True)]
         rows.append(np.concatenate([G.ravel() for G in moved]))
     return np.array(rows)
 
@@ -57,12 +57,12 @@ class Units:
         return out
 
 
-def covariance(descent: NoisyDescent, net: rf.Network, n_numbers: int) -> tuple[np.ndarray, np.ndarray]:
+def covariance(descent: NoisyDescent, network: rf.Network, n_numbers: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the step.
 
     It is linear in its random numbers, so unit vectors give its matrix.
     """
-    weights = [np.repeat(W[None], n_numbers + 1, axis=0) for W in net]
+    weights = [np.repeat(W[None], n_numbers + 1, axis=0) for W in network]
     steps = descent.gradient(weights, Units())  # type: ignore[arg-type]
     flat = np.concatenate([G.reshape(len(G), -1) for G in steps], axis=1)
     mean = flat[-1]  # the last chain gets no unit vector
@@ -70,44 +70,47 @@ def covariance(descent: NoisyDescent, net: rf.Network, n_numbers: int) -> tuple[
     return mean, J.T @ J
 
 
-def blocks(net: rf.Network) -> np.ndarray:
+def blocks(network: rf.Network) -> np.ndarray:
     """True where two parameters lie in the same layer."""
-    layer = np.repeat(np.arange(net.depth), [W.size for W in net])
+    layer = np.repeat(np.arange(network.depth), [W.size for W in network])
     return layer[:, None] == layer[None, :]
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize(("batch_size", "distinct"), [(1, False), (2, True), (9, True)])
 def test_covariances_are_those_of_sgd(depth, batch_size, distinct):
-    problem, net = problem_and_net(depth)
+    problem, network = problem_and_net(depth)
     N = problem.n_observed
-    steps = steps_of_sgd(problem, net, batch_size)
-    exact = np.cov(steps.T, bias=True) if len(steps) > 1 else np.zeros((net.n_parameters,) * 2)
+    steps = steps_of_sgd(problem, network, batch_size)
+    exact = np.cov(steps.T, bias=True) if len(steps) > 1 else np.zeros((network.n_parameters,) * 2)
     wanted = {
         "joint": (exact, N),
-        "layers": (np.where(blocks(net), exact, 0.0), N * depth),
-        "isotropic": (np.trace(exact) / net.n_parameters * np.eye(net.n_parameters), net.n_parameters),
+        "layers": (np.where(blocks(network), exact, 0.0), N * depth),
+        "isotropic": (
+            np.trace(exact) / network.n_parameters * np.eye(network.n_parameters),
+            network.n_parameters,
+        ),
     }
     for form, (expected, n_numbers) in wanted.items():
         descent = NoisyDescent(problem, LR, RIDGE, form, batch_size, distinct)
-        mean, found = covariance(descent, net, n_numbers)
+        mean, found = covariance(descent, network, n_numbers)
         np.testing.assert_allclose(mean, steps.mean(axis=0), atol=1e-11)
         np.testing.assert_allclose(found, expected, atol=1e-11 * (1 + np.abs(exact).max()))
 
 
 def test_batches_with_replacement_have_the_covariance_of_single_entries_over_b():
-    problem, net = problem_and_net()
-    one = covariance(NoisyDescent(problem, LR, RIDGE, "joint", 1), net, problem.n_observed)[1]
-    four = covariance(NoisyDescent(problem, LR, RIDGE, "joint", 4), net, problem.n_observed)[1]
+    problem, network = problem_and_net()
+    one = covariance(NoisyDescent(problem, LR, RIDGE, "joint", 1), network, problem.n_observed)[1]
+    four = covariance(NoisyDescent(problem, LR, RIDGE, "joint", 4), network, problem.n_observed)[1]
     np.testing.assert_allclose(four, one / 4, atol=1e-12)
 
 
 def test_trace():
-    problem, net = problem_and_net()
-    weights = [np.stack([W, 0.5 * W]) for W in net]
+    problem, network = problem_and_net()
+    weights = [np.stack([W, 0.5 * W]) for W in network]
     found = noise_trace(problem, parts(problem, weights), 3)
-    half = rf.Network(tuple(0.5 * W for W in net))
-    exact = [np.trace(np.cov(steps_of_sgd(problem, one, 1).T, bias=True)) / 3 for one in (net, half)]
+    half = rf.Network(tuple(0.5 * W for W in network))
+    exact = [np.trace(np.cov(steps_of_sgd(problem, one, 1).T, bias=True)) / 3 for one in (network, half)]
     np.testing.assert_allclose(found, exact, rtol=1e-9)
 
 
@@ -130,9 +133,9 @@ def test_only_isotropic_noise_feeds_a_lost_direction(depth, form):
 
     The counterexample to "noise that is independent between the layers feeds every direction".
     """
-    problem, net, rank = lost_direction(depth, seed=depth)
+    problem, network, rank = lost_direction(depth, seed=depth)
     chains = 5
-    weights = [np.repeat(W[None], chains, axis=0) for W in net]
+    weights = [np.repeat(W[None], chains, axis=0) for W in network]
     descent = NoisyDescent(problem, LR, RIDGE, form).iterate(weights, 40, 40, np.random.default_rng(1))
     _, end = list(descent)[-1]
     for Z in rf.Network(tuple(end)).hidden_spaces():
@@ -142,9 +145,9 @@ def test_only_isotropic_noise_feeds_a_lost_direction(depth, form):
 
 
 def test_chains_that_explode_become_nan_and_leave_the_others_alone():
-    problem, net = problem_and_net()
-    alone = [W[None] for W in net]
-    both = [np.stack([W, 1e5 * W]) for W in net]
+    problem, network = problem_and_net()
+    alone = [W[None] for W in network]
+    both = [np.stack([W, 1e5 * W]) for W in network]
     rng = np.random.default_rng(0)
     _, end = list(NoisyDescent(problem, LR, RIDGE, "joint").iterate(both, 3, 3, rng))[-1]
     assert all(np.isnan(W[1]).all() and np.isfinite(W[0]).all() for W in end)

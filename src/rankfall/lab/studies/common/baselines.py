@@ -102,13 +102,15 @@ def descent(problem: Problem, depth: int, chains: int, effort: int, seed: int) -
     scaled = Problem.from_triplets(problem.rows, problem.cols, problem.values / rms, problem.shape)
     power = np.sqrt(m * n / 5) ** (2 - 2 / depth)
     top = problem.max_oversampled_rank()
-    net = Network.gaussian([n, *[min(m, n)] * (depth - 1), m], scale=1.0, seed=seed, chains=chains)
+    network = Network.gaussian([n, *[min(m, n)] * (depth - 1), m], scale=1.0, seed=seed, chains=chains)
     lr, tried, best = float(1 / (power * 5 * (1 / m + 1 / n))), {}, None
     for stage, shrinkage in enumerate(SHRINKAGES):
-        kernel = tangent_diagonal(net, problem.rows, problem.cols)
+        kernel = tangent_diagonal(network, problem.rows, problem.cols)
         lr = min(lr, 1 / float(np.quantile(kernel, 0.9, axis=-1).max()))
-        net = _one_ridge(scaled, net, lr, shrinkage * power / (2 * m * n), effort * (m + n), [seed, stage])
-        U, s, Vt = net.svd()
+        network = _one_ridge(
+            scaled, network, lr, shrinkage * power / (2 * m * n), effort * (m + n), [seed, stage]
+        )
+        U, s, Vt = network.svd()
         for chain in range(chains):
             for rank in _candidates(s[chain], top):
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
@@ -127,16 +129,18 @@ def descent(problem: Problem, depth: int, chains: int, effort: int, seed: int) -
 
 
 def _one_ridge(
-    problem: Problem, net: Network, lr: float, ridge: float, n_steps: int, seeds: list[int]
+    problem: Problem, network: Network, lr: float, ridge: float, n_steps: int, seeds: list[int]
 ) -> Network:
     """The chains after some steps; chains start again with half the lr if one diverges."""
     for attempt in range(10):
         seed = int(np.random.SeedSequence([*seeds, attempt]).generate_state(1)[0])
         settings = SGD(lr=lr / 2**attempt, ridge=ridge, n_steps=n_steps)
-        trace = train(problem, net, settings, seed=seed, record=Record(every=n_steps, what=()), n_threads=1)
+        trace = train(
+            problem, network, settings, seed=seed, record=Record(every=n_steps, what=()), n_threads=1
+        )
         if not trace.diverged.any():
             return Network.stack(trace.finals())
-    return net
+    return network
 
 
 def _candidates(s: np.ndarray, top: int) -> list[int]:

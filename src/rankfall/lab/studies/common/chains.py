@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from ....analysis import Jumps
 
 
-def disturbed(net: Network, scale: float, seed: int, chains: int | None = None) -> Network:
+def disturbed(network: Network, scale: float, seed: int, chains: int | None = None) -> Network:
     """The network, or `chains` copies of it, disturbed by normal noise.
 
     ``W_l`` gets noise of standard deviation ``scale / sqrt(min(w_l, w_{l-1}))``.
     """
-    noise = Network.gaussian(net.widths, scale=scale, seed=seed, chains=chains)
-    return Network(tuple(W + V for W, V in zip(net.weights, noise.weights, strict=True)))
+    noise = Network.gaussian(network.widths, scale=scale, seed=seed, chains=chains)
+    return Network(tuple(W + V for W, V in zip(network.weights, noise.weights, strict=True)))
 
 
-def fastest(problem: Problem, net: Network) -> float:
+def fastest(problem: Problem, network: Network) -> float:
     """``max K_ij`` over the observed entries, the largest diagonal element of the neural tangent kernel.
 
     A step on one entry is stable below about ``lr = 1 / max K``.
     """
-    return float(tangent_diagonal(net, problem.rows, problem.cols).max())
+    return float(tangent_diagonal(network, problem.rows, problem.cols).max())
 
 
 def passages(jumps: Jumps) -> dict[str, np.ndarray]:

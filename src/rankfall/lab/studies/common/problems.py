@@ -32,9 +32,9 @@ def problem_of(cell: Cell) -> Problem:
 
 
 def gradient_descent(
-    problem: Problem, net: Network, lr: float, ridge: float, n_steps: int
+    problem: Problem, network: Network, lr: float, ridge: float, n_steps: int
 ) -> tuple[Network, int]:
-    """The network after `n_steps` steps of gradient descent from `net`, and its numerical rank.
+    """The network after `n_steps` steps of gradient descent from `network`, and its numerical rank.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def gradient_descent(
     """
     trace = train(
         problem,
-        net,
+        network,
         GD(lr=lr, ridge=ridge, n_steps=n_steps),
         record=Record(every=max(n_steps, 1), what=()),
         n_threads=1,

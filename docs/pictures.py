@@ -153,7 +153,7 @@ _ROWS = (
         20.5,
         (
             ("Choose the smallest\nrank among the best", "candidates"),
-            ("Extend upwards, bisect,\ncompare noise models", "search_ranks, noise_models"),
+            ("Extend upwards, bisect,\ncompare noise models", "search_ranks, choose_noise_model"),
             ("Refit every\ncandidate rank", "refit, solvers/"),
         ),
     ),

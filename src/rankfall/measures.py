@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .checks import instance, number, optional, positive, whole
+from .argument_checks import instance, number, optional, positive, whole
 from .errors import InputError
 from .network import Network
 from .problem import Problem

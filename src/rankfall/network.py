@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .checks import array, instance, number, optional, shown, whole, wholes
+from .argument_checks import array, instance, number, optional, shown, whole, wholes
 from .errors import InputError
 from .linalg import operator_norm, product_svd
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .checks import array, one_of, shown, wholes
+from .argument_checks import array, one_of, shown, wholes
 from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_duplicates, refuse_infinities
 from .errors import InputError
 

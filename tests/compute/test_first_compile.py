@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from rankfall.completion.session import Clock
+from rankfall.completion.clock import Clock
 from rankfall.compute import first_compile as compiling
 
 CODE = """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rankfall import InputError
-from rankfall.checks import flag, number, text, whole
+from rankfall.argument_checks import flag, number, text, whole
 from rankfall.files import save_archive
 from rankfall.files.plain_values import (
     any_number,

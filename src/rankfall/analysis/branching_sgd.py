@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import njit
 
-from ..checks import instance, number, one_of, whole
+from ..argument_checks import instance, number, one_of, whole
 from ..compute.njit_options import LOOP
 from ..compute.threads import threads
 from ..dynamics import GD, SGD, Constant
@@ -49,7 +49,8 @@ class SGDChain:
     optimiser : SGD
         With constant lr and ridge; its `n_steps` plays no part.
     target_rank : int
-        The event is a numerical rank of at most this, or of at least this if it lies above the rank of `network`.
+        The event is a numerical rank of at most this, or of at least this if it lies above the rank of
+        `network`.
     every : int
     score : {"singular_value", "relative", "relaxed", "tail"} or function of a Network
     relaxation : int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checks import array, fraction, whole
+from ..argument_checks import array, fraction, whole
 from ..compute.threads import threads
 from ..dynamics import SGD
 from ..errors import InputError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checks import optional, whole
+from ..argument_checks import optional, whole
 from ..dynamics import Trace
 from ..errors import InputError
 from .jump_steps import date_jumps

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import instance, optional, whole
+from ..argument_checks import instance, optional, whole
 from ..dynamics import GD, SGD, Constant, Progress, Record, Trace, train
 from ..errors import InputError
 from ..network import Network

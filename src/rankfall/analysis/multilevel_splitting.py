@@ -26,7 +26,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..checks import whole
+from ..argument_checks import whole
 from ..errors import InputError
 
 STREAMS = 1 << 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..checks import fraction, not_negative, whole
+from ..argument_checks import fraction, not_negative, whole
 from ..compute.threads import threads
 from ..dynamics import SGD, Record, Trace, train
 from ..errors import InputError

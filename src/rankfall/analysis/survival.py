@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checks import array, fraction, not_negative, one_of, whole
+from ..argument_checks import array, fraction, not_negative, one_of, whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame

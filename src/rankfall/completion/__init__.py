@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .clock import Progress
     from .result.completion import Completion, load
-    from .session import Progress
 
-_HOMES = {"Completion": ".result.completion", "Progress": ".session", "load": ".result.completion"}
+_HOMES = {"Completion": ".result.completion", "Progress": ".clock", "load": ".result.completion"}
 
 __all__ = ["Completion", "Progress", "load"]
 

@@ -12,11 +12,11 @@ from ..errors import InputError
 from ..problem import Problem
 from ..scale import read_bounds
 from . import exact, noisy
+from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
 from .exact import Precision
 from .options import Options
 from .result.completion import Completion
-from .session import Clock, Ending, OutOfTime, Progress
 from .standardise import Standardisation
 
 
@@ -42,14 +42,14 @@ def complete(
     First the exact question, on all cells: does a matrix of some rank r with more observed cells than
     unknowns, ``N > r (m + n - r)``, reproduce them to machine precision? Chains of SGD on a deep linear
     network (depth 3) fall through the ranks as the ridge rises; wherever a spectrum shows a gap, what lies
-    above it is polished by Levenberg-Marquardt on the fixed-rank set. If so, the smallest such rank is the
-    answer. Otherwise a tenth of the cells is held out before anything is fitted, the data model (mean, row
-    and column effects, column scales, noise alike or not in all lines) is chosen on them, chains fall again,
-    and every rank met is refitted from the chain's directions: by the mean of draws from the posterior of a
-    Bayesian model of that rank (Gibbs sampling), cut to the rank, and averaged over models of the noise
-    (alike everywhere, or different between lines) where that predicts better. The smallest rank whose
-    held-out error is within one standard error (or 0.2%) of the smallest, in squared and in absolute errors,
-    is fitted once more on all cells.
+    above it is improved by least squares (Levenberg-Marquardt on matrices of fixed rank). If so, the smallest
+    such rank is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data
+    model (mean, row and column effects, column scales, noise that differs between rows and columns or not)
+    is chosen on them, chains fall again, and every rank met is refitted from the chain's directions: by the
+    mean of draws from the posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank, and
+    averaged over noise models (equal everywhere, or different between rows and columns) where that predicts
+    better. The smallest rank whose held-out error is within one standard error (or 0.2%) of the smallest, in
+    squared and in absolute errors, is fitted once more on all cells.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Any, Literal
 
-from ..checks import check_fields, checked, one_of, positive, whole
+from ..argument_checks import check_fields, checked, one_of, positive, whole
 from ..scale import SCALES
 
 EFFECTS = ("none", "mean", "columns", "both")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..checks import one_of
+from ..argument_checks import one_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from os import PathLike
 
 import numpy as np
 
-from ..checks import whole
+from ..argument_checks import whole
 from ..errors import InputError
 from ..problem import Problem
 

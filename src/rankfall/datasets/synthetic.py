@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..checks import not_negative, number, one_of, whole, wholes
+from ..argument_checks import not_negative, number, one_of, whole, wholes
 from ..errors import InputError
 from ..problem import Problem
 

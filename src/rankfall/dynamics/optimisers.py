@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ..checks import one_of, whole
+from ..argument_checks import one_of, whole
 from ..errors import InputError
 from .schedules import Schedule, as_schedule, largest
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import measures
-from ..checks import check_fields, checked, function, number, text, whole
+from ..argument_checks import check_fields, checked, function, number, text, whole
 from ..compute.threads import count, parallel_for, threads
 from ..errors import InputError
 from ..network import Network

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import array, check_fields, checked, not_negative, number, positive, shown, whole, wholes
+from ..argument_checks import (
+    array,
+    check_fields,
+    checked,
+    not_negative,
+    number,
+    positive,
+    shown,
+    whole,
+    wholes,
+)
 from ..errors import InputError
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..checks import fraction, number, one_of, text, whole
+from ..argument_checks import fraction, number, one_of, text, whole
 from ..compute.cache_lines import lanes
 from ..files.plain_values import listed, nullable, record, tagged
 from ..files.schema import Field, Length, Saved, Schema, cells_in_order

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import fraction, function, instance, optional, shown, whole, wholes
+from ..argument_checks import fraction, function, instance, optional, shown, whole, wholes
 from ..compute.threads import threads
 from ..errors import InputError
 from ..network import Network

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import text, whole
+from ..argument_checks import text, whole
 from ..errors import InputError
 from .atomic import atomic_path
 from .npz import read_npz

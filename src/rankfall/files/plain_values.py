@@ -1,8 +1,8 @@
 """What JSON holds, checked against a declaration: lists, records and mappings of checked values.
 
-A declaration is a function of a name and a value, as those of :mod:`rankfall.checks` are: it returns the
-value converted, or raises one sentence that begins with the name. The functions below make declarations of
-others, and say where in the whole the wrong value is: ``cases[2].rank must be a whole number, not 'x'``.
+A declaration is a function of a name and a value, as those of :mod:`rankfall.argument_checks` are: it returns
+the value converted, or raises one sentence that begins with the name. The functions below make declarations
+of others, and say where in the whole the wrong value is: ``cases[2].rank must be a whole number, not 'x'``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from ..checks import one_of, shown, text
+from ..argument_checks import one_of, shown, text
 from ..errors import InputError
 
 Check = Callable[[str, Any], Any]

@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..checks import either, wanted
+from ..argument_checks import either, wanted
 from ..errors import InputError
 from .archive import load_archive, save_archive
 from .plain_values import Check, anything

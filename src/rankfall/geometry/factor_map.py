@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checks import array, instance
+from ..argument_checks import array, instance
 from ..linalg import product_svd
 from ..problem import Problem
 

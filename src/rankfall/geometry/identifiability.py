@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..checks import instance, optional, whole
+from ..argument_checks import instance, optional, whole
 from ..errors import InputError
 from ..problem import Problem
 from .factor_map import check_factors

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING
 
-from ..checks import flag, text, whole
+from ..argument_checks import flag, text, whole
 from ..files.plain_values import any_number, listed, mapping, nullable, record
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.completion.descent import anchors as anchoring
+from rankfall.completion.descent import certificate_anchors as anchoring
 from rankfall.completion.descent import watched_run
 from rankfall.report import render
 from rankfall.report.adapters.completion import report_tables
@@ -22,7 +22,7 @@ def test_an_exact_completion_is_certified_at_its_rank(exact):
     found = exact.certificate
     assert found is not None and found.holds and found.rank == exact.rank == 2
     assert found.theorem == "Theorem 3, monitored" and found.p_fail == 1e-3
-    assert "not about the refit or polish" in found.assumptions[0]
+    assert "not about the refit or the least-squares fit" in found.assumptions[0]
     assert found.values["visits"] >= 1 and found.values["violations"] == 0
     assert (
         sum("its hidden layers do not exceed rank 2 (" in line for line in exact.summary().splitlines()) == 1
@@ -63,7 +63,7 @@ def test_without_a_chain_at_the_rank_there_is_none():
 def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
     monkeypatch.setattr(watched_run, "_ALWAYS", 0)
     monkeypatch.setattr(watched_run, "_PER_AXIS", 0)
-    monkeypatch.setattr(watched_run, "_SHARE", 0.0)
+    monkeypatch.setattr(watched_run, "_FRACTION", 0.0)
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
     result = rf.complete(problem, seed=0)
     assert result.certificate is not None and not result.certificate.holds

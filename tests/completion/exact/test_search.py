@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import rankfall as rf
+from rankfall.completion.clock import Clock
 from rankfall.completion.descent import descend
 from rankfall.completion.descent.plan import plan
 from rankfall.completion.descent.tried_ranks import Source, TriedRank
 from rankfall.completion.exact.evidence import Evidence
 from rankfall.completion.exact.precision import Precision
-from rankfall.completion.session import Clock
 
 
 def tried(rank: int, misfits) -> tuple[TriedRank, ...]:

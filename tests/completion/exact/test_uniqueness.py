@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import rankfall as rf
 from rankfall.completion.exact import uniqueness as isolated
 from rankfall.completion.exact.uniqueness import is_isolated
-from rankfall.completion.solvers.least_squares import Polished, tangent_from_cells
+from rankfall.completion.solvers.least_squares import LeastSquaresFit, tangent_from_cells
 
 EXACT = 1e-9
 
@@ -18,7 +18,7 @@ EXACT = 1e-9
 def fit_of(truth, rank):
     """The truth as a fit."""
     U, s, Vt = np.linalg.svd(truth)
-    return Polished(U[:, :rank].copy(), s[:rank], Vt[:rank].T.copy(), 0.0, (0.0,), True)
+    return LeastSquaresFit(U[:, :rank].copy(), s[:rank], Vt[:rank].T.copy(), 0.0, (0.0,), True)
 
 
 def jacobian(problem, fit):
@@ -78,7 +78,7 @@ def test_a_direction_of_next_to_no_weight_is_kicked(monkeypatch, weight):
 
 def test_the_linear_question_is_enough_where_cells_abound(monkeypatch):
     problem, truth = rf.datasets.low_rank((60, 50), rank=3, oversampling=2.5, seed=0)
-    monkeypatch.setattr(isolated, "_comes_back", lambda *_: pytest.fail("polished"))
+    monkeypatch.setattr(isolated, "_comes_back", lambda *_: pytest.fail("fitted again"))
     assert is_isolated(problem, fit_of(truth, 3), EXACT)
 
 

@@ -7,11 +7,11 @@ import pytest
 
 import rankfall as rf
 from rankfall.completion import exact
+from rankfall.completion.clock import Clock
 from rankfall.completion.exact import ExactAnswer
 from rankfall.completion.noisy import refit as refits
 from rankfall.completion.noisy.folds import Fold
 from rankfall.completion.noisy.starts import grown
-from rankfall.completion.session import Clock
 from rankfall.completion.solvers.gibbs import Sampler
 from rankfall.completion.solvers.noise_model import EQUAL
 

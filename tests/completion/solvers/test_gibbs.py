@@ -68,13 +68,13 @@ def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
     results = []
     for module in (sampling_kernels, reference):
         mean, draw = np.ones((m, r + 1)), np.ones((m, r + 1))
-        module.draw_lines(*arguments, mean, draw)
+        module.draw_rows(*arguments, mean, draw)
         results.append((mean, draw))
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(fast, slow, atol=1e-8, rtol=1e-8)
     *entries, crossing, quiet = arguments[:6]
     for module in (sampling_kernels, reference):
-        results.append(module.line_squares(*entries, results[0][0], crossing, quiet))
+        results.append(module.row_squares(*entries, results[0][0], crossing, quiet))
     np.testing.assert_allclose(*results[2:], rtol=1e-9)
     cells = (problem.rows, problem.cols, results[0][0], crossing)
     np.testing.assert_allclose(
@@ -125,7 +125,7 @@ def test_truth_and_draws_are_exchangeable():
         draws = []
         for _ in range(19):
             mean, draw = V.copy(), V.copy()
-            sampling_kernels.draw_lines(
+            sampling_kernels.draw_rows(
                 indptr,
                 problem.T.cols,
                 problem.T.values,

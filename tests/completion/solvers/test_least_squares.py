@@ -1,4 +1,4 @@
-"""Kernels against their twins, and the fixed-rank polish against outside oracles."""
+"""Kernels against their twins, and the fit on matrices of fixed rank against outside oracles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import least_squares
 
 import rankfall as rf
-from rankfall.completion.solvers import least_squares as polishing
+from rankfall.completion.solvers import tangent_system
 from rankfall.completion.solvers.kernels import least_squares as kernels
 from rankfall.completion.solvers.kernels import reference
-from rankfall.completion.solvers.least_squares import polish
-from rankfall.completion.solvers.low_rank import thin_svd
+from rankfall.completion.solvers.least_squares import fit_least_squares
 from rankfall.compute import threads as parallel
 from rankfall.compute.threads import threads
+from rankfall.geometry import thin_svd
 
 
 def start(problem, truth, rank, distance, seed=0):
@@ -48,7 +48,8 @@ def test_kernels_agree_with_their_twins(m, n, r, seed):
     left, right = rng.standard_normal((m, r)), rng.standard_normal((n, r))
     for values in (problem.values, np.empty(0)):
         fast, slow = (
-            where.pull(indptr, problem.cols, values, left, right, V) for where in (kernels, reference)
+            where.jacobian_transpose(indptr, problem.cols, values, left, right, V)
+            for where in (kernels, reference)
         )
         np.testing.assert_allclose(fast, slow, atol=1e-12)
 
@@ -57,7 +58,7 @@ def test_kernels_agree_with_their_twins(m, n, r, seed):
 def solver(request, monkeypatch):
     """Polishing by one way to solve the column system; the test must have used it, and no other."""
     dense = request.param == "cholesky"
-    monkeypatch.setattr(polishing, "DENSE_CELLS", np.inf if dense else 0.0)
+    monkeypatch.setattr(tangent_system, "DENSE_CELLS", np.inf if dense else 0.0)
     used = Counter()
     for name in ("_dense", "_conjugate_gradients"):
         count(monkeypatch, name, used)
@@ -67,27 +68,27 @@ def solver(request, monkeypatch):
 
 def count(monkeypatch, name, used):
     """Count the calls of a method of the tangent system."""
-    method = getattr(polishing._TangentSystem, name)
+    method = getattr(tangent_system.TangentSystem, name)
 
     def counted(*args):
         used[name] += 1
         return method(*args)
 
-    monkeypatch.setattr(polishing._TangentSystem, name, counted)
+    monkeypatch.setattr(tangent_system.TangentSystem, name, counted)
 
 
-def test_a_polish_has_the_same_bits_for_any_number_of_threads(monkeypatch, solver):
+def test_a_fit_has_the_same_bits_for_any_number_of_threads(monkeypatch, solver):
     monkeypatch.setattr(parallel, "_PARALLEL_ABOVE", 0)
     problem, truth = rf.datasets.low_rank((60, 50), rank=3, oversampling=2.0, seed=2)
     fits = []
     for n_threads in (1, None):
         with threads(n_threads):
-            fits.append(polish(problem, *start(problem, truth, 3, 0.05)))
+            fits.append(fit_least_squares(problem, *start(problem, truth, 3, 0.05)))
     for name in ("U", "s", "V"):
         np.testing.assert_array_equal(getattr(fits[0], name), getattr(fits[1], name))
 
 
-def test_a_polish_makes_no_array_of_cells_times_rank():
+def test_a_fit_makes_no_array_of_cells_times_rank():
     rng = np.random.default_rng(0)
     n, r, n_cells = 400, 8, 150_000
     cells = np.unique(rng.integers(n * n, size=n_cells))
@@ -97,7 +98,7 @@ def test_a_polish_makes_no_array_of_cells_times_rank():
     problem = rf.Problem.from_triplets(rows, cols, values, (n, n))
     u, s, vt = thin_svd(U + 0.01 * rng.standard_normal(U.shape), V)
     tracemalloc.start()
-    fit = polish(problem, u, s, vt.T)
+    fit = fit_least_squares(problem, u, s, vt.T)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert fit.residual < 1e-12
@@ -107,9 +108,9 @@ def test_a_polish_makes_no_array_of_cells_times_rank():
 
 @pytest.mark.parametrize("shape", [(30, 40), (40, 30)])
 @pytest.mark.parametrize("condition", [1.0, 100.0])
-def test_polish_recovers_clean_data_to_machine_precision(shape, condition, solver):
+def test_a_fit_recovers_clean_data_to_machine_precision(shape, condition, solver):
     problem, truth = rf.datasets.low_rank(shape, rank=3, oversampling=2.0, condition=condition, seed=1)
-    fit = polish(problem, *start(problem, truth, 3, 0.003))
+    fit = fit_least_squares(problem, *start(problem, truth, 3, 0.003))
     assert fit.residual < 1e-13
     assert fit.settled
     assert np.linalg.norm((fit.U * fit.s) @ fit.V.T - truth) < 1e-10 * np.linalg.norm(truth)
@@ -117,28 +118,28 @@ def test_polish_recovers_clean_data_to_machine_precision(shape, condition, solve
 
 def test_conjugate_gradients_and_cholesky_agree(monkeypatch):
     problem, truth = rf.datasets.low_rank((40, 30), rank=3, oversampling=1.6, seed=2)
-    monkeypatch.setattr(polishing, "DENSE_CELLS", np.inf)
-    dense = polish(problem, *start(problem, truth, 3, 0.05))
-    monkeypatch.setattr(polishing, "DENSE_CELLS", 0.0)
-    iterative = polish(problem, *start(problem, truth, 3, 0.05))
+    monkeypatch.setattr(tangent_system, "DENSE_CELLS", np.inf)
+    dense = fit_least_squares(problem, *start(problem, truth, 3, 0.05))
+    monkeypatch.setattr(tangent_system, "DENSE_CELLS", 0.0)
+    iterative = fit_least_squares(problem, *start(problem, truth, 3, 0.05))
     assert iterative.residual < 1e-12
     np.testing.assert_allclose(iterative.s, dense.s, rtol=1e-9)
 
 
-def test_polish_of_noisy_data_is_a_least_squares_solution():
+def test_a_fit_of_noisy_data_is_a_least_squares_solution():
     problem, truth = rf.datasets.low_rank((12, 10), rank=2, observed=0.8, noise=0.1, seed=3)
-    fit = polish(problem, *start(problem, truth, 2, 0.1))
+    fit = fit_least_squares(problem, *start(problem, truth, 2, 0.1))
 
     def misfit(x):
         U, V = x[:24].reshape(12, 2), x[24:].reshape(10, 2)
         return np.einsum("ij,ij->i", U[problem.rows], V[problem.cols]) - problem.values
 
     x = np.concatenate([(fit.U * fit.s).ravel(), fit.V.ravel()])
-    oracle = least_squares(misfit, x, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    oracle = scipy.optimize.least_squares(misfit, x, xtol=1e-15, ftol=1e-15, gtol=1e-15)
     assert fit.residual * np.linalg.norm(problem.values) <= np.sqrt(2 * oracle.cost) * (1 + 1e-6)
 
 
-def test_a_stalled_polish_stops_early():
+def test_a_stalled_fit_stops_early():
     problem, truth = rf.datasets.low_rank((30, 30), rank=5, observed=0.9, seed=4)
-    fit = polish(problem, *start(problem, truth, 2, 0.1), max_iter=200)
+    fit = fit_least_squares(problem, *start(problem, truth, 2, 0.1), max_iter=200)
     assert len(fit.history) < 30

@@ -10,7 +10,8 @@ from scipy import sparse
 
 import rankfall as rf
 from rankfall.completion.solvers.kernels import small_systems
-from rankfall.completion.solvers.low_rank import leading_svd, shortened, thin_svd
+from rankfall.completion.solvers.products import leading_svd, shortened
+from rankfall.geometry import thin_svd
 
 seeds = st.integers(0, 10_000)
 

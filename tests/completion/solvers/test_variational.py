@@ -60,13 +60,13 @@ def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, seed):
     second = kernels.second_moments(mean, cov, varying)
     np.testing.assert_allclose(second, reference.second_moments(mean, cov, varying), atol=1e-12)
     weights = rng.uniform(0.5, 2, problem.n_observed)
-    prior, pull = rng.uniform(0.5, 2, free.size), rng.standard_normal(free.size)
+    prior, prior_rhs = rng.uniform(0.5, 2, free.size), rng.standard_normal(free.size)
     shrinkage = 10.0 if by_line else np.inf
     results = []
     for module in (kernels, reference):
         out, line = np.ones((m, K)), np.ones((m, 2))
         packed = np.empty((m, free.size * (free.size + 1) // 2))
-        module.fold_lines(
+        module.update_rows(
             *compressed(problem),
             weights,
             mean,
@@ -74,7 +74,7 @@ def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, seed):
             free,
             fixed,
             prior,
-            pull,
+            prior_rhs,
             0.3,
             shrinkage,
             3,

@@ -11,16 +11,16 @@ import numpy as np
 from ...errors import Outcome
 from ...scale import Bounds
 from ...version import __version__
+from ..clock import Clock, Ending
 from ..descent.plan import DEPTH
 from ..exact import ExactAnswer
 from ..noisy import NoisyAnswer
 from ..options import RULES, Options
 from ..result.completion import Completion
 from ..result.rank_path import rank_path
-from ..session import Clock, Ending
 from ..standardise import Standardisation
 from .certificate import watched_run
-from .models import Delivered, chosen_model, effects_model, exact_model, zero_model
+from .fit_models import Delivered, chosen_model, effects_model, exact_model, zero_model
 from .warnings import warnings_of
 
 

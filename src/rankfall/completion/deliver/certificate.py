@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..descent.anchors import Anchors
+from ..descent.certificate_anchors import Anchors
 from ..descent.watched_run import WatchedRun
 
 

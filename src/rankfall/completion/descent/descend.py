@@ -12,15 +12,15 @@ from ...dynamics import SGD, Record, Trace, train
 from ...measures import tangent_diagonal
 from ...network import Network
 from ...problem import Problem
+from ..clock import Clock
 from ..seeds import kernel_sample_generator, stage_seed
-from ..session import Clock
-from .anchors import TAIL, Anchors, Chains
+from .certificate_anchors import TAIL, Anchors, Chains
 from .plan import Plan
 
 # chains only show where ranks are: what they find is refitted in double precision, their rounding is nothing
 # beside the noise of SGD, and data with root mean square 1 are far from the ends of the number range
 _PRECISION = np.float32
-# layers are cut when this share of their width is enough
+# layers are cut when this fraction of their width is enough
 _WORTH_CUTTING = 0.8
 
 

@@ -13,11 +13,12 @@ DEPTH = 3
 _TYPICAL_RANK = 5
 # with many cells the first, nearly ridgeless stages cost most and show little
 _FIRST_SHRINKAGE, _FIRST_SHRINKAGE_LARGE, _LAST_SHRINKAGE = 2e-3, 8e-3, 2.0
-# shrinkage, in units of the squared share of noise in the variance, at which a schedule for noisy data begins
+# shrinkage, in units of the squared fraction of noise in the variance, at which a schedule for noisy data
+# begins
 _NOISE_SHRINKAGE = 0.2
 _MANY_CELLS = 100_000
 _RECORDS_PER_STAGE = 4
-# shares of the largest singular value of a hidden layer below which its directions are dead; that of the
+# fractions of the largest singular value of a hidden layer below which its directions are dead; that of the
 # matrix is their third power. Where there is noise, weak directions hold nothing else
 _DEAD, _DEAD_NOISY = 0.02, 0.05
 # floating-point operations between two records, all chains together, below which one thread makes the steps:
@@ -41,7 +42,7 @@ class Plan:
         SGD steps at every ridge.
     n_chains : int
     dead : float
-        Hidden directions below this share of the largest are dropped after every stage (Theorem 4).
+        Hidden directions below this fraction of the largest are dropped after every stage (Theorem 4).
     records : int
         Records of a stage.
     """
@@ -78,11 +79,11 @@ def plan(
     """Settings of a descent for data with root mean square 1.
 
     With data of this scale and rank r the singular values are about ``s = sqrt(m n / r)``. A ridge
-    ``delta s^(2-2/L) / (2 m n)`` shrinks such a singular value by a share of about ``delta`` at a
+    ``delta s^(2-2/L) / (2 m n)`` shrinks such a singular value by a fraction of about ``delta`` at a
     minimum; the schedule rises from a negligible delta to one that kills everything (the caller leaves
     earlier). The mean of the tangent kernel over the cells is about ``s^(4/3) r (1/m + 1/n)`` for
     balanced factors, and lr is its inverse. Weight decay then needs about ``r (m + n) / delta`` steps,
-    so the steps at each ridge are a multiple (`effort`) of m + n. Where the noise is known to be a share
+    so the steps at each ridge are a multiple (`effort`) of m + n. Where the noise is known to be a fraction
     `noise` of the variance, the schedule begins where the ridge begins to matter to it. Every ridge is `rise`
     times the one before; `first` is the first delta, if that is not left to the data.
     """

@@ -12,17 +12,17 @@ from ...analysis import monitor
 from ...compute.threads import threads_without_blas
 from ...dynamics import SGD
 from ...theory import Certificate, Condition, phi_threshold, tail_table
-from .anchors import Anchor
+from .certificate_anchors import Anchor
 
 P_FAIL = 1e-3
 # checks of the monitor, and steps as a multiple of those after which it should have fired
 _CHECKS, _SPARE = 20, 1.2
-# SGD work that a certificate may cost, as a share of that of all chains so far; steps that are always
+# SGD work that a certificate may cost, as a fraction of that of all chains so far; steps that are always
 # allowed, and more per row and column (about a tenth of a second, of half a second that the smallest tables
 # take); and the width whose hidden-layer work is that of the rest of a step
-_SHARE, _ALWAYS, _PER_AXIS, _FIXED_WIDTH = 0.1, 400_000, 500, 28
+_FRACTION, _ALWAYS, _PER_AXIS, _FIXED_WIDTH = 0.1, 400_000, 500, 28
 # exact data are met at a ridge at which a tail takes forever to shrink: then the ridge at which the weakest
-# kept singular value loses about this share
+# kept singular value loses about this fraction
 _SHRINKAGE = 0.2
 # values without which :func:`sentence` cannot say what a certificate that holds is about
 NEEDED = ("step", "visits", "violations")
@@ -65,8 +65,8 @@ class WatchedRun:
     def _watched(self) -> Certificate:
         anchor = _raised(self.anchor, self.rank) if self.exact else self.anchor
         n_steps = _steps(anchor, self.rank)
-        share = _SHARE * _step_work(anchor.width) / _step_work(anchor.network.widths[1])
-        allowed = max(int(share * self.sgd_steps), _ALWAYS + _PER_AXIS * sum(anchor.problem.shape))
+        fraction = _FRACTION * _step_work(anchor.width) / _step_work(anchor.network.widths[1])
+        allowed = max(int(fraction * self.sgd_steps), _ALWAYS + _PER_AXIS * sum(anchor.problem.shape))
         if n_steps > allowed:
             return _refused(
                 Condition(_COST, "SGD steps needed <= steps allowed", n_steps, allowed, "completion")
@@ -124,8 +124,8 @@ def _about(anchor: Anchor) -> tuple[str, ...]:
     about = (
         f"This is about SGD (lr {anchor.lr:.3g}, ridge {anchor.ridge:.3g}, one entry a step) that goes on "
         "from the chain which met this rank, on the standardised cells, hidden layers cut from "
-        f"{anchor.width} to {anchor.network.widths[1]} directions; it is not about the refit or polish that "
-        "was delivered.",
+        f"{anchor.width} to {anchor.network.widths[1]} directions; it is not about the refit or the "
+        "least-squares fit that was delivered.",
     )
     if anchor.weighted:
         about += ("The weights of the cells are not used: in this run all observed cells count alike.",)

@@ -10,17 +10,16 @@ from types import MappingProxyType
 import numpy as np
 
 from ...problem import Problem
-from ..descent.anchors import Anchors
+from ..descent.certificate_anchors import Anchors
 from ..descent.descend import Stage
 from ..descent.tried_ranks import Source, TriedRank
-from ..seeds import check_generator
-from ..solvers.least_squares import Polished, polish
-from ..solvers.low_rank import products
+from ..solvers.least_squares import LeastSquaresFit
+from .exactness import predicts, without_rounding
 from .precision import Precision
 from .uniqueness import is_isolated
 
-# relative error below which a fit predicts, and oversampling below which exact data are hard
-_PREDICTS, _NEAR_LIMIT = 0.5, 1.3
+# oversampling below which exact data are hard
+_NEAR_LIMIT = 1.3
 # fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum
 # (wrong basins of exact data are scattered); cells times rank squared below which more tries cost nothing
 _SEEN, _ALIKE, _TRIFLE = 8, 1.1, 1e5
@@ -52,10 +51,10 @@ class Evidence:
     """
 
     precision: Precision
-    found: Polished | None = None
+    found: LeastSquaresFit | None = None
     unique: bool = False
     minima: frozenset[int] = frozenset()
-    best: Mapping[int, Polished] = field(default_factory=lambda: MappingProxyType({}))
+    best: Mapping[int, LeastSquaresFit] = field(default_factory=lambda: MappingProxyType({}))
     tried: tuple[TriedRank, ...] = ()
     history: tuple[dict[str, np.ndarray], ...] = ()
     anchors: Anchors | None = None
@@ -73,14 +72,14 @@ class Evidence:
     def with_fit(
         self,
         problem: Problem,
-        fit: Polished,
+        fit: LeastSquaresFit,
         source: Source,
         before: float = nan,
         ridge: float = nan,
         steps: float = nan,
     ) -> Evidence:
         """After one more fit; `before` is the misfit of the chain that it began with."""
-        fit, exact = _of_smallest_rank(problem, fit, self.precision)
+        fit, exact = without_rounding(problem, fit, self.precision)
         rank = fit.s.size
         tried = TriedRank(rank, fit.residual, sgd_train=before, ridge=ridge, steps=steps, source=source)
         after = replace(self, tried=(*self.tried, tried))
@@ -125,50 +124,4 @@ class Evidence:
         minimum that predicts is the right one; what it leaves over is noise, or directions that a pursuit
         from it would have found.
         """
-        return any(_predicts(problem, self.best[rank]) for rank in self.minima if rank in self.best)
-
-
-def _of_smallest_rank(problem: Problem, fit: Polished, precision: Precision) -> tuple[Polished, bool]:
-    """A fit without directions that are but rounding, and whether it is exact."""
-    exact = is_exact(problem, fit, precision)
-    if exact and fit.s.size > 1 and fit.s[-1] < precision.tolerance * fit.s[0]:
-        # a smaller rank was enough: what is left of the last direction is rounding
-        kept = int(np.count_nonzero(fit.s >= precision.tolerance * fit.s[0]))
-        smaller = polish(problem, fit.U[:, :kept], fit.s[:kept], fit.V[:, :kept])
-        if is_exact(problem, smaller, precision):
-            return smaller, True
-    return fit, exact
-
-
-def is_exact(problem: Problem, fit: Polished, precision: Precision) -> bool:
-    """Whether all observed cells are reproduced, judged as a whole and by row and column.
-
-    One huge cell would make any fit of it look exact as a whole.
-    """
-    if not fit.residual < precision.tolerance:
-        return False
-    fitted = products(problem.rows, problem.cols, fit.U * fit.s, fit.V)
-    wrong, right = (fitted - problem.values) ** 2, problem.values**2
-    for index, size in ((problem.rows, problem.n_rows), (problem.cols, problem.n_cols)):
-        misfit, norm = np.bincount(index, wrong, size), np.bincount(index, right, size)
-        # rounding is relative to the whole: a row of zeros cannot be met better than that
-        if np.any(misfit > np.maximum(precision.axis_tolerance**2 * norm, 1e-24 * norm.sum())):
-            return False
-    return True
-
-
-def relative_misfit(problem: Problem, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
-    """Norm of what ``U diag(s) V^T`` leaves of the observed cells, relative to theirs."""
-    fitted = products(problem.rows, problem.cols, U * s, V)
-    return float(np.linalg.norm(fitted - problem.values) / np.linalg.norm(problem.values))
-
-
-def _predicts(problem: Problem, fit: Polished) -> bool:
-    """Whether a fit, improved again without a twentieth of the cells, is about right at these."""
-    rank = fit.s.size
-    spare = (problem.row_counts[problem.rows] > rank + 1) & (problem.col_counts[problem.cols] > rank + 1)
-    held = spare & (check_generator().random(problem.n_observed) < 0.05)
-    if not held.any():
-        return False
-    again = polish(problem.subset(~held), fit.U, fit.s, fit.V, patience=4)
-    return relative_misfit(problem.subset(held), again.U, again.s, again.V) < _PREDICTS
+        return any(predicts(problem, self.best[rank]) for rank in self.minima if rank in self.best)

@@ -10,14 +10,15 @@ from ...problem import Problem
 
 # digits of the largest value up to which values count as coarse
 _COARSE = 5
-# share of the values that may have more digits: some are averages, and arithmetic has damaged some (9.899999)
+# fraction of the values that may have more digits: some are averages, and some were changed by
+# arithmetic, as 9.9 to 9.899999
 _ODD = 0.05
-# share of a value by which it changes at most when it is rounded to single precision
+# fraction of a value by which it changes at most when it is rounded to single precision
 _HALF_SINGLE = 6e-8
 
 # misfit of an exact fit, relative to the norm of all observed cells and of those of one row or column
 EXACT, EXACT_AXIS = 1e-9, 1e-6
-# the same for values that were rounded to single precision, by a share of up to 6e-8 each
+# the same for values that were rounded to single precision, by a fraction of up to 6e-8 each
 _EXACT_SINGLE, _EXACT_AXIS_SINGLE = 3e-7, 1e-5
 
 

@@ -7,12 +7,13 @@ from collections.abc import Generator
 import numpy as np
 from scipy import sparse
 
+from ...geometry import truncated_svd
 from ...problem import Problem
+from ..clock import Clock
 from ..descent.tried_ranks import Source
 from ..seeds import check_generator
-from ..session import Clock
-from ..solvers.least_squares import Polished, polish
-from ..solvers.low_rank import products
+from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
+from ..solvers.products import products
 from .evidence import Evidence
 
 _MAX_RANK = 30
@@ -35,7 +36,7 @@ def pursue(
         if work > _WORK:
             break
         previous = fit.residual if fit is not None else 1.0
-        fit = polish(problem, *with_leading_direction(problem, fit))
+        fit = fit_least_squares(problem, *with_leading_direction(problem, fit))
         evidence = evidence.with_fit(problem, fit, Source.PURSUIT)
         yield evidence
         if evidence.found is not None or fit.residual > 0.999 * previous:
@@ -44,7 +45,7 @@ def pursue(
 
 
 def with_leading_direction(
-    problem: Problem, fit: Polished | None
+    problem: Problem, fit: LeastSquaresFit | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A start of the next rank: the fit plus the leading singular pair of its misfit."""
     m, n = problem.shape
@@ -64,7 +65,5 @@ def with_leading_direction(
     # the step along u v^T that lowers the misfit most
     direction = u[problem.rows, 0] * vt[0, problem.cols]
     length = float(direction @ error) / float(direction @ direction)
-    Ql, Rl = np.linalg.qr(np.hstack([U, u]))
-    Qr, Rr = np.linalg.qr(np.hstack([V, vt.T]))
-    a, s, bt = np.linalg.svd(Rl @ np.diag(np.append(s, length)) @ Rr.T)
-    return Ql @ a, s, Qr @ bt.T
+    core = np.diag(np.append(s, length))
+    return truncated_svd(np.hstack([U, u]), np.hstack([V, vt.T]), rank=s.size + 1, core=core)

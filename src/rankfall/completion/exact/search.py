@@ -9,14 +9,15 @@ import numpy as np
 
 from ...geometry import local_uniqueness
 from ...problem import Problem
-from ..descent.anchors import Anchors
+from ..clock import Clock, Ending, OutOfTime
+from ..descent.certificate_anchors import Anchors
 from ..descent.descend import Stage, descend
 from ..descent.plan import Plan, plan
 from ..descent.tried_ranks import Source, TriedRank
 from ..seeds import quick_round_seed, round_seed
-from ..session import Clock, Ending, OutOfTime
-from ..solvers.least_squares import Polished, polish
-from .evidence import Evidence, relative_misfit
+from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
+from .evidence import Evidence
+from .exactness import relative_misfit
 from .precision import Precision
 from .pursuit import pursue
 
@@ -70,7 +71,7 @@ class ExactAnswer:
     ending : Ending
     """
 
-    fit: Polished | None = None
+    fit: LeastSquaresFit | None = None
     unique: bool = False
     underdetermined_rank: int | None = None
     tried: tuple[TriedRank, ...] = ()
@@ -254,5 +255,5 @@ def _fit_chain(
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     before = relative_misfit(problem, U, s, V)
     limits = {"patience": 8 if problem.n_observed < _MANY_CELLS else 4}
-    fit = polish(problem, U, s, V, **(_QUICK_FIT if quick else limits))
+    fit = fit_least_squares(problem, U, s, V, **(_QUICK_FIT if quick else limits))
     return evidence.with_fit(problem, fit, Source.CHAIN, before=before, ridge=stage.ridge, steps=stage.step)

@@ -6,30 +6,31 @@ import numpy as np
 
 from ...geometry import truncated_svd
 from ...problem import Problem
-from ..solvers.least_squares import MACHINE_PRECISION, Polished, polish, tangent_from_cells
+from ..solvers.least_squares import MACHINE_PRECISION, LeastSquaresFit, fit_least_squares, tangent_from_cells
 
-# a random step of this relative size along the tangent space must be undone, up to this share of it
+# a random step of this relative size along the tangent space must be undone, up to this fraction of it
 _KICK, _RETURN = 1e-4, 1e-3
 # misfit at which the way back may stop; rounding to single precision leaves a misfit that is no measure of
 # the way
 _RETURNED = 1e-11
 
 
-def is_isolated(problem: Problem, fit: Polished, tolerance: float, single: bool = False) -> bool:
+def is_isolated(problem: Problem, fit: LeastSquaresFit, tolerance: float, single: bool = False) -> bool:
     """Whether an exact fit is locally the only one of its rank.
 
     It is if the observed cells determine tangent vectors: a random one is found again from its values there
-    (first order, one linear system). If that fails, the fit is kicked along the vector and polished, and must
-    come back. First order says nothing of a fit whose last direction is smaller than the kick: it is kicked.
+    (first order, one linear system). If that fails, the fit is moved along the vector and fitted again by
+    least squares, and must come back. First order says nothing of a fit whose last direction is smaller than
+    the move: then the second test decides.
 
     One rank too many leaves freedom (a row factor times a column factor that meet in missing cells only), so
     an exact fit that is not isolated calls for a smaller rank. A thousandth of the vector may be lost, so
-    freedom in a few of many thousand lines is not seen.
+    freedom in a few of many thousand rows or columns is not seen.
 
     Parameters
     ----------
     problem : Problem
-    fit : Polished
+    fit : LeastSquaresFit
     tolerance : float
         Misfit below which a fit counts as exact, relative to the norm of the observed cells.
     single : bool
@@ -48,12 +49,12 @@ def is_isolated(problem: Problem, fit: Polished, tolerance: float, single: bool 
 def _away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Random numbers of both signs from 0.5 to 1.5.
 
-    A free line has a share that shows, at least at rank one.
+    So a free row or column always has a visible part in the step, at least at rank one.
     """
     return rng.choice((-1.0, 1.0), shape) * rng.uniform(0.5, 1.5, shape)
 
 
-def _is_found(problem: Problem, fit: Polished, X: np.ndarray, Y: np.ndarray, far: float) -> bool:
+def _is_found(problem: Problem, fit: LeastSquaresFit, X: np.ndarray, Y: np.ndarray, far: float) -> bool:
     """Whether ``X V^T + U Y^T`` is found again from its values at the observed cells."""
     found = tangent_from_cells(problem, fit.U, fit.V, X, Y)
     if found is None:
@@ -66,16 +67,16 @@ def _is_found(problem: Problem, fit: Polished, X: np.ndarray, Y: np.ndarray, far
 
 def _comes_back(
     problem: Problem,
-    fit: Polished,
+    fit: LeastSquaresFit,
     X: np.ndarray,
     Y: np.ndarray,
     far: float,
     tolerance: float,
     enough: float,
 ) -> bool:
-    """Whether polishing, down to a misfit of `enough`, undoes a step along ``X V^T + U Y^T``."""
+    """Whether least_squares, down to a misfit of `enough`, undoes a step along ``X V^T + U Y^T``."""
     left, right = np.hstack([fit.U * fit.s + X, fit.U]), np.hstack([fit.V, Y])
-    back = polish(problem, *truncated_svd(left, right, rank=fit.s.size), enough=enough)
+    back = fit_least_squares(problem, *truncated_svd(left, right, rank=fit.s.size), enough=enough)
     if back.residual > tolerance:
         return False
     # |A - B|_F through the 2r x 2r cores

@@ -9,15 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..descent.anchors import Anchors
+from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
 from ..solvers.errors import both_errors
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
+from .choose_rank import choose_rank
 from .folds import Fold
-
-# relative difference of held-out errors that is not worth a larger rank: less than what another seed changes
-_AS_GOOD = 0.002
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -117,23 +115,10 @@ class CandidateTable:
         return min(self.tried, key=lambda candidate: (candidate.merit, candidate.rank))
 
     def chosen(self) -> TriedRank:
-        """The rank with the smallest held-out error, or the smallest that is as good.
-
-        As good: in squared as in absolute errors within one standard error, or a five-hundredth. (A few bad
-        cells make the standard error of squared errors so large that it excuses much.) The comparison is
-        paired: the standard error is that of the mean difference, cell by cell, between a rank and the best.
-        """
+        """The candidate that the rule chooses (see :mod:`.choose_rank`)."""
         best = self.best()
-        if self.rule == "min":
-            return best
-        reference = self.held_squares(best.rank)
-        for candidate in sorted(self.tried, key=lambda candidate: candidate.rank):
-            squares = self.held_squares(candidate.rank)
-            if _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(
-                np.sqrt(squares), np.sqrt(reference), _AS_GOOD
-            ):
-                return candidate
-        return best
+        ranks = {candidate.rank: candidate for candidate in self.tried}
+        return ranks[choose_rank(self.rule, ranks, best.rank, self.held_squares)]
 
     def held_squares(self, rank: int) -> np.ndarray:
         """Squared errors at all held-out cells that count, times their weights."""
@@ -199,12 +184,6 @@ class CandidateTable:
             rmse, mae = pooled.held_errors(candidate.rank)
             tried.append(replace(candidate, validation=rmse, validation_mae=mae))
         return replace(pooled, tried=tuple(tried))
-
-
-def _as_good(errors: np.ndarray, reference: np.ndarray, share: float) -> bool:
-    """Whether errors are no larger on average, up to a standard error or this share of the mean."""
-    worse = errors - reference
-    return bool(worse.mean() <= max(worse.std() / np.sqrt(worse.size), share * reference.mean()))
 
 
 # steps of a search: the table after each of them, and the last one

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...problem import Problem
+from ..clock import Clock
 from ..options import Options
 from ..seeds import Stream, generator
-from ..session import Clock
 from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior
 from .data_model import candidate_models

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...problem import Problem
+from ..clock import Clock
 from ..seeds import Key, Stream, key
-from ..session import Clock
 from ..solvers.errors import both_errors, combined
 from ..solvers.gibbs import Average, Sampler
 from ..solvers.noise_model import NoiseModel
@@ -21,13 +21,14 @@ from .starts import grown, least_squares_start
 _START_SWEEPS, _CHEAP = 8, 3e8
 # unknowns on the short side up to which a least-squares fit is quick
 _FEW_UNKNOWNS = 1200
-# share of the variance around the effects from which on noise carries chains from any start to the same place
+# fraction of the variance around the effects above which noise carries chains from any start to the same
+# place
 _LOUD = 0.25
 # sweeps of the sampler that are thrown away, and that are averaged: at least, at most, and between two checks
 _BURN, _LEAST, _MOST, _BETWEEN = 8, 24, 96, 8
 # multiplications of all sweeps of one fit
 _WORK = 2e12
-# factors without which the held-out error is larger by no more than this share are dead, and dropped
+# factors without which the held-out error is larger by no more than this fraction are dead, and dropped
 _DEAD = 1e-3
 # relative change of the held-out error between two checks below which the average has converged; of expensive
 # fits, gain. (Where rows or columns with noise scales of their own are copies of each other, a chain drifts

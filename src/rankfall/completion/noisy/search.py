@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...problem import Problem
-from ..descent.anchors import Anchors
+from ..clock import Clock, Ending, OutOfTime
+from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
 from ..options import Options
-from ..session import Clock, Ending, OutOfTime
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable

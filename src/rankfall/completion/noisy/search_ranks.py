@@ -8,17 +8,17 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..clock import Clock
 from ..descent.descend import Stage, descend
 from ..descent.plan import plan
 from ..descent.tried_ranks import TriedRank
 from ..seeds import fold_seed
-from ..session import Clock
 from ..solvers.errors import rms
-from ..solvers.low_rank import products
+from ..solvers.products import products
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps
+from .choose_noise_model import average_noise_models, compare_noise_models
 from .folds import Fold
-from .noise_models import average_noise_models, compare_noise_models
 from .refit import is_affordable, is_cheap, may_be_trapped, refit
 from .starts import grown, truncated
 
@@ -28,9 +28,9 @@ _CHAINS, _EFFORT = 2, 100
 _WORTHWHILE = 3e-3
 # so many ranks without such a gain end the refits
 _PATIENCE = 3
-# share of a wider fit's factors that must live for a still wider one to be tried
+# fraction of a wider fit's factors that must live for a still wider one to be tried
 _ALIVE = 0.75
-# ranks above ten are tried in steps of this share
+# ranks above ten are tried in steps of this fraction
 _STEP = 1 / 3
 # bisections at most
 _BISECTIONS = 8

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...geometry import thin_svd
 from ..seeds import subspace_generator
-from ..solvers.least_squares import polish
-from ..solvers.low_rank import leading_svd, thin_svd
+from ..solvers.least_squares import fit_least_squares
 from ..solvers.noise_model import NoiseModel
+from ..solvers.products import leading_svd
 from ..solvers.variational import Posterior
 from .folds import Fold
 
-# share of the variance that is noise when a fit is begun as if there were little
+# fraction of the variance that is noise when a fit is begun as if there were little
 _LITTLE_NOISE = 0.01
 
 
@@ -35,5 +36,5 @@ def least_squares_start(fold: Fold, V: np.ndarray, noise_model: NoiseModel) -> P
     rest, unit = fold.effects_residual()
     U = fold.start_fit(V, _LITTLE_NOISE * fold.effects.noise, noise_model).frames()[0]
     u, s, vt = thin_svd(U / unit, V)
-    fit = polish(rest, u, s, vt.T)
+    fit = fit_least_squares(rest, u, s, vt.T)
     return fold.start_fit(fit.V * np.sqrt(fit.s * unit), (fit.residual * unit) ** 2, noise_model)

@@ -1,4 +1,4 @@
-"""The fitted model behind a :class:`Completion`: predictions, their spread, and lines that are folded in."""
+"""The fitted model behind a :class:`Completion`: predictions, their spread, rows and columns folded in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from ...problem import Problem
 from ..solvers.variational import Posterior, Side, compressed, folded
 
 _CHUNK = 500_000
-# a local scale never falls below this share of the typical one
+# a local scale never falls below this fraction of the typical one
 _LEAST_SPREAD = 1e-3
 _ROUNDS = 5
-# cells by which a line's share of the noise is drawn towards 1 for intervals, which are calibrated afterwards
+# cells by which the noise scale of a row or column is drawn towards 1 for intervals, which are calibrated
+# afterwards
 _PRIOR_CELLS = 10.0
 
 
@@ -46,7 +47,7 @@ class FittedModel:
     posterior : Posterior
         Factors (and effects, as factors whose partner is known) of rows and columns. The rows are folded
         in: each is a function of its own entries and of the columns. Noise 0 marks an exact fit: then
-        there are no covariances, and lines are folded in by least squares.
+        there are no covariances, and rows and columns are folded in by least squares.
     center, scale : ndarray, shape (n,)
         Scale 0 marks a column that is its center everywhere.
     row_noise_scale, col_noise_scale : ndarray, shapes (m,), (n,)
@@ -112,7 +113,7 @@ class FittedModel:
         mean = 0.0 if mean is None else mean
         return {"mean": np.asarray(mean), "rows": by_row, "cols": by_col + (self.center - mean)}
 
-    def average_lines(
+    def axis_averages(
         self, row_labels: np.ndarray, col_labels: np.ndarray, with_rows: bool
     ) -> dict[str, np.ndarray]:
         """Average row and columns of the fit, within the components that the labels (-1: none) say.
@@ -178,13 +179,13 @@ class FittedModel:
         return float((cols.mean[:, cols.fixed] * self.scale)[self.scale > 0].mean())
 
     def _fold(self, rest: np.ndarray, other: Side, own: Side, units: np.ndarray) -> np.ndarray:
-        """New lines (k, n), standardised, against the crossing ones; `units` fill the known coordinate."""
+        """New rows (k, n), standardised, given the columns, or the reverse; `units`: the known coordinate."""
         k = rest.shape[0]
         known = ~np.isnan(rest)
         mean = np.zeros((k, other.mean.shape[1]))
         if self.exact:
-            for line in range(k):
-                mean[line] = least_norm(other.mean[known[line]], rest[line, known[line]])
+            for i in range(k):
+                mean[i] = least_norm(other.mean[known[i]], rest[i, known[i]])
             return mean @ other.mean.T
         if own.has_known:
             mean[:, own.fixed] = units
@@ -194,11 +195,11 @@ class FittedModel:
         return folded(cells, other, blank, self.posterior).mean @ other.mean.T
 
 
-def _group_means(lines: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
-    """Means of the lines of each label, shape (n, K); a label of -1 is left out."""
+def _group_means(values: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+    """Means of the rows of `values` with each label, shape (n, K); a label of -1 is left out."""
     kept = labels >= 0
-    total = np.zeros((n, lines.shape[1]))
-    np.add.at(total, labels[kept], lines[kept])
+    total = np.zeros((n, values.shape[1]))
+    np.add.at(total, labels[kept], values[kept])
     return total / np.maximum(np.bincount(labels[kept], minlength=n), 1)[:, None]
 
 
@@ -210,7 +211,8 @@ def least_norm(loadings: np.ndarray, target: np.ndarray) -> np.ndarray:
 def noise_scales(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """How much of the noise each row and column carries: ``noise_ij = noise row_i col_j``.
 
-    Means of the expected squared misfits of a line, drawn towards 1 by a few cells, rows and columns in turn.
+    Means of the expected squared misfits of each row, then of each column, in turn, drawn towards 1 by a few
+    cells.
     """
     squares = (posterior.at(problem.rows, problem.cols) - problem.values) ** 2
     squares = (squares + posterior.variance(problem.rows, problem.cols)) / posterior.noise
@@ -223,5 +225,5 @@ def noise_scales(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np
     return by_row, by_col
 
 
-def _noise_scale(lines: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return (np.bincount(lines, squares, counts.size) + _PRIOR_CELLS) / (counts + _PRIOR_CELLS)
+def _noise_scale(index: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return (np.bincount(index, squares, counts.size) + _PRIOR_CELLS) / (counts + _PRIOR_CELLS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...entries import refuse_duplicates
 from ...errors import InputError
 from ...scale import check_scale, forward
 from .values import Values
@@ -118,8 +119,7 @@ def vectors_like(new: object, shape: tuple[int | None, int | None], what: str) -
     """New rows or columns as a dense array with NaN; None in `shape` is any number."""
     if hasattr(new, "tocoo"):
         coo = new.tocoo()  # type: ignore[attr-defined]
-        if np.unique(coo.row.astype(np.int64) * coo.shape[1] + coo.col).size < coo.nnz:
-            raise InputError(f"The new {what} store some entries twice; call sum_duplicates() first.")
+        refuse_duplicates(coo, f"The sparse matrix of new {what}")
         out = np.full(coo.shape, np.nan)
         out[coo.row, coo.col] = coo.data
     else:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from ...checks import number, one_of, text, whole
+from ...argument_checks import number, one_of, text, whole
 from ...errors import Outcome
 from ...files.plain_values import any_number, anything, listed, mapping, nullable, record
 from ...files.schema import Field, Length, Saved, Schema, cells_in_order

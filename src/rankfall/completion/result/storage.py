@@ -106,8 +106,8 @@ def _model(saved: Saved, problem: Problem) -> FittedModel:
     """Back from :func:`_arrays`; `problem` is on the scale of the fit."""
 
     def side(name: str, cov: np.ndarray) -> Side:
-        mean, free, fixed, prior, center, line = (saved[f"model_{name}_{part}"] for part in SIDE)
-        return Side(mean, cov, free, int(fixed), prior, center, line)
+        mean, free, fixed, prior, center, axis_noise = (saved[f"model_{name}_{part}"] for part in SIDE)
+        return Side(mean, cov, free, int(fixed), prior, center, axis_noise)
 
     free = saved.lengths["F"]
     rows = side("rows", np.zeros((problem.n_rows, free * (free + 1) // 2)))

@@ -43,7 +43,7 @@ class Values:
     @cached_property
     def averages(self) -> Mapping[str, np.ndarray]:
         """What stands in for cells that the data do not determine: average rows and columns of the fit."""
-        return self.model.average_lines(*self.problem.components, with_rows=not self.mixed_units)
+        return self.model.axis_averages(*self.problem.components, with_rows=not self.mixed_units)
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """At some cells; NaN or effects where the data determine nothing."""

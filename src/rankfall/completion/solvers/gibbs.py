@@ -2,7 +2,7 @@
 
 The model is that of :mod:`.variational` with fuller priors: the free coordinates of the rows are ``N(center,
 precision^-1)`` with a normal-Wishart prior on center and precision, those of the columns likewise; a cell's
-noise variance is ``noise row_share_i col_share_j / weight_ij``. Everything is drawn in turn from its
+noise variance is ``noise row_scale_i col_scale_j / weight_ij``. Everything is drawn in turn from its
 conditional distribution. The mean of all draws predicts better than any single fit, and does not grow worse
 when the rank is larger than it need be.
 
@@ -20,10 +20,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...compute.threads import threads_for
+from ...geometry import thin_svd
 from ...problem import Problem
 from .errors import both_errors
 from .kernels import gibbs as kernels
-from .low_rank import products, shortened, thin_svd
+from .products import products, shortened
 from .variational import Posterior, Side, VariationalFit
 
 # normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
@@ -31,11 +32,11 @@ from .variational import Posterior, Side, VariationalFit
 _MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12
-# variance of a delivered coordinate, relative to the square of its mean, that the prior of folded lines never
-# falls below
+# variance of a delivered coordinate, relative to the square of its mean, below which the prior of folded rows
+# never falls
 _LEAST_VARIANCE = 1e-9
-# range of a line's share of the noise. Lines that are copies of each other fit without any error: the noise
-# of the others would become ever larger shares of ever less
+# range of noise scales. Rows that are copies of each other fit without any error: the noise scales of the
+# others would grow without bound while the noise variance vanishes
 _NOISE_SCALES = 1e-4, 1e4
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
 _BUFFER, _KEPT = 6, 2
@@ -97,7 +98,7 @@ class Sampler:
         mean, draw = own.copy(), own.copy()
         cells, F = indices.size, template.free.size
         with threads_for(cells * F**2 + own.shape[0] * F**3 / 3):
-            kernels.draw_lines(
+            kernels.draw_rows(
                 indptr,
                 indices,
                 values,
@@ -124,38 +125,36 @@ class Sampler:
             self.col_scale = self._draw_scale(self._squares(1), self.fitter.problem.col_counts)
 
     def _squares(self, side: int) -> np.ndarray:
-        """Sums of every line's squared misfits, relative to the shares of the crossing lines."""
+        """Sums of squared misfits of every row (side 0) or column, over the other side's noise scales."""
         own, other, other_scale = self.rows, self.cols, self.col_scale
         if side == 1:
             own, other, other_scale = other, own, self.row_scale
         with threads_for(self.fitter.problem.n_observed * own.shape[1]):
-            return kernels.line_squares(*self.fitter.sides[side], own, other, 1 / other_scale)
+            return kernels.row_squares(*self.fitter.sides[side], own, other, 1 / other_scale)
 
     def _draw_scale(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Shares of the noise of every line, inverse gamma with `prior_cells` prior cells of scale 1, kept
-        in a range.
-        """
+        """Noise scales of a side: inverse gamma with `prior_cells` prior cells of scale 1, in a range."""
         prior = self.start.noise_model.prior_cells
         sums = squares / self.noise
         return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_NOISE_SCALES)
 
 
-def draw_prior(lines: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and precision of a side's prior, drawn from their normal-Wishart posterior given its lines.
+def draw_prior(factors: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and precision of a side's prior, drawn from their normal-Wishart posterior given its factors.
 
     Parameters
     ----------
-    lines : ndarray, shape (k, F)
+    factors : ndarray, shape (k, F)
 
     Returns
     -------
     center, precision : ndarray, shapes (F,), (F, F)
     """
-    k, F = lines.shape
+    k, F = factors.shape
     if not F:
         return np.zeros(0), np.zeros((0, 0))
-    average = lines.mean(axis=0)
-    rest = lines - average
+    average = factors.mean(axis=0)
+    rest = factors - average
     spread = rest.T @ rest + k * _MEAN_WEIGHT / (k + _MEAN_WEIGHT) * np.outer(average, average)
     spread[np.diag_indices(F)] += _SPREAD
     # Bartlett: with spread = C C^T, precision = C^-T T T^T C^-1 is Wishart of k + F + 1 degrees of freedom
@@ -208,14 +207,14 @@ class Average:
 
     @property
     def at_cells(self) -> np.ndarray:
-        """The mean at the cells that are watched."""
+        """The mean at the given cells."""
         return self._at_cells / self.count
 
-    def living(self, share: float) -> int:
-        """The smallest rank to which the mean can be cut without loss at the watched cells.
+    def living(self, fraction: float) -> int:
+        """The smallest rank to which the mean can be cut without loss at the given cells.
 
-        Without loss: neither the root mean square nor the mean absolute error is larger by more than `share`
-        than that of all factors. (The first alone may hang on a few bad cells.)
+        Without loss: neither the root mean square nor the mean absolute error is larger by more than this
+        `fraction` than that of all factors. (The first alone may hang on a few bad cells.)
         """
         U, s, Vt = self._compressed(self.rank)
         rows, cols, weights = self.cells.rows, self.cells.cols, self.cells.weights
@@ -226,7 +225,7 @@ class Average:
         for k in range(s.size):
             rest = rest + left[rows, k] * right[cols, k]
             errors.append(both_errors(rest, weights))
-        fine = np.array(errors) <= (1 + share) * np.array(errors[-1])
+        fine = np.array(errors) <= (1 + fraction) * np.array(errors[-1])
         return int(np.argmax(fine.all(axis=1)))
 
     def deliver(
@@ -238,9 +237,9 @@ class Average:
 
         The mean low-rank part is factored as ``U V^T`` with ``|u_k| = |v_k|``. The columns keep these means
         and get the covariances of a variational step; priors are the inverse mean squares of the coordinates.
-        Where the crossing lines have no effects, the factors carry their levels: then priors have the
-        coordinates' means and variances, so that a line with few entries is drawn towards the average line
-        and not towards zero, and the coordinates are those in which the rows are uncorrelated.
+        Where the other axis has no effects, the factors carry its levels: then priors have the coordinates'
+        means and variances, so that a row with few entries is drawn towards the average row and not
+        towards zero, and the coordinates are those in which the rows are uncorrelated.
         """
         U, s, Vt = self._compressed(rank)
         root = np.sqrt(s / self.count)

@@ -1,12 +1,13 @@
 """Variational fits on the fixed-rank set: factors with their uncertainty, and a ridge for each of them.
 
-They begin the chains of :mod:`.gibbs`, and fold lines into what these deliver.
+They begin the chains of :mod:`.gibbs`, and fold rows into what these deliver.
 
 The model is ``x_ij = u_i . v_j + b_i e_j + c_j + noise`` with Gaussian priors ``u_ik ~ N(center_k, 1 /
 prior_k)`` on every free coordinate. The posterior is approximated by independent Gaussians, one for every row
 and one for every column, in turn; the ridges (priors) and the noise are those of largest evidence. Against
-alternating ridge regressions the difference is the covariance of the crossing lines in every normal matrix: a
-line with few entries counts for what it is worth, and a direction without support shrinks to nothing.
+alternating ridge regressions the difference is the covariance of the other axis in every normal matrix: a
+row or column with few entries counts for what it is worth, and a direction without support shrinks to
+nothing.
 
 References
 ----------
@@ -24,12 +25,12 @@ import numpy as np
 from ...compute.threads import threads_for
 from ...problem import Problem
 from .kernels import variational as kernels
-from .low_rank import products
 from .noise_model import NoiseModel
+from .products import products
 
 # relative variance that the noise never falls below: the expected misfit is a difference of large numbers
 _LEAST_NOISE = 1e-12
-# rounds between a line's factors and its share of the noise when it is folded in
+# rounds between the factors of a row and its noise scale when it is folded in
 _FOLD_ROUNDS = 3
 
 
@@ -49,8 +50,8 @@ class Side:
     prior : ndarray, shape (F,)
         Precisions.
     center : ndarray, shape (F,)
-        Means of the priors: 0 but for the factors of a mean of draws that has no effects of the crossing
-        lines, where they say what a line without entries is like.
+        Means of the priors: 0 but for the factors of a mean of draws without effects of the other axis,
+        where they say what a row or column without entries is like.
     axis_noise : ndarray, shape (k, 2)
         Noise scale of every row or column (around 1), and its expected misfit.
     """
@@ -70,7 +71,7 @@ class Side:
 
     @property
     def noise_scale(self) -> np.ndarray:
-        """Share of the noise variance of every row or column, shape (k,)."""
+        """Noise scale of every row or column, shape (k,)."""
         return self.axis_noise[:, 0]
 
     def second(self) -> np.ndarray:
@@ -86,7 +87,7 @@ class Posterior:
     Attributes
     ----------
     noise : float
-        Noise variance of a cell of weight 1 in lines of share 1.
+        Noise variance of a cell of weight 1 where both noise scales are 1.
     noise_model : NoiseModel
     converged : bool
         Whether the noise had stopped changing; true of the mean of a chain.
@@ -195,7 +196,7 @@ class VariationalFit:
         return replace(posterior, rows=folded(self.sides[0], posterior.cols, posterior.rows, posterior))
 
     def with_column_covariances(self, posterior: Posterior) -> Posterior:
-        """The columns' covariances given the rows; their means and shares of the noise stay."""
+        """The columns' covariances given the rows; their means and noise scales stay."""
         cols = posterior.cols
         solved = _solve(self.sides[1], posterior.rows, cols, posterior, 1)
         return replace(posterior, cols=replace(cols, cov=solved.cov))
@@ -252,7 +253,7 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
     weights = weights if posterior.noise_model.is_equal else weights / other.noise_scale[indices]
     F = own.free.size
     with threads_for(indices.size * F**2 + mean.shape[0] * F**3):
-        kernels.fold_lines(
+        kernels.update_rows(
             indptr,
             indices,
             values,
@@ -274,7 +275,7 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
 
 
 def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> Side:
-    """Lines folded in: from the crossing lines alone, whatever `own` was but for its prior."""
+    """Rows folded in: from the other axis alone, whatever `own` was but for its prior."""
     blank = replace(own, axis_noise=np.ones_like(own.axis_noise))
     return _solve(cells, other, blank, posterior, 1 if posterior.noise_model.is_equal else _FOLD_ROUNDS)
 

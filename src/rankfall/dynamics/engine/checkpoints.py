@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checks import text, whole
+from ...argument_checks import text, whole
 from ...files import check_writable
 from ...files.plain_values import record
 from ...files.schema import Field, Saved, Schema

@@ -10,7 +10,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
-from ...checks import text, whole
+from ...argument_checks import text, whole
 from ...errors import InputError
 from ...files.plain_values import anything, listed, mapping, read_json, record
 from ..cell import Cell, canonical_json

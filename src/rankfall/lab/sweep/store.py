@@ -21,7 +21,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...checks import flag, number, text
+from ...argument_checks import flag, number, text
 from ...errors import InputError
 from ...files import atomic_path
 from ...files.plain_values import anything, mapping, nullable, read_json, record

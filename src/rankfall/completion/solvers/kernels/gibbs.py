@@ -14,13 +14,13 @@ from .small_systems import add_products, factor, padded, solve, solve_transposed
 _ENTRIES = 32
 
 
-def draw_lines(
+def draw_rows(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
     weights: np.ndarray,
-    crossing: np.ndarray,
-    quiet: np.ndarray,
+    other: np.ndarray,
+    other_weights: np.ndarray,
     free: np.ndarray,
     fixed: int,
     noise: np.ndarray,
@@ -30,9 +30,9 @@ def draw_lines(
     mean: np.ndarray,
     draw: np.ndarray,
 ) -> None:
-    """Draw the factors of every line from their conditional distribution, given those of the crossing lines.
+    """Draw the factors of every row from their conditional distribution, given those of the columns.
 
-    The free coordinates of line i have the precision ``H_i = precision + sum_j w_ij q_j v_j v_j^T / noise_i``
+    The free coordinates of row i have the precision ``H_i = precision + sum_j w_ij q_j v_j v_j^T / noise_i``
     and the mean ``H_i^-1 (precision center + sum_j w_ij q_j v_j (x_ij - known part) / noise_i)``; with the
     Cholesky factor ``H_i = R^T R`` the draw is mean + ``R^-1 normals_i``.
 
@@ -40,41 +40,40 @@ def draw_lines(
     ----------
     indptr, indices, values, weights : ndarray
         Entries in compressed sparse rows.
-    crossing : ndarray, shape (n, K)
-        Factors of the crossing lines.
-    quiet : ndarray, shape (n,)
-        The q_j: by what the cells of the crossing lines have less noise.
+    other : ndarray, shape (n, K)
+        Factors of the columns.
+    other_weights : ndarray, shape (n,)
+        The q_j: by what the cells of the columns have less noise.
     free, fixed : ndarray of int64 (F,), int
-        Coordinates that are drawn, and the known one (-1: none), as in ``fold_lines``.
+        Coordinates that are drawn, and the known one (-1: none), as in ``update_rows``.
     noise : ndarray, shape (m,)
-        Noise variance of a cell of weight 1 in line i and a crossing line with q = 1.
+        Noise variance of a cell of weight 1 in row i and a column with q = 1.
     center, precision : ndarray, shapes (F,), (F, F)
-        Mean and inverse covariance of the lines' prior.
+        Mean and inverse covariance of the rows' prior.
     normals : ndarray, shape (m, F)
         Standard normal numbers.
     mean, draw : ndarray, shape (m, K)
         Free coordinates are filled; the column `fixed` of `mean` is read.
     """
-    V, known = _split(crossing, free, fixed)
+    V, known = _split(other, free, fixed)
     parallel_for(
-        _draw_lines, indptr.size - 1, indptr, indices, values, weights, V, known, quiet, free, fixed, noise,
-        precision @ center, precision, normals, mean, draw,
+        _draw_rows, indptr.size - 1, indptr, indices, values, weights, V, known, other_weights, free, fixed,
+        noise, precision @ center, precision, normals, mean, draw,
     )  # fmt: skip
 
 
-def _split(crossing: np.ndarray, free: np.ndarray, fixed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The free coordinates of every line, padded with zeros, one line after the other; and the known one."""
-    n = crossing.shape[0]
+def _split(other: np.ndarray, free: np.ndarray, fixed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The free coordinates of every row, padded with zeros, one row after the other; and the known one."""
+    n = other.shape[0]
     V = np.zeros((n, padded(free.size)))
-    V[:, : free.size] = crossing[:, free]
-    return V.ravel(), crossing[:, fixed].copy() if fixed >= 0 else np.zeros(n)
+    V[:, : free.size] = other[:, free]
+    return V.ravel(), other[:, fixed].copy() if fixed >= 0 else np.zeros(n)
 
 
 @njit(**LOOP_WITH_NAN)
-def _draw_lines(
-    begin, end, indptr, indices, values, weights, V, known, quiet, free, fixed, noise, pull, precision,
-    normals, mean,
-    draw,
+def _draw_rows(
+    begin, end, indptr, indices, values, weights, V, known, other_weights, free, fixed, noise, prior_rhs,
+    precision, normals, mean, draw,
 ):  # fmt: skip  # pragma: no cover (compiled)
     F, size = free.size, padded(free.size)
     weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
@@ -87,11 +86,11 @@ def _draw_lines(
             count = min(indptr[i + 1] - first, _ENTRIES)
             for x in range(count):
                 j = indices[first + x]
-                assign(weighted, x * size, weights[first + x] * quiet[j], V, j * size, size)
+                assign(weighted, x * size, weights[first + x] * other_weights[j], V, j * size, size)
                 add(sums, 0, values[first + x] - own * known[j], weighted, x * size, size)
             add_products(H, weighted, V, indices, first, count, F, size)
         for a in range(F):
-            sums[a] = pull[a] + sums[a] / noise[i]
+            sums[a] = prior_rhs[a] + sums[a] / noise[i]
             for b in range(a, F):
                 H[a * size + b] = precision[a, b] + H[a * size + b] / noise[i]
         factor(H, weighted, order, F, size)
@@ -105,28 +104,28 @@ def _draw_lines(
             draw[i, free[k]] = out[k]
 
 
-def line_squares(
+def row_squares(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
     weights: np.ndarray,
     own: np.ndarray,
-    crossing: np.ndarray,
-    quiet: np.ndarray,
+    other: np.ndarray,
+    other_weights: np.ndarray,
 ) -> np.ndarray:
-    """``sum_j w_ij q_j (x_ij - u_i . v_j)^2`` for every line i, arrays as in :func:`draw_lines`."""
+    """``sum_j w_ij q_j (x_ij - u_i . v_j)^2`` for every row i, arrays as in :func:`draw_rows`."""
     out = np.zeros(indptr.size - 1)
-    parallel_for(_line_squares, out.size, indptr, indices, values, weights, own, crossing, quiet, out)
+    parallel_for(_row_squares, out.size, indptr, indices, values, weights, own, other, other_weights, out)
     return out
 
 
 @njit(**LOOP_WITH_NAN)
-def _line_squares(
-    begin, end, indptr, indices, values, weights, own, crossing, quiet, out
+def _row_squares(
+    begin, end, indptr, indices, values, weights, own, other, other_weights, out
 ):  # pragma: no cover (compiled)
     for i in range(begin, end):
         for x in range(indptr[i], indptr[i + 1]):
             j, misfit = indices[x], values[x]
             for a in range(own.shape[1]):
-                misfit -= own[i, a] * crossing[j, a]
-            out[i] += weights[x] * quiet[j] * misfit**2
+                misfit -= own[i, a] * other[j, a]
+            out[i] += weights[x] * other_weights[j] * misfit**2

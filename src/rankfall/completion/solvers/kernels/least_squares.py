@@ -32,7 +32,7 @@ def _gram_blocks(begin, end, indptr, indices, V, out):  # pragma: no cover (comp
                     out[i, a, b] += va * V[j, b]
 
 
-def pull(
+def jacobian_transpose(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
@@ -46,12 +46,14 @@ def pull(
     No `values` at all stand for zeros. The misfit is never stored.
     """
     out = np.zeros((indptr.size - 1, V.shape[1]))
-    parallel_for(_pull, indptr.size - 1, indptr, indices, values, left, right, V, out)
+    parallel_for(_jacobian_transpose, indptr.size - 1, indptr, indices, values, left, right, V, out)
     return out
 
 
 @njit(**LOOP_WITH_NAN)
-def _pull(begin, end, indptr, indices, values, left, right, V, out):  # pragma: no cover (compiled)
+def _jacobian_transpose(
+    begin, end, indptr, indices, values, left, right, V, out
+):  # pragma: no cover (compiled)
     r = V.shape[1]
     known = values.size > 0
     for i in range(begin, end):

@@ -9,11 +9,11 @@ import numpy as np
 
 def gram_blocks(indptr: np.ndarray, indices: np.ndarray, V: np.ndarray) -> np.ndarray:
     """``H_i = sum_{j in row i} v_j v_j^T``, shape (m, r, r)."""
-    lines = [V[indices[a:b]] for a, b in pairwise(indptr)]
-    return np.array([line.T @ line for line in lines])
+    factors = [V[indices[a:b]] for a, b in pairwise(indptr)]
+    return np.array([W.T @ W for W in factors])
 
 
-def pull(
+def jacobian_transpose(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
@@ -68,7 +68,7 @@ def unpack(packed: np.ndarray, size: int) -> np.ndarray:
     return full + np.tril(full, -1).T
 
 
-def fold_lines(
+def update_rows(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
@@ -78,30 +78,30 @@ def fold_lines(
     free: np.ndarray,
     fixed: int,
     prior: np.ndarray,
-    pull: np.ndarray,
+    prior_rhs: np.ndarray,
     noise: float,
     shrinkage: float,
     n_rounds: int,
     out: np.ndarray,
     cov: np.ndarray,
-    line: np.ndarray,
+    row_noise: np.ndarray,
 ) -> None:
-    """Posterior of every line's factors, into `out`, `cov` and `line` (see the compiled one)."""
+    """Posterior of every row's factors, into `out`, `cov` and `row_noise` (see the compiled one)."""
     K = mean.shape[1]
     for i, (a, b) in enumerate(pairwise(indptr)):
         j, w, x = indices[a:b], weights[a:b], values[a:b]
         M = sum((w[k] * unpack(second[j[k]], K) for k in range(b - a)), np.zeros((K, K)))
         y = (w * x) @ mean[j]
         for _ in range(n_rounds):
-            s = noise * line[i, 0]
+            s = noise * row_noise[i, 0]
             rhs = y[free] - (M[free, fixed] * out[i, fixed] if fixed >= 0 else 0.0)
             S = np.linalg.inv(M[np.ix_(free, free)] / s + np.diag(prior))
-            out[i, free] = S @ (rhs / s + pull)
+            out[i, free] = S @ (rhs / s + prior_rhs)
             u = out[i]
             misfit = w @ x**2 - 2 * u @ y + u @ M @ u + np.sum(S * M[np.ix_(free, free)])
-            line[i, 1] = max(misfit, 0.0)
+            row_noise[i, 1] = max(misfit, 0.0)
             if np.isfinite(shrinkage):
-                line[i, 0] = (line[i, 1] / noise + shrinkage) / (b - a + shrinkage)
+                row_noise[i, 0] = (row_noise[i, 1] / noise + shrinkage) / (b - a + shrinkage)
         cov[i] = S[np.tril_indices(free.size)]
 
 
@@ -129,13 +129,13 @@ def cell_variances(
     )
 
 
-def draw_lines(
+def draw_rows(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
     weights: np.ndarray,
-    crossing: np.ndarray,
-    quiet: np.ndarray,
+    other: np.ndarray,
+    other_weights: np.ndarray,
     free: np.ndarray,
     fixed: int,
     noise: np.ndarray,
@@ -145,10 +145,10 @@ def draw_lines(
     mean: np.ndarray,
     draw: np.ndarray,
 ) -> None:
-    """Draws of every line's factors, and their means, into `draw` and `mean` (see the compiled one)."""
+    """Draws of every row's factors, and their means, into `draw` and `mean` (see the compiled one)."""
     for i, (a, b) in enumerate(pairwise(indptr)):
-        V, x = crossing[indices[a:b]], values[a:b]
-        w = weights[a:b] * quiet[indices[a:b]] / noise[i]
+        V, x = other[indices[a:b]], values[a:b]
+        w = weights[a:b] * other_weights[indices[a:b]] / noise[i]
         if fixed >= 0:
             x = x - mean[i, fixed] * V[:, fixed]
         V = V[:, free]
@@ -157,16 +157,16 @@ def draw_lines(
         draw[i, free] = mean[i, free] + np.linalg.solve(np.linalg.cholesky(H).T, normals[i])
 
 
-def line_squares(
+def row_squares(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
     weights: np.ndarray,
     own: np.ndarray,
-    crossing: np.ndarray,
-    quiet: np.ndarray,
+    other: np.ndarray,
+    other_weights: np.ndarray,
 ) -> np.ndarray:
-    """Weighted sums of every line's squared misfits."""
+    """Weighted sums of every row's squared misfits."""
     rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-    squares = (values - cell_products(rows, indices, own, crossing)) ** 2
-    return np.array([(weights * quiet[indices])[a:b] @ squares[a:b] for a, b in pairwise(indptr)])
+    squares = (values - cell_products(rows, indices, own, other)) ** 2
+    return np.array([(weights * other_weights[indices])[a:b] @ squares[a:b] for a, b in pairwise(indptr)])

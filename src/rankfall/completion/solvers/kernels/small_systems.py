@@ -1,4 +1,6 @@
-"""Positive definite systems of a few unknowns, one for every line: compiled loops that go along whole rows.
+"""Positive definite systems of a few unknowns, one for every row or column of the table.
+
+Compiled loops that go along whole rows of the system.
 
 A matrix of F unknowns is a flat array of `size` rows of `size` numbers, where `size` is F rounded up to whole
 cache lines. Its upper triangle holds it; what stands left of the diagonal is never read, and beyond F stand
@@ -39,7 +41,7 @@ def add_products(H, B, V, indices, first, count, F, size):  # pragma: no cover (
 def factor(H, work, order, F, size):  # pragma: no cover (compiled)
     """The upper Cholesky factor, ``H = R^T R``, in place.
 
-    `work` holds a line of rows, `order` is 0, 1, 2, ...
+    `work` holds one row, `order` is 0, 1, 2, ...
     """
     for begin in range(0, F, _LANES):
         end = min(begin + _LANES, F)

@@ -14,7 +14,7 @@ from ....compute.threads import parallel_for
 from ....compute.vector_loops import clear
 from .small_systems import factor, invert, padded
 
-# lines that are summed together, and numbers of a strip of their moments
+# rows that are summed together, and numbers of a strip of their moments
 _ROWS, _STRIP = 32, 512
 
 
@@ -42,7 +42,7 @@ def _second_moments(begin, end, mean, cov, free, out):  # pragma: no cover (comp
 
 
 @njit(**LOOP_WITH_NAN)
-def _fold_line(
+def _update_row(
     start,
     stop,
     indices,
@@ -53,20 +53,20 @@ def _fold_line(
     free,
     fixed,
     prior,
-    pull,
+    prior_rhs,
     noise,
     shrinkage,
     n_rounds,
     i,
     out,
     cov,
-    line,
+    row_noise,
     H,
     inverse,
     work,
     order,
 ):  # pragma: no cover (compiled)
-    """One line of :func:`fold_lines`, its sum of second moments `M` given.
+    """One row of :func:`update_rows`, its sum of second moments `M` given.
 
     The last four are for :mod:`.small_systems`.
     """
@@ -80,7 +80,7 @@ def _fold_line(
         for a in range(K):
             y[a] += wx * mean[j, a]
     for _ in range(n_rounds):
-        s = noise * line[i, 0]
+        s = noise * row_noise[i, 0]
         clear(H, 0, size * size)
         for z in range(F):
             a = free[z]
@@ -93,7 +93,7 @@ def _fold_line(
             out[i, free[x]] = 0.0
         for z in range(F):
             a = free[z]
-            right = y[a] / s + pull[z]
+            right = y[a] / s + prior_rhs[z]
             if fixed >= 0:
                 hi, lo = max(a, fixed), min(a, fixed)
                 right -= M[hi * (hi + 1) // 2 + lo] * out[i, fixed] / s
@@ -110,10 +110,10 @@ def _fold_line(
             for x in range(z):
                 misfit += 2 * inverse[x * size + z] * M[a * (a + 1) // 2 + free[x]]
             misfit += inverse[z * size + z] * M[a * (a + 1) // 2 + a]
-        line[i, 1] = max(misfit, 0.0)
+        row_noise[i, 1] = max(misfit, 0.0)
         if shrinkage < np.inf:
             n_cells = stop - start
-            line[i, 0] = (line[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
+            row_noise[i, 0] = (row_noise[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
     k = 0
     for z in range(F):
         for x in range(z + 1):
@@ -121,7 +121,7 @@ def _fold_line(
             k += 1
 
 
-def fold_lines(
+def update_rows(
     indptr: np.ndarray,
     indices: np.ndarray,
     values: np.ndarray,
@@ -131,46 +131,47 @@ def fold_lines(
     free: np.ndarray,
     fixed: int,
     prior: np.ndarray,
-    pull: np.ndarray,
+    prior_rhs: np.ndarray,
     noise: float,
     shrinkage: float,
     n_rounds: int,
     out: np.ndarray,
     cov: np.ndarray,
-    line: np.ndarray,
+    row_noise: np.ndarray,
 ) -> None:
-    """Posterior of the factors of every line, given those of the crossing lines.
+    """Posterior of the factors of every row, given those of the columns.
 
-    For line i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance ``s_i
-    = noise line_i``, the free coordinates have precision ``M_ff / s_i + diag(prior)`` and mean ``cov ((y_f -
-    M_f,fixed u_fixed) / s_i + pull)``; the coordinate `fixed` (-1: none) is known. The line's share of the
-    noise is then ``line_i = (misfit_i / noise + shrinkage) / (n_i + shrinkage)`` with the expected misfit
-    ``sum_j w_ij E[(x_ij - u_i . v_j)^2]`` (1 if `shrinkage` is infinite); both are repeated `n_rounds` times.
+    Rows and columns are those of the entries handed in: columns are updated from the transposed entries.
+    For row i, with ``M = sum_j w_ij E[v_j v_j^T]``, ``y = sum_j w_ij x_ij E[v_j]`` and noise variance
+    ``s_i = noise row_noise_i``, the free coordinates have precision ``M_ff / s_i + diag(prior)`` and mean
+    ``cov ((y_f - M_f,fixed u_fixed) / s_i + prior_rhs)``; the coordinate `fixed` (-1: none) is known. The
+    row's noise scale is then ``row_noise_i = (misfit_i / noise + shrinkage) / (n_i + shrinkage)`` with the
+    expected misfit ``sum_j w_ij E[(x_ij - u_i . v_j)^2]`` (1 if `shrinkage` is infinite); both are repeated
+    `n_rounds` times.
 
     Parameters
     ----------
     mean, second : ndarray, shapes (n, K), (n, K (K + 1) / 2)
-        First and second moments of the crossing lines' factors.
-    prior, pull : ndarray, shape (F,)
+        First and second moments of the columns' factors.
+    prior, prior_rhs : ndarray, shape (F,)
         Precisions of the prior, and these times its mean.
     out : ndarray, shape (m, K)
         Filled with the means; its column `fixed` is read.
     cov : ndarray, shape (m, F (F + 1) / 2)
         Filled with the covariances of the F free coordinates.
-    line : ndarray, shape (m, 2)
-        Shares of the noise, read and replaced; and the expected misfits.
+    row_noise : ndarray, shape (m, 2)
+        Noise scales, read and replaced; and the expected misfits.
     """
     parallel_for(
-        _fold_lines, indptr.size - 1, indptr, indices, values, weights, mean, second, free, fixed, prior,
-        pull, noise, shrinkage, n_rounds, out, cov, line,
+        _update_rows, indptr.size - 1, indptr, indices, values, weights, mean, second, free, fixed, prior,
+        prior_rhs, noise, shrinkage, n_rounds, out, cov, row_noise,
     )  # fmt: skip
 
 
 @njit(**LOOP_WITH_NAN)
-def _fold_lines(
-    begin, end, indptr, indices, values, weights, mean, second, free, fixed, prior, pull, noise, shrinkage,
-    n_rounds,
-    out, cov, line,
+def _update_rows(
+    begin, end, indptr, indices, values, weights, mean, second, free, fixed, prior, prior_rhs, noise,
+    shrinkage, n_rounds, out, cov, row_noise,
 ):  # fmt: skip  # pragma: no cover (compiled)
     K = mean.shape[1]
     packed, size = K * (K + 1) // 2, padded(free.size)
@@ -179,7 +180,7 @@ def _fold_lines(
         last = min(first + _ROWS, end)
         sums = np.zeros((last - first, packed))
         H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
-        # moments are streamed from memory once for a block of lines, in strips that stay in the cache
+        # moments are streamed from memory once for a block of rows, in strips that stay in the cache
         for left in range(0, packed, _STRIP):
             right = min(left + _STRIP, packed)
             for i in range(first, last):
@@ -189,10 +190,10 @@ def _fold_lines(
                     for k in range(right - left):
                         total[k] += w * moments[k]
         for i in range(first, last):
-            _fold_line(
+            _update_row(
                 indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed,
-                prior, pull,
-                noise, shrinkage, n_rounds, i, out, cov, line, H, inverse, work, order,
+                prior, prior_rhs,
+                noise, shrinkage, n_rounds, i, out, cov, row_noise, H, inverse, work, order,
             )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....completion.solvers.least_squares import Polished, polish
+from ....completion.solvers.least_squares import LeastSquaresFit, fit_least_squares
 from ....dynamics import SGD, Record, train
 from ....geometry import UNIQUENESS_TOL, smallest_relevant
 from ....measures import tangent_diagonal
@@ -36,7 +36,7 @@ class Fit:
     residual: float
 
     @classmethod
-    def of(cls, found: Polished) -> Fit:
+    def of(cls, found: LeastSquaresFit) -> Fit:
         return cls((found.U * found.s) @ found.V.T, found.s.size, found.residual)
 
 
@@ -81,7 +81,7 @@ def _lines(mask: np.ndarray, X: np.ndarray, V: np.ndarray) -> np.ndarray:
 
 def levenberg_marquardt(problem: Problem, rank: int, iterations: int) -> Fit:
     """rankfall's own least squares from the spectral start, given the rank; may stall for 50 steps."""
-    return Fit.of(polish(problem, *spectral(problem, rank), max_iter=iterations, patience=50))
+    return Fit.of(fit_least_squares(problem, *spectral(problem, rank), max_iter=iterations, patience=50))
 
 
 def descent(problem: Problem, depth: int, chains: int, effort: int, seed: int) -> Fit | None:
@@ -116,7 +116,7 @@ def descent(problem: Problem, depth: int, chains: int, effort: int, seed: int) -
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
                 if tried[chain, rank] > TRIES:
                     continue
-                found = polish(scaled, U[chain][:, :rank], s[chain][:rank], Vt[chain][:rank].T)
+                found = fit_least_squares(scaled, U[chain][:, :rank], s[chain][:rank], Vt[chain][:rank].T)
                 if found.residual < EXACT and (best is None or rank < best.rank):
                     fit = Fit.of(found)
                     best, top = Fit(fit.matrix * rms, rank, fit.residual), rank - 1

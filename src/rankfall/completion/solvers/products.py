@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ...compute.threads import threads_for
-from ...geometry import thin_svd as thin_svd
 from ...problem import Problem
 
 # random directions beside the wanted ones, and how often they are multiplied by the matrix and its transpose

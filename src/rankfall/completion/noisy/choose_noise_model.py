@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
+from ..clock import Clock
 from ..seeds import fold_seed
-from ..session import Clock
 from ..solvers.errors import combined
 from ..solvers.noise_model import NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior

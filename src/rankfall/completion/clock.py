@@ -94,11 +94,11 @@ class Clock:
             raise OutOfTime
 
     @contextmanager
-    def part(self, share: float) -> Iterator[None]:
-        """Inside, the time is over when this share of what is left has been used up."""
+    def part(self, fraction: float) -> Iterator[None]:
+        """Inside, the time is over when this fraction of what is left has been used up."""
         whole = self._deadline
         if whole < inf:
-            self._deadline = self.seconds + share * (whole - self.seconds)
+            self._deadline = self.seconds + fraction * (whole - self.seconds)
         try:
             yield
         finally:

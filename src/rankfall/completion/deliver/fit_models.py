@@ -11,7 +11,7 @@ from ..noisy import NoisyAnswer
 from ..noisy.folds import Fold
 from ..noisy.refit import fit_all_cells
 from ..result.fitted_model import FittedModel, HeldOut, least_norm, noise_scales
-from ..solvers.least_squares import Polished
+from ..solvers.least_squares import LeastSquaresFit
 from ..solvers.noise_model import EQUAL
 from ..solvers.variational import Posterior, known_side
 from ..standardise import Standardisation
@@ -29,7 +29,7 @@ class Delivered:
     converged: bool = True
 
 
-def exact_model(standardisation: Standardisation, fit: Polished) -> Delivered:
+def exact_model(standardisation: Standardisation, fit: LeastSquaresFit) -> Delivered:
     """That of an exact fit."""
     U = fit.U * fit.s
     problem = standardisation.problem

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall import InputError, checks
-from rankfall.checks import (
+from rankfall import InputError, argument_checks
+from rankfall.argument_checks import (
     array,
     check_fields,
     checked,
@@ -136,7 +136,7 @@ def test_wrong_objects_are_told_what_makes_right_ones() -> None:
         instance("it", 3, Exception)
 
 
-@pytest.mark.parametrize(("name", "maker"), checks._MAKERS.items())
+@pytest.mark.parametrize(("name", "maker"), argument_checks._MAKERS.items())
 def test_what_makes_an_object_exists(name: str, maker: str) -> None:
     found: Any = rf
     for part in maker.partition(" ")[0].partition("(")[0].removeprefix("rf.").split("."):

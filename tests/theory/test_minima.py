@@ -333,15 +333,21 @@ TABLE = {
 def window(depth: int, ridge: float, tol: float) -> tuple[float, float]:
     """The two columns of section 9 by :func:`minima`."""
 
-    def found(e):
-        return theory.minima(rf.datasets.two_by_two(e)[0], depth, ridge, (1, 2), n_starts=8)
-
     def rank_two_is_cheaper(e):
-        points = found(e)
+        points = section_9(e, depth, ridge)
         return points.at(2)[0].loss < points.at(1)[0].loss
 
-    exists = bisect(lambda e: bool(found(e).at(2)), 0.02, 0.9, tol)
+    exists = window_end(depth, ridge, tol)
     return exists, bisect(rank_two_is_cheaper, 0.02, exists - 1e-3, tol)
+
+
+def section_9(e: float, depth: int, ridge: float):
+    return theory.minima(rf.datasets.two_by_two(e)[0], depth, ridge, (1, 2), n_starts=8)
+
+
+def window_end(depth: int, ridge: float, tol: float) -> float:
+    """The largest e with a minimum of rank two."""
+    return bisect(lambda e: bool(section_9(e, depth, ridge).at(2)), 0.02, 0.9, tol)
 
 
 def check_window(depth: int, ridge: float, tol: float) -> None:
@@ -373,7 +379,7 @@ def test_windows_shrink_with_the_ridge_linearly():
 
     At ridge 1e-4 and 5e-5 the window's end differs from the limit by O(ridge).
     """
-    ends = [window(3, ridge, 1e-6)[0] for ridge in (4e-4, 2e-4, 1e-4)]
+    ends = [window_end(3, ridge, 1e-6) for ridge in (4e-4, 2e-4, 1e-4)]
     first, second = (b - a for a, b in pairwise(ends))
     assert first / second == pytest.approx(2, rel=0.1)
     assert 2 * ends[2] - ends[1] == pytest.approx(0.5, abs=1e-4)

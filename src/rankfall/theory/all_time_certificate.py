@@ -13,8 +13,7 @@ from ..network import Network
 from ..problem import Problem
 from .certificate import Certificate, Condition
 from .rank_lock import EXACT, UNIFORM, check_probability
-from .requirements import require_bounds
-from .tail import check_depth_and_ridge, check_point, check_step
+from .requirements import check_depth_and_ridge, check_point, check_step, require_bounds
 
 _SOURCE = "Theorem 3+"
 

@@ -14,7 +14,8 @@ from ..network import Network
 from ..problem import Problem
 from .certificate import Certificate, Condition
 from .rank_lock import EXACT, UNIFORM, check_probability, rule, rule_conditions
-from .tail import check_depth_and_ridge, check_step, phi_threshold, tail_table
+from .requirements import check_depth_and_ridge, check_step
+from .tail import phi_threshold, tail_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,8 @@ from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 from .certificate import Certificate, Condition
-from .tail import TailTable, check_depth_and_ridge, check_point, phi_threshold, tail_table
+from .requirements import check_depth_and_ridge, check_point
+from .tail import TailTable, phi_threshold, tail_table
 
 UNIFORM = "SGD goes on with this ridge, lr, batch_size and sampling, its entries uniform given the past."
 EXACT = "Exact arithmetic; rounding adds a tail of about 1e-16 of the weights, which is not modelled."

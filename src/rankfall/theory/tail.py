@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .requirements import is_positive, require_alike, require_bounds, require_whole
+from .requirements import (
+    check_depth_and_ridge,
+    check_point,
+    check_step,
+    require_alike,
+    require_whole,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -327,59 +332,6 @@ def spread_share(n_entries: int, batch_size: int, sampling: str) -> float:
 def sparse(problem: Problem, values: np.ndarray) -> csr_array:
     """Some values at the observed positions, as compressed sparse rows."""
     return problem.with_values(values).to_sparse()
-
-
-# -- checks ------------------------------------------------------------------------------------------------
-
-
-def check_depth_and_ridge(depth: int, ridge: float) -> None:
-    """Refuse what Theorem 3 says nothing about."""
-    require_whole(1, depth=depth)
-    if depth < 3:
-        raise InputError(
-            f"Theorem 3 is about depth 3 and more, not {depth}: with two layers singular values near zero "
-            "may grow again."
-        )
-    if not is_positive(ridge):
-        raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")
-
-
-def check_point(problem: Problem, network: Network) -> None:
-    """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
-    require_alike(problem)
-    if network.n_chains is not None:
-        raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
-    if network.shape != problem.shape:
-        raise InputError(
-            f"The network makes a matrix of shape {network.shape}, the problem has {problem.shape}."
-        )
-    if not all(np.isfinite(W).all() for W in network.weights):
-        raise InputError("The network holds weights that are not finite.")
-
-
-def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampling: str) -> None:
-    """Refuse settings of SGD that are out of range or not covered by Theorem 3(b)."""
-    check_batch(problem, batch_size, sampling)
-    require_bounds(ridge=ridge, lr=lr)
-    if 2 * lr * ridge >= 1:
-        raise InputError(
-            "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
-        )
-
-
-def check_batch(problem: Problem, batch_size: int, sampling: str) -> None:
-    """Refuse batches that cannot be drawn, or that are not covered by Theorem 3(b)."""
-    if sampling == "epochs":
-        raise InputError(
-            'Theorem 3(b) needs entries that are uniform given the past: sampling="epochs" is not covered.'
-        )
-    if sampling not in ("replacement", "distinct"):
-        raise InputError(f'sampling must be "replacement" or "distinct", not {sampling!r}.')
-    require_whole(1, batch_size=batch_size)
-    if sampling == "distinct" and batch_size > problem.n_observed:
-        raise InputError(
-            f"{batch_size} different entries cannot be drawn from {problem.n_observed} observed ones."
-        )
 
 
 # -- helpers -----------------------------------------------------------------------------------------------

@@ -13,16 +13,16 @@ import numpy as np
 
 from ..network import Network
 from ..problem import Problem
-from .requirements import require_bounds, require_positive, require_whole
-from .tail import (
+from .requirements import (
     check_batch,
     check_depth_and_ridge,
     check_point,
     check_step,
-    side_products,
-    sparse,
-    spread_share,
+    require_bounds,
+    require_positive,
+    require_whole,
 )
+from .tail import side_products, sparse, spread_share
 
 
 @dataclass(frozen=True, eq=False)

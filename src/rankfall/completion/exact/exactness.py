@@ -7,7 +7,7 @@ import numpy as np
 from ...problem import Problem
 from ..seeds import check_generator
 from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
-from ..solvers.low_rank import products
+from ..solvers.products import products
 from .precision import Precision
 
 # relative error below which a fit predicts

@@ -13,7 +13,7 @@ from scipy import linalg, sparse
 
 from ...problem import Problem
 from .kernels import least_squares as kernels
-from .low_rank import products
+from .products import products
 
 # above these, conjugate gradients are cheaper than forming and factorising the column system; from so many
 # cells per degree of freedom on they mostly are at any size, since they need few iterations

@@ -65,7 +65,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         lambda: rf.Problem.from_sparse(np.eye(2)),
         "X must be a scipy.sparse matrix, not an array of shape (2, 2).",
     ),
-    (lambda: rf.Problem.from_frame([[1]]), "frame must be a pandas.DataFrame, not [[1]]."),
+    (
+        lambda: rf.Problem.from_frame([[1]]),
+        "frame must be a frame of pandas or polars, or a table of pyarrow, not [[1]].",
+    ),
     # numbers
     (lambda: rf.train(PROBLEM, NETWORK, SGD, seed="x"), "seed must be a whole number, 0 or more, not 'x'."),
     (lambda: rf.train(PROBLEM, NETWORK, SGD, seed=-1), "seed must be a whole number, 0 or more, not -1."),

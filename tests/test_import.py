@@ -15,6 +15,8 @@ HEAVY = {
     "sklearn",
     "pandas",
     "pyarrow",
+    "narwhals",
+    "polars",
     "matplotlib",
     "bokeh",
     "tornado",

@@ -164,7 +164,7 @@ def test_a_missing_value_does_not_disagree():
         (lambda: Problem.from_triplets([0], [3], [1.0], (2, 2)), r"Position \(0, 3\) lies outside the 2 x 2"),
         (lambda: Problem.from_triplets([-1], [0], [1.0], (2, 2)), r"Position \(-1, 0\) lies outside"),
         (lambda: Problem.from_triplets([0.5], [0], [1.0]), "row positions must be whole numbers"),
-        (lambda: Problem.from_triplets([0], ["a"], [1.0]), "column positions must be whole numbers"),
+        (lambda: Problem.from_triplets([0], [True], [1.0]), "column positions must be whole numbers"),
         (lambda: Problem.from_triplets([0], [0], [1.0], (2, 2, 2)), "this shape has 3"),
         (lambda: Problem.from_triplets([0], [0], [1.0], duplicates="sum"), 'must be "error" or "mean"'),
         (lambda: Problem.from_triplets([], [], [], (2, 2)), "no observed entry"),

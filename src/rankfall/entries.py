@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from .errors import InputError
 
-if TYPE_CHECKING:
-    from scipy import sparse
+# positions are taken for labels if fewer than one in so many (and so many in all) has an entry
+_SPARSE, _FEW = 100, 10_000
 
 
 def as_numbers(values: object) -> np.ndarray:
@@ -50,7 +50,10 @@ def as_positions(values: object, what: str) -> np.ndarray:
     if array.dtype.kind == "f" and np.all(np.isfinite(array)) and np.all(array == np.floor(array)):
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise InputError(f"The {what} positions must be whole numbers, not {array.dtype}.")
+        raise InputError(
+            f"The {what} positions must be whole numbers, not {array.dtype}; "
+            "labels=True makes numbers of any kind labels."
+        )
     return array.astype(np.int64)
 
 
@@ -70,27 +73,69 @@ def as_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return n_rows, n_cols
 
 
-def refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> None:
+# of rows and of columns: whatever gives a label by its position
+Labels = tuple[Any, Any]
+
+
+def holds_numbers(values: object) -> bool:
+    """Whether these are numbers (or nothing at all), which text, dates and tuples are not."""
+    kind = getattr(getattr(values, "dtype", None), "kind", None)  # of NumPy's types and those of pandas
+    if not isinstance(kind, str):
+        if isinstance(values, (list, tuple)) and any(isinstance(value, tuple) for value in values):
+            return False
+        try:
+            array = np.asarray(values)
+        except ValueError:  # of no shape
+            return False
+        kind = array.dtype.kind if array.size else "i"
+    return kind in "iufbc"
+
+
+def refuse_far_apart(positions: np.ndarray, what: str) -> None:
+    """Raise InputError if hardly any position up to the largest has an entry: they must be labels."""
+    if positions.size and positions.min() >= 0:
+        size, used = int(positions.max()) + 1, np.unique(positions).size
+        if size > _SPARSE * used + _FEW:
+            raise InputError(
+                f"The {what} positions reach {size - 1}, but only {used} of them have entries: pass "
+                "labels=True if they are labels, or shape=(n_rows, n_columns) if they are positions."
+            )
+
+
+def refuse_infinities(
+    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, labels: Labels = (None, None)
+) -> None:
     """Raise InputError, naming the first infinite cell, if there is one."""
     bad = np.flatnonzero(np.isinf(values))
     if bad.size:
         first = bad[0]
         more = f" ({bad.size} infinite cells in all)" if bad.size > 1 else ""
-        raise InputError(f"The cell in row {rows[first]}, column {cols[first]} is infinite{more}.")
+        raise InputError(f"The cell in {_cell(rows[first], cols[first], labels)} is infinite{more}.")
 
 
-def refuse_duplicates(X: sparse.coo_array, name: str = "The sparse matrix") -> None:
-    """Raise InputError if a sparse matrix stores an entry twice: scipy would add the two.
+def stored(X: Any, name: str = "The sparse matrix") -> Any:
+    """The entries of a sparse matrix as a coo_array; zeros that fill up blocks of the BSR format are none.
 
-    `name` begins the sentence.
+    Raises
+    ------
+    InputError
+        If an entry is stored twice: scipy would add the two. `name` begins the sentence.
     """
-    _, n_cols = X.shape  # type: ignore[misc]
-    if np.unique(X.row.astype(np.int64) * n_cols + X.col).size < X.nnz:
+    coo = X.tocoo()
+    if getattr(X, "format", None) == "bsr":
+        coo.eliminate_zeros()
+    _, n_cols = coo.shape
+    if np.unique(coo.row.astype(np.int64) * n_cols + coo.col).size < coo.nnz:
         raise InputError(f"{name} stores some entries twice; call its sum_duplicates() first.")
+    return coo
 
 
 def merge_repeats(
-    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, duplicates: str
+    rows: np.ndarray,
+    cols: np.ndarray,
+    values: np.ndarray,
+    duplicates: str,
+    labels: Labels = (None, None),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort by row, then column, and merge cells that occur more than once."""
     order = np.lexsort((cols, rows))
@@ -104,8 +149,9 @@ def merge_repeats(
         wrong = np.flatnonzero(values != values[first][group])
         if wrong.size:
             at = wrong[0]
+            cell = _cell(rows[at], cols[at], labels)
             raise InputError(
-                f"Row {rows[at]}, column {cols[at]} is given twice with different values "
+                f"{cell[:1].upper()}{cell[1:]} is given twice with different values "
                 f"({values[first][group][at]:g} and {values[at]:g}); "
                 'remove one, or pass duplicates="mean" to average them.'
             )
@@ -114,3 +160,14 @@ def merge_repeats(
     # the mean of equal numbers may differ from them by rounding: keep the number itself
     equal = np.bincount(group, weights=values != values[first][group]) == 0
     return rows[first], cols[first], np.where(equal, values[first], means)
+
+
+def _cell(row: Any, col: Any, labels: Labels) -> str:
+    """Where a cell is, by its labels where it has any."""
+    by_row, by_col = labels
+    row, col = (at if one is None else one[at] for at, one in ((row, by_row), (col, by_col)))
+    return f"row {_said(row)}, column {_said(col)}"
+
+
+def _said(label: object) -> str:
+    return repr(label) if isinstance(label, (str, tuple)) else str(label)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .argument_checks import array, one_of, shown, wholes
-from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_duplicates, refuse_infinities
+from .argument_checks import array, shown
+from .entries import as_numbers, as_shape, stored
 from .errors import InputError
+from .frames import FrameLayout, is_frame, read_frame, read_triplets
 
 if TYPE_CHECKING:
-    import pandas as pd
     from scipy import sparse
 
 
@@ -37,6 +37,9 @@ class Problem:
     weights : ndarray of float64, shape (n_observed,), or None
         Weights of the entries, in proportion to the inverse of their noise variance; None: all equal. See
         :meth:`with_weights`.
+    layout : FrameLayout or None
+        Row and column labels, with their types, and the kind of frame that the entries came in; None for
+        arrays, sparse matrices and positions.
     """
 
     rows: np.ndarray
@@ -44,6 +47,7 @@ class Problem:
     values: np.ndarray
     shape: tuple[int, int]
     weights: np.ndarray | None = None
+    layout: FrameLayout | None = None
 
     def __post_init__(self) -> None:
         # always read-only: for safety, and because compiled functions would be compiled again for the other
@@ -67,51 +71,39 @@ class Problem:
         values: np.ndarray,
         shape: tuple[int, int] | None = None,
         *,
+        labels: bool = False,
         duplicates: Literal["error", "mean"] = "error",
     ) -> Problem:
-        """Read positions and values.
+        """Read positions or labels, and values.
+
+        Numbers are positions, counted from zero; anything else (text, dates, tuples) is a label. With
+        ``labels=True`` numbers are labels, too. Rows and columns are told apart one by one: one of the two
+        may be labels. Rows and columns with labels come in the order of these, or as they come where they
+        have no order; the labels are those of the result.
 
         Parameters
         ----------
-        rows, cols : array_like of int, shape (n,)
-            Positions, starting at zero.
+        rows, cols : array_like, shape (n,)
+            Positions or labels.
         values : array_like of float, shape (n,)
             A NaN means "not observed" and is dropped.
         shape : (int, int), optional
-            Size of the matrix; by default the smallest that contains all positions.
+            Size of the matrix; by default the smallest that contains all positions and labels.
+        labels : bool
+            Whether whole numbers are labels: of users, say, or years.
         duplicates : {"error", "mean"}
             What to do if a cell occurs with different values. Equal values are merged either way.
 
         Raises
         ------
         InputError
-            If a value is infinite, a position lies outside the shape, duplicates differ, or no entry is
-            observed.
+            If a value is infinite, a label is missing, a position lies outside the shape, duplicates differ,
+            no entry is observed, or nearly all positions up to the largest one are without an entry (and no
+            shape says that this is meant).
         """
-        rows, cols = as_positions(rows, "row"), as_positions(cols, "column")
-        values = as_numbers(values)
-        if not rows.shape == cols.shape == values.shape or rows.ndim != 1:
-            raise InputError(
-                "rows, cols and values must be one-dimensional and equally long, not of shapes "
-                f"{rows.shape}, {cols.shape} and {values.shape}."
-            )
-        if shape is None:
-            shape = (int(rows.max(initial=-1)) + 1, int(cols.max(initial=-1)) + 1)
-        n_rows, n_cols = as_shape(wholes("shape", shape))
-        duplicates = one_of("duplicates", duplicates, ("error", "mean"))
-        if rows.size and (rows.min() < 0 or rows.max() >= n_rows or cols.min() < 0 or cols.max() >= n_cols):
-            bad = np.flatnonzero((rows < 0) | (rows >= n_rows) | (cols < 0) | (cols >= n_cols))[0]
-            raise InputError(
-                f"Position ({rows[bad]}, {cols[bad]}) lies outside the {n_rows} x {n_cols} matrix "
-                "(positions count from zero)."
-            )
-        kept = ~np.isnan(values)
-        rows, cols, values = rows[kept], cols[kept], values[kept]
-        refuse_infinities(rows, cols, values)
-        if not values.size:
-            raise InputError("There is no observed entry: nothing to complete the matrix from.")
-        rows, cols, values = merge_repeats(rows, cols, values, duplicates)
-        return cls(rows, cols, values, (n_rows, n_cols))
+        found = read_triplets(rows, cols, values, shape, labels, duplicates)
+        rows, cols, values, shape, layout = found
+        return cls(rows, cols, values, shape, layout=layout)
 
     @classmethod
     def from_dense(cls, X: np.ndarray) -> Problem:
@@ -131,36 +123,33 @@ class Problem:
         return cls.from_triplets(rows, cols, X[rows, cols], as_shape(X.shape))
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> Problem:
-        """Read a data frame of numbers with missing values; the index is not data.
+    def from_frame(cls, frame: object) -> Problem:
+        """Read a data frame of numbers with missing values.
+
+        Parameters
+        ----------
+        frame : frame of pandas or polars, or table of pyarrow
+            Integers, floats, decimals and booleans; missing values of any kind. The index of a frame of
+            pandas is not data: its labels are those of the rows.
 
         Raises
         ------
         InputError
             As :meth:`from_dense`; the message names a column that does not contain numbers.
         """
-        import pandas as pd
-
-        if not (hasattr(frame, "columns") and hasattr(frame, "iloc")):
-            raise InputError(f"frame must be a pandas.DataFrame, not {shown(frame)}.")
-        columns = []
-        for name, column in frame.items():
-            if isinstance(column.dtype, pd.SparseDtype):
-                column = column.sparse.to_dense()
-            if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
-                raise InputError(f"Column {name!r} holds dates, not numbers; make it the index, or drop it.")
-            try:
-                columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"Column {name!r} holds something that is not a number ({error}); "
-                    "drop it, or make it the index."
-                ) from error
-        return cls.from_dense(np.column_stack(columns) if columns else np.empty(frame.shape))
+        if not is_frame(frame):
+            raise InputError(
+                f"frame must be a frame of pandas or polars, or a table of pyarrow, not {shown(frame)}."
+            )
+        values, layout = read_frame(frame)
+        return replace(cls.from_dense(values), layout=layout)
 
     @classmethod
     def from_sparse(cls, X: sparse.spmatrix | sparse.sparray) -> Problem:
         """Read a scipy.sparse matrix; its stored entries are the observed ones, including explicit zeros.
+
+        Zeros in a matrix in BSR or DIA format are not observed: such formats store whole blocks or diagonals
+        and fill them up with zeros.
 
         Raises
         ------
@@ -170,8 +159,7 @@ class Problem:
         """
         if not hasattr(X, "tocoo"):
             raise InputError(f"X must be a scipy.sparse matrix, not {shown(X)}.")
-        coo = X.tocoo()  # type: ignore[union-attr]
-        refuse_duplicates(coo)
+        coo = stored(X)
         return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
 
     @classmethod
@@ -186,8 +174,8 @@ class Problem:
             )
         if hasattr(X, "tocoo"):
             return cls.from_sparse(X)  # type: ignore[arg-type]
-        if hasattr(X, "columns") and hasattr(X, "iloc"):
-            return cls.from_frame(X)  # type: ignore[arg-type]
+        if is_frame(X):
+            return cls.from_frame(X)
         return cls.from_dense(X)  # type: ignore[arg-type]
 
     # -- facts -----------------------------------------------------------------------------------
@@ -318,22 +306,22 @@ class Problem:
         """The transposed problem."""
         order = np.lexsort((self.rows, self.cols))
         weights = None if self.weights is None else self.weights[order]
-        return Problem(
-            self.cols[order], self.rows[order], self.values[order], (self.n_cols, self.n_rows), weights
-        )
+        layout = None if self.layout is None else self.layout.T
+        shape = (self.n_cols, self.n_rows)
+        return Problem(self.cols[order], self.rows[order], self.values[order], shape, weights, layout)
 
     def subset(self, mask: np.ndarray) -> Problem:
         """The problem with some of the observed entries (a boolean mask, or indices); same shape."""
         # entries stay sorted and occur once, whatever the order of the indices
         kept = np.unique(np.arange(self.n_observed)[mask])
         weights = None if self.weights is None else self.weights[kept]
-        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, weights)
+        return self._with_entries(kept, self.values[kept], weights)
 
     def with_values(self, values: np.ndarray) -> Problem:
         """The same observed cells with other values, shape (n_observed,)."""
         # a copy: it will be read-only
         values = np.array(array("values", values, (self.n_observed,), finite=False))
-        return Problem(self.rows, self.cols, values, self.shape, self.weights)
+        return self._with_entries(slice(None), values, self.weights)
 
     def with_weights(self, weights: object) -> Problem:
         """The same entries with weights, in proportion to the inverse of their noise variance.
@@ -356,7 +344,7 @@ class Problem:
                 raise InputError(f"The weights have shape {weights.shape}, the matrix {self.shape}.")  # type: ignore[attr-defined]
             found = np.asarray(weights.tocsr()[self.rows, self.cols], dtype=np.float64).ravel()  # type: ignore[attr-defined]
         else:
-            found = as_numbers(weights)
+            found = read_frame(weights)[0] if is_frame(weights) else as_numbers(weights)
             if found.shape == self.shape:
                 found = found[self.rows, self.cols]
             elif found.shape != (self.n_observed,):
@@ -369,7 +357,12 @@ class Problem:
             raise InputError("All weights are zero: there is nothing to complete the matrix from.")
         kept = found > 0
         found = found[kept] / found[kept].mean()
-        return Problem(self.rows[kept], self.cols[kept], self.values[kept], self.shape, found)
+        return self._with_entries(kept, self.values[kept], found)
+
+    def _with_entries(
+        self, kept: np.ndarray | slice, values: np.ndarray, weights: np.ndarray | None
+    ) -> Problem:
+        return replace(self, rows=self.rows[kept], cols=self.cols[kept], values=values, weights=weights)
 
     def __repr__(self) -> str:
         m, n = self.shape

@@ -50,6 +50,7 @@ def use(result: rf.Completion) -> None:
         # numbers near the end of the range of floats are sound
         warnings.simplefilter("ignore", RuntimeWarning)
         result.summary()
+        result.to_frame()
         result.predict(i, j)
         result.interval(i, j)
         result.transform(np.ones((1, result.shape[1])))

@@ -53,8 +53,9 @@ def complete(
 
     Parameters
     ----------
-    X : ndarray or DataFrame with NaN, masked array, scipy.sparse (stored = observed), or Problem
-        The matrix, shape (m, n).
+    X : array, data frame, masked array, scipy.sparse (stored = observed), or Problem
+        The matrix, shape (m, n), with NaN (or what the container has for it) where a cell is missing. Data
+        frames are those of pandas and polars, and tables of pyarrow.
     seed : int
         The same seed gives the same result.
     max_rank : int, optional
@@ -129,7 +130,7 @@ def complete(
         raise InputError(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
-    request = Request(standardisation, options, read_bounds(options.bounds, given.values), *_names(X))
+    request = Request(standardisation, options, read_bounds(options.bounds, given.values))
     clock = Clock(options.max_time, callback, standardisation.unit, started)
     with threads_without_blas(options.n_jobs), announced(clock.tell if callback is not None else None):
         answers, ending = _ask(standardisation, options, clock)
@@ -165,10 +166,3 @@ def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tu
         return answers, Ending.OUT_OF_TIME
     except KeyboardInterrupt:
         return answers, Ending.INTERRUPTED
-
-
-def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """Row and column labels of a data frame."""
-    if hasattr(X, "columns") and hasattr(X, "index"):
-        return tuple(map(str, X.index)), tuple(map(str, X.columns))  # type: ignore[attr-defined]
-    return None, None

@@ -19,6 +19,7 @@ _KNOWN = (
     "numpy",
     "scipy",
     "numba",
+    "narwhals",
     "pandas",
     "pyarrow",
     "scikit-learn",

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..entries import refuse_duplicates
+from ..entries import stored
 from ..errors import InputError
 from ..scale import require_scale
 from .engine import completed
@@ -297,8 +297,7 @@ def _dense(X: Table) -> np.ndarray:
     """What is not stored becomes NaN."""
     if isinstance(X, np.ndarray):
         return X
-    coo = X.tocoo()
-    refuse_duplicates(coo)
+    coo = stored(X)
     out = np.full(coo.shape, np.nan, dtype=coo.dtype)
     out[coo.row, coo.col] = coo.data
     return out

@@ -31,8 +31,6 @@ class Request:
     standardisation: Standardisation
     options: Options
     bounds: Bounds | None
-    row_names: tuple[str, ...] | None
-    col_names: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +63,9 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         outcome = Outcome.NOT_CONVERGED
     tried = answers.noisy.tried if answers.noisy else answers.exact.tried if answers.exact else ()
     mixed, problem = standardisation.mixed_units, standardisation.fitted
+    given = standardisation.given
     result = Completion(
-        problem=standardisation.given,
+        problem=given,
         outcome=outcome,
         warnings=(),
         model=delivered.model,
@@ -89,8 +88,8 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         scale=options.scale,
         bounds=request.bounds,
         fill=options.fill,
-        row_names=request.row_names,
-        col_names=request.col_names,
+        row_names=None if given.layout is None else given.layout.row_names,
+        col_names=None if given.layout is None else given.layout.col_names,
     )
     anchors = None
     if outcome is Outcome.EXACT and answers.exact is not None:

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ...argument_checks import one_of
 from ...errors import InputError
+from ...frames import FrameLayout, write_frame
 from ...geometry import thin_svd
 from ...problem import Problem
 from ...scale import scaled
 from .fitted_model import FittedModel
 from .fold_in import FoldIn
 from .intervals import exact_half_widths, noisy_half_widths
-from .positions import chunks, positions
+from .positions import Axis, chunks, positions
 from .values import Values
 
 if TYPE_CHECKING:
@@ -62,6 +64,25 @@ class CompletedMatrix:
         root = np.sqrt(s)
         return identifiability(self.problem, self.rank, U * root, Vt.T * root)
 
+    @cached_property
+    def _layout(self) -> FrameLayout:
+        """Labels, kind and types of the frame that came in; of a frame of pandas where none did."""
+        given = self.problem.layout
+        if given is not None:
+            return given
+        import pandas as pd
+
+        rows, cols = (
+            None if names is None else pd.Index(names, dtype=object)
+            for names in (self.row_names, self.col_names)
+        )
+        return FrameLayout("pandas", rows, cols)
+
+    @cached_property
+    def _axes(self) -> tuple[Axis, Axis]:
+        (m, n), layout = self.shape, self._layout
+        return Axis("row", m, layout.rows), Axis("column", n, layout.cols)
+
     @property
     def mixed_units(self) -> bool:
         """Whether the columns have different units; errors are then in columns' standard deviations."""
@@ -96,13 +117,17 @@ class CompletedMatrix:
         """From the scale of the fit to the data's units, within the bounds."""
         return self._values.delivered(fitted)
 
-    def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    def predict(self, rows: object, cols: object, *, labels: bool | None = None) -> np.ndarray:
         """The model's value at some cells, observed or not.
 
         Parameters
         ----------
-        rows, cols : array_like of int, broadcast against each other
-            Positions, counted from zero.
+        rows, cols : array_like, broadcast against each other
+            Positions, counted from zero, or labels. Whole numbers are positions, everything else is labels
+            (with dates as labels, so are texts that say dates).
+        labels : bool, optional
+            What whole numbers are. It must be said where labels are whole numbers and not 0, 1, 2, ...: of
+            users, say, or years. Rows or columns without labels are asked for by position all the same.
 
         Returns
         -------
@@ -114,13 +139,14 @@ class CompletedMatrix:
         Raises
         ------
         InputError
-            If a position lies outside the matrix.
+            If a position lies outside the matrix, there is no such label, or several rows or columns have
+            it, or numbers could be either.
         """
-        rows, cols = positions(self.shape, rows, cols)
+        rows, cols = positions(self._axes, rows, cols, labels)
         return self._values.at(rows, cols)
 
     def interval(
-        self, rows: np.ndarray, cols: np.ndarray, coverage: float = 0.9
+        self, rows: object, cols: object, coverage: float = 0.9, *, labels: bool | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Intervals that cover a fraction of missing cells, by split-conformal prediction.
 
@@ -134,10 +160,12 @@ class CompletedMatrix:
 
         Parameters
         ----------
-        rows, cols : array_like of int, broadcast against each other
-            Positions, counted from zero.
+        rows, cols : array_like, broadcast against each other
+            Positions, counted from zero, or labels, as :meth:`predict` takes them.
         coverage : float
             Between 0 and 1.
+        labels : bool, optional
+            What whole numbers are, as in :meth:`predict`.
 
         Returns
         -------
@@ -150,7 +178,7 @@ class CompletedMatrix:
         Raises
         ------
         InputError
-            If a position lies outside the matrix, or `coverage` not between 0 and 1.
+            As :meth:`predict`, and if `coverage` is not between 0 and 1.
 
         References
         ----------
@@ -159,7 +187,7 @@ class CompletedMatrix:
         """
         if not (isinstance(coverage, Real) and 0 < coverage < 1):
             raise InputError(f"coverage must lie between 0 and 1, not {coverage!r}.")
-        rows, cols = positions(self.shape, rows, cols)
+        rows, cols = positions(self._axes, rows, cols, labels)
         lower, upper = np.empty(rows.size), np.empty(rows.size)
         for part in chunks(rows.size):
             i, j = rows.flat[part], cols.flat[part]
@@ -207,6 +235,37 @@ class CompletedMatrix:
             cells = slice(*np.searchsorted(self.problem.rows, [start, stop]))  # they are sorted by row
             out[self.problem.rows[cells] - start, self.problem.cols[cells]] = self.problem.values[cells]
         return out
+
+    def to_frame(self, observed: Literal["given", "fitted"] = "given", *, round: bool = True) -> Any:
+        """The completed matrix as a data frame of the kind that came in, with its labels, order and types.
+
+        Columns of integers and booleans stay what they were: what is filled in is rounded, and kept within
+        the range of the type. A cell that stays empty holds the kind's missing value; where the type has
+        none, the column becomes one of floats.
+
+        Parameters
+        ----------
+        observed : {"given", "fitted"}
+            Observed cells as they were given, or the model everywhere.
+        round : bool
+            False: columns of integers that get other values become floats.
+
+        Returns
+        -------
+        frame of pandas or polars, or table of pyarrow
+            A frame of pandas if no frame came in.
+
+        Raises
+        ------
+        InputError
+            If the library of the frame is not installed.
+
+        Notes
+        -----
+        Integers of 16 digits and more come back as the nearest floats.
+        """
+        round = one_of("round", round, (True, False))
+        return write_frame(self._layout, self.to_dense(observed), round=round)
 
     def transform(self, new_rows: object) -> np.ndarray:
         """Complete rows that were not there before, each by itself.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...entries import refuse_duplicates
+from ...entries import stored
 from ...errors import InputError
+from ...frames import is_frame, read_frame
 from ...scale import check_scale, forward
 from .values import Values
 
@@ -30,7 +31,12 @@ class FoldIn:
 
     def rows(self, new_rows: object) -> np.ndarray:
         """New rows, completed, shape (k, n)."""
-        self._check_names(new_rows)
+        if is_frame(new_rows):
+            new_rows, layout = read_frame(new_rows)
+            if self.col_names is not None and layout.col_names != self.col_names:
+                raise InputError(
+                    "The columns of the new rows must have the completed table's names and order."
+                )
         given = vectors_like(new_rows, (None, self.values.problem.n_cols), "rows")
         values = _on_scale(given, self.values.scale, "rows")
         col_labels = self.values.problem.components[1]
@@ -91,21 +97,6 @@ class FoldIn:
                 fitted[k, lost] = average[lost] + level
         return np.where(known, given, self.values.delivered(fitted))
 
-    def _check_names(self, new_rows: object) -> None:
-        if self.col_names is not None and hasattr(new_rows, "columns"):
-            names = tuple(map(str, new_rows.columns))  # type: ignore[attr-defined]
-            if names != self.col_names:
-                raise InputError(
-                    "The columns of the new rows must have the completed table's names and order."
-                )
-
-
-def _no_dates(frame: object, what: str) -> None:
-    """Refuse data frames with dates, which pandas would turn into numbers."""
-    kinds = np.ravel(getattr(frame, "dtypes", [])).tolist()
-    if any(getattr(kind, "kind", "") in "mM" for kind in kinds):
-        raise InputError(f"The new {what} hold dates, not numbers.")
-
 
 def _on_scale(given: np.ndarray, scale: str, what: str) -> np.ndarray:
     known = given[~np.isnan(given)]
@@ -118,16 +109,18 @@ def _on_scale(given: np.ndarray, scale: str, what: str) -> np.ndarray:
 def vectors_like(new: object, shape: tuple[int | None, int | None], what: str) -> np.ndarray:
     """New rows or columns as a dense array with NaN; None in `shape` is any number."""
     if hasattr(new, "tocoo"):
-        coo = new.tocoo()  # type: ignore[attr-defined]
-        refuse_duplicates(coo, f"The sparse matrix of new {what}")
+        coo = stored(new, f"The sparse matrix of new {what}")
         out = np.full(coo.shape, np.nan)
         out[coo.row, coo.col] = coo.data
+    elif is_frame(new):
+        out = read_frame(new)[0]
     else:
-        _no_dates(new, what)
+        if getattr(getattr(new, "dtype", None), "kind", "") in "mM":
+            raise InputError(f"The new {what} hold dates, not numbers.")
         try:
             if np.ma.isMaskedArray(new):
                 new = np.ma.filled(np.ma.asarray(new).astype(float), np.nan)
-            elif hasattr(new, "iloc"):  # pandas has missing values of its own kinds
+            elif hasattr(new, "iloc"):  # a series of pandas has missing values of its own kinds
                 new = new.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[attr-defined]
             if np.iscomplexobj(new):  # type: ignore[arg-type]
                 raise TypeError("complex cells")

@@ -3,39 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from ...argument_checks import one_of
 from ...errors import InputError
+from ...frames.labels import are_positions, find
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # what is needed beside an answer is in proportion to the cells that are worked on at a time
 CHUNK = 1 << 20
 
 
-def positions(shape: tuple[int, int], rows: object, cols: object) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Rows or columns that are asked for by position or by label.
+
+    Attributes
+    ----------
+    what : {"row", "column"}
+    size : int
+    labels : pandas.Index or None
+    """
+
+    what: Literal["row", "column"]
+    size: int
+    labels: pd.Index | None
+
+    @cached_property
+    def _counted_otherwise(self) -> bool:
+        """Whether a whole number may be a label that is not the position."""
+        index = self.labels
+        if index is None or are_positions(index):
+            return False
+        return index.dtype.kind in "iu" or (
+            index.dtype == object and any(isinstance(label, Integral) for label in index)
+        )
+
+    def find(self, asked: object, by_label: bool | None) -> np.ndarray:
+        """Positions: whole numbers are that and everything else is labels, unless `by_label` says what they
+        are.
+
+        Raises
+        ------
+        InputError
+            If they are neither, could be both, or are not there.
+        """
+        numbers = _whole_numbers(asked, self.labels)
+        if self.labels is None:  # there is nothing else that they could be
+            by_label = False
+        elif by_label is None and numbers is not None and self._counted_otherwise:
+            raise InputError(
+                f"The {self.what}s have whole numbers as labels: say labels=True if these are labels, "
+                "labels=False if they are positions."
+            )
+        elif by_label is None:
+            by_label = numbers is None
+        if by_label:
+            return find(cast("pd.Index", self.labels), asked, self.what)
+        if numbers is None:
+            why = "this table has no labels for them" if self.labels is None else "labels=False says so"
+            raise InputError(f"The {self.what}s must be whole numbers, counted from zero: {why}.")
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.size):
+            raise InputError(
+                f"A {self.what} lies outside the matrix, which has {self.size} (positions count from zero)."
+            )
+        # one type of whole numbers: kernels are compiled once more for every other
+        return numbers.astype(np.int64)
+
+
+def _whole_numbers(asked: object, labels: pd.Index | None) -> np.ndarray | None:
+    """Whole numbers as an array; None if these are none, or tuples where labels are tuples."""
+    if labels is not None and labels.nlevels > 1:
+        inner = asked[:1] if isinstance(asked, list) else [asked]
+        if any(isinstance(label, tuple) for label in inner):
+            return None
+    try:
+        array = np.asarray(asked)
+    except ValueError:  # tuples of different lengths, say
+        return None
+    return array if array.dtype.kind in "iu" else None
+
+
+def positions(
+    axes: tuple[Axis, Axis], rows: object, cols: object, labels: bool | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions broadcast against each other: views, which may be much larger than what they are made of.
 
     Raises
     ------
     InputError
-        If they are not whole numbers, do not go together, or lie outside the matrix.
+        As :meth:`Axis.find`, and if they do not go together.
     """
-    rows, cols = np.asarray(rows), np.asarray(cols)
-    if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
-        raise InputError(
-            "Positions must be whole numbers, counted from zero; row_names.index(name) and "
-            "col_names.index(name) find those of names."
-        )
-    for side, size in ((rows, shape[0]), (cols, shape[1])):
-        if side.size and not (side.min() >= 0 and side.max() < size):
-            m, n = shape
-            raise InputError(f"A position lies outside the {m} x {n} matrix (positions count from zero).")
+    labels = one_of("labels", labels, (None, True, False))
+    found = (axes[0].find(rows, labels), axes[1].find(cols, labels))
     try:
-        # one type of whole numbers: kernels are compiled once more for every other
-        rows, cols = np.broadcast_arrays(rows.astype(np.int64), cols.astype(np.int64))
+        return np.broadcast_arrays(*found)  # type: ignore[return-value]
     except ValueError as error:
         raise InputError(f"rows and cols do not go together ({error}).") from error
-    return rows, cols
 
 
 def chunks(size: int) -> Iterator[slice]:

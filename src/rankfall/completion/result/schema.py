@@ -47,9 +47,9 @@ _meta = record(
         "row_names": nullable(listed(text)),
         "col_names": nullable(listed(text)),
     },
-    optional={"certificate": nullable(read_certificate)},
-    # results of early versions lack it
-    defaults={"certificate": None},
+    optional={"certificate": nullable(read_certificate), "layout": nullable(record({}, others=anything))},
+    # results of early versions lack them
+    defaults={"certificate": None, "layout": None},
 )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import Outcome
 from ...files.schema import Saved, blamed_on
+from ...frames.layout import read_layout
 from ...problem import Problem
 from ...scale import scaled
 from ..solvers.noise_model import NoiseModel
@@ -42,6 +43,7 @@ def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         "outcome": fields["outcome"].value,
         "warnings": list(fields["warnings"]),
         **{name: fields[name] for name in _PLAIN},
+        "layout": None if problem.layout is None else problem.layout.as_plain(),
         "certificate": None if certificate is None else certificate.as_dict(),
     }
     SCHEMA.write(path, arrays, meta)
@@ -59,14 +61,13 @@ def read(path: str | PathLike[str]) -> dict[str, Any]:
 
     saved = SCHEMA.read(path)
     meta = saved.meta
-    problem = Problem(
-        saved["rows"],
-        saved["cols"],
-        saved["values"],
-        meta["shape"],
-        saved.get("weights"),
-    )
     with blamed_on(path):
+        layout = meta["layout"]
+        if layout is not None:
+            names = (meta["row_names"], meta["col_names"])
+            layout = read_layout("layout", layout, *names, meta["shape"][1])
+        weights = saved.get("weights")
+        problem = Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"], weights, layout)
         fitted = scaled(problem, meta["scale"])
     return {
         "problem": problem,

@@ -9,7 +9,7 @@ import numpy as np
 from .errors import InputError
 
 # positions are taken for labels if fewer than one in so many (and so many in all) has an entry
-_SPARSE, _FEW = 100, 10_000
+_SPARSE, _FEW = 100, 100_000
 
 
 def as_numbers(values: object) -> np.ndarray:

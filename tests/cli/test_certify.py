@@ -34,7 +34,7 @@ def test_json(rankfall, saved):
     facts = json.loads(ran.out)
     assert ran.code == 0 and facts["holds"] and facts["certificate"]["rank"] == 2
     assert facts["certificate"]["holds"] is True
-    assert facts["sentence"] == rf.load(saved).summary().splitlines()[3]
+    assert facts["sentence"] == rf.load(saved).summary(certificate=True).splitlines()[3]
 
 
 def test_what_does_not_hold_is_shown(rankfall, saved, tmp_path):

@@ -87,6 +87,15 @@ def test_json_is_one_object(table: Path, rankfall: Callable) -> None:
     assert facts["validation_rmse"] is None
     assert [row["rank"] for row in facts["path"] if row["chosen"]] == [1]
     assert all(isinstance(row["steps"], int) for row in facts["path"])
+    assert len(facts["column_errors"]) == 8
+    assert facts["column_errors"][0].keys() == {"column", "error", "relative", "spread", "n_held_out"}
+    assert facts["column_errors"][0]["error"] is None
+
+
+def test_the_certificate_is_printed_if_asked_for(table: Path, rankfall: Callable) -> None:
+    call = ("complete", table, "-o", table.with_name("out.csv"))
+    assert "hidden layers" not in rankfall(*call).out
+    assert "its hidden layers do not exceed rank 1" in rankfall(*call, "--certificate").out
 
 
 def test_a_full_table_is_noted(tmp_path: Path, rankfall: Callable) -> None:

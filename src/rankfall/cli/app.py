@@ -122,6 +122,9 @@ def complete(
             "cells between them (0.9, say).",
         ),
     ] = None,
+    certificate: Annotated[
+        bool, typer.Option("--certificate", help="Also print why the rank is believed to stay.")
+    ] = False,
     triplets: Triplets = False,
     aside: Aside = None,
     fill: Annotated[Fill | None, chosen("fill")] = default_of("fill"),
@@ -162,6 +165,7 @@ def complete(
             save=save,
             cells=cells,
             interval=interval,
+            certificate=certificate,
             triplets=triplets,
             aside=tuple(aside or ()),
             log=log,

@@ -54,6 +54,7 @@ class Job:
     save: Path | None = None
     cells: Path | None = None
     interval: float | None = None
+    certificate: bool = False
     triplets: bool = False
     aside: tuple[str, ...] = ()
     log: bool = False
@@ -217,7 +218,7 @@ def _print(job: Job, table: Table, result: Completion) -> None:
     if path is not None:
         printer.table(path, note="chosen")
         printer.text("")
-    printer.text(result.summary())
+    printer.text(result.summary(certificate=job.certificate))
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")
@@ -257,6 +258,9 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "notes": list(table.notes),
         "train_rmse": result.train_rmse,
         "validation_rmse": result.validation_rmse,
+        "column_errors": [
+            {"column": table.col_label(k), **row} for k, row in enumerate(result.errors.to_dict("records"))
+        ],
         "seconds": result.seconds,
         "certificate": None if result.certificate is None else result.certificate.as_dict(),
         "path": [_visit(row) for row in result.path.to_dict("records")],

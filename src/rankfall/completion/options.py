@@ -10,7 +10,13 @@ from typing import Any, Literal
 from ..argument_checks import check_fields, checked, one_of, positive, whole
 from ..scale import SCALES
 
-EFFECTS = ("none", "mean", "columns", "both")
+EFFECTS_IN_WORDS: Mapping[str, str] = {
+    "none": "",
+    "mean": "a mean",
+    "columns": "column effects",
+    "both": "row and column effects",
+}
+EFFECTS = tuple(EFFECTS_IN_WORDS)
 SCALINGS = ("all", "columns")
 # how the rank is chosen among the candidates
 RULES: Mapping[str, str] = {

@@ -20,7 +20,7 @@ def completion_page(tables: ReportTables) -> Page:
         _fall(tables.history),
         _choice(tables.errors, tables.path),
         _maps(tables.heat_maps),
-        _held_out(tables.held_out),
+        _held_out(tables.held_out, tables.column_errors),
         _identifiable(tables),
         _certificate(tables),
         *last_sections(tables.repeat, tables.settings, tables.versions),
@@ -172,7 +172,7 @@ def _range(values: np.ndarray | None) -> str:
     return f"; from {low:.3g} to {high:.3g}, median {middle:.3g}, {known.size:,} of the cells that are drawn"
 
 
-def _held_out(cells: HeldOutCells | None) -> Section | None:
+def _held_out(cells: HeldOutCells | None, columns: TextTable | None) -> Section | None:
     figure = None if cells is None else charts.held_out(cells)
     if cells is None or figure is None:
         return None
@@ -205,6 +205,8 @@ def _held_out(cells: HeldOutCells | None) -> Section | None:
                 TextTable(("coverage asked for", "held-out cells covered"), rows), "Coverage as a table", True
             )
         )
+    if columns is not None:
+        parts.append(TablePart(columns, "Errors by column"))
     text = (
         f"{cells.total:,} cells were held out and predicted by fits that had not seen them.{sample} Each "
         "interval is calibrated on the other held-out cells only. (These cells also chose the rank, so cells "

@@ -244,6 +244,8 @@ class ReportTables:
         Predicted against held-out values.
     path : TextTable, optional
         The ranks tried.
+    column_errors : TextTable, optional
+        Errors at held-out cells, column by column.
     comparison : TextTable, optional
         Other methods on the same cells.
     certificate : TextTable, optional
@@ -272,6 +274,7 @@ class ReportTables:
     heat_maps: HeatMaps | None = None
     held_out: HeldOutCells | None = None
     path: TextTable | None = None
+    column_errors: TextTable | None = None
     comparison: TextTable | None = None
     certificate: TextTable | None = None
     certified: str = ""

@@ -24,9 +24,9 @@ def test_an_exact_completion_is_certified_at_its_rank(exact):
     assert found.theorem == "Theorem 3, monitored" and found.p_fail == 1e-3
     assert "not about the refit or the least-squares fit" in found.assumptions[0]
     assert found.values["visits"] >= 1 and found.values["violations"] == 0
-    assert (
-        sum("its hidden layers do not exceed rank 2 (" in line for line in exact.summary().splitlines()) == 1
-    )
+    sentence = "its hidden layers do not exceed rank 2 ("
+    assert sum(sentence in line for line in exact.summary(certificate=True).splitlines()) == 1
+    assert "ertif" not in exact.summary()
 
 
 def test_the_certificate_survives_the_disk_and_is_reported(tmp_path, exact):
@@ -57,7 +57,7 @@ def test_without_a_chain_at_the_rank_there_is_none():
     assert rf.complete(np.zeros((5, 6)), seed=0).certificate is None
     rng = np.random.default_rng(0)
     one = rf.complete(np.outer(rng.standard_normal(3), rng.standard_normal(3)), seed=0, max_time=1e-6)
-    assert one.certificate is None and "ertif" not in one.summary()
+    assert one.certificate is None and "ertif" not in one.summary(certificate=True)
 
 
 def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
@@ -67,7 +67,9 @@ def test_a_rank_that_cannot_be_certified_says_why(monkeypatch):
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
     result = rf.complete(problem, seed=0)
     assert result.certificate is not None and not result.certificate.holds
-    assert "Rank not certified (which refutes nothing): the SGD run would need" in result.summary()
+    assert "Rank not certified (which refutes nothing): the SGD run would need" in result.summary(
+        certificate=True
+    )
 
 
 def test_a_run_that_falls_further_does_not_certify_the_delivered_rank(monkeypatch):

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...argument_checks import one_of
 from ...errors import Outcome
 from ..descent.watched_run import WatchedRun, sentence
+from ..options import EFFECTS_IN_WORDS
+from .column_errors import column_errors
 from .completed_matrix import CompletedMatrix
+from .in_words import as_html, error_line, rounding_note
 from .storage import read, write
 
 if TYPE_CHECKING:
@@ -108,25 +112,55 @@ class Completion(CompletedMatrix):
         chosen = self.path[self.path["chosen"]]
         return float(chosen["validation"].iloc[0]) if len(chosen) else float("nan")
 
+    @cached_property
+    def errors(self) -> pd.DataFrame:
+        """Errors at held-out cells: one row per column of the matrix, by its label or position.
+
+        Returns
+        -------
+        DataFrame
+            error: root mean square, in the unit of the column; relative: this over the column's spread, below
+            1 where predictions are better than the column's mean; spread: standard deviation of the observed
+            cells; n_held_out: number of cells. NaN and 0 where no cell was held out (exact data, or results
+            of rankfall 0.1).
+        """
+        held = self.model.held_out
+        if held is None:
+            rows, cols, predicted = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        else:
+            rows, cols, predicted = held.rows, held.cols, self.in_data_units(held.predicted)
+        return column_errors(self.problem, rows, cols, predicted, self._layout.cols)
+
     # -- words and files ---------------------------------------------------------------------------
 
-    def summary(self) -> str:
-        """A few lines for a person."""
-        m, n = self.shape
+    def summary(self, *, certificate: bool = False) -> str:
+        """A few lines for a person.
+
+        Parameters
+        ----------
+        certificate : bool
+            Also what the certificate says, which is computed for it.
+        """
+        (m, n), problem = self.shape, self.problem
+        beside = EFFECTS_IN_WORDS[str(self.settings.get("effects", "none"))]
         lines = [
-            f"{m} x {n} matrix, {self.problem.n_observed} cells observed "
-            f"({self.problem.n_observed / (m * n):.1%}).",
-            f"Rank {self.rank} ({self.outcome.value}): {self.outcome.advice}",
+            f"{m} x {n} matrix, {problem.n_observed} cells observed ({problem.n_observed / (m * n):.1%}).",
+            f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
+            f"{self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"
             + ("" if np.isnan(self.validation_rmse) else f", at held-out cells {self.validation_rmse:.4g}")
             + (" (in columns' standard deviations)" if self.mixed_units else "")
             + ("" if self.scale == "linear" else " (of the logarithms)")
             + f"; {self.seconds:.1f} s.",
+            *error_line(self.errors),
         ]
-        certified = sentence(self.certificate)
+        certified = sentence(self.certificate) if one_of("certificate", certificate, (False, True)) else None
         lines += [certified] if certified else []
-        lines += [f"Warning: {text}" for text in self.warnings]
+        lines += [*rounding_note(problem), *(f"Warning: {text}" for text in self.warnings)]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return as_html(self.summary().splitlines(), self.path, self.errors)
 
     def __repr__(self) -> str:
         m, n = self.shape

@@ -10,7 +10,7 @@ from ...completion.descent.watched_run import sentence
 from ...completion.result.completion import Completion
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
-from .evidence import axis_counts, distinct, held_out_cells, history_table, thinnest
+from .evidence import axis_counts, column_errors, distinct, held_out_cells, history_table, thinnest
 from .words import found, repeat
 
 _COVERAGE = 0.9
@@ -69,6 +69,7 @@ def report_tables(
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
         held_out=held_out_cells(completion, value_label, _COVERAGE),
         path=path_table(completion),
+        column_errors=column_errors(completion),
         comparison=comparison,
         certificate=certificate_table(completion),
         certified=sentence(completion.certificate) or "",

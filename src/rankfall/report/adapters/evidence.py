@@ -8,6 +8,7 @@ from math import inf
 import numpy as np
 
 from ...analysis import find_jumps
+from ...completion.result.column_errors import values_at
 from ...completion.result.completion import Completion
 from ...completion.result.intervals import conformal_quantile
 from ...measures import RANK_TOL
@@ -19,6 +20,8 @@ _MAX_POINTS, _MAX_VALUES, _MAX_CELLS = 300, 80, 1500
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # parts of the held-out cells of which each is judged by intervals calibrated on the others
 _PARTS = 10
+# columns whose errors are shown
+_WORST = 60
 # thinnest rows, and columns, that are named
 _THINNEST = 8
 
@@ -83,7 +86,7 @@ def held_out_cells(completion: Completion, label: str, coverage: float) -> HeldO
     held = completion.model.held_out
     if held is None or not held.rows.size:
         return None
-    fitted = _values_at(completion, held.rows, held.cols)
+    fitted = values_at(completion.fitted_problem, held.rows, held.cols)
     ratio = np.abs(fitted - held.predicted) / held.spread
     place = np.random.default_rng(0).permutation(ratio.size) % _PARTS
     factors = {c: _factors(ratio, place, c) for c in (*_COVERAGES, coverage)}
@@ -117,15 +120,6 @@ def _factors(ratio: np.ndarray, place: np.ndarray, coverage: float) -> np.ndarra
     return out
 
 
-def _values_at(completion: Completion, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Observed values at some observed cells, on the scale of the fit."""
-    problem = completion.fitted_problem
-    keys = problem.rows.astype(np.int64) * problem.n_cols + problem.cols
-    order = np.argsort(keys, kind="stable")
-    at = np.searchsorted(keys[order], rows.astype(np.int64) * problem.n_cols + cols)
-    return problem.values[order[at]]
-
-
 def _in_units(
     completion: Completion, cols: np.ndarray, curves: tuple[np.ndarray, ...], label: str
 ) -> tuple[tuple[np.ndarray, ...], str]:
@@ -138,6 +132,29 @@ def _in_units(
     shown = tuple((values - means[cols]) / completion.units[cols] for values in curves)
     label = label if completion.scale == "linear" else f"logarithm of {label}"
     return shown, f"{label} (standard deviations of its column)"
+
+
+def column_errors(completion: Completion) -> TextTable | None:
+    """Errors at held-out cells of the columns, largest relative error first; None if no cell was held out."""
+    table = completion.errors
+    order = np.argsort(-table["relative"].fillna(-inf).to_numpy(), kind="stable")
+    order = order[table["n_held_out"].to_numpy()[order] > 0][:_WORST]
+    if not order.size:
+        return None
+    rows = [
+        (
+            label_of(completion.col_names, int(k)),
+            f"{error:.4g}",
+            "–" if np.isnan(relative) else f"{relative:.3g}",
+            f"{spread:.4g}",
+            f"{count:,}",
+        )
+        for k, (error, relative, spread, count) in zip(
+            order, table.iloc[order].itertuples(index=False), strict=True
+        )
+    ]
+    header = ("column", "root mean square error", "over the standard deviation", "standard deviation")
+    return TextTable((*header, "held-out cells"), tuple(rows))
 
 
 def axis_counts(completion: Completion) -> AxisCounts:

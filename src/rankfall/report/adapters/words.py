@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...completion.options import default_of
+from ...completion.options import EFFECTS_IN_WORDS, default_of
 from ...completion.result.completion import Completion
 
 
@@ -14,7 +14,7 @@ def found(completion: Completion) -> str:
     filled = _filled(completion)
     if completion.model.exact:
         return f"A matrix of rank {rank} reproduces all {problem.n_observed:,} observed cells, {filled}."
-    beside = _BESIDE[str(completion.settings.get("effects", "none"))]
+    beside = EFFECTS_IN_WORDS[str(completion.settings.get("effects", "none"))]
     cells = f"the {problem.n_observed:,} observed cells {_error(completion)}, {filled}"
     if not rank:
         verb = "explain" if beside.endswith("effects") else "explains"
@@ -34,9 +34,6 @@ def _filled(completion: Completion) -> str:
     if known == missing or completion.fill is not None:
         return f"and fills in the other {missing:,}"
     return f"and fills in {known:,} of the other {missing:,}; the rest cannot be determined"
-
-
-_BESIDE = {"none": "", "mean": "a mean", "columns": "column effects", "both": "row and column effects"}
 
 
 def _error(completion: Completion) -> str:

@@ -1,0 +1,73 @@
+"""Parts of what a completion says of itself: lines of its summary, and its page in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...frames.writing import holds_whole_numbers
+from ...problem import Problem
+from .column_errors import ENOUGH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# columns that a notebook shows the errors of, and that a note names
+_SHOWN, _NAMED = 12, 3
+
+
+def error_line(errors: pd.DataFrame) -> list[str]:
+    """The typical and the largest error of a column, if there are several."""
+    known = errors[(errors["n_held_out"] >= ENOUGH) & errors["relative"].notna()]
+    if len(known) < 2:
+        return []
+    relative = known["relative"].to_numpy()
+    worst = int(np.argmax(relative))
+    return [
+        f"Held-out error of a column over its standard deviation: median {np.median(relative):.2g}, largest "
+        f"{relative[worst]:.2g} (column {known.index[worst]})."
+    ]
+
+
+def rounding_note(problem: Problem) -> list[str]:
+    """A note if to_frame() rounds."""
+    layout = problem.layout
+    if layout is None or layout.dtypes is None or layout.col_names is None:
+        return []
+    missing = problem.col_counts < problem.n_rows
+    names = [
+        layout.col_names[k]
+        for k, dtype in enumerate(layout.dtypes)
+        if missing[k] and holds_whole_numbers(dtype)
+    ]
+    if not names:
+        return []
+    more = len(names) - _NAMED
+    listed = ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return [
+        f"Note: Columns of whole numbers stay so: to_frame() rounds what it fills in ({listed}); "
+        "to_frame(round=False) does not."
+    ]
+
+
+def as_html(lines: Sequence[str], path: pd.DataFrame, errors: pd.DataFrame) -> str:
+    """The lines for a notebook, with the ranks that were tried and the columns that are predicted worst."""
+    first, *rest = map(escape, lines)
+    parts = [f"<div><p><strong>{first}</strong></p>", *(f"<p>{line}</p>" for line in rest)]
+    if len(path):
+        columns = ["rank", "oversampling", "train", "validation", "chosen"]
+        parts.append(_table("Ranks tried", path[columns], index=False))
+    errors = errors[errors["n_held_out"] > 0]
+    if len(errors):
+        worst = errors.sort_values("relative", ascending=False, kind="stable").head(_SHOWN)
+        more = f", the worst {_SHOWN} of {len(errors)}" if len(errors) > _SHOWN else ""
+        parts.append(_table(f"Errors at held-out cells by column{more}", worst, index=True))
+    return "\n".join([*parts, "</div>"])
+
+
+def _table(title: str, table: pd.DataFrame, index: bool) -> str:
+    shown = table.to_html(index=index, border=0, float_format=lambda x: f"{x:.3g}", na_rep="–")
+    return f"<details open><summary>{escape(title)}</summary>{shown}</details>"

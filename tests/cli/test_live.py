@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rankfall.cli.progress import ProgressLine, duration, live_progress
+from rankfall.cli.progress import live_progress
 from rankfall.completion import Progress
+from rankfall.progress_display import ProgressLine, duration
 
 # a shell may start a job in the background with Ctrl-C switched off, and its children inherit that
 _START = (
@@ -28,12 +29,12 @@ _START = (
 
 def test_the_line_says_what_is_known() -> None:
     line = ProgressLine(started=0.0)
-    assert "compiling" in line.text(1.0).plain
+    assert "compiling" in line.text(1.0)
     line.update(
         Progress("falling", rank=7, train_rmse=0.5, validation_rmse=0.625, steps_per_second=210_000.0)
     )
     line.update(Progress("falling", fraction=0.5, time_left=30.0))
-    text = line.text(time.perf_counter()).plain
+    text = line.text(time.perf_counter())
     for part in (
         "falling",
         "rank 7",
@@ -44,8 +45,8 @@ def test_the_line_says_what_is_known() -> None:
     ):
         assert part in text
     line.update(Progress("refitting on all cells"))
-    assert "rank" not in line.text(1.0).plain
-    assert "left" not in line.text(1.0).plain
+    assert "rank" not in line.text(1.0)
+    assert "left" not in line.text(1.0)
 
 
 def test_durations() -> None:

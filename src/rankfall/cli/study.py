@@ -11,9 +11,9 @@ from ..lab.claims import Claim
 from ..lab.packaged_study import RESULTS, StudyResult, run_study
 from ..lab.studies import study_names, study_path
 from ..lab.sweep.config import read_study
+from ..progress_display import duration
 from ..report import TextTable
 from .exit_codes import NOT_CONVERGED
-from .progress import duration
 from .show import Printer, plural
 from .sweep import PageWanted, Where, interrupted, report_command, sweep_facts, tell_troubles
 from .sweep_progress import sweep_progress

@@ -15,9 +15,9 @@ from ..errors import InputError
 from ..lab.sweep.config import read_study
 from ..lab.sweep.run import Sweep, run_sweep
 from ..lab.sweep.status import SweepStatus, sweep_status
+from ..progress_display import duration
 from .exit_codes import INTERRUPTED, NOT_CONVERGED
 from .outputs import check_outputs
-from .progress import duration
 from .show import Printer, plural
 from .sweep_progress import sweep_progress
 

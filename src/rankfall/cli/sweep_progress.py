@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..lab.sweep.run import SweepProgress
-from .progress import duration
+from ..progress_display import duration
 from .show import plural
 
 # Seconds between two plain lines: a log of a night stays readable.

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from ..argument_checks import one_of
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
 from ..problem import Problem
+from ..progress_display import shown_progress
 from ..scale import read_bounds
 from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
@@ -29,6 +31,7 @@ def complete(
     n_jobs: int | None = None,
     fill: Literal["effects"] | None = None,
     callback: Callable[[Progress], None] | None = None,
+    progress: bool = False,
     weights: object = None,
     scale: Literal["linear", "log", "log1p"] = "linear",
     bounds: Literal["observed"] | tuple[float | None, float | None] | None = None,
@@ -71,6 +74,8 @@ def complete(
         What to put in cells that the data do not determine: NaN, or row and column effects.
     callback : callable, optional
         Called now and then with a :class:`~rankfall.completion.Progress`.
+    progress : bool
+        Show what is being done: on stderr, or in a notebook as a bar.
     weights : array, data frame or scipy.sparse, optional
         How much each observed cell counts, in proportion to the inverse of its noise variance: of the
         shape of `X`, or one number per entry of a Problem. Cells of weight 0 are treated as missing. The
@@ -118,6 +123,7 @@ def complete(
     """
     started = time.perf_counter()
     options = Options.of(locals())  # every option is an argument of this function
+    progress = one_of("progress", progress, (False, True))
     given = Problem.coerce(X)
     if weights is not None:
         given = given.with_weights(weights)
@@ -131,14 +137,15 @@ def complete(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
     request = Request(standardisation, options, read_bounds(options.bounds, given.values))
-    clock = Clock(options.max_time, callback, standardisation.unit, started)
-    with threads_without_blas(options.n_jobs), announced(clock.tell if callback is not None else None):
-        answers, ending = _ask(standardisation, options, clock)
-        try:
-            return assemble(request, answers, ending, clock)
-        except KeyboardInterrupt:
-            # nothing is lost: what was found is fitted once more (a second Ctrl-C ends it)
-            return assemble(request, answers, Ending.INTERRUPTED, clock)
+    with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
+        clock = Clock(options.max_time, tell, standardisation.unit, started)
+        with announced(None if tell is None else clock.tell):
+            answers, ending = _ask(standardisation, options, clock)
+            try:
+                return assemble(request, answers, ending, clock)
+            except KeyboardInterrupt:
+                # nothing is lost: what was found is fitted once more (a second Ctrl-C ends it)
+                return assemble(request, answers, Ending.INTERRUPTED, clock)
 
 
 def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tuple[Answers, Ending]:

@@ -37,6 +37,7 @@ def completed(estimator: BaseEstimator, X: object, *, fill: str | None, weights:
         n_jobs=_threads(params["n_jobs"]),
         fill=cast("Any", fill),
         weights=weights,
+        progress=bool(params["verbose"]),
         **settings,
     )
     if result.outcome is Outcome.INTERRUPTED:

@@ -62,6 +62,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Append the columns of a :class:`sklearn.impute.MissingIndicator`.
     random_state : int, RandomState or None, default 0
         The seed of :func:`rankfall.complete`; None draws one from NumPy's global generator.
+    verbose : int, default 0
+        1 or more: show what a fit is doing, as ``progress`` of :func:`rankfall.complete` does.
 
     Attributes
     ----------
@@ -115,6 +117,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         keep_empty_features=False,
         add_indicator=False,
         random_state=0,
+        verbose=0,
     ):
         self.missing_values = missing_values
         self.max_rank = max_rank
@@ -130,6 +133,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.keep_empty_features = keep_empty_features
         self.add_indicator = add_indicator
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X, y=None, *, weights=None) -> Self:
         """Complete the training table.

@@ -31,7 +31,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    max_rank, max_time, n_jobs, scale, bounds, effects, scaling, rule, folds, random_state
+    max_rank, max_time, n_jobs, scale, bounds, effects, scaling, rule, folds, random_state, verbose
         As in :class:`LowRankImputer`.
 
     Attributes
@@ -71,6 +71,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         rule="one-se",
         folds=None,
         random_state=0,
+        verbose=0,
     ):
         self.max_rank = max_rank
         self.max_time = max_time
@@ -82,6 +83,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         self.rule = rule
         self.folds = folds
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X, y, sample_weight=None) -> Self:
         """Complete the table that the samples make up.

@@ -33,7 +33,27 @@ def as_numbers(values: object) -> np.ndarray:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
+        at = first_text(array)
+        if at is not None and array.ndim == 2:
+            raise InputError(
+                f"Row {at[0]}, column {at[1]} holds text ({str(array[at])!r}); convert the column to "
+                "numbers, or leave it out."
+            ) from error
         raise InputError(f"The data hold something that is not a number ({error}).") from error
+
+
+def first_text(values: object) -> tuple[int, ...] | None:
+    """Where in an array the first text stands that is no number; None if there is none."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "OUT":
+        return None
+    for at, value in np.ndenumerate(array):
+        if isinstance(value, str):
+            try:
+                float(value)
+            except ValueError:
+                return at
+    return None
 
 
 def as_positions(values: object, what: str) -> np.ndarray:

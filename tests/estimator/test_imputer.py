@@ -8,6 +8,7 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -214,6 +215,52 @@ def test_frames_in_frames_out() -> None:
         imputer.transform(frame[NAMES[::-1]])
 
 
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_frames_of_other_libraries(kind: str, fitted: LowRankImputer) -> None:
+    table = pa.table(dict(zip(NAMES, HOLES.T, strict=True)))
+    if kind == "polars":
+        table = pytest.importorskip("polars").from_arrow(table)
+    imputer = LowRankImputer().fit(table)
+    assert list(imputer.feature_names_in_) == NAMES
+    filled = fitted.transform(HOLES)
+    np.testing.assert_array_equal(imputer.transform(table), filled)
+    assert type(imputer.completion_.to_frame()) is type(table)
+    if kind == "polars":
+        out = imputer.set_output(transform="polars").transform(table)
+        assert out.columns == NAMES
+        np.testing.assert_array_equal(out.to_numpy(), filled)
+
+
+def test_a_column_of_text_is_named() -> None:
+    polars = pytest.importorskip("polars")
+    words = {"x": [1.0, 2.0], "colour": ["red", None]}
+    for table in (pd.DataFrame(words), polars.DataFrame(words), pa.table(words)):
+        with pytest.raises(InputError, match=r"Column 'colour' holds text \('red'\); convert it to numbers"):
+            LowRankImputer().fit(table)
+    with pytest.raises(InputError, match=r"Column 1 holds text \('red'\); convert it to numbers"):
+        LowRankImputer().fit(np.array([[1.0, "red"], [2.0, None]], dtype=object))
+
+
+def test_the_completion_of_a_frame_is_one(fitted: LowRankImputer) -> None:
+    """It has labels and types, without the features that were empty."""
+    frame = pd.DataFrame(HOLES, columns=NAMES, index=pd.date_range("2020", periods=30))
+    frame.insert(1, "empty", np.nan)
+    with pytest.warns(UserWarning, match="dropped: empty"):
+        result = LowRankImputer().fit(frame).completion_
+    filled = result.to_frame()
+    assert list(filled.columns) == NAMES
+    assert list(filled.index) == list(frame.index)
+    assert result.predict("2020-01-02", NAMES[3]) == fitted.completion_.predict(1, 3)
+
+
+def test_padding_of_blocks_is_missing() -> None:
+    table = np.where(GIVEN, HOLES, 0.0)
+    blocks = sparse.bsr_array(table, blocksize=(2, 2))
+    assert np.count_nonzero(blocks.data == 0)
+    expected = LowRankImputer().fit_transform(as_sparse(HOLES))
+    np.testing.assert_array_equal(LowRankImputer().fit_transform(blocks), expected)
+
+
 def test_fit_leaves_the_parameters_and_the_data_alone() -> None:
     before = LowRankImputer(max_rank=3, random_state=np.random.RandomState(0))
     imputer, table = clone(before), HOLES.copy()
@@ -247,7 +294,7 @@ def test_threads(n_jobs: int | None, expected: int | None, monkeypatch: pytest.M
     [
         (np.full((3, 2), np.nan), {}, "no observed entry"),
         ([[1.0, np.inf]], {}, "infinity"),
-        ([["a", "b"]], {}, "could not convert"),
+        ([["a", "b"]], {}, r"Column 0 holds text \('a'\); convert it to numbers, or leave it out"),
         (HOLES, {"missing_values": -1}, "NaN"),
         (HOLES, {"missing_values": "x"}, "missing_values must be"),
         (HOLES, {"max_rank": -1}, "max_rank"),

@@ -188,7 +188,11 @@ def test_whole_numbers_stay_in_the_range_of_their_type() -> None:
             pl.DataFrame({"x": [1.0]}).lazy(),
             r"cells are not computed yet; pass the result of its collect\(\)",
         ),
-        (pd.DataFrame({"who": ["Ann"]}), "Column 'who' holds something that is not a number"),
+        (
+            pd.DataFrame({"who": ["Ann"]}),
+            "Column 'who' holds text .*; convert it to numbers, drop it, or make it",
+        ),
+        (pd.DataFrame({"who": [{}]}), "Column 'who' holds something that is not a number"),
         (pd.DataFrame({"day": pd.period_range("2020-01", periods=2, freq="M")}), "Column 'day' holds dates"),
     ],
 )

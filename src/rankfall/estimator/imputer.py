@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..entries import stored
+from ..argument_checks import shown
+from ..entries import first_text, stored
 from ..errors import InputError
+from ..frames import is_frame, read_frame
 from ..scale import require_scale
 from .engine import completed
 
@@ -33,6 +35,9 @@ class Sparse(Protocol):
 
 
 Table = np.ndarray | Sparse
+
+# of scipy.sparse, in which every stored entry is an observation
+_FORMATS = ["csr", "csc", "coo"]
 
 
 class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -141,12 +146,11 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array, data frame or scipy.sparse of shape (n_samples, n_features)
-            Numbers with missing values.
+            Numbers with missing values; data frames are those of pandas, polars and pyarrow.
         y : ignored
         weights : array, data frame or scipy.sparse of X's shape, optional
             Weight of every observed entry, 0 or more. They count in the fit, not in :meth:`transform`.
         """
-        names = tuple(map(str, X.index)) if hasattr(X, "columns") and hasattr(X, "index") else None
         table = self._read(X, reset=True)
         rows, cols, values = _entries(table)
         if weights is not None:
@@ -162,8 +166,10 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             weights = _kept_columns(weights, kept)
         result = completed(self, _kept_columns(table, kept), fill=self.fill, weights=weights)
         features = getattr(self, "feature_names_in_", None)
-        if features is not None:
-            result = replace(result, row_names=names, col_names=tuple(map(str, features[kept])))
+        if is_frame(X):
+            layout = read_frame(X)[1].with_columns(np.flatnonzero(kept).tolist())
+            problem = replace(result.problem, layout=layout)
+            result = replace(result, problem=problem, row_names=layout.row_names, col_names=layout.col_names)
         if not self.keep_empty_features:
             _warn_of_empty_features(np.flatnonzero(~kept) if features is None else features[~kept])
         self.indicator_ = (
@@ -234,14 +240,27 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         if np.ma.isMaskedArray(X):  # scikit-learn would read what lies under the mask
             X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan if by_nan else self.missing_values))
-        checked = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse=["csr", "csc", "coo"],
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan" if by_nan else True,
-        )
+        if is_frame(X):
+            read_frame(X)  # a column that holds no numbers is named
+        elif hasattr(X, "tocoo"):
+            X = X if X.format in _FORMATS else stored(X)
+        try:
+            checked = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse=_FORMATS,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan" if by_nan else True,
+            )
+        except ValueError as error:
+            at = None if hasattr(X, "tocoo") else first_text(X)
+            if at is None or len(at) != 2:
+                raise
+            raise InputError(
+                f"Column {at[1]} holds text ({shown(np.asarray(X)[at])}); convert it to numbers, or leave it "
+                "out."
+            ) from error
         table = cast("Table", checked)
         if by_nan:
             return table

@@ -11,11 +11,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..completion import Completion
 from ..errors import InputError
+from ..frames import FrameLayout
+from ..frames.labels import categories
 from ..problem import Problem
 from ..scale import clip, inverse
 from .engine import completed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sklearn.utils import Tags
 
 
@@ -103,20 +106,21 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         weights = _sample_weights(sample_weight, X.shape[0])
         used = weights > 0
         X, y, weights = X[used], np.asarray(y[used], dtype=np.float64), weights[used]
-        rows, row_labels = _categories(X[:, 0])
-        cols, col_labels = _categories(X[:, 1])
+        rows, row_labels = _categories(X[:, 0], "row")
+        cols, col_labels = _categories(X[:, 1], "column")
         shape = (row_labels.size, col_labels.size)
         rows, cols, values, total = _merge(rows, cols, y, weights, shape[1])
         result = completed(
             self,
-            Problem.from_triplets(rows, cols, values, shape),
+            replace(
+                Problem.from_triplets(rows, cols, values, shape),
+                layout=FrameLayout("pandas", row_labels, col_labels),
+            ),
             fill="effects",
             weights=None if np.all(total == total[0]) else total,
         )
-        self.completion_ = replace(
-            result, row_names=tuple(map(str, row_labels)), col_names=tuple(map(str, col_labels))
-        )
-        self.rows_, self.cols_ = row_labels, col_labels
+        self.completion_ = result
+        self.rows_, self.cols_ = np.asarray(row_labels), np.asarray(col_labels)
         self.rank_ = result.rank
         return self
 
@@ -134,7 +138,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         rows, cols = self._positions(X)
         known = (rows >= 0) & (cols >= 0)
         out = np.empty(rows.size)
-        out[known] = self.completion_.predict(rows[known], cols[known])
+        out[known] = self.completion_.predict(rows[known], cols[known], labels=False)
         out[~known] = _effects_only(self.completion_, rows[~known], cols[~known])
         return out
 
@@ -158,7 +162,8 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         # nothing was held out that could tell about new labels: whatever the bounds allow
         lower = _delivered(self.completion_, np.full(rows.size, -np.inf))
         upper = _delivered(self.completion_, np.full(rows.size, np.inf))
-        lower[known], upper[known] = self.completion_.interval(rows[known], cols[known], coverage)
+        inside = self.completion_.interval(rows[known], cols[known], coverage, labels=False)
+        lower[known], upper[known] = inside
         return lower, upper
 
     def _positions(self, X) -> tuple[np.ndarray, np.ndarray]:
@@ -196,27 +201,15 @@ def _sample_weights(weights: object, n_samples: int) -> np.ndarray:
     return array
 
 
-def _categories(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _categories(labels: np.ndarray, what: str) -> tuple[np.ndarray, pd.Index]:
     """Position of every label among the different ones, and these."""
-    import pandas as pd
-
     try:
-        codes, different = pd.factorize(labels)
+        return categories(labels, what, "sample")
     except TypeError as error:
         # the words that scikit-learn's encoders use
         raise TypeError(
             f"A label argument must be a string, a number or otherwise hashable ({error})."
         ) from error
-    if np.any(codes < 0):
-        raise InputError(f"The label of sample {int(np.argmin(codes))} is missing.")
-    different = np.asarray(different)
-    try:
-        order = np.argsort(different, kind="stable")
-    except TypeError:  # numbers and strings together: in the order in which they come
-        return codes, different
-    position = np.empty_like(order)
-    position[order] = np.arange(order.size)
-    return position[codes], different[order]
 
 
 def _find(labels: np.ndarray, categories: np.ndarray, what: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..argument_checks import shown
+from ..entries import first_text
 from ..errors import InputError
 from .layout import FrameLayout, Kind
 
@@ -110,9 +111,11 @@ def _read_pandas(frame: pd.DataFrame) -> tuple[np.ndarray, FrameLayout]:
         try:
             columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
         except (TypeError, ValueError) as error:
+            words = column.to_numpy(dtype=object)
+            at = first_text(words)
+            what = f"something that is not a number ({error})" if at is None else f"text ({shown(words[at])})"
             raise InputError(
-                f"Column {name!r} holds something that is not a number ({error}); "
-                "drop it, or make it the index."
+                f"Column {name!r} holds {what}; convert it to numbers, drop it, or make it the index."
             ) from error
     values = np.column_stack(columns) if columns else np.empty(frame.shape)
     dtypes = tuple(str(column.dtype) for _, column in frame.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,35 @@ def test_polars_and_pyarrow_come_back_as_they_were(cells: np.ndarray, kind: str)
         now = back[name].to_pylist() if kind == "pyarrow" else back[name].to_list()
         assert all(x is None or x == y for x, y in zip(was, now, strict=True)), name
         assert None not in now
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_saved_results_come_back_alike(
+    kind: str, frame: pd.DataFrame, cells: np.ndarray, tmp_path: Path
+) -> None:
+    table: Any = frame
+    if kind != "pandas":
+        types = [pl.Int16, pl.Decimal(12, 2), pl.Float32, *[pl.Int64] * 5]
+        given = lists(cells)
+        table = pl.DataFrame([pl.Series(n, given[n]).cast(t) for n, t in zip(NAMES, types, strict=True)])
+        table = table if kind == "polars" else table.to_arrow()
+    result = rf.complete(table, max_rank=1)
+    result.save(tmp_path / "c.npz")
+    back, filled = rf.load(tmp_path / "c.npz").to_frame(), result.to_frame()
+    if kind == "pandas":
+        pd.testing.assert_frame_equal(back, filled, check_freq=False)
+    else:
+        assert back.schema == filled.schema == table.schema
+        assert back.equals(filled)
+
+
+def test_frames_of_narwhals() -> None:
+    import narwhals as nw
+
+    given = pd.DataFrame({"x": [1.0, None]}, index=["a", "b"])
+    layout = read_frame(nw.from_native(given))[1]
+    assert (layout.kind, layout.row_names) == ("pandas", ("a", "b"))
+    assert read_frame(nw.from_native(pl.DataFrame({"x": [1]})))[1].kind == "polars"
 
 
 def test_cells_that_stay_empty(cells: np.ndarray) -> None:

@@ -62,8 +62,8 @@ def read_frame(X: object) -> tuple[np.ndarray, FrameLayout]:
         raise InputError(
             f"A frame must be one of pandas, polars or pyarrow, not {shown(X)} ({error})."
         ) from error
-    if frame.implementation.is_pandas():
-        return _read_pandas(frame.to_native())
+    if frame.implementation.is_pandas_like():
+        return _read_pandas(frame.to_pandas())
     kind: Kind = "polars" if frame.implementation.is_polars() else "pyarrow"
     columns, dtypes = [], []
     for column in frame.iter_columns():

@@ -165,6 +165,17 @@ def test_saved_results_come_back_alike(
         assert back.equals(filled)
 
 
+def test_columns_of_one_name_and_of_categories() -> None:
+    twice = pa.table([[1.0, 2.0, 3.0], [2.0, None, 6.0]], names=["a", "a"])
+    back = rf.complete(twice).to_frame()
+    assert back.column_names == ["a", "a"]
+    assert back.column(1).null_count == 0
+    with pytest.raises(InputError, match="Column 'who' holds text"):
+        read_frame(pa.table([["x"], [1.0], [2.0]], names=["who", "a", "a"]))
+    sorts = pd.DataFrame({"a": pd.Categorical([1, 2, 3, None]), "b": [1.0, 2.0, 3.0, 4.0]})
+    assert str(rf.complete(sorts).to_frame()["a"].dtype) == "float64"
+
+
 def test_frames_of_narwhals() -> None:
     import narwhals as nw
 

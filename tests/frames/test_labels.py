@@ -150,17 +150,29 @@ def test_labels_and_positions_mean_the_same_cells(dated: rf.Completion) -> None:
 
 def test_whole_numbers_are_never_ambiguous(numbered: rf.Completion) -> None:
     for asked in (2, 2002):
-        with pytest.raises(InputError, match="say labels=True if these are labels, labels=False if"):
+        with pytest.raises(InputError, match="The rows have numbers as labels: say labels=True if these"):
             numbered.predict(asked, 1)
     assert numbered.predict(2002, 1, labels=True) == numbered.predict(2, 1, labels=False)
     with pytest.raises(InputError, match="The table has no row 2; its labels are like 2000"):
         numbered.interval(2, 1, labels=True)
     with pytest.raises(InputError, match=r"A row lies outside the matrix, which has 9"):
         numbered.interval(2002, 1, labels=False)
-    with pytest.raises(InputError, match="The rows must be whole numbers, counted from zero: labels=False"):
+    with pytest.raises(InputError, match="The table has no row 'a'"):
         numbered.predict("a", 1, labels=False)
     with pytest.raises(InputError, match="labels must be"):
         numbered.predict(2, 1, labels="yes")  # type: ignore[arg-type]
+
+
+def test_only_whole_numbers_need_a_word() -> None:
+    """Texts are labels, and numbers are positions where labels are texts, whatever is said of others."""
+    result = rf.complete(pd.DataFrame(table(9, 6), index=range(2000, 2009), columns=list("abcdef")))
+    expected = result.predict(2, 1, labels=False)
+    assert result.predict(2002, "b", labels=True) == result.predict(2, "b", labels=False) == expected
+    assert result.predict(2002, 1, labels=True) == expected
+    waves = rf.complete(pd.DataFrame(table(9, 6), columns=400.5 + np.arange(6)))
+    assert waves.predict(2, 401.5) == waves.predict(2, 1, labels=False)
+    with pytest.raises(InputError, match="The columns have numbers as labels"):
+        waves.predict(2, 1)
 
 
 def test_without_labels_there_are_positions_only() -> None:

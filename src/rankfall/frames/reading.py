@@ -56,8 +56,9 @@ def read_frame(X: object) -> tuple[np.ndarray, FrameLayout]:
     import narwhals as nw
     import pandas as pd
 
+    X, names = _with_different_names(X)
     try:
-        frame = nw.from_native(cast("Any", _as_table(X)), eager_only=True)
+        frame = nw.from_native(cast("Any", X), eager_only=True)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"A frame must be one of pandas, polars or pyarrow, not {shown(X)} ({error})."
@@ -67,26 +68,29 @@ def read_frame(X: object) -> tuple[np.ndarray, FrameLayout]:
     kind: Kind = "polars" if frame.implementation.is_polars() else "pyarrow"
     columns, dtypes = [], []
     for column in frame.iter_columns():
-        columns.append(_read_column(column))
+        columns.append(_read_column(column, column.name if names is None else names[len(columns)]))
         native = column.to_native()
         dtypes.append(str(native.type if kind == "pyarrow" and hasattr(native, "type") else native.dtype))
     values = np.column_stack(columns) if columns else np.empty(frame.shape)
-    return values, FrameLayout(kind, None, pd.Index(frame.columns), tuple(dtypes))
+    return values, FrameLayout(kind, None, pd.Index(names or frame.columns), tuple(dtypes))
 
 
-def _as_table(X: object) -> object:
-    """Batches of pyarrow as tables, which narwhals reads."""
-    if type(X).__name__ != "RecordBatch":
-        return X
-    import pyarrow as pa
+def _with_different_names(X: Any) -> tuple[object, list[str] | None]:
+    """Tables and batches of pyarrow in the way that narwhals reads, and their names, which may repeat."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is None or not isinstance(X, (pyarrow.Table, pyarrow.RecordBatch)):
+        return X, None
+    names = list(X.schema.names)
+    table = pyarrow.Table.from_batches([X]) if isinstance(X, pyarrow.RecordBatch) else X
+    if len(set(names)) < len(names):
+        table = table.rename_columns([str(k) for k in range(len(names))])
+    return table, names
 
-    return pa.table(X)
 
-
-def _read_column(column: nw.Series) -> np.ndarray:
+def _read_column(column: nw.Series, name: str) -> np.ndarray:
     import narwhals as nw
 
-    dtype, name = column.dtype, column.name
+    dtype = column.dtype
     if dtype.is_temporal():
         raise InputError(f"Column {name!r} holds dates or times, not numbers; convert it, or drop it.")
     if not (dtype.is_numeric() or dtype == nw.Boolean) and column.null_count() < len(column):

@@ -135,7 +135,7 @@ def _pandas_array(column: np.ma.MaskedArray, dtype: str) -> Any:
         found = np.dtype("float64")
     floats = column.dtype.kind == "f"
     nullable = dtype[:1].isupper() or dtype == "boolean"  # Int64, Float64, ...
-    if floats and (holds_whole_numbers(dtype) or not (nullable or found.kind in "fO")):
+    if floats and (holds_whole_numbers(dtype) or not (nullable or found.kind == "f" or dtype == "object")):
         found = pd.Float64Dtype() if nullable and holds_whole_numbers(dtype) else np.dtype("float64")
     if isinstance(found, pd.SparseDtype):
         return pd.arrays.SparseArray(with_nan if floats else column.data, dtype=found)

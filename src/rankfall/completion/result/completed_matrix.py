@@ -126,8 +126,8 @@ class CompletedMatrix:
             Positions, counted from zero, or labels. Whole numbers are positions, everything else is labels
             (with dates as labels, so are texts that say dates).
         labels : bool, optional
-            What whole numbers are. It must be said where labels are whole numbers and not 0, 1, 2, ...: of
-            users, say, or years. Rows or columns without labels are asked for by position all the same.
+            What whole numbers are where labels are numbers, too, and not 0, 1, 2, ...: those of users, say,
+            or years. There it must be said; elsewhere they are positions.
 
         Returns
         -------

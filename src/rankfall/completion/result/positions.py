@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -37,18 +37,19 @@ class Axis:
     labels: pd.Index | None
 
     @cached_property
-    def _counted_otherwise(self) -> bool:
-        """Whether a whole number may be a label that is not the position."""
+    def _has_numbers(self) -> bool:
+        """Whether a whole number may be a label, and not that of its position."""
         index = self.labels
         if index is None or are_positions(index):
             return False
-        return index.dtype.kind in "iu" or (
-            index.dtype == object and any(isinstance(label, Integral) for label in index)
+        return index.dtype.kind in "iuf" or (
+            index.dtype == object and any(isinstance(label, Real) for label in index)
         )
 
-    def find(self, asked: object, by_label: bool | None) -> np.ndarray:
-        """Positions: whole numbers are that and everything else is labels, unless `by_label` says what they
-        are.
+    def find(self, asked: object, numbers_are_labels: bool | None) -> np.ndarray:
+        """Positions: whole numbers as they are, and those of everything else, which is labels.
+
+        Where labels are numbers, too, `numbers_are_labels` says what whole numbers are.
 
         Raises
         ------
@@ -56,20 +57,18 @@ class Axis:
             If they are neither, could be both, or are not there.
         """
         numbers = _whole_numbers(asked, self.labels)
-        if self.labels is None:  # there is nothing else that they could be
-            by_label = False
-        elif by_label is None and numbers is not None and self._counted_otherwise:
+        if numbers is None and self.labels is None:
             raise InputError(
-                f"The {self.what}s have whole numbers as labels: say labels=True if these are labels, "
-                "labels=False if they are positions."
+                f"The {self.what}s must be whole numbers, counted from zero: this table has no labels for "
+                "them."
             )
-        elif by_label is None:
-            by_label = numbers is None
-        if by_label:
+        if numbers is not None and self._has_numbers and numbers_are_labels is None:
+            raise InputError(
+                f"The {self.what}s have numbers as labels: say labels=True if these are labels, labels=False "
+                "if they are positions."
+            )
+        if numbers is None or (self._has_numbers and numbers_are_labels):
             return find(cast("pd.Index", self.labels), asked, self.what)
-        if numbers is None:
-            why = "this table has no labels for them" if self.labels is None else "labels=False says so"
-            raise InputError(f"The {self.what}s must be whole numbers, counted from zero: {why}.")
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.size):
             raise InputError(
                 f"A {self.what} lies outside the matrix, which has {self.size} (positions count from zero)."

@@ -13,6 +13,7 @@ from .argument_checks import array, shown
 from .entries import as_numbers, as_shape, stored
 from .errors import InputError
 from .frames import FrameLayout, is_frame, read_frame, read_triplets
+from .frames.labels import as_index
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -363,6 +364,26 @@ class Problem:
         self, kept: np.ndarray | slice, values: np.ndarray, weights: np.ndarray | None
     ) -> Problem:
         return replace(self, rows=self.rows[kept], cols=self.cols[kept], values=values, weights=weights)
+
+    def with_labels(self, rows: object = None, cols: object = None) -> Problem:
+        """The same entries in a matrix whose rows and columns have labels, which the result will have, too.
+
+        Parameters
+        ----------
+        rows, cols : sequence, optional
+            A label for each row, and for each column: text, dates, numbers or tuples.
+
+        Raises
+        ------
+        InputError
+            If there are more or fewer labels than rows or columns.
+        """
+        sides = []
+        for name, labels, size in (("rows", rows, self.n_rows), ("cols", cols, self.n_cols)):
+            sides.append(None if labels is None else as_index(labels))
+            if sides[-1] is not None and len(sides[-1]) != size:
+                raise InputError(f"{name} must have {size} labels, not {len(sides[-1])}.")
+        return replace(self, layout=FrameLayout("pandas", *sides))
 
     def __repr__(self) -> str:
         m, n = self.shape

@@ -226,6 +226,15 @@ def test_triplets_with_labels(rows: list[Any], numbers: bool) -> None:
     assert result.col_names == tuple(cols)
 
 
+def test_labels_for_what_has_none() -> None:
+    problem = Problem.from_dense(table(4, 3)).with_labels(cols=["a", "b", "c"])
+    result = rf.complete(problem)
+    assert (result.row_names, result.col_names) == (None, ("a", "b", "c"))
+    assert result.predict(1, "b") == result.predict(1, 1)
+    with pytest.raises(InputError, match="rows must have 4 labels, not 2"):
+        problem.with_labels(["x", "y"])
+
+
 def test_labels_that_cannot_be_sorted_come_in_their_order() -> None:
     problem = Problem.from_triplets(["b", 1, "a"], [0, 1, 0], [1.0, 2.0, 3.0])
     assert problem.layout is not None

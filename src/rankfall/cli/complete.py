@@ -93,11 +93,12 @@ def run(job: Job) -> Outcome:
         from ..completion.complete import complete
 
         _check_values(table, options.scale)
-        result = complete(problem, callback=callback, **vars(options))
+        labelled = problem.with_labels(table.row_names, table.col_names)
+        result = complete(labelled, callback=callback, **vars(options))
     settings = {**result.settings, "source": job.source.name}
     if job.command:
         settings["command"] = shlex.join(job.command)
-    result = replace(result, settings=settings, row_names=table.row_names, col_names=table.col_names)
+    result = replace(result, settings=settings)
     interval = None
     if wanted is not None and job.interval is not None:
         interval = result.interval(wanted.rows, wanted.cols, job.interval)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
@@ -11,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..completion import Completion
 from ..errors import InputError
-from ..frames import FrameLayout
 from ..frames.labels import categories
 from ..problem import Problem
 from ..scale import clip, inverse
@@ -112,10 +110,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         rows, cols, values, total = _merge(rows, cols, y, weights, shape[1])
         result = completed(
             self,
-            replace(
-                Problem.from_triplets(rows, cols, values, shape),
-                layout=FrameLayout("pandas", row_labels, col_labels),
-            ),
+            Problem.from_triplets(rows, cols, values, shape).with_labels(row_labels, col_labels),
             fill="effects",
             weights=None if np.all(total == total[0]) else total,
         )

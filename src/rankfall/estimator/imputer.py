@@ -16,6 +16,7 @@ from ..argument_checks import shown
 from ..entries import first_text, stored
 from ..errors import InputError
 from ..frames import is_frame, read_frame
+from ..problem import Problem
 from ..scale import require_scale
 from .engine import completed
 
@@ -164,12 +165,12 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kept = np.bincount(cols, minlength=table.shape[1]) > 0
         if weights is not None:
             weights = _kept_columns(weights, kept)
-        result = completed(self, _kept_columns(table, kept), fill=self.fill, weights=weights)
-        features = getattr(self, "feature_names_in_", None)
+        problem = Problem.coerce(_kept_columns(table, kept))
         if is_frame(X):
             layout = read_frame(X)[1].with_columns(np.flatnonzero(kept).tolist())
-            problem = replace(result.problem, layout=layout)
-            result = replace(result, problem=problem, row_names=layout.row_names, col_names=layout.col_names)
+            problem = replace(problem, layout=layout)
+        result = completed(self, problem, fill=self.fill, weights=weights)
+        features = getattr(self, "feature_names_in_", None)
         if not self.keep_empty_features:
             _warn_of_empty_features(np.flatnonzero(~kept) if features is None else features[~kept])
         self.indicator_ = (

@@ -206,9 +206,24 @@ def test_bounds_may_be_open(table: Path, rankfall: Callable) -> None:
         ran = rankfall("complete", table, "-o", table.with_name("out.csv"), "--json", "--bounds", bounds)
         assert ran.code == 0
         assert json.loads(ran.out)["settings"]["bounds"] == expected
-    values = pd.read_csv(table, index_col=0).to_numpy()
-    ran = rankfall("complete", table, "-o", table.with_name("out.csv"), "--json", "--bounds", "observed")
-    assert json.loads(ran.out)["settings"]["bounds"] == [np.nanmin(values), np.nanmax(values)]
+
+
+def test_bounds_of_columns(noisy: Path, rankfall: Callable) -> None:
+    out, saved = noisy.with_name("out.csv"), noisy.with_name("r.npz")
+    given = pd.read_csv(noisy, index_col=0)
+    low, high = float(given["c1"].quantile(0.4)), float(given["c2"].quantile(0.6))
+    options = ["--max-rank", "0", "--bounds", f"c1={low},", "--bounds", f"c2=,{high}", "--save", saved]
+    ran = rankfall("complete", noisy, "-o", out, *options, "--bounds", "observed", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    facts = json.loads(ran.out)
+    assert facts["settings"]["bounds"]["c1"] == [low, None]
+    least, most = rf.load(saved).bounds
+    np.testing.assert_allclose(least, [given["c0"].min(), low, -np.inf, *given.iloc[:, 3:].min()])
+    np.testing.assert_allclose(most, [given["c0"].max(), np.inf, high, *given.iloc[:, 3:].max()])
+    filled = pd.read_csv(out, index_col=0)
+    for name, lowest, highest in zip(given.columns, least, most, strict=True):
+        holes = given[name].isna()
+        assert filled[name][holes].between(lowest - 1e-9, highest + 1e-9).all()
 
 
 def test_intervals_stand_beside_single_cells(noisy: Path, rankfall: Callable) -> None:

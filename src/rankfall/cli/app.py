@@ -133,9 +133,9 @@ def complete(
     log: Annotated[
         bool, typer.Option("--log", help="Short for --scale log.", rich_help_panel=_MODEL)
     ] = False,
-    bounds: Annotated[str | None, option("bounds", metavar="LOW,HIGH", rich_help_panel=_MODEL)] = default_of(
-        "bounds"
-    ),
+    bounds: Annotated[
+        list[str] | None, option("bounds", metavar="[COLUMN=]LOW,HIGH", rich_help_panel=_MODEL)
+    ] = default_of("bounds"),
     effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
     scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
     rule: Annotated[Rule, chosen("rule", rich_help_panel=_MODEL)] = default_of("rule"),

@@ -38,6 +38,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
          "rankfall complete ratings.csv -o filled.csv --save result.npz"),
         ("positive, skewed values of at most 100",
          "rankfall complete ratings.csv -o filled.csv --scale log --bounds ,100"),
+        ("a column of rain and one of shares, filled within their ranges",
+         "rankfall complete sites.csv -o filled.csv --bounds rain=0, --bounds share=0,1"),
         ("the cells listed in wanted.csv only, with 90% intervals",
          "rankfall complete ratings.csv -o some.csv --cells wanted.csv --interval 0.9"),
         ("from lines of row,column,value",

@@ -57,8 +57,9 @@ class Completion(CompletedMatrix):
         What the errors of each column are counted in; 1 unless columns have very different units.
     scale : {"linear", "log", "log1p"}
         The scale of the fit.
-    bounds : (float, float) or None
-        Predictions and intervals are kept within.
+    bounds : (low, high) or None
+        Predictions and intervals are kept within: two numbers, or two arrays of shape (n,) where columns have
+        bounds of their own; infinite where there is no bound.
     watched : WatchedRun, Certificate or None
         What `certificate` is made of.
     """

@@ -226,6 +226,21 @@ def test_bounds_of_columns(noisy: Path, rankfall: Callable) -> None:
         assert filled[name][holes].between(lowest - 1e-9, highest + 1e-9).all()
 
 
+def test_negative_cells_are_said_with_the_option_that_helps(tmp_path: Path, rankfall: Callable) -> None:
+    rng = np.random.default_rng(0)
+    rain = rng.gamma(0.3, 9, (60, 1)) * rng.gamma(1.0, 1, 8) * rng.gamma(2, 0.5, (60, 8))
+    frame = pd.DataFrame(rain, columns=list("abcdefgh")).mask(rng.random(rain.shape) < 0.2)
+    frame.round(1).to_csv(tmp_path / "t.csv", index=False)
+    options = ["-o", tmp_path / "out.csv", "--max-rank", "0", "--effects", "both"]
+    ran = rankfall("complete", tmp_path / "t.csv", *options)
+    assert ran.code == 0
+    assert "no negative number" in ran.out
+    assert "(--bounds 0,)" in ran.out
+    ran = rankfall("complete", tmp_path / "t.csv", *options, "--bounds", "0,")
+    assert ran.code == 0
+    assert "no negative number" not in ran.out
+
+
 def test_intervals_stand_beside_single_cells(noisy: Path, rankfall: Callable) -> None:
     wanted, out, saved = (noisy.with_name(name) for name in ("cells.csv", "out.csv", "r.npz"))
     wanted.write_text("row,column\nr0,c0\nr11,c3\n", encoding="utf-8")

@@ -226,6 +226,29 @@ def test_bounds_of_columns(noisy: Path, rankfall: Callable) -> None:
         assert filled[name][holes].between(lowest - 1e-9, highest + 1e-9).all()
 
 
+def test_other_methods_are_compared(noisy: Path, table: Path, rankfall: Callable) -> None:
+    out = noisy.with_name("out.csv")
+    ran = rankfall("complete", noisy, "-o", out, "--max-rank", "0", "--compare")
+    assert ran.code == 0
+    for name in (
+        "this completion",
+        "column means",
+        "nearest rows",
+        "ridge regression",
+        "chained extra trees",
+    ):
+        assert name in ran.out
+    assert "held-out cells, in standard deviations of their columns" in ran.out
+    ran = rankfall("complete", noisy, "-o", out, "--max-rank", "0", "--compare", "--json")
+    comparison = json.loads(ran.out)["comparison"]
+    own = comparison["methods"][0]
+    assert (own["name"], own["difference"]) == ("this completion", None)
+    ran = rankfall("complete", table, "-o", out, "--compare")
+    assert "Other methods were not compared: no cell was held out" in ran.out
+    ran = rankfall("complete", table, "-o", out, "--json")
+    assert json.loads(ran.out)["comparison"] is None
+
+
 def test_negative_cells_are_said_with_the_option_that_helps(tmp_path: Path, rankfall: Callable) -> None:
     rng = np.random.default_rng(0)
     rain = rng.gamma(0.3, 9, (60, 1)) * rng.gamma(1.0, 1, 8) * rng.gamma(2, 0.5, (60, 8))

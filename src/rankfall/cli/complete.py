@@ -57,6 +57,7 @@ class Job:
     triplets: bool = False
     aside: tuple[str, ...] = ()
     log: bool = False
+    compare: bool = False
     as_json: bool = False
     quiet: bool = False
     command: tuple[str, ...] = ()
@@ -204,10 +205,29 @@ def _print(job: Job, table: Table, result: Completion) -> None:
         printer.table(path, note="chosen")
         printer.text("")
     printer.text(result.summary())
+    if job.compare:
+        _print_comparison(printer, result)
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")
     printer.text(f"Next: {_next_step(job, result)}")
+
+
+def _print_comparison(printer: Printer, result: Completion) -> None:
+    """Other methods at the same held-out cells, and a warning if one of them is better."""
+    from ..report.adapters.completion import comparison_table
+
+    comparison = result.comparison
+    if comparison is None:
+        printer.text(
+            "Other methods were not compared: no cell was held out (the fit is exact, or cells are few)."
+        )
+        return
+    printer.text("")
+    printer.table(comparison_table(comparison), note="")
+    printer.text(comparison.scope)
+    if comparison.advice:
+        printer.text(f"Warning: {comparison.advice}")
 
 
 def _next_step(job: Job, result: Completion) -> str:
@@ -244,6 +264,7 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "train_rmse": result.train_rmse,
         "validation_rmse": result.validation_rmse,
         "seconds": result.seconds,
+        "comparison": _comparison(result) if job.compare else None,
         "certificate": None if result.certificate is None else result.certificate.as_dict(),
         "path": [_visit(row) for row in result.path.to_dict("records")],
         "identifiability": {
@@ -255,6 +276,10 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "settings": result.settings,
         "versions": result.versions,
     }
+
+
+def _comparison(result: Completion) -> dict[str, object] | None:
+    return None if result.comparison is None else result.comparison.as_dict()
 
 
 def _visit(row: dict) -> dict[str, object]:

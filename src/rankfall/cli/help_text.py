@@ -40,6 +40,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
          "rankfall complete ratings.csv -o filled.csv --scale log --bounds ,100"),
         ("a column of rain and one of shares, filled within their ranges",
          "rankfall complete sites.csv -o filled.csv --bounds rain=0, --bounds share=0,1"),
+        ("beside column means, nearest rows, regressions and forests",
+         "rankfall complete ratings.csv -o filled.csv --compare"),
         ("the cells listed in wanted.csv only, with 90% intervals",
          "rankfall complete ratings.csv -o some.csv --cells wanted.csv --interval 0.9"),
         ("from lines of row,column,value",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...completion.descent.watched_run import sentence
+from ...completion.result.comparison import Comparison
 from ...completion.result.completion import Completion
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
@@ -39,13 +40,15 @@ def report_tables(
     row_label, col_label : str
         What rows and columns are, in the plural.
     comparison : TextTable, optional
-        Other methods on the same data.
+        Other methods on the same data; by default those of :attr:`Completion.comparison`.
 
     Returns
     -------
     ReportTables
         To be given to :func:`rankfall.report.render`.
     """
+    # before the copy below, which would compute it again
+    compared = completion.comparison if comparison is None else None
     completion = replace(
         completion,
         row_names=distinct(completion.row_names, "row"),
@@ -60,7 +63,7 @@ def report_tables(
         outcome=completion.outcome.value.capitalize(),
         advice=completion.outcome.advice,
         found=found(completion),
-        warnings=completion.warnings,
+        warnings=(*completion.warnings, *([compared.advice] if compared and compared.advice else [])),
         history=history_table(completion),
         errors=_errors(
             completion,
@@ -69,7 +72,8 @@ def report_tables(
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
         held_out=held_out_cells(completion, value_label, _COVERAGE),
         path=path_table(completion),
-        comparison=comparison,
+        comparison=comparison if compared is None else comparison_table(compared),
+        compared="" if compared is None else compared.scope,
         certificate=certificate_table(completion),
         certified=sentence(completion.certificate) or "",
         counts=axis_counts(completion),
@@ -179,6 +183,21 @@ def path_table(completion: Completion) -> TextTable | None:
         tuple(zip(*cells, strict=True)),
         int(marked[0]) if marked.size else None,
     )
+
+
+def comparison_table(comparison: Comparison) -> TextTable:
+    """The methods side by side, ready to print."""
+    rows = tuple(
+        (
+            method.name,
+            f"{method.error:.3f}",
+            _number(method.difference, "+.3f"),
+            _number(method.standard_error, ".3f"),
+            f"{method.seconds:.1f}",
+        )
+        for method in comparison.methods
+    )
+    return TextTable(("method", "error", "difference", "its standard error", "seconds"), rows, marked=0)
 
 
 def certificate_table(completion: Completion) -> TextTable | None:

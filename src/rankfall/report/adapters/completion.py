@@ -15,6 +15,8 @@ from .evidence import axis_counts, distinct, held_out_cells, history_table, thin
 from .words import found, repeat
 
 _COVERAGE = 0.9
+# entries of a setting that are shown one by one: bounds may be given for every column
+_ENTRIES = 8
 
 
 def report_tables(
@@ -248,6 +250,8 @@ def _short(value: object) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, dict) and len(value) > _ENTRIES:
+        return f"{len(value):,} entries"
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_short(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)

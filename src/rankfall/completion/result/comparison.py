@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 THIS = "this completion"
-# standard errors beyond which a difference is not by chance: one-sided 2.5% for the best of three methods
-_SURE = 2.4
+# probability that a method as good as the completion, the best of three, is called better by chance
+_BY_CHANCE = 0.025 / 3
 # a gain of less than this share of the error is no reason to change the method
 _GAIN = 0.01
 # fewer rows do not tell how errors vary between rows
@@ -80,13 +80,16 @@ class Comparison:
     @property
     def better(self) -> tuple[ComparedMethod, ...]:
         """Methods whose error is smaller by more than chance and by more than 1%, the best first."""
+        from scipy.special import stdtrit
+
         own = self.methods[0].error
         if self.n_rows < _FEWEST_ROWS:
             return ()
+        sure = float(stdtrit(self.n_rows - 1, 1 - _BY_CHANCE))  # 2.4 standard errors, more with few rows
         found = [
             method
             for method in self.methods[1:]
-            if method.difference < -max(_SURE * method.standard_error, _GAIN * own)
+            if method.difference < -max(sure * method.standard_error, _GAIN * own)
         ]
         return tuple(sorted(found, key=lambda method: method.error))
 

@@ -32,6 +32,18 @@ class Request:
     options: Options
     bounds: Bounds | None
 
+    @property
+    def row_names(self) -> tuple[str, ...] | None:
+        """Row labels as text, if there are any."""
+        layout = self.standardisation.given.layout
+        return None if layout is None else layout.row_names
+
+    @property
+    def col_names(self) -> tuple[str, ...] | None:
+        """Column labels as text, if there are any."""
+        layout = self.standardisation.given.layout
+        return None if layout is None else layout.col_names
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -63,9 +75,8 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         outcome = Outcome.NOT_CONVERGED
     tried = answers.noisy.tried if answers.noisy else answers.exact.tried if answers.exact else ()
     mixed, problem = standardisation.mixed_units, standardisation.fitted
-    given = standardisation.given
     result = Completion(
-        problem=given,
+        problem=standardisation.given,
         outcome=outcome,
         warnings=(),
         model=delivered.model,
@@ -88,8 +99,8 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         scale=options.scale,
         bounds=request.bounds,
         fill=options.fill,
-        row_names=None if given.layout is None else given.layout.row_names,
-        col_names=None if given.layout is None else given.layout.col_names,
+        row_names=request.row_names,
+        col_names=request.col_names,
     )
     anchors = None
     if outcome is Outcome.EXACT and answers.exact is not None:

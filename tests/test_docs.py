@@ -248,7 +248,7 @@ def sayings() -> list[tuple[str, str]]:
                     name,
                 )
                 out += [(file.name, part) for part in spoken(source)[:1]]
-        if file.match("completion/deliver/warnings.py"):
+        if file.match("completion/deliver/warnings.py") or file.match("completion/deliver/input_notes.py"):
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
             texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]
             inner = {id(v) for n in texts if isinstance(n, ast.JoinedStr) for v in ast.walk(n) if v is not n}
@@ -265,7 +265,7 @@ def notes() -> list[tuple[str, str]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "notes.append":
                 out.append((file.name, spoken(node)[0]))
-            if isinstance(node, ast.FunctionDef) and node.name in ("doubts", "_unbounded"):
+            if isinstance(node, ast.FunctionDef) and node.name == "_unbounded":
                 said = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr)]
                 out += [(file.name, spoken(text)[0]) for text in said]
     return out

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .argument_checks import array, one_of, shown, wholes
-from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_duplicates, refuse_infinities
+from .entries import (
+    as_numbers,
+    as_positions,
+    as_shape,
+    merge_repeats,
+    refuse_duplicates,
+    refuse_infinities,
+    without_padding,
+)
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -162,6 +170,8 @@ class Problem:
     def from_sparse(cls, X: sparse.spmatrix | sparse.sparray) -> Problem:
         """Read a scipy.sparse matrix; its stored entries are the observed ones, including explicit zeros.
 
+        Only the zeros of a block matrix (bsr) are not: they fill up its blocks.
+
         Raises
         ------
         InputError
@@ -170,7 +180,7 @@ class Problem:
         """
         if not hasattr(X, "tocoo"):
             raise InputError(f"X must be a scipy.sparse matrix, not {shown(X)}.")
-        coo = X.tocoo()  # type: ignore[union-attr]
+        coo = without_padding(X)  # type: ignore[arg-type]
         refuse_duplicates(coo)
         return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
 

@@ -25,7 +25,6 @@ from ..files import (
     written_in_parts,
 )
 from ..problem import Problem
-from .input_notes import doubts
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
 from .show import Printer
@@ -81,7 +80,6 @@ def run(job: Job) -> Outcome:
     table = read_table(job.source, triplets=job.triplets, aside=job.aside)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
-    table = replace(table, notes=(*table.notes, *doubts(table)))
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None and not written_in_parts(job.out if job.out != STDOUT else Path("stdout.csv"), table):
@@ -89,14 +87,15 @@ def run(job: Job) -> Outcome:
         np.empty((3, *table.shape))
     with live_progress(job.quiet) as callback:
         # importing this compiles or loads kernels; bad input is reported before
-        from ..completion.complete import complete
+        from ..completion.complete import LabelledProblem, complete
 
         _check_values(table, options.scale)
-        result = complete(problem, callback=callback, **vars(options))
+        labelled = LabelledProblem(problem, table.row_names, table.col_names)
+        result = complete(labelled, callback=callback, **vars(options))
     settings = {**result.settings, "source": job.source.name}
     if job.command:
         settings["command"] = shlex.join(job.command)
-    result = replace(result, settings=settings, row_names=table.row_names, col_names=table.col_names)
+    result = replace(result, settings=settings)
     interval = None
     if wanted is not None and job.interval is not None:
         interval = result.interval(wanted.rows, wanted.cols, job.interval)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..completion.deliver.input_notes import input_notes
 from ..files import Table, read_table
 from ..problem import Problem
 from ..report import TextTable
-from .input_notes import doubts
 from .show import Printer, listed, plural
 
 # observed cells per unknown from which random exact instances are recovered nearly always
@@ -24,8 +24,8 @@ _EMPTIEST, _MAX_RANKS = 5, 12
 def run(path: Path, triplets: bool, aside: tuple[str, ...], as_json: bool) -> None:
     """Read a table and say what can be determined from it."""
     table = read_table(path, triplets=triplets, aside=aside)
-    table = replace(table, notes=(*table.notes, *doubts(table)))
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
+    table = replace(table, notes=(*table.notes, *input_notes(problem, table.col_names)))
     printer = Printer(sys.stdout, as_json)
     sure, top = _largest_rank(problem, _COMFORTABLE), _largest_rank(problem, 1.0)
     if as_json:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
+from ..entries import as_missing_values
 from ..errors import InputError
+from ..files.missing_marks import equals_any
 from ..problem import Problem
 from ..scale import read_bounds
 from . import exact, noisy
@@ -18,6 +21,21 @@ from .exact import Precision
 from .options import Options
 from .result.completion import Completion
 from .standardise import Standardisation
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledProblem:
+    """A problem and what its rows and columns are called, for callers that have no data frame.
+
+    Attributes
+    ----------
+    problem : Problem
+    row_names, col_names : tuple of str, or None
+    """
+
+    problem: Problem
+    row_names: tuple[str, ...] | None = None
+    col_names: tuple[str, ...] | None = None
 
 
 def complete(
@@ -30,6 +48,7 @@ def complete(
     fill: Literal["effects"] | None = None,
     callback: Callable[[Progress], None] | None = None,
     weights: object = None,
+    missing_values: float | Sequence[float] | None = None,
     scale: Literal["linear", "log", "log1p"] = "linear",
     bounds: Literal["observed"] | tuple[float | None, float | None] | None = None,
     effects: Literal["auto", "none", "mean", "columns", "both"] = "auto",
@@ -74,6 +93,8 @@ def complete(
         How much each observed cell counts, in proportion to the inverse of its noise variance: of the
         shape of `X`, or one number per entry of a Problem. Cells of weight 0 are treated as missing. The
         chains of SGD do not use them; refits, choice and errors do.
+    missing_values : number or sequence of numbers, optional
+        What stands for a missing value beside NaN, -999 for example. Such cells are filled.
     scale : {"linear", "log", "log1p"}
         Scale on which everything is fitted: "log" for positive, "log1p" for non-negative skewed data. Results
         come back in the data's own units (what was the mean on the scale of the fit is then rather the
@@ -117,9 +138,11 @@ def complete(
     """
     started = time.perf_counter()
     options = Options.of(locals())  # every option is an argument of this function
-    given = Problem.coerce(X)
+    row_names, col_names = _names(X)
+    given = Problem.coerce(X.problem if isinstance(X, LabelledProblem) else X)
     if weights is not None:
         given = given.with_weights(weights)
+    given = _without(given, missing_values)
     if options.folds is not None and options.folds > given.n_observed:
         raise InputError(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
@@ -129,7 +152,8 @@ def complete(
         raise InputError(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
-    request = Request(standardisation, options, read_bounds(options.bounds, given.values), *_names(X))
+    bounds = read_bounds(options.bounds, given.values)
+    request = Request(standardisation, options, bounds, row_names, col_names)
     clock = Clock(options.max_time, callback, standardisation.unit, started)
     with threads_without_blas(options.n_jobs), announced(clock.tell if callback is not None else None):
         answers, ending = _ask(standardisation, options, clock)
@@ -167,8 +191,26 @@ def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tu
         return answers, Ending.INTERRUPTED
 
 
+def _without(given: Problem, missing_values: object) -> Problem:
+    """The entries whose values do not stand for missing ones."""
+    missing = as_missing_values(missing_values)
+    kept = ~equals_any(given.values, missing)
+    if kept.all():
+        return given
+    if not kept.any():
+        marks = " or ".join(f"{x:g}" for x in missing)
+        raise InputError(
+            f"Every observed cell holds {marks}, which stands for a missing value: there is nothing to "
+            "complete the matrix from."
+        )
+    rest = given.subset(kept)
+    return rest if rest.weights is None else rest.with_weights(rest.weights)
+
+
 def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """Row and column labels of a data frame."""
+    """Row and column labels, where there are any."""
+    if isinstance(X, LabelledProblem):
+        return X.row_names, X.col_names
     if hasattr(X, "columns") and hasattr(X, "index"):
         return tuple(map(str, X.index)), tuple(map(str, X.columns))  # type: ignore[attr-defined]
     return None, None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
@@ -12,8 +11,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..entries import refuse_duplicates
+from ..entries import as_missing_values, refuse_duplicates, without_padding
 from ..errors import InputError
+from ..files.missing_marks import equals_any
 from ..scale import require_scale
 from .engine import completed
 
@@ -45,8 +45,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    missing_values : number, np.nan, None or pd.NA, default np.nan
-        What stands for a missing value. NaN, None and pd.NA mean the same.
+    missing_values : number, np.nan, None or pd.NA, or several of these, default np.nan
+        What stands for a missing value. NaN, None and pd.NA mean the same, and always do.
     max_rank, max_time : optional
         As in :func:`rankfall.complete`. A fit that `max_time` cuts short gives a ConvergenceWarning.
     n_jobs : int, optional
@@ -223,43 +223,35 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _read(self, X, *, reset: bool) -> Table:
         """Floats, dense or sparse, in which NaN stands for missing."""
-        by_nan = _is_missing(self.missing_values)
-        if not by_nan and not isinstance(self.missing_values, Real):
-            raise InputError(
-                f"missing_values must be a number, nan, None or pd.NA, not {self.missing_values!r}."
-            )
+        missing = as_missing_values(self.missing_values)
         if np.ma.isMaskedArray(X):  # scikit-learn would read what lies under the mask
-            X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan if by_nan else self.missing_values))
+            X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan))
+        if getattr(X, "format", None) == "bsr":  # scikit-learn would keep the zeros that fill up its blocks
+            X = cast("Any", without_padding(X))
         checked = validate_data(
             self,
             X,
             reset=reset,
             accept_sparse=["csr", "csc", "coo"],
             dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan" if by_nan else True,
+            ensure_all_finite="allow-nan",
         )
         table = cast("Table", checked)
-        if by_nan:
+        if not missing:
             return table
         if isinstance(table, np.ndarray):
-            return np.where(np.equal(table, self.missing_values), table.dtype.type(np.nan), table)
+            return np.where(equals_any(table, missing), table.dtype.type(np.nan), table)
         table = table.copy()
-        table.data = np.where(np.equal(table.data, self.missing_values), np.nan, table.data)
+        table.data = np.where(equals_any(table.data, missing), np.nan, table.data)
         return table
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = _is_missing(self.missing_values)
+        tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         assert tags.transformer_tags is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _is_missing(value: object) -> bool:
-    """Whether this is NaN or one of its other names."""
-    # pd.NA by its type's name: comparing it with itself gives pd.NA, and pandas need not be imported
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)
 
 
 def _entries(X: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

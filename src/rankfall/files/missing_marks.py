@@ -2,9 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
+
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
+"""What a missing cell may say, in small letters, without being told."""
+
+
+@dataclass(frozen=True)
+class MissingMarks:
+    """What a missing cell may hold.
+
+    Attributes
+    ----------
+    words : frozenset of str
+        In small letters.
+    patterns : tuple of str
+        Words in which ``*`` stands for any characters, in small letters.
+    numbers : tuple of float
+        However they are written: -999 and -999.0 are the same.
+    given : tuple of str
+        The marks that the user named, as they were typed.
+    """
+
+    words: frozenset[str] = MISSING
+    patterns: tuple[str, ...] = ()
+    numbers: tuple[float, ...] = ()
+    given: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, marks: Sequence[str], usual: frozenset[str] = MISSING) -> MissingMarks:
+        """The usual words, and those that the user names; a ``*`` by itself is that character."""
+        words, patterns, numbers = set(usual), [], []
+        for mark in (mark.strip().lower() for mark in marks):
+            value = _number(mark)
+            if value is not None:
+                numbers.append(value)
+            elif "*" in mark and mark.strip("*"):
+                # [ and ? are meant as they stand
+                patterns.append(mark.replace("[", "[[]").replace("?", "[?]"))
+            else:
+                words.add(mark)
+        return cls(frozenset(words), tuple(patterns), tuple(numbers), tuple(marks))
+
+    def say(self, text: str) -> bool:
+        """Whether a cell with this text, blanks and quotation marks removed, is missing."""
+        small = text.lower()
+        return small in self.words or any(fnmatchcase(small, pattern) for pattern in self.patterns)
+
+    def each(self) -> Iterator[tuple[str, MissingMarks]]:
+        """Every mark that the user named by itself, as it was typed."""
+        for mark in self.given:
+            yield mark, MissingMarks.of([mark], frozenset())
+
+    def unused(self, values: np.ndarray) -> list[str]:
+        """A note on every mark that none of the values, missing ones included, is."""
+        return [unused_note(mark) for mark, alone in self.each() if not alone.among(values).any()]
+
+    def among(self, values: np.ndarray) -> np.ndarray:
+        """Which values are one of the numbers; a mask."""
+        return equals_any(values, self.numbers)
+
+
+USUAL = MissingMarks()
 
 
 def equals_any(values: np.ndarray, numbers: Sequence[float]) -> np.ndarray:
@@ -16,3 +80,17 @@ def equals_any(values: np.ndarray, numbers: Sequence[float]) -> np.ndarray:
         # -999.9 in a file of 32-bit floats is read as -999.9000244
         single = wanted.astype(np.float32).astype(np.float64)
     return np.isin(values, np.concatenate([wanted, single]))
+
+
+def unused_note(mark: str) -> str:
+    """What is said about a mark that no cell holds."""
+    return f"No cell holds {mark}, which --missing names."
+
+
+def _number(mark: str) -> float | None:
+    """The finite number that a mark is; a comma may be its decimal mark."""
+    try:
+        value = float(mark.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in mark else None

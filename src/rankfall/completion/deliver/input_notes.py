@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ...files.bad_cells import shell_word
 from ...problem import Problem
 
 # -- numbers that stand for missing values -----------------------------------------------------------------
@@ -219,7 +219,7 @@ def _even_steps(columns: _Columns, name: Namer) -> Iterator[str]:
         low, high = columns.ordered(col)[[0, -1]]
         yield (
             f"Column {name(col)} {how} ({plain(low)} to {plain(high)}), as labels and dates do: if it is no "
-            f"measurement, leave it out (on the command line: --aside {shlex.quote(name(col))})."
+            f"measurement, leave it out (on the command line: --aside {shell_word(name(col))})."
         )
 
 

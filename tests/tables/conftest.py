@@ -1,0 +1,38 @@
+"""What the situations of this folder are run with."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+
+from rankfall.cli import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@pytest.fixture
+def rankfall(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Ran]:
+    """The command line inside the test's own process, with bytes on stdin."""
+
+    def run(*args: object, stdin: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+        capfdbinary.readouterr()
+        code = main([str(arg) for arg in args])
+        out, err = capfdbinary.readouterr()
+        return Ran(code, out, err.decode())
+
+    return run

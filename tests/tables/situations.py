@@ -226,6 +226,27 @@ SITUATIONS: dict[str, Situation] = {
     "no such position": Situation(
         PLAIN.partition("\n")[2], args=("--aside", "p"), error="it has no header: name a position from 0 to 3"
     ),
+    # -- what separates the cells
+    "blanks": Situation(
+        replaced(PLAIN, (",,", ",NA,"), (",,", ",NA,")).replace(",", " "),
+        "in.txt",
+        out=FILLED.replace(",", " "),
+    ),
+    "aligned columns": Situation(
+        "p    q\n1.5    2\n3      4\n NA   8\n 6    8\n",
+        "in.dat",
+        out="p    q\n1.5    2\n3      4\n6.0   8\n 6    8\n",
+    ),
+    "double colons": Situation(
+        U_DATA.replace("\t", "::"), "ratings.dat", args=("--triplets",), out=U_WIDE.replace("\t", "::")
+    ),
+    "tabs": Situation(PLAIN.replace(",", "\t"), "in.tsv", out=FILLED.replace(",", "\t")),
+    "bars": Situation(PLAIN.replace(",", "|"), "in.txt", out=FILLED.replace(",", "|")),
+    "names as NumPy writes them": Situation(
+        "# p q\n1.5 3.0\n2.5 5.0\nnan 6.0\n1.0 2.0\n",
+        "in.txt",
+        out="# p q\n1.5 3.0\n2.5 5.0\n3.0 6.0\n1.0 2.0\n",
+    ),
     # -- what is missing
     "-999": Situation(PLAIN.replace(",,", ",-999,"), args=("--missing", "-999"), out=FILLED),
     "-999 in another spelling": Situation(

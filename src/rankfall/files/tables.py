@@ -65,12 +65,12 @@ def read_table(
 
     Notes
     -----
-    *Text.* The delimiter (tab, semicolon, comma or bar), line ends, encoding and byte order mark are
-    recognised and kept. Missing cells are empty or say NA, N/A, NaN, null or None, in any case. Where the
-    delimiter is not the comma, a comma may be the decimal mark. If all numbers of a column carry a percent
-    sign or the same currency, or separators of thousands, these are read away, and a note says so. Lines that
-    begin with ``#`` are comments unless they have as many cells as the table; a last one of these above a
-    table without names is its header.
+    *Text.* The delimiter (tab, semicolon, comma, bar, ``::`` or blanks), line ends, encoding and byte order
+    mark are recognised and kept. Missing cells are empty or say NA, N/A, NaN, null or None, in any case.
+    Where the delimiter is not the comma, a comma may be the decimal mark. If all numbers of a column carry a
+    percent sign or the same currency, or separators of thousands, these are read away, and a note says so.
+    Lines that begin with ``#`` are comments unless they have as many cells as the table; a last one of these
+    above a table without names is its header.
 
     The first line is the header if any of its cells, the first left aside, is not a number. A first line of
     numbers is a header if its first cell is empty or a word where the lines below have something else (words

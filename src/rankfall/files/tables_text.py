@@ -14,7 +14,9 @@ from .missing_marks import USUAL, MissingMarks
 from .notation import PLAIN, Notation, unquote
 
 # from the least to the most likely to occur inside a cell; decimal commas make `;` win over `,`
-_DELIMITERS = ("\t", ";", ",", "|")
+_DELIMITERS = ("\t", ";", "::", ",", "|", " ")
+# blanks stand in text as well: they separate cells only where nearly all lines agree
+_BLANKS_AGREE = 0.9
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _OPENING = re.compile(r' *"')
 # with a decimal point, thousands separated by commas or not
@@ -67,11 +69,11 @@ class Sheet:
 def read_sheet(path: Source, marks: MissingMarks | None = None, skip: int = 0) -> Sheet:
     """Read a text file and find out how it is written.
 
-    The delimiter is the tab, semicolon, comma or bar that cuts the first lines into equally many cells.
-    UTF-8 is expected, UTF-16 recognised by its byte order mark, anything else read as Windows-1252. In a
-    table of several columns blank lines mean nothing; in a single column, those before the last are
-    missing cells. The first `skip` lines are no part of the table, nor are lines that begin with ``#``
-    unless they have as many cells as the table.
+    The delimiter is the tab, semicolon, comma, bar, double colon or blank (several count as one) that cuts
+    the first lines into equally many cells. UTF-8 is expected, UTF-16 recognised by its byte order mark,
+    anything else read as Windows-1252. In a table of several columns blank lines mean nothing; in a single
+    column, those before the last are missing cells. The first `skip` lines are no part of the table, nor are
+    lines that begin with ``#`` unless they have as many cells as the table.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def _no_rows(physical: list[str], skip: int, commented: set[int], delimiter: str
 def split(line: str, delimiter: str) -> list[str] | None:
     """The raw cells of a line; None if it ends within quotation marks."""
     if '"' not in line:
-        return line.split(delimiter)
+        return line.split(delimiter) if delimiter != " " else _split_at_blanks(line)
     cells: list[str] = []
     start = 0
     while True:
@@ -146,7 +148,24 @@ def split(line: str, delimiter: str) -> list[str] | None:
             cells.append(line[start:])
             return cells
         cells.append(line[start:stop])
-        start = stop + 1
+        start = stop + len(delimiter)
+
+
+def _split_at_blanks(line: str) -> list[str]:
+    """The raw cells of a line whose columns may be aligned: further blanks belong to the next cell."""
+    cells, padding = [], ""
+    for part in line.split(" "):
+        if part.strip("#") or (part and cells):
+            cells.append(padding + part)
+            padding = ""
+        elif part:  # the mark of a comment, before the first name
+            padding += f"{part} "
+        else:
+            padding += " "
+    if not cells:
+        return [padding]
+    cells[-1] += padding
+    return cells
 
 
 def quote(text: str, delimiter: str) -> str:
@@ -180,7 +199,7 @@ def _sniff(lines: list[str]) -> str:
         counts = Counter(len(cells) for line in sample if (cells := split(line, delimiter)) is not None)
         several = {width: count for width, count in counts.items() if width > 1}
         score = max(several.values(), default=0) / max(counts.total(), 1)
-        if score > best_score:
+        if score > best_score and (delimiter != " " or score >= _BLANKS_AGREE):
             best, best_score = delimiter, score
     return best
 

@@ -421,6 +421,13 @@ SITUATIONS: dict[str, Situation] = {
         cells=filled().assign(p=pd.array([2, 3, 5, 7, 11, 13], dtype="Int64")),
         notes=("Only whole numbers were observed, and filled in, in p",),
     ),
+    "Parquet with numbers as text": Situation(
+        parquet(frame().assign(p=[None, "3.0", "5.0", "7.0", "11.0", "13.0"])),
+        "in.parquet",
+        out_name="out.parquet",
+        cells=filled().assign(p=["2.0", "3.0", "5.0", "7.0", "11.0", "13.0"]),
+        notes=("Column p holds text, which was read as numbers.",),
+    ),
     "Parquet with -999": Situation(
         parquet(frame().fillna(-999)),
         "in.parquet",
@@ -452,6 +459,11 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "Excel with a title, skipped": Situation(
         workbook(("Sales",), (), *excel_rows()), "in.xlsx", args=("--skip", "2"), out=FILLED
+    ),
+    "Excel with an empty column": Situation(
+        workbook(*((*row[:3], None, *row[3:]) for row in excel_rows())),
+        "in.xlsx",
+        out="\n".join(re.sub(r"^((?:[^,]*,){3})", r"\1,", line) for line in FILLED.splitlines()) + "\n",
     ),
     "Excel with several sheets": Situation(
         workbook(*excel_rows(), sheets=("Cover", "Data")),

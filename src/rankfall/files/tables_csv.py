@@ -39,6 +39,10 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = ()) -> Table:
     index = short or (not first_is_aside and is_index(leads, name, len(body[0]), naming))
     start, n_cols = int(index), _count_columns(cells, index, short)
     set_aside = _set_aside(names, aside, path, start, n_cols)
+    if header:  # columns of nothing, not even a name, set others apart
+        set_aside |= {
+            k for k, name in enumerate(names) if not name and not any(row[k].strip() for row in body)
+        }
     columns = tuple(k for k in range(start, start + n_cols) if k not in set_aside)
     if not columns:
         raise InputError(f"{path} has no column of numbers.")

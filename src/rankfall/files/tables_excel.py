@@ -120,8 +120,8 @@ def _fill(
             break
     for i, j in zip(*(index.tolist() for index in np.nonzero(holes & ~np.isnan(dense))), strict=True):
         cell = sheet.cell(lines[i], 1 + book.left + source.columns[j])
-        if isinstance(cell, MergedCell):
-            continue
+        if isinstance(cell, MergedCell) or cell.data_type == "f":
+            continue  # part of another cell, or a formula that was never calculated
         cell.value = _number(float(dense[i, j]), j in whole)
         if cell.number_format == "General":
             cell.number_format = formats.get(j, "General")

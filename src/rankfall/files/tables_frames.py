@@ -14,7 +14,7 @@ from ..errors import InputError
 from .bad_cells import aside_remedy
 from .inputs import Source, open_input
 from .missing_marks import MissingMarks
-from .notation import Notation
+from .notation import PLAIN, Notation, format_filled
 from .table import FrameSource, Table, TripletSource, check_finite, fits, label
 from .tables_triplets import Roles, build, left_out
 
@@ -104,6 +104,7 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
         raise InputError(f"{path} has no {'rows' if places else 'column of numbers'}.")
     values = np.empty((len(frame), len(places)))
     bad = []
+    notes = []
     for j, k in enumerate(places):
         column = frame.iloc[:, k]
         if pd.api.types.is_complex_dtype(column):
@@ -111,16 +112,20 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
         try:
             if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
                 raise TypeError
-            values[:, j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            if pd.api.types.is_string_dtype(column) and column.notna().any():
+                values[:, j] = _spelled(column, marks)
+                notes.append(f"Column {all_names[k]} holds text, which was read as numbers.")
+            else:
+                values[:, j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError):
             bad.append(k)
     if bad:
         raise _no_numbers(frame, bad, all_names, row_names, path)
     names = tuple(all_names[k] for k in places)
-    notes = tuple(marks.unused(values))
+    notes += marks.unused(values)
     values[marks.among(values)] = np.nan
     source = FrameSource(frame, names_at, tuple(places))
-    table = Table.from_values(values, row_names, names, notes=notes, source=source)
+    table = Table.from_values(values, row_names, names, notes=tuple(notes), source=source)
     check_finite(table, path)
     return table
 
@@ -143,6 +148,15 @@ def _no_numbers(
         more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
         text += f"; the same is wrong in column {', '.join(listed[:_SHOWN])}{more}"
     return InputError(f"{text}; {aside_remedy([names[k] for k in bad])}.")
+
+
+def _spelled(column: pd.Series, marks: MissingMarks) -> np.ndarray:
+    """The numbers that a column of text spells; ValueError if it holds anything else, or nothing."""
+    notation = Notation(marks=marks)
+    values = np.array([notation.number(label(x)) for x in column])
+    if np.isnan(values).all() or np.isinf(values).any():
+        raise ValueError
+    return values
 
 
 def _numeric(column: pd.Series) -> bool:
@@ -219,6 +233,13 @@ def _filled(column: pd.Series, dense: np.ndarray, holes: np.ndarray, rounded: bo
             whole = pd.array(column.to_list(), dtype=_nullable_name(kind.name))
             whole[filled] = np.rint(dense[filled]).astype(kind)
             return whole if not isinstance(dtype, np.dtype) else whole.to_numpy(kind)
+    if pd.api.types.is_string_dtype(column):
+        shown = [PLAIN.decimals(label(x)) for x, hole in zip(column, holes, strict=True) if not hole]
+        digits = max(shown) if rounded and shown and None not in shown else None  # type: ignore[type-var]
+        cells = column.to_list()
+        for i in np.flatnonzero(filled).tolist():
+            cells[i] = format_filled(float(dense[i]), digits)
+        return pd.array(cells, dtype=dtype)
     decimals = _decimals(column) if rounded and pd.api.types.is_object_dtype(dtype) else None
     if decimals is not None:
         cells = column.to_list()

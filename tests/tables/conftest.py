@@ -6,11 +6,14 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
+import typer.main
 
 from rankfall.cli import main
+from rankfall.completion.descent.watched_run import WatchedRun
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,16 @@ class Ran:
     code: int
     out: bytes
     err: str
+
+
+_command = cache(typer.main.get_command)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what is not the point here: the certificate, and reading all options anew for each command."""
+    monkeypatch.setattr(WatchedRun, "certificate", lambda self: None)
+    monkeypatch.setattr(typer.main, "get_command", _command)
 
 
 @pytest.fixture

@@ -225,7 +225,7 @@ def _filled(column: pd.Series, dense: np.ndarray, holes: np.ndarray, rounded: bo
     """
     import pandas as pd
 
-    dtype = column.dtype
+    dtype: Any = column.dtype
     filled = holes & np.isfinite(dense)
     if rounded and pd.api.types.is_integer_dtype(dtype):
         kind = getattr(dtype, "numpy_dtype", dtype)

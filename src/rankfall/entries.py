@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 
 def as_numbers(values: object) -> np.ndarray:
@@ -36,42 +31,6 @@ def as_numbers(values: object) -> np.ndarray:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"The data hold something that is not a number ({error}).") from error
-
-
-def as_missing_values(missing_values: object) -> tuple[float, ...]:
-    """Numbers that stand for a missing value, NaN and its other names left out: there is no need to name it.
-
-    Raises
-    ------
-    InputError
-        If it is neither a finite number, NaN, None or pd.NA, nor several of these.
-    """
-    several = isinstance(missing_values, Iterable) and not isinstance(missing_values, (str, bytes))
-    found = []
-    for value in missing_values if several else [missing_values]:  # type: ignore[union-attr]
-        if is_nan(value):
-            continue
-        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(float(value)):
-            raise InputError(
-                "missing_values must be a finite number, nan, None or pd.NA, or several of these, not "
-                f"{missing_values!r}."
-            )
-        found.append(float(value))
-    return tuple(found)
-
-
-def is_nan(value: object) -> bool:
-    """Whether this is NaN or one of its other names, None and pd.NA."""
-    # pd.NA by its type's name: comparing it with itself gives pd.NA, and pandas need not be imported
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)
-
-
-def without_padding(X: Any) -> Any:
-    """The stored entries of a scipy.sparse matrix, without the zeros that fill up the blocks of a bsr."""
-    coo = X.tocoo()
-    if X.format == "bsr":
-        coo.eliminate_zeros()
-    return coo
 
 
 def as_positions(values: object, what: str) -> np.ndarray:
@@ -117,14 +76,21 @@ def refuse_infinities(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) ->
         raise InputError(f"The cell in row {rows[first]}, column {cols[first]} is infinite{more}.")
 
 
-def refuse_duplicates(X: sparse.coo_array, name: str = "The sparse matrix") -> None:
-    """Raise InputError if a sparse matrix stores an entry twice: scipy would add the two.
+def stored(X: Any, name: str = "The sparse matrix") -> Any:
+    """The entries of a sparse matrix as a coo_array; zeros that fill up blocks of the BSR format are none.
 
-    `name` begins the sentence.
+    Raises
+    ------
+    InputError
+        If an entry is stored twice: scipy would add the two. `name` begins the sentence.
     """
-    _, n_cols = X.shape  # type: ignore[misc]
-    if np.unique(X.row.astype(np.int64) * n_cols + X.col).size < X.nnz:
+    coo = X.tocoo()
+    if getattr(X, "format", None) == "bsr":
+        coo.eliminate_zeros()
+    _, n_cols = coo.shape
+    if np.unique(coo.row.astype(np.int64) * n_cols + coo.col).size < coo.nnz:
         raise InputError(f"{name} stores some entries twice; call its sum_duplicates() first.")
+    return coo
 
 
 def merge_repeats(

@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .argument_checks import array, one_of, shown, wholes
-from .entries import (
-    as_numbers,
-    as_positions,
-    as_shape,
-    merge_repeats,
-    refuse_duplicates,
-    refuse_infinities,
-    without_padding,
-)
+from .entries import as_numbers, as_positions, as_shape, merge_repeats, refuse_infinities, stored
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -170,7 +162,8 @@ class Problem:
     def from_sparse(cls, X: sparse.spmatrix | sparse.sparray) -> Problem:
         """Read a scipy.sparse matrix; its stored entries are the observed ones, including explicit zeros.
 
-        Only the zeros of a block matrix (bsr) are not: they fill up its blocks.
+        Zeros in a matrix in BSR or DIA format are not observed: such formats store whole blocks or diagonals
+        and fill them up with zeros.
 
         Raises
         ------
@@ -180,8 +173,7 @@ class Problem:
         """
         if not hasattr(X, "tocoo"):
             raise InputError(f"X must be a scipy.sparse matrix, not {shown(X)}.")
-        coo = without_padding(X)  # type: ignore[arg-type]
-        refuse_duplicates(coo)
+        coo = stored(X)
         return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
 
     @classmethod

@@ -9,9 +9,8 @@ from typing import Literal
 
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
-from ..entries import as_missing_values
 from ..errors import InputError
-from ..files.missing_marks import equals_any
+from ..files.missing_marks import as_missing_values, equals_any
 from ..problem import Problem
 from ..scale import read_bounds
 from . import exact, noisy

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..entries import as_missing_values, refuse_duplicates, without_padding
+from ..entries import stored
 from ..errors import InputError
-from ..files.missing_marks import equals_any
+from ..files.missing_marks import as_missing_values, equals_any
 from ..scale import require_scale
 from .engine import completed
 
@@ -33,6 +33,9 @@ class Sparse(Protocol):
 
 
 Table = np.ndarray | Sparse
+
+# of scipy.sparse, in which every stored entry is an observation
+_FORMATS = ["csr", "csc", "coo"]
 
 
 class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -226,13 +229,13 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         missing = as_missing_values(self.missing_values)
         if np.ma.isMaskedArray(X):  # scikit-learn would read what lies under the mask
             X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan))
-        if getattr(X, "format", None) == "bsr":  # scikit-learn would keep the zeros that fill up its blocks
-            X = cast("Any", without_padding(X))
+        if hasattr(X, "tocoo"):
+            X = X if X.format in _FORMATS else stored(X)
         checked = validate_data(
             self,
             X,
             reset=reset,
-            accept_sparse=["csr", "csc", "coo"],
+            accept_sparse=_FORMATS,
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
         )
@@ -289,8 +292,7 @@ def _dense(X: Table) -> np.ndarray:
     """What is not stored becomes NaN."""
     if isinstance(X, np.ndarray):
         return X
-    coo = X.tocoo()
-    refuse_duplicates(coo)
+    coo = stored(X)
     out = np.full(coo.shape, np.nan, dtype=coo.dtype)
     out[coo.row, coo.col] = coo.data
     return out

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from numbers import Real
 
 import numpy as np
+
+from ..errors import InputError
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
 """What a missing cell may say, in small letters, without being told."""
@@ -80,6 +83,34 @@ def equals_any(values: np.ndarray, numbers: Sequence[float]) -> np.ndarray:
         # -999.9 in a file of 32-bit floats is read as -999.9000244
         single = wanted.astype(np.float32).astype(np.float64)
     return np.isin(values, np.concatenate([wanted, single]))
+
+
+def as_missing_values(missing_values: object) -> tuple[float, ...]:
+    """Numbers that stand for a missing value, NaN and its other names left out: there is no need to name it.
+
+    Raises
+    ------
+    InputError
+        If it is neither a finite number, NaN, None or pd.NA, nor several of these.
+    """
+    several = isinstance(missing_values, Iterable) and not isinstance(missing_values, (str, bytes))
+    found = []
+    for value in missing_values if several else [missing_values]:  # type: ignore[union-attr]
+        if is_nan(value):
+            continue
+        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(float(value)):
+            raise InputError(
+                "missing_values must be a finite number, nan, None or pd.NA, or several of these, not "
+                f"{missing_values!r}."
+            )
+        found.append(float(value))
+    return tuple(found)
+
+
+def is_nan(value: object) -> bool:
+    """Whether this is NaN or one of its other names, None and pd.NA."""
+    # pd.NA by its type's name: comparing it with itself gives pd.NA, and pandas need not be imported
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)
 
 
 def unused_note(mark: str) -> str:

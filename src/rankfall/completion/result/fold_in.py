@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...entries import refuse_duplicates
+from ...entries import stored
 from ...errors import InputError
 from ...scale import check_scale, forward
 from .values import Values
@@ -118,8 +118,7 @@ def _on_scale(given: np.ndarray, scale: str, what: str) -> np.ndarray:
 def vectors_like(new: object, shape: tuple[int | None, int | None], what: str) -> np.ndarray:
     """New rows or columns as a dense array with NaN; None in `shape` is any number."""
     if hasattr(new, "tocoo"):
-        coo = new.tocoo()  # type: ignore[attr-defined]
-        refuse_duplicates(coo, f"The sparse matrix of new {what}")
+        coo = stored(new, f"The sparse matrix of new {what}")
         out = np.full(coo.shape, np.nan)
         out[coo.row, coo.col] = coo.data
     else:

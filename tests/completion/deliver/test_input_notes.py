@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import datasets
 
 import rankfall as rf
 from rankfall.completion.complete import _without
@@ -57,7 +58,7 @@ def test_what_is_no_reason(values: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("code", "count"),
-    [(-999, 1), (9999, 1), (-99.9, 1), (-1, 2), (-9, 2), (99, 2), (1e20, 1), (-32768, 1), (4444, 3)],
+    [(-999, 1), (9999, 1), (-99.9, 1), (-1, 2), (-9, 2), (99, 3), (1e20, 1), (-32768, 1), (4444, 3)],
 )
 def test_codes_far_outside(code: float, count: int) -> None:
     X = smooth()
@@ -136,6 +137,41 @@ def test_zeros_in_a_full_table() -> None:
     assert "No cell is missing, but" in said(X)[0]
     X[0, 0] = np.nan
     assert said(X) == ()
+
+
+@pytest.mark.parametrize("kind", range(6))
+def test_no_false_alarm_on_tables_of_many_kinds(kind: int) -> None:
+    rng = np.random.default_rng(kind)
+    for _ in range(50):
+        m, n = rng.integers(8, 80, 2)
+        X = rng.normal(size=(m, 2)) @ rng.normal(size=(2, n))
+        X = (
+            X,
+            np.round(10 * X),
+            np.exp(X),
+            np.clip(np.round(3 + X), 1, 5),
+            rng.poisson(np.exp(np.clip(X, -3, 3))).astype(float),
+            np.round(100 + 10 * X),
+        )[kind]
+        X[rng.random(X.shape) < 0.2] = np.nan
+        assert input_notes(Problem.from_dense(X)) == ()
+
+
+def test_no_false_alarm_on_real_data() -> None:
+    for load in (datasets.load_iris, datasets.load_wine, datasets.load_diabetes, datasets.load_breast_cancer):
+        assert input_notes(Problem.from_dense(load().data)) == ()
+    for table in (rf.datasets.beijing("temperature"), rf.datasets.coffee(), rf.datasets.camera()):
+        assert input_notes(Problem.coerce(table)) == ()
+
+
+def test_minus_one_among_ages() -> None:
+    ages = np.random.default_rng(0).integers(18, 80, 60).astype(float)
+    temperatures = np.random.default_rng(1).normal(0, 9, 60)
+    ages[3] = -1
+    assert len(notes(ages, ages + temperatures.clip(0), temperatures.clip(1))) == 1  # none is negative
+    assert notes(ages, temperatures) == ()
+    ages[4] = -1
+    assert len(notes(ages, temperatures)) == 1
 
 
 # -- labels --------------------------------------------------------------------------------------------

@@ -52,18 +52,21 @@ class Notation:
         except ValueError:
             return False
 
+    def most_decimals(self, cells: Iterable[str]) -> int | None:
+        """The most decimals that a raw cell of a column shows; None if one has an exponent, or there is no
+        cell.
+        """
+        # a long column is searched at once
+        text = "\n".join(cells)
+        if not text or "e" in text or "E" in text:
+            return None
+        return max(map(len, re.findall(rf"{re.escape(self.decimal)}(\d*)", text)), default=0)
+
     def unused(self, cells: Iterable[str]) -> list[str]:
         """A note on every mark that the user named and no raw cell holds."""
         cells = list(cells)
         alone = [(mark, Notation(self.decimal, only)) for mark, only in self.marks.each()]
         return [unused_note(mark) for mark, only in alone if not any(map(only.is_missing, cells))]
-
-    def decimals(self, cell: str) -> int | None:
-        """How many digits follow the decimal mark in a number; None if it has an exponent."""
-        text = unquote(cell)
-        if "e" in text or "E" in text:
-            return None
-        return len(text.partition(self.decimal)[2])
 
 
 PLAIN = Notation()

@@ -70,10 +70,10 @@ class SheetSource:
         out: list[int | None] = []
         body = self.sheet.cells()[int(self.header) :]
         for j, k in enumerate(self.columns):
-            affixes = self.affixes.get(j, Affixes())
-            plain = (affixes.plain(row[k]) for row, hole in zip(body, holes[:, j], strict=True) if not hole)
-            shown = [notation.decimals(cell) for cell in plain]
-            out.append(None if not shown or None in shown else max(shown))  # type: ignore[type-var]
+            cells = [row[k] for row, hole in zip(body, holes[:, j].tolist(), strict=True) if not hole]
+            if j in self.affixes:
+                cells = map(self.affixes[j].plain, cells)
+            out.append(notation.most_decimals(cells))
         return out
 
     def written(self, value: float, j: int, shown: int | None) -> str:
@@ -166,8 +166,7 @@ class TripletSource:
     @property
     def decimals(self) -> int | None:
         """How many decimals the values show; None if there is nothing to go by."""
-        shown = [self.notation.decimals(text) for text in self.texts]
-        return None if not shown or None in shown else max(shown)  # type: ignore[type-var]
+        return self.notation.most_decimals(self.texts)
 
 
 @dataclass(frozen=True, eq=False)

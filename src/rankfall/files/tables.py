@@ -345,7 +345,6 @@ def _decimals(table: Table) -> list[int | None]:
     for col, values in enumerate(columns):
         if col in whole or not values.size:
             continue
-        shown = [PLAIN.decimals(repr(value)) for value in values.tolist()]
-        most = None if None in shown else max(shown)  # type: ignore[type-var]
+        most = PLAIN.most_decimals(map(repr, values.tolist()))
         out[col] = most if most is not None and most <= _MEASURED else None
     return out

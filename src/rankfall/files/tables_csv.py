@@ -125,16 +125,18 @@ class _Data:
 
     def parse(self) -> int | None:
         """Read all cells; the first row with a cell that is not a finite number, if there is one."""
-        plain = [list(row) for row in self.body]
-        for i, row in enumerate(plain):
+        plain = self.body
+        for i in range(len(plain)):
             try:
-                self.values[i] = _parse(row, self.notation)
+                self.values[i] = _parse(plain[i], self.notation)
             except ValueError:
-                for j, cell in enumerate(row):
+                if plain is self.body:
+                    plain = [list(row) for row in self.body]
+                for j, cell in enumerate(plain[i]):
                     if not (self.notation.is_number(cell) or self.notation.is_missing(cell)):
                         self._undress(plain, j)
                 try:
-                    self.values[i] = _parse(row, self.notation)
+                    self.values[i] = _parse(plain[i], self.notation)
                 except ValueError:
                     return i
         self.values[self.notation.marks.among(self.values)] = np.nan

@@ -234,8 +234,8 @@ def _filled(column: pd.Series, dense: np.ndarray, holes: np.ndarray, rounded: bo
             whole[filled] = np.rint(dense[filled]).astype(kind)
             return whole if not isinstance(dtype, np.dtype) else whole.to_numpy(kind)
     if pd.api.types.is_string_dtype(column):
-        shown = [PLAIN.decimals(label(x)) for x, hole in zip(column, holes, strict=True) if not hole]
-        digits = max(shown) if rounded and shown and None not in shown else None  # type: ignore[type-var]
+        shown = [label(x) for x, hole in zip(column, holes, strict=True) if not hole]
+        digits = PLAIN.most_decimals(shown) if rounded else None
         cells = column.to_list()
         for i in np.flatnonzero(filled).tolist():
             cells[i] = format_filled(float(dense[i]), digits)

@@ -38,6 +38,8 @@ _GAP, _FEWEST = 100.0, 3
 _EVEN = 8
 # lines of a list of triplets, and how many of them at least share a label on average
 _TRIPLETS, _SHARED = 5, 1.5
+# a log may name a cell again
+_DISTINCT = 0.9
 # columns that one sentence names
 _NAMED = 3
 
@@ -290,7 +292,8 @@ def _triplets(problem: Problem, name: Namer) -> list[str]:
     alike = [bool(np.all(np.diff(labels) >= 0)) for labels in (first, second)]
     if min(sizes) < 2 or m < _SHARED * min(sizes) or (not full and not any(alike)):
         return []
-    if np.unique(np.column_stack([first, second]), axis=0).shape[0] < m:
+    pairs = np.unique(first + 1j * second).size
+    if pairs < _DISTINCT * m:
         return []
     return [
         f"A table of {n} columns was read, but each line looks like one cell with its row, column and value "

@@ -248,8 +248,9 @@ def sayings() -> list[tuple[str, str]]:
                     name,
                 )
                 out += [(file.name, part) for part in spoken(source)[:1]]
-        if file.match("completion/deliver/warnings.py") or file.match(
-            "completion/deliver/unlike_observed.py"
+        if (
+            file.name in ("warnings.py", "unlike_observed.py", "input_notes.py")
+            and file.parent.name == "deliver"
         ):
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
             texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]
@@ -260,14 +261,18 @@ def sayings() -> list[tuple[str, str]]:
     return out
 
 
+# functions that make a note of what they are given
+NOTING = ("_unbounded", "_rounded", "left_out", "note", "unused_note")
+
+
 def notes() -> list[tuple[str, str]]:
     """Where the command line notes something about a table, and the longest constant part of each note."""
     out = []
     for file in (ROOT / "src" / "rankfall").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "notes.append":
-                out.append((file.name, spoken(node)[0]))
-            if isinstance(node, ast.FunctionDef) and node.name in ("doubts", "_unbounded"):
+                out += [(file.name, part) for part in spoken(node)[:1]]
+            if isinstance(node, ast.FunctionDef) and node.name in NOTING:
                 said = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr)]
                 out += [(file.name, spoken(text)[0]) for text in said]
     return out

@@ -295,3 +295,12 @@ def test_repr_says_what_is_there():
 
 def test_problem_is_public():
     assert rf.Problem is Problem
+
+
+def test_zeros_that_fill_up_blocks_are_not_observed():
+    X = np.kron(np.eye(2), [[1.0, 2, 0], [0, 3, 4]])
+    blocks = sparse.bsr_array(X, blocksize=(2, 3))
+    assert blocks.nnz == 12
+    same(Problem.from_sparse(blocks), Problem.from_sparse(sparse.csr_array(X)))
+    imputers = [rf.LowRankImputer(max_rank=0).fit(form) for form in (blocks, sparse.csr_array(X))]
+    same(*(imputer.completion_.problem for imputer in imputers))

@@ -67,7 +67,8 @@ REFUSED = {
     "sparse and absurd": ("in.npz", _sparse, [], "claims"),
     "not a zip": ("in.npz", b"PK nonsense", [], "damaged"),
     "truncated Parquet": ("in.parquet", _truncated, [], "in.parquet"),
-    "unknown format": ("in.xlsx", b"x", [], "format"),
+    "unknown format": ("in.ods", b"x", [], "format"),
+    "no workbook": ("in.xlsx", b"x", [], "not an Excel workbook"),
     "three dimensions": ("in.npy", None, [], "dimension"),
 }
 
@@ -121,7 +122,7 @@ def test_refused(case: str, command: str, tmp_path: Path, rankfall: Callable) ->
     [
         (["-o", "."], "folder"),
         (["-o", "missing/out.csv"], "does not exist"),
-        (["-o", "out.xlsx"], "format"),
+        (["-o", "out.ods"], "format"),
         (["-o", "table.csv"], "same file"),
         (["-o", "./sub/../table.csv"], "same file"),
         (["-o", "linked.csv"], "same file"),

@@ -177,7 +177,16 @@ def test_other_signs_for_missing(missing: object, fitted: LowRankImputer) -> Non
     table = pd.DataFrame(coded).astype("Float64") if missing is pd.NA else coded
     imputer = LowRankImputer(missing_values=missing)
     np.testing.assert_array_equal(imputer.fit_transform(table), fitted.transform(HOLES))
-    assert imputer.__sklearn_tags__().input_tags.allow_nan is (missing is None or missing is pd.NA)
+    assert imputer.__sklearn_tags__().input_tags.allow_nan
+
+
+def test_several_signs_for_missing(fitted: LowRankImputer) -> None:
+    coded = np.where(GIVEN, HOLES, -999)
+    coded[:15][~GIVEN[:15]] = np.nan
+    coded[2][~GIVEN[2]] = 9999
+    for missing in ([-999, 9999], (np.nan, -999.0, 9999)):
+        imputer = LowRankImputer(missing_values=missing)
+        np.testing.assert_array_equal(imputer.fit_transform(coded), fitted.transform(HOLES))
 
 
 def test_floats_stay_as_wide_as_they_are() -> None:
@@ -295,7 +304,7 @@ def test_threads(n_jobs: int | None, expected: int | None, monkeypatch: pytest.M
         (np.full((3, 2), np.nan), {}, "no observed entry"),
         ([[1.0, np.inf]], {}, "infinity"),
         ([["a", "b"]], {}, r"Column 0 holds text \('a'\); convert it to numbers, or leave it out"),
-        (HOLES, {"missing_values": -1}, "NaN"),
+        (HOLES, {"missing_values": [-1, "x"]}, "missing_values must be"),
         (HOLES, {"missing_values": "x"}, "missing_values must be"),
         (HOLES, {"max_rank": -1}, "max_rank"),
         (HOLES, {"n_jobs": 0}, "n_jobs"),

@@ -20,7 +20,8 @@ from hypothesis.extra import numpy as hnp
 
 from rankfall import InputError
 from rankfall.files import load_archive, save_archive
-from rankfall.files.npz import _memory, read_npy, read_npz
+from rankfall.files.inputs import memory
+from rankfall.files.npz import read_npy, read_npz
 
 ARRAYS = hnp.arrays(
     dtype=st.one_of(
@@ -190,12 +191,12 @@ def test_a_bomb_is_refused_before_it_goes_off(target: Path) -> None:
 
 def test_a_system_that_does_not_tell_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sysconf", raising=False)
-    assert _memory() == 16 * 2**30
+    assert memory() == 16 * 2**30
 
 
 def test_more_than_the_memory_is_refused(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(target, a=np.zeros(10**6))
-    monkeypatch.setattr("rankfall.files.npz._memory", lambda: 10**6)
+    monkeypatch.setattr("rankfall.files.inputs.memory", lambda: 10**6)
     with pytest.raises(InputError, match="memory"):
         read_npz(target)
 

@@ -48,7 +48,9 @@ def test_parquet_keeps_index_and_types(tmp_path):
     pd.testing.assert_series_equal(back["whole"], frame["whole"], check_freq=False)
     assert back["single"].dtype == np.float32
     np.testing.assert_array_equal(back["single"], np.array([0.1, 0.5, 3], np.float32))
-    np.testing.assert_array_equal(back["maybe"], [1, 0.5, 3])
+    assert back["maybe"].dtype == "Int64" and list(back["maybe"]) == [1, 0, 3]
+    write_table(tmp_path / "o.parquet", table, np.full((3, 3), 0.5), rounded=False)
+    np.testing.assert_array_equal(pd.read_parquet(tmp_path / "o.parquet")["maybe"], [1, 0.5, 3])
 
 
 def test_parquet_with_a_leading_text_column_and_decimals(tmp_path):
@@ -62,7 +64,7 @@ def test_parquet_with_a_leading_text_column_and_decimals(tmp_path):
     assert list(back["k"]) == ["x", "y"]
     np.testing.assert_array_equal(back[["a", "b"]].to_numpy(float), [[1.5, 9], [9, 2]])
     write_table(tmp_path / "o.csv", table, np.full((2, 2), 9.0))
-    assert (tmp_path / "o.csv").read_text() == "k,a,b\nx,1.5,9\ny,9,2.0\n"
+    assert (tmp_path / "o.csv").read_text() == "k,a,b\nx,1.5,9.0\ny,9.0,2.0\n"
 
 
 def test_parquet_triplets(tmp_path):
@@ -279,4 +281,6 @@ def test_row_names_may_be_called_like_a_column(tmp_path):
 def test_text_without_labels(tmp_path):
     np.save(tmp_path / "x.npy", HOLED)
     write_table(tmp_path / "o.csv", read_table(tmp_path / "x.npy"), np.full((2, 2), 1 / 3))
+    assert (tmp_path / "o.csv").read_text() == "1.5,0.3\n0.3,0.1\n"
+    write_table(tmp_path / "o.csv", read_table(tmp_path / "x.npy"), np.full((2, 2), 1 / 3), rounded=False)
     assert (tmp_path / "o.csv").read_text() == "1.5,0.333333\n0.333333,0.1\n"

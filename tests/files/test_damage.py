@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import io
 import subprocess
 import sys
@@ -9,10 +11,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rankfall.errors import InputError
-from rankfall.files import load_archive, save_archive
+from rankfall.files import load_archive, read_table, save_archive
 
 
 def test_every_truncation_and_every_flipped_byte(tmp_path: Path) -> None:
@@ -52,3 +55,33 @@ def test_importing_files_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def _packed(name: str) -> bytes:
+    """A small table in a file of some format."""
+    stream = io.BytesIO()
+    table = pd.DataFrame({"k": ["a", "b", "c"], "a": [1.0, None, 3.0], "b": [2.0, 4.0, None]})
+    if name.endswith(".gz"):
+        return gzip.compress(table.to_csv(index=False).encode())
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.csv", table.to_csv(index=False))
+    elif name.endswith(".xlsx"):
+        table.to_excel(stream, index=False)
+    else:
+        table.to_feather(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.zip", "x.xlsx", "x.feather"])
+def test_damaged_tables(tmp_path: Path, name: str) -> None:
+    path, whole = tmp_path / name, _packed(name)
+    assert path.write_bytes(whole) and read_table(path).shape == (3, 2)
+    rng = np.random.default_rng(0)
+    for k in rng.integers(0, len(whole), 60).tolist():
+        damaged = whole[:k] + bytes([whole[k] ^ 0xFF]) + whole[k + 1 :]
+        for data in (damaged, whole[:k]):
+            path.write_bytes(data)
+            # no other error than ours
+            with contextlib.suppress(InputError):
+                read_table(path)

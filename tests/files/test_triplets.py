@@ -40,7 +40,7 @@ def test_whole_numbers_are_sorted_and_the_header_is_optional(put):
 def test_decimal_commas_stay(put, tmp_path):
     table = read_table(put("a;b;1,5\na;c;\nd;b;2\nd;c;2,0\n"), triplets=True)
     write_table(tmp_path / "o.csv", table, np.full((2, 2), 0.25))
-    assert (tmp_path / "o.csv").read_text() == "row;b;c\na;1,5;0,25\nd;2;2,0\n"
+    assert (tmp_path / "o.csv").read_text() == "row;b;c\na;1,5;0,2\nd;2;2,0\n"
 
 
 def test_repeated_cells(put):

@@ -13,7 +13,26 @@ from ..version import __version__
 from . import lab_commands as laboratory
 from .exit_codes import exit_code, one_sentence
 from .help_text import Command, Group
-from .options import Aside, Effects, Fill, Json, Quiet, Rule, Scale, Scaling, chosen, counted, option
+from .options import (
+    Aside,
+    Column,
+    Effects,
+    Fill,
+    Json,
+    Missing,
+    Quiet,
+    Row,
+    Rule,
+    Scale,
+    Scaling,
+    Sheet,
+    Skip,
+    Triplets,
+    Value,
+    chosen,
+    counted,
+    option,
+)
 from .shell_completion import Shell, answer_shells, show_completion
 
 app = typer.Typer(
@@ -31,11 +50,10 @@ _LAB = "The laboratory"
 Input = Annotated[
     Path,
     typer.Argument(
-        metavar="IN", help="Table with empty cells: CSV, Parquet, NPZ or NPY.", show_default=False
+        metavar="IN",
+        help="Table with empty cells: CSV, Excel, Parquet, Feather, NPZ or NPY; - is stdin.",
+        show_default=False,
     ),
-]
-Triplets = Annotated[
-    bool, typer.Option("--triplets", help="IN has a line row,column,value for every observed cell.")
 ]
 
 
@@ -126,7 +144,19 @@ def complete(
         bool, typer.Option("--certificate", help="Also print why the rank is believed to stay.")
     ] = False,
     triplets: Triplets = False,
+    row: Row = None,
+    column: Column = None,
+    value: Value = None,
     aside: Aside = None,
+    missing: Missing = None,
+    skip: Skip = 0,
+    sheet: Sheet = None,
+    no_round: Annotated[
+        bool,
+        typer.Option(
+            "--no-round", help="Write filled cells with six digits, not with the decimals of their column."
+        ),
+    ] = False,
     fill: Annotated[Fill | None, chosen("fill")] = default_of("fill"),
     seed: Annotated[int, counted("seed", 0)] = default_of("seed"),
     max_rank: Annotated[int | None, counted("max_rank", 0, metavar="R")] = default_of("max_rank"),
@@ -164,6 +194,7 @@ def complete(
     asked = {name: getattr(given[name], "value", given[name]) for name in names()}
     with one_sentence():
         from .complete import Job, run
+        from .reading import Reading
 
         job = Job(
             source=source,
@@ -174,8 +205,10 @@ def complete(
             cells=cells,
             interval=interval,
             certificate=certificate,
-            triplets=triplets,
-            aside=tuple(aside or ()),
+            reading=Reading(
+                triplets, row, column, value, tuple(aside or ()), tuple(missing or ()), skip, sheet
+            ),
+            rounded=not no_round,
             log=log,
             compare=compare,
             as_json=as_json,
@@ -187,12 +220,25 @@ def complete(
 
 
 @app.command(cls=Command)
-def diagnose(source: Input, triplets: Triplets = False, aside: Aside = None, as_json: Json = False) -> None:
+def diagnose(
+    source: Input,
+    triplets: Triplets = False,
+    row: Row = None,
+    column: Column = None,
+    value: Value = None,
+    aside: Aside = None,
+    missing: Missing = None,
+    skip: Skip = 0,
+    sheet: Sheet = None,
+    as_json: Json = False,
+) -> None:
     """Say which ranks the observed cells of a table can determine. Nothing is fitted."""
     with one_sentence():
         from .diagnose import run
+        from .reading import Reading
 
-        run(source, triplets, tuple(aside or ()), as_json)
+        reading = Reading(triplets, row, column, value, tuple(aside or ()), tuple(missing or ()), skip, sheet)
+        run(source, reading, as_json)
 
 
 @app.command(cls=Command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +18,22 @@ from ..files import (
     Table,
     check_table_path,
     read_cells,
-    read_table,
+    whole_number_columns,
     write_cells,
     write_table,
     written_in_parts,
 )
+from ..files.formats import TEXT, kind_of_output
+from ..files.inputs import STDIN
 from ..problem import Problem
 from .bounds_option import AskedBounds
-from .input_notes import doubts
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
-from .show import Printer
+from .reading import Reading
+from .show import Printer, listed
 
 if TYPE_CHECKING:
     from ..completion import Completion
-
-
-_TEXT = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ class Job:
     cells: Path | None = None
     interval: float | None = None
     certificate: bool = False
-    triplets: bool = False
-    aside: tuple[str, ...] = ()
+    reading: Reading = field(default_factory=Reading)
+    rounded: bool = True
     log: bool = False
     compare: bool = False
     as_json: bool = False
@@ -84,10 +83,11 @@ def run(job: Job) -> Outcome:
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
     )
     _check_format(job)
-    table = read_table(job.source, triplets=job.triplets, aside=job.aside)
+    if STDIN == job.source == job.cells:
+        raise InputError("IN and CELLS cannot both be stdin.")
+    table = job.reading.table(job.source)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
-    table = replace(table, notes=(*table.notes, *doubts(table)))
     options = replace(options, bounds=bounds.of(table))
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
@@ -101,7 +101,7 @@ def run(job: Job) -> Outcome:
         _check_values(table, options.scale)
         labelled = problem.with_labels(table.row_names, table.col_names)
         result = complete(labelled, callback=callback, **vars(options))
-    settings = {**result.settings, "source": job.source.name}
+    settings = {**result.settings, "source": "stdin" if job.source == STDIN else job.source.name}
     if job.command:
         settings["command"] = shlex.join(job.command)
     result = replace(result, settings=settings)
@@ -109,6 +109,8 @@ def run(job: Job) -> Outcome:
     if wanted is not None and job.interval is not None:
         interval = result.interval(wanted.rows, wanted.cols, job.interval)
         table = replace(table, notes=(*table.notes, *_unbounded(*interval)))
+    if wanted is None and job.rounded:
+        table = replace(table, notes=(*table.notes, *_rounded(table)))
     _write(job, table, wanted, result, interval)
     _print(job, table, result)
     return result.outcome
@@ -119,9 +121,9 @@ def _check_format(job: Job) -> None:
     if job.out == STDOUT:
         return
     check_table_path(job.out)
-    if job.cells is not None and job.out.suffix.lower() not in _TEXT:
+    if job.cells is not None and kind_of_output(job.out)[0] not in TEXT:
         raise InputError(
-            f"With --cells, OUT is a text table: its name must end in {', '.join(_TEXT)}, not {job.out.name}."
+            f"With --cells, OUT is a text table: its name must end in {', '.join(TEXT)}, not {job.out.name}."
         )
 
 
@@ -170,6 +172,17 @@ def _unbounded(lower: np.ndarray, upper: np.ndarray) -> list[str]:
     ]
 
 
+def _rounded(table: Table) -> list[str]:
+    """A note if whole numbers were made of what was computed."""
+    whole = whole_number_columns(table)
+    if not whole:
+        return []
+    names = "every column" if len(whole) == table.shape[1] else listed([table.col_label(j) for j in whole])
+    return [
+        f"Only whole numbers were observed, and filled in, in {names}; --no-round writes what was computed."
+    ]
+
+
 def _write(
     job: Job,
     table: Table,
@@ -180,7 +193,7 @@ def _write(
     """Everything that was asked for, each file whole or not at all."""
     with stdout_or(job.out) as path:
         if wanted is None:
-            write_table(path, table, lambda start, stop: result.to_dense(rows=slice(start, stop)))
+            write_table(path, table, lambda a, b: result.to_dense(rows=slice(a, b)), rounded=job.rounded)
         else:
             values = result.predict(wanted.rows, wanted.cols)
             write_cells(path, wanted.row_labels, wanted.col_labels, values, interval)

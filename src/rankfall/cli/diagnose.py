@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import Table, read_table
+from ..completion.deliver.input_notes import input_notes
+from ..files import Table
+from ..files.bad_cells import shell_word
 from ..problem import Problem
 from ..report import TextTable
-from .input_notes import doubts
+from .reading import Reading
 from .show import Printer, listed, plural
 
 # observed cells per unknown from which random exact instances are recovered nearly always
@@ -21,11 +22,11 @@ _COMFORTABLE = 1.3
 _EMPTIEST, _MAX_RANKS = 5, 12
 
 
-def run(path: Path, triplets: bool, aside: tuple[str, ...], as_json: bool) -> None:
+def run(path: Path, reading: Reading, as_json: bool) -> None:
     """Read a table and say what can be determined from it."""
-    table = read_table(path, triplets=triplets, aside=aside)
-    table = replace(table, notes=(*table.notes, *doubts(table)))
+    table = reading.table(path)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
+    table = replace(table, notes=(*table.notes, *input_notes(problem, table.col_names)))
     printer = Printer(sys.stdout, as_json)
     sure, top = _largest_rank(problem, _COMFORTABLE), _largest_rank(problem, 1.0)
     if as_json:
@@ -37,8 +38,8 @@ def run(path: Path, triplets: bool, aside: tuple[str, ...], as_json: bool) -> No
     printer.text("")
     printer.table(_rank_table(problem, _shown(sure, top, min(problem.shape)), sure, top))
     printer.text(_verdict(problem, sure, top))
-    options = ["--triplets"] * triplets + [word for name in aside for word in ("--aside", name)]
-    printer.text(f"Next: {shlex.join(['rankfall', 'complete', str(path), *options, '-o', 'filled.csv'])}")
+    words = ["rankfall", "complete", shell_word(str(path)), *reading.words(), "-o", "filled.csv"]
+    printer.text(f"Next: {' '.join(words)}")
 
 
 def _largest_rank(problem: Problem, rho: float) -> int:

@@ -46,6 +46,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
          "rankfall complete ratings.csv -o some.csv --cells wanted.csv --interval 0.9"),
         ("from lines of row,column,value",
          "rankfall complete log.csv --triplets -o filled.csv"),
+        ("where -999 and n.d. mark missing values, too",
+         "rankfall complete ratings.csv --missing -999 --missing n.d. -o filled.csv"),
         ("for programs: the table on stdout, the facts on stderr",
          "rankfall complete ratings.csv -o - --json"),
     ),

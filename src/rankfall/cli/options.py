@@ -15,10 +15,41 @@ Aside = Annotated[
     typer.Option(
         "--aside",
         metavar="COLUMN",
-        help="A column of text, dates or the like: not read, and written back as it is. May be repeated.",
+        help="A column of text, dates or the like (name, or position from 0 without header): not read, and "
+        "written back as it is. May be repeated.",
         show_default=False,
     ),
 ]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing",
+        metavar="MARK",
+        help='What stands for a missing value beside empty cells and NA: -999, ?, "<*" (* for any text). May '
+        "repeated.",
+        show_default=False,
+    ),
+]
+Skip = Annotated[
+    int, typer.Option("--skip", min=0, metavar="N", help="Lines above the table that are no part of it.")
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook; by default the first with a table."),
+]
+Triplets = Annotated[
+    bool, typer.Option("--triplets", help="IN has a line row,column,value for every observed cell.")
+]
+Row = Annotated[
+    str | None,
+    typer.Option(
+        "--row", metavar="COLUMN", help="Of triplets: the column (name, or position from 0) of rows."
+    ),
+]
+Column = Annotated[
+    str | None, typer.Option("--column", metavar="COLUMN", help="Of triplets: that of columns.")
+]
+Value = Annotated[str | None, typer.Option("--value", metavar="COLUMN", help="Of triplets: that of values.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 

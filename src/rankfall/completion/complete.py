@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ..argument_checks import one_of
@@ -11,6 +11,7 @@ from ..bounds import BoundsLike, read_bounds
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
+from ..files.missing_marks import as_missing_values, equals_any
 from ..problem import Problem
 from ..progress_display import shown_progress
 from . import exact, noisy
@@ -33,6 +34,7 @@ def complete(
     callback: Callable[[Progress], None] | None = None,
     progress: bool = False,
     weights: object = None,
+    missing_values: float | Sequence[float] | None = None,
     scale: Literal["linear", "log", "log1p"] = "linear",
     bounds: BoundsLike | None = None,
     effects: Literal["auto", "none", "mean", "columns", "both"] = "auto",
@@ -80,6 +82,8 @@ def complete(
         How much each observed cell counts, in proportion to the inverse of its noise variance: of the
         shape of `X`, or one number per entry of a Problem. Cells of weight 0 are treated as missing. The
         chains of SGD do not use them; refits, choice and errors do.
+    missing_values : number or sequence of numbers, optional
+        What stands for a missing value beside NaN, -999 for example. Such cells are filled.
     scale : {"linear", "log", "log1p"}
         Scale on which everything is fitted: "log" for positive, "log1p" for non-negative skewed data. Results
         come back in the data's own units (what was the mean on the scale of the fit is then rather the
@@ -130,6 +134,7 @@ def complete(
     given = Problem.coerce(X)
     if weights is not None:
         given = given.with_weights(weights)
+    given = _without(given, missing_values)
     if options.folds is not None and options.folds > given.n_observed:
         raise InputError(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
@@ -178,3 +183,19 @@ def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tu
         return answers, Ending.OUT_OF_TIME
     except KeyboardInterrupt:
         return answers, Ending.INTERRUPTED
+
+
+def _without(given: Problem, missing_values: object) -> Problem:
+    """The entries whose values do not stand for missing ones."""
+    missing = as_missing_values(missing_values)
+    kept = ~equals_any(given.values, missing)
+    if kept.all():
+        return given
+    if not kept.any():
+        marks = " or ".join(f"{x:g}" for x in missing)
+        raise InputError(
+            f"Every observed cell holds {marks}, which stands for a missing value: there is nothing to "
+            "complete the matrix from."
+        )
+    rest = given.subset(kept)
+    return rest if rest.weights is None else rest.with_weights(rest.weights)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..argument_checks import shown
 from ..bounds import kept_columns
 from ..entries import first_text, stored
 from ..errors import InputError
+from ..files.missing_marks import as_missing_values, equals_any
 from ..frames import is_frame, read_frame
 from ..problem import Problem
 from ..scale import require_scale
@@ -52,8 +52,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    missing_values : number, np.nan, None or pd.NA, default np.nan
-        What stands for a missing value. NaN, None and pd.NA mean the same.
+    missing_values : number, np.nan, None or pd.NA, or several of these, default np.nan
+        What stands for a missing value. NaN, None and pd.NA mean the same, and always do.
     max_rank, max_time : optional
         As in :func:`rankfall.complete`. A fit that `max_time` cuts short gives a ConvergenceWarning.
     n_jobs : int, optional
@@ -237,13 +237,9 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _read(self, X, *, reset: bool) -> Table:
         """Floats, dense or sparse, in which NaN stands for missing."""
-        by_nan = _is_missing(self.missing_values)
-        if not by_nan and not isinstance(self.missing_values, Real):
-            raise InputError(
-                f"missing_values must be a number, nan, None or pd.NA, not {self.missing_values!r}."
-            )
+        missing = as_missing_values(self.missing_values)
         if np.ma.isMaskedArray(X):  # scikit-learn would read what lies under the mask
-            X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan if by_nan else self.missing_values))
+            X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan))
         if is_frame(X):
             read_frame(X)  # a column that holds no numbers is named
         elif hasattr(X, "tocoo"):
@@ -255,7 +251,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 reset=reset,
                 accept_sparse=_FORMATS,
                 dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan" if by_nan else True,
+                ensure_all_finite="allow-nan",
             )
         except ValueError as error:
             at = None if hasattr(X, "tocoo") else first_text(X)
@@ -266,27 +262,21 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "out."
             ) from error
         table = cast("Table", checked)
-        if by_nan:
+        if not missing:
             return table
         if isinstance(table, np.ndarray):
-            return np.where(np.equal(table, self.missing_values), table.dtype.type(np.nan), table)
+            return np.where(equals_any(table, missing), table.dtype.type(np.nan), table)
         table = table.copy()
-        table.data = np.where(np.equal(table.data, self.missing_values), np.nan, table.data)
+        table.data = np.where(equals_any(table.data, missing), np.nan, table.data)
         return table
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = _is_missing(self.missing_values)
+        tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         assert tags.transformer_tags is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _is_missing(value: object) -> bool:
-    """Whether this is NaN or one of its other names."""
-    # pd.NA by its type's name: comparing it with itself gives pd.NA, and pandas need not be imported
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Real) and value != value)
 
 
 def _entries(X: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from .archive import archive_kind, load_archive, save_archive
 from .atomic import atomic_path, check_writable
 from .table import Table
-from .tables import check_table_path, read_table, write_table, written_in_parts
-from .tables_triplets import Cells, read_cells, write_cells
+from .tables import check_table_path, read_table, whole_number_columns, write_table, written_in_parts
+from .tables_triplets import Cells, Roles, read_cells, write_cells
 
 __all__ = [
     "Cells",
+    "Roles",
     "Table",
     "archive_kind",
     "atomic_path",
@@ -19,6 +20,7 @@ __all__ = [
     "read_cells",
     "read_table",
     "save_archive",
+    "whole_number_columns",
     "write_cells",
     "write_table",
     "written_in_parts",

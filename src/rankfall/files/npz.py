@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import lzma
 import math
-import os
 import struct
 import tokenize
 import warnings
 import zipfile
 import zlib
-from os import PathLike
 from typing import IO
 
 import numpy as np
 
 from ..errors import InputError
+from .inputs import Source, check_members, open_input, size_of
 
-# deflate cannot shrink further than this, so a member that claims more is lying
-_LARGEST_RATIO = 1032
 _LONGEST_REASON = 120
 _READABLE_VERSIONS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -45,7 +42,7 @@ _DAMAGE = (
 )
 
 
-def read_npy(path: str | PathLike[str]) -> np.ndarray:
+def read_npy(path: Source) -> np.ndarray:
     """The array in a .npy file.
 
     Raises
@@ -55,11 +52,11 @@ def read_npy(path: str | PathLike[str]) -> np.ndarray:
         amount of data than there is.
     """
     with open_input(path) as stream:
-        return _read_stream(stream, os.fstat(stream.fileno()).st_size, str(path))
+        return _read_stream(stream, size_of(stream), str(path))
 
 
 def read_npz(
-    path: str | PathLike[str], other: tuple[str, ...] = (), with_arrays: bool = True
+    path: Source, other: tuple[str, ...] = (), with_arrays: bool = True
 ) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
     """The arrays in an .npz file (none without `with_arrays`), and the bytes of its members named in `other`.
 
@@ -74,7 +71,7 @@ def read_npz(
         try:
             with zipfile.ZipFile(stream) as archive:
                 members = archive.infolist()
-                _check_sizes(members, os.fstat(stream.fileno()).st_size, path)
+                check_members(members, size_of(stream), path)
                 for member in members:
                     if not with_arrays and member.filename not in other:
                         continue
@@ -91,40 +88,6 @@ def read_npz(
         except _DAMAGE as error:
             raise InputError(f"{path} is damaged or not an .npz file ({_reason(error)}).") from error
     return arrays, raw
-
-
-def open_input(path: str | PathLike[str]) -> IO[bytes]:
-    """Open a file for reading; an InputError says why if it cannot be."""
-    try:
-        return open(path, "rb")
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder, not a file.") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
-
-
-def _check_sizes(members: list[zipfile.ZipInfo], file_size: int, path: str | PathLike[str]) -> None:
-    """Refuse a directory that no honest writer produces, and contents that do not fit into memory."""
-    names = [member.filename for member in members]
-    if len(set(names)) < len(names):
-        raise InputError(f"{path} is damaged: two of its arrays have the same name.")
-    # members that overlap share their compressed bytes: the best known zip bomb
-    overlapping = sum(member.compress_size for member in members) > file_size
-    if overlapping or any(m.file_size > _LARGEST_RATIO * m.compress_size + 1024 for m in members):
-        raise InputError(f"{path} is damaged: its arrays claim to be larger than the file can hold.")
-    total = sum(member.file_size for member in members)
-    if total > _memory():
-        raise InputError(f"{path} would unpack to {total / 1e9:.0f} GB, more than this computer's memory.")
-
-
-def _memory() -> int:
-    """Physical memory in bytes; a guess where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 16 * 2**30
 
 
 def _read_stream(stream: IO[bytes], size: int, where: str) -> np.ndarray:

@@ -220,7 +220,7 @@ class Schema:
 
 
 @contextmanager
-def blamed_on(path: str | PathLike[str]) -> Iterator[None]:
+def blamed_on(path: object) -> Iterator[None]:
     """While objects are made of what a file holds: what they refuse is the fault of the file."""
     try:
         yield

@@ -1,85 +1,90 @@
-"""Wide text tables: which line is the header, which column the index, and the cells."""
+"""Wide text tables: the cells of a sheet to numbers, and back."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
-from os import PathLike
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import InputError
-from .bad_cells import bad_cell
+from .affixes import Affixes, agreed
+from .bad_cells import bad_cell, skip_remedy
+from .headers import LOOKED_AT, count_titles, has_header, is_index, is_word
+from .inputs import Source
+from .missing_marks import MissingMarks
+from .notation import Notation, unquote
 from .table import SheetSource, Table
-from .tables_text import (
-    Sheet,
-    decimals,
-    format_filled,
-    is_missing,
-    is_number,
-    number,
-    quote,
-    read_sheet,
-    unquote,
-)
-
-# names under which a column of different whole numbers is a label and not a measurement
-_INDEX_NAMES = frozenset({"", "id", "index", "date", "datetime", "time", "timestamp", "year"})
-_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?|\d{1,2}:\d\d(:\d\d)?", re.ASCII)
-_COMPACT_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
-_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-# a number somebody wrote in another way, which is to be named and not to be taken for a label
-_NEARLY_NUMBER = re.compile(r"[+-]?[\d.,]*\d[\d.,]*", re.ASCII)
-_LOOKED_AT = 50
-# so few numbers may well increase by chance
-_FEW = 4
+from .tables_text import Sheet, quote
 
 
-def read_wide(path: str | PathLike[str], aside: Sequence[str] = ()) -> Table:
+def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = ()) -> Table:
     """Read a text table; see :func:`rankfall.files.read_table` for the rules."""
-    sheet = read_sheet(path)
-    cells = sheet.cells()
-    decimal = sheet.style.decimal
-    cells, short = _rectangle(cells, sheet, path)
-    header = short or _has_header(cells, decimal)
+    notation = sheet.style.notation
+    # what stands for a missing number may well be a name
+    naming = replace(notation, marks=MissingMarks(notation.marks.words, notation.marks.patterns))
+    cells, short = _rectangle(sheet.cells(), sheet, path)
+    header = short or has_header(cells, naming)
     body = cells[1:] if header else cells
     if not body:
         raise InputError(f"{path} has a header but no rows.")
-    notes = []
-    name = unquote(cells[0][0]).lower() if header and not short else None
+    name = _unmarked(cells[0][0]).lower() if header and not short else None
     leads = [unquote(row[0]) for row in body]
     names = [unquote(cell) for cell in ([""] * short + cells[0] if header else [])]
-    set_aside = _set_aside(names, aside, path)
-    index = short or (0 not in set_aside and _is_index(leads, name, len(body[0]), decimal))
-    if header and not short and all(is_number(cell, decimal) for cell in cells[0][1:] or cells[0]):
-        notes.append("The first line holds numbers and was read as column names.")
-    if index and all(is_number(lead, decimal) for lead in leads):
-        notes.append("The first column holds numbers and was read as row names.")
+    if header and not short:
+        names[0] = _unmarked(cells[0][0])
+    first_is_aside = bool(names) and names[0] in aside
+    index = short or (not first_is_aside and is_index(leads, name, len(body[0]), naming))
     start, n_cols = int(index), _count_columns(cells, index, short)
+    set_aside = _set_aside(names, aside, path, start, n_cols)
+    if header:  # columns of nothing, not even a name, set others apart
+        set_aside |= {
+            k for k, name in enumerate(names) if not name and not any(row[k].strip() for row in body)
+        }
     columns = tuple(k for k in range(start, start + n_cols) if k not in set_aside)
     if not columns:
         raise InputError(f"{path} has no column of numbers.")
+    notes = []
+    if sheet.comments and any(text.lstrip().startswith("#") for _, text in sheet.comments):
+        notes.append("Lines that begin with # were read as comments.")
+    if header and not short and all(notation.is_number(cell) for cell in cells[0][1:] or cells[0]):
+        notes.append("The first line holds numbers and was read as column names.")
+    if index and all(naming.is_number(lead) for lead in leads):
+        notes.append("The first column holds numbers and was read as row names.")
     col_names = tuple(names[k] for k in columns) if header else None
     row_names = tuple(leads) if index else None
-    values = np.empty((len(body), len(columns)))
-    for i, row in enumerate(body):
-        try:
-            values[i] = _parse([row[k] for k in columns], decimal)
-        except ValueError:
-            at = f"line {sheet.numbers[i + int(header)]}"
-            if index:
-                at = f"row {leads[i]!r}" + (f" ({at})" if leads.count(leads[i]) > 1 else "")
-            picked = [[line[k] for k in columns] for line in body]
-            triplets = _look_like_triplets(body, index, decimal)
-            remedy = "if the lines are row, column, value, read them as triplets" if triplets else ""
-            raise bad_cell(picked, i, at, col_names, decimal, path, remedy) from None
-    source = SheetSource(sheet, header, index, columns)
-    return Table.from_values(values, row_names, col_names, notes=tuple(notes), source=source)
+    data = _Data([[row[k] for k in columns] for row in body], notation)
+    bad = data.parse()
+    if bad is not None:
+        at = f"line {sheet.numbers[bad + int(header)]}"
+        if index:
+            at = f"row {leads[bad]!r}" + (f" ({at})" if leads.count(leads[bad]) > 1 else "")
+        remedy = ""
+        titles = 1 if short and bad == 0 else count_titles(cells)
+        if titles and bad <= titles:
+            remedy = skip_remedy(sheet.numbers[titles] - 1)
+        elif _look_like_triplets(body, index, naming):
+            remedy = "if the lines are row, column, value, read them as triplets: --triplets"
+        raise bad_cell(data.undressed(), bad, at, col_names, notation, path, remedy)
+    for j, affixes in data.affixes.items():
+        example = next(row[j] for row in data.body if not notation.is_missing(row[j]))
+        label = str(j) if col_names is None else col_names[j]
+        notes.append(affixes.note(label, example, notation))
+    if notation.marks.given:
+        notes += notation.unused(cell for row in data.body for cell in row)
+    source = SheetSource(sheet, header, index, columns, data.affixes)
+    return Table.from_values(data.values, row_names, col_names, notes=tuple(notes), source=source)
 
 
-def rewrite(source: SheetSource, holes: np.ndarray, filled: np.ndarray, delimiter: str | None = None) -> str:
+def rewrite(
+    source: SheetSource,
+    holes: np.ndarray,
+    filled: np.ndarray,
+    delimiter: str | None = None,
+    rounded: bool = True,
+) -> str:
     """The text of the table with the cells marked in `holes` filled in.
 
     Those that are NaN stay as they were.
@@ -92,40 +97,123 @@ def rewrite(source: SheetSource, holes: np.ndarray, filled: np.ndarray, delimite
         delimiter = style.delimiter
     body = cells[1:] if source.header else cells
     columns = source.columns
-    shown = [0] * len(columns)
-    for row, row_holes in zip(body, holes.tolist(), strict=True):
-        for j, hole in enumerate(row_holes):
-            if not hole:
-                shown[j] = max(shown[j], decimals(row[columns[j]], style.decimal))
+    shown = source.decimals(holes) if rounded else [None] * len(columns)
     wanted = holes & ~np.isnan(filled)
     for i, j in zip(*(index.tolist() for index in np.nonzero(wanted)), strict=True):
-        body[i][columns[j]] = quote(format_filled(float(filled[i, j]), shown[j], style.decimal), delimiter)
-    lines = style.newline.join(delimiter.join(row) for row in cells)
-    return lines + (style.newline if style.ends_with_newline else "")
+        text = source.written(float(filled[i, j]), j, shown[j])
+        body[i][columns[j]] = quote(text, delimiter)
+    return source.sheet.joined([delimiter.join(row) for row in cells])
 
 
-def _set_aside(names: list[str], aside: Sequence[str], path: str | PathLike[str]) -> set[int]:
-    """Where the columns are that hold no measurements."""
+class _Data:
+    """The data cells of a table on their way to numbers.
+
+    Attributes
+    ----------
+    body : list of list of str
+        Raw cells of the data columns.
+    values : ndarray of float64
+        What they say, after :meth:`parse`.
+    affixes : dict
+        Columns whose numbers carry signs or separators of thousands.
+    """
+
+    def __init__(self, body: list[list[str]], notation: Notation) -> None:
+        self.body, self.notation = body, notation
+        self.values = np.empty((len(body), len(body[0])))
+        self.affixes: dict[int, Affixes] = {}
+
+    def parse(self) -> int | None:
+        """Read all cells; the first row with a cell that is not a finite number, if there is one."""
+        plain = self.body
+        for i in range(len(plain)):
+            try:
+                self.values[i] = _parse(plain[i], self.notation)
+            except ValueError:
+                if plain is self.body:
+                    plain = [list(row) for row in self.body]
+                for j, cell in enumerate(plain[i]):
+                    if not (self.notation.is_number(cell) or self.notation.is_missing(cell)):
+                        self._undress(plain, j)
+                try:
+                    self.values[i] = _parse(plain[i], self.notation)
+                except ValueError:
+                    return i
+        self.values[self.notation.marks.among(self.values)] = np.nan
+        return None
+
+    def undressed(self) -> list[list[str]]:
+        """The cells, those of columns that agree without their affixes."""
+        plain = [list(row) for row in self.body]
+        for j in range(len(plain[0])):
+            self._undress(plain, j)
+        return plain
+
+    def _undress(self, plain: list[list[str]], j: int) -> None:
+        """Take the affixes off a column that has them."""
+        affixes = agreed((row[j] for row in self.body), self.notation)
+        if affixes is not None:
+            self.affixes[j] = affixes
+            for row in plain:
+                if not self.notation.is_missing(row[j]):
+                    row[j] = affixes.plain(row[j])
+
+
+def _parse(cells: list[str], notation: Notation) -> list[float]:
+    """The numbers of one line; ValueError if one is infinite or none."""
+    if notation.decimal == ".":
+        try:
+            numbers = [float(cell) if cell else math.nan for cell in cells]
+        except ValueError:
+            pass
+        else:
+            infinite = math.inf in numbers or -math.inf in numbers
+            if not infinite and not any("_" in cell for cell in cells):
+                return numbers
+    numbers = [notation.number(cell) for cell in cells]
+    if math.inf in numbers or -math.inf in numbers:
+        raise ValueError
+    return numbers
+
+
+def _unmarked(cell: str) -> str:
+    """The first name of a header without the # that some programs put before it."""
+    return unquote(unquote(cell).lstrip("#")) if cell.lstrip().startswith("#") else unquote(cell)
+
+
+def _set_aside(names: list[str], aside: Sequence[str], path: Source, start: int, n_cols: int) -> set[int]:
+    """Where the columns are that hold no measurements: by name, or by position where there is no header."""
+    if not names:
+        places = {str(k): start + k for k in range(n_cols)}
+        for name in aside:
+            if name not in places:
+                raise InputError(
+                    f"{path} has no column {name!r} to leave aside; it has no header: name a position from 0 "
+                    f"to {n_cols - 1}."
+                )
+        return {places[name] for name in aside}
     for name in aside:
         if name not in names:
-            known = f"its columns are {', '.join(map(repr, names))}" if names else "it has no header"
-            raise InputError(f"{path} has no column {name!r} to leave aside; {known}.")
+            known = ", ".join(map(repr, names))
+            raise InputError(f"{path} has no column {name!r} to leave aside; its columns are {known}.")
     return {k for k, name in enumerate(names) if name in aside}
 
 
-def _rectangle(
-    cells: list[list[str]], sheet: Sheet, path: str | PathLike[str]
-) -> tuple[list[list[str]], bool]:
+def _rectangle(cells: list[list[str]], sheet: Sheet, path: Source) -> tuple[list[list[str]], bool]:
     """The cells, equally many in every line; and whether the header alone has one fewer.
 
     The latter is how R writes row names.
     """
     width = Counter(map(len, cells[1:] or cells)).most_common(1)[0][0]
     short = len(cells) > 1 and len(cells[0]) == width - 1
+    titles = next((k for k, row in enumerate(cells) if len(row) == width), 0)
     for row, line in zip(cells[short:], sheet.numbers[short:], strict=True):
         if len(row) != width:
-            raise InputError(f"{path}: line {line} has {len(row)} cells where others have {width}.")
-    if short and all(is_number(cell, sheet.style.decimal) for cell in cells[0]):
+            text = f"{path}: line {line} has {len(row)} cells where others have {width}"
+            above = titles > int(short) and line < sheet.numbers[titles]
+            remedy = f"; {skip_remedy(sheet.numbers[titles] - 1)}" if above and len(row) < width else ""
+            raise InputError(f"{text}{remedy}.")
+    if short and all(sheet.style.notation.is_number(cell) for cell in cells[0]):
         raise InputError(f"{path}: line {sheet.numbers[0]} has {width - 1} cells where others have {width}.")
     return cells, short
 
@@ -138,95 +226,9 @@ def _count_columns(cells: list[list[str]], index: bool, short: bool) -> int:
     return width
 
 
-def _has_header(cells: list[list[str]], decimal: str) -> bool:
-    """Whether the first line holds names."""
-    first, body = cells[0], cells[1 : _LOOKED_AT + 1]
-    rest = first[1:] if len(first) > 1 else first
-    if not all(is_number(cell, decimal) or is_missing(cell) for cell in rest):
-        return True
-    if not body or not all(is_number(cell, decimal) for cell in rest):
-        return False
-    lead, leads = unquote(first[0]), [unquote(row[0]) for row in body]
-    if is_number(lead, decimal):
-        # numbers all along: only names such as 0, 1, 2, ... or 2001, 2002, ... are taken for names
-        names = _numbers(first, decimal)
-        counted = names.size == len(first) > 2 and bool(np.all(np.diff(names) == 1))
-        return counted and _stands_out(names, body, 0, decimal)
-    labelled = sum(not is_missing(text) and _is_word(text) for text in leads) * 2 >= len(leads)
-    names = _numbers(rest, decimal)
-    if is_missing(lead):
-        if labelled or np.array_equal(names, np.arange(names.size)):
-            return True
-    elif _DATE.fullmatch(lead):
-        return False
-    elif not labelled or _DATE.fullmatch(leads[0]):
-        return True
-    if names.size != len(rest) or names.size < 2 or np.any(np.diff(names) <= 0):
-        return False
-    if names.size < _FEW:
-        others = np.concatenate([_numbers(row[1:], decimal) for row in body])
-        return bool(not others.size or others.max() < names[0] or others.min() > names[-1])
-    return _stands_out(names, body, 1, decimal)
-
-
-def _stands_out(names: np.ndarray, body: list[list[str]], start: int, decimal: str) -> bool:
-    """Whether numbers increase in the first line, as names do, but not from cell to cell in the others."""
-    steps = np.concatenate([np.diff(_numbers(row[start:], decimal)) for row in body])
-    return bool(np.all(np.diff(names) > 0) and np.count_nonzero(steps > 0) <= 0.75 * steps.size)
-
-
-def _numbers(cells: list[str], decimal: str) -> np.ndarray:
-    """The finite numbers among the cells."""
-    numbers = np.array([number(cell, decimal) for cell in cells if is_number(cell, decimal)])
-    return numbers[np.isfinite(numbers)]
-
-
-def _is_index(leads: list[str], name: str | None, width: int, decimal: str) -> bool:
-    """Whether the first column holds labels."""
-    present = [lead for lead in leads if not is_missing(lead)]
-    words = sum(map(_is_word, present))
-    if words:
-        # a few words among numbers are mistakes, to be named
-        return words * 2 >= len(present)
-    whole = len(present) == len(leads) and all(_WHOLE.fullmatch(lead) for lead in leads)
-    if width == 1 or not whole or len(set(leads)) < len(leads):
-        return False
-    if name == "" and [int(lead) for lead in leads] == sorted(map(int, leads)):
-        return True
-    return (bool(name) and name in _INDEX_NAMES) or all(_COMPACT_DATE.fullmatch(lead) for lead in leads)
-
-
-def _is_word(text: str) -> bool:
-    """Whether a cell that is not missing is meant to be text or a date."""
-    if _NEARLY_NUMBER.fullmatch(text):
-        return bool(_DATE.fullmatch(text))
-    try:
-        number(text)
-    except ValueError:
-        return True
-    return False
-
-
-def _look_like_triplets(body: list[list[str]], index: bool, decimal: str) -> bool:
+def _look_like_triplets(body: list[list[str]], index: bool, notation: Notation) -> bool:
     """Whether the lines are two words and a number, which is no table."""
     return index and all(
-        len(row) == 3 and _is_word(unquote(row[1])) and is_number(row[2], decimal)
-        for row in body[:_LOOKED_AT]
+        len(row) == 3 and is_word(unquote(row[1]), notation) and notation.is_number(row[2])
+        for row in body[:LOOKED_AT]
     )
-
-
-def _parse(cells: list[str], decimal: str) -> list[float]:
-    """The numbers of one line; ValueError if one is infinite or none."""
-    if decimal == ".":
-        try:
-            numbers = [float(cell) if cell else math.nan for cell in cells]
-        except ValueError:
-            numbers = [number(cell) for cell in cells]
-        else:
-            if any("_" in cell for cell in cells):
-                raise ValueError
-    else:
-        numbers = [number(cell, decimal) for cell in cells]
-    if math.inf in numbers or -math.inf in numbers:
-        raise ValueError
-    return numbers

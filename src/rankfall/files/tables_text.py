@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
+from bisect import bisect
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
 
 from ..errors import InputError
-from .npz import open_input
-
-MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
-"""What a missing cell may say, in small letters; nothing else counts as missing."""
+from .inputs import Source, open_input
+from .missing_marks import USUAL, MissingMarks
+from .notation import PLAIN, Notation, unquote
 
 # from the least to the most likely to occur inside a cell; decimal commas make `;` win over `,`
-_DELIMITERS = ("\t", ";", ",", "|")
+_DELIMITERS = ("\t", ";", "::", ",", "|", " ")
+# blanks stand in text as well: they separate cells only where nearly all lines agree
+_BLANKS_AGREE = 0.9
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _OPENING = re.compile(r' *"')
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
+# with a decimal point, thousands separated by commas or not
+_POINTED = re.compile(r"[+-]?(\d*|\d{1,3}(,\d{3})+)\.\d*([eE][+-]?\d+)?", re.ASCII)
+_POINTS_AND_COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d*", re.ASCII)
+_COMMA_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})*)?,\d*([eE][+-]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 _LONGEST_CELL = 1000
 _SNIFFED = 100
@@ -31,7 +33,7 @@ class Style:
     """How a text table is written."""
 
     delimiter: str = ","
-    decimal: str = "."
+    notation: Notation = PLAIN
     newline: str = "\n"
     encoding: str = "utf-8"
     ends_with_newline: bool = True
@@ -39,24 +41,39 @@ class Style:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The lines of a text table that are not blank, with the number of each in the file."""
+    """The lines of a text table that are not blank, with the number of each in the file.
+
+    `comments` are lines that are no part of the table, each with the number of lines that precede it.
+    """
 
     lines: tuple[str, ...]
     numbers: tuple[int, ...]
     style: Style
+    comments: tuple[tuple[int, str], ...] = ()
 
     def cells(self) -> list[list[str]]:
         """The raw cells of every line, quotation marks and blanks included."""
         return [split(line, self.style.delimiter) or [] for line in self.lines]
 
+    def joined(self, lines: Sequence[str]) -> str:
+        """The text of the file with other lines in place of those of the table."""
+        out, comments = [], list(self.comments)
+        for k, line in enumerate(lines):
+            while comments and comments[0][0] <= k:
+                out.append(comments.pop(0)[1])
+            out.append(line)
+        out += [text for _, text in comments]
+        return self.style.newline.join(out) + (self.style.newline if self.style.ends_with_newline else "")
 
-def read_sheet(path: str | PathLike[str]) -> Sheet:
+
+def read_sheet(path: Source, marks: MissingMarks | None = None, skip: int = 0) -> Sheet:
     """Read a text file and find out how it is written.
 
-    The delimiter is the tab, semicolon, comma or bar that cuts the first lines into equally many cells.
-    UTF-8 is expected, UTF-16 recognised by its byte order mark, anything else read as Windows-1252. In a
-    table of several columns blank lines mean nothing; in a single column, those before the last are
-    missing cells.
+    The delimiter is the tab, semicolon, comma, bar, double colon or blank (several count as one) that cuts
+    the first lines into equally many cells. UTF-8 is expected, UTF-16 recognised by its byte order mark,
+    anything else read as Windows-1252. In a table of several columns blank lines mean nothing; in a single
+    column, those before the last are missing cells. The first `skip` lines are no part of the table, nor are
+    lines that begin with ``#`` unless they have as many cells as the table.
 
     Raises
     ------
@@ -66,26 +83,54 @@ def read_sheet(path: str | PathLike[str]) -> Sheet:
     with open_input(path) as stream:
         data = stream.read()
     text, encoding = _decode(data, path)
-    if not text.strip():
-        raise InputError(f"{path} is empty.")
     found = _LINE_END.search(text)
     newline = found.group() if found else "\n"
     physical = _LINE_END.split(text)
-    delimiter = _sniff(physical)
-    lines, numbers = _join(physical, delimiter, newline, path)
+    if not any(line.strip() for line in physical[skip:]):
+        raise InputError(f"{path} is empty{f' after {skip} lines' if skip and text.strip() else ''}.")
+    places = _commented(physical, skip)
+    delimiter = _sniff([line for k, line in enumerate(physical) if k >= skip and k not in places])
+    places = _no_rows(physical, skip, places, delimiter)
+    lines, numbers = _join(physical, delimiter, newline, path, places)
     last = max(k for k, line in enumerate(lines) if line.strip())
     single = all(delimiter not in line for line in lines)
     kept = [k for k in range(last + 1) if single or lines[k].strip()]
     lines, numbers = [lines[k] for k in kept], [numbers[k] for k in kept]
-    decimal = _decimal(lines, delimiter, path)
-    style = Style(delimiter, decimal, newline, encoding, not physical[-1])
-    return Sheet(tuple(lines), tuple(numbers), style)
+    comments = tuple((bisect(numbers, k), physical[k]) for k in sorted(places))
+    notation = Notation(_decimal(lines, delimiter, path), marks or USUAL)
+    style = Style(delimiter, notation, newline, encoding, not physical[-1])
+    return Sheet(tuple(lines), tuple(numbers), style, comments)
+
+
+def _commented(physical: list[str], skip: int) -> set[int]:
+    """Places of the lines that begin with ``#``; none if there are no others."""
+    places = {k for k, line in enumerate(physical) if k >= skip and line.lstrip().startswith("#")}
+    others = any(line.strip() for k, line in enumerate(physical) if k >= skip and k not in places)
+    return places if others else set()
+
+
+def _no_rows(physical: list[str], skip: int, commented: set[int], delimiter: str) -> set[int]:
+    """Places of the lines that are no part of the table.
+
+    Of the lines that begin with ``#``, those that have as many cells as the table are rows, unless they
+    precede it; the last of these is the header if the table has none.
+    """
+    rest = [k for k, line in enumerate(physical) if k >= skip and k not in commented and line.strip()]
+    widths = Counter(len(split(physical[k], delimiter) or []) for k in rest[:_SNIFFED])
+    width = widths.most_common(1)[0][0]
+    narrow = {k for k in commented if width == 1 or len(split(physical[k], delimiter) or []) != width}
+    above = [k for k in sorted(commented - narrow) if k < rest[0]]
+    first = [unquote(cell) for cell in (split(physical[rest[0]], delimiter) or [])[1:]]
+    if any(first) and not any(cell[:1].isdigit() or cell[1:2].isdigit() for cell in first):
+        # the table has a header of its own
+        return {*range(skip), *narrow, *above}
+    return {*range(skip), *narrow, *above[:-1]}
 
 
 def split(line: str, delimiter: str) -> list[str] | None:
     """The raw cells of a line; None if it ends within quotation marks."""
     if '"' not in line:
-        return line.split(delimiter)
+        return line.split(delimiter) if delimiter != " " else _split_at_blanks(line)
     cells: list[str] = []
     start = 0
     while True:
@@ -103,15 +148,24 @@ def split(line: str, delimiter: str) -> list[str] | None:
             cells.append(line[start:])
             return cells
         cells.append(line[start:stop])
-        start = stop + 1
+        start = stop + len(delimiter)
 
 
-def unquote(cell: str) -> str:
-    """What a raw cell says."""
-    text = cell.strip()
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return text[1:-1].replace('""', '"').strip()
-    return text
+def _split_at_blanks(line: str) -> list[str]:
+    """The raw cells of a line whose columns may be aligned: further blanks belong to the next cell."""
+    cells, padding = [], ""
+    for part in line.split(" "):
+        if part.strip("#") or (part and cells):
+            cells.append(padding + part)
+            padding = ""
+        elif part:  # the mark of a comment, before the first name
+            padding += f"{part} "
+        else:
+            padding += " "
+    if not cells:
+        return [padding]
+    cells[-1] += padding
+    return cells
 
 
 def quote(text: str, delimiter: str) -> str:
@@ -121,73 +175,7 @@ def quote(text: str, delimiter: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def number(cell: str, decimal: str = ".") -> float:
-    """The number in a raw cell: NaN for a missing one, infinite if it says so or is too large.
-
-    Raises
-    ------
-    ValueError
-        If the cell is not a number.
-    """
-    text = unquote(cell)
-    if text.lower() in MISSING:
-        return float("nan")
-    if decimal != ".":
-        text = "?" if "." in text else text.replace(decimal, ".")
-    if _NUMBER.fullmatch(text) or _INFINITE.fullmatch(text):
-        return float(text)
-    raise ValueError(text)
-
-
-def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether a raw cell holds a number (not a missing one)."""
-    try:
-        return number(cell, decimal) == number(cell, decimal)
-    except ValueError:
-        return False
-
-
-def is_missing(cell: str) -> bool:
-    """Whether a raw cell marks a missing value."""
-    return unquote(cell).lower() in MISSING
-
-
-def decimals(cell: str, decimal: str = ".") -> int:
-    """How many digits follow the decimal mark in a number without an exponent, 0 otherwise."""
-    text = unquote(cell)
-    if "e" in text or "E" in text:
-        return 0
-    return len(text.partition(decimal)[2])
-
-
-def format_filled(value: float, shown: int = 0, decimal: str = ".") -> str:
-    """A computed number: six significant digits, or `shown` decimals if that is more; empty for NaN,
-    ``inf`` if infinite.
-
-    Zeros beyond the `shown` decimals are left out.
-    """
-    if value != value:
-        return ""
-    if math.isinf(value):
-        return str(value)
-    size = abs(value)
-    if size and not 1e-5 <= size < 1e15:
-        text = f"{value:.5e}"
-        mantissa, _, exponent = text.partition("e")
-        text = f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
-    else:
-        whole = int(f"{size:.5e}".partition("e")[2])
-        digits = max(5 - whole, 0)
-        shown = min(shown, 17)
-        text = f"{value + 0.0:.{max(digits, shown)}f}"
-        if digits > shown:
-            head, _, tail = text.partition(".")
-            tail = tail[:shown] + tail[shown:].rstrip("0")
-            text = f"{head}.{tail}" if tail else head
-    return text.replace(".", decimal) if decimal != "." else text
-
-
-def _decode(data: bytes, path: str | PathLike[str]) -> tuple[str, str]:
+def _decode(data: bytes, path: Source) -> tuple[str, str]:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         candidates = ("utf-16",)
     else:
@@ -211,24 +199,31 @@ def _sniff(lines: list[str]) -> str:
         counts = Counter(len(cells) for line in sample if (cells := split(line, delimiter)) is not None)
         several = {width: count for width, count in counts.items() if width > 1}
         score = max(several.values(), default=0) / max(counts.total(), 1)
-        if score > best_score:
+        if score > best_score and (delimiter != " " or score >= _BLANKS_AGREE):
             best, best_score = delimiter, score
     return best
 
 
 def _join(
-    physical: list[str], delimiter: str, newline: str, path: str | PathLike[str]
+    physical: list[str], delimiter: str, newline: str, path: Source, outside: set[int]
 ) -> tuple[list[str], list[int]]:
-    """Put lines together that a quoted cell spans; with the number of the first line of each."""
+    """Put lines together that a quoted cell spans, without those `outside` the table; with the number of the
+    first line of each.
+    """
     lines: list[str] = []
     numbers: list[int] = []
     k = 0
     while k < len(physical):
         line, first = physical[k], k
+        if k in outside:
+            k += 1
+            continue
         while split(line, delimiter) is None:
             k += 1
             if k >= len(physical) or k - first > _LONGEST_CELL:
                 raise InputError(f"{path}: a quotation mark opened in line {first + 1} is never closed.")
+            # what begins with # within quotation marks is no comment
+            outside.discard(k)
             line += newline + physical[k]
         lines.append(line)
         numbers.append(first + 1)
@@ -236,22 +231,31 @@ def _join(
     return lines, numbers
 
 
-def _decimal(lines: list[str], delimiter: str, path: str | PathLike[str]) -> str:
+def _decimal(lines: list[str], delimiter: str, path: Source) -> str:
     """The decimal mark; a comma only where the delimiter is none and nothing speaks against it."""
     if delimiter == "," or not any("," in line for line in lines):
         return "."
     candidates = []
     for line in lines:
         for cell in split(line, delimiter) or []:
-            text = unquote(cell)
+            text = _bare(cell)
             if _COMMA_NUMBER.fullmatch(text):
                 candidates.append(text)
-            elif "." in text and _NUMBER.fullmatch(text):
+            elif _POINTED.fullmatch(text):
                 # a decimal point somewhere: numbers with commas are refused where they stand
                 return "."
+            elif _POINTS_AND_COMMA.fullmatch(text):
+                return ","
     if candidates and all(_GROUPED.fullmatch(text) for text in candidates):
+        if any(text.count(",") > 1 for text in candidates):
+            return "."
         raise InputError(
             f"{path}: the comma in numbers such as {candidates[0]!r} could separate thousands or decimals; "
             "write them with a decimal point."
         )
     return "," if candidates else "."
+
+
+def _bare(cell: str) -> str:
+    """A cell without what may stand around its number."""
+    return unquote(cell).strip("$€£¥%‰ \N{NO-BREAK SPACE}")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
 
 from ..errors import InputError
-from .atomic import atomic_path
+from .bad_cells import cell_remedy
+from .formats import kind_of_output, output_path
+from .inputs import Source, unpacked
+from .notation import format_filled, unquote
 from .table import Table, TripletSource, merge_triplets
-from .tables_text import format_filled, is_missing, is_number, number, quote, read_sheet, unquote
+from .tables_text import Sheet, quote, read_sheet
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
@@ -28,24 +31,79 @@ class Cells:
     col_labels: tuple[str, ...]
 
 
-def read_text_triplets(path: str | PathLike[str], duplicates: str) -> Table:
+@dataclass(frozen=True)
+class Roles:
+    """Which columns of a list hold the row, the column and the value: names, or positions counted from zero;
+    None for the first ones that have no other role.
+    """
+
+    row: str | None = None
+    column: str | None = None
+    value: str | None = None
+
+    def places(self, names: Sequence[str], path: Source) -> tuple[int, int, int]:
+        """Their positions among columns of these names.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or one is named twice.
+        """
+        found: dict[str, int] = {}
+        for role, name in vars(self).items():
+            if name is None:
+                continue
+            if name in names:
+                found[role] = list(names).index(name)
+            elif name.isdigit() and int(name) < len(names):
+                found[role] = int(name)
+            else:
+                known = ", ".join(map(repr, names))
+                raise InputError(f"{path} has no column {name!r} for --{role}; its columns are {known}.")
+        free = iter(k for k in range(len(names)) if k not in found.values())
+        places = [found[role] if role in found else next(free) for role in ("row", "column", "value")]
+        if len(set(places)) < 3:
+            raise InputError("--row, --column and --value must name three different columns.")
+        return places[0], places[1], places[2]
+
+
+def read_text_triplets(sheet: Sheet, path: Source, duplicates: str, roles: Roles) -> Table:
     """Read lines of row, column and value; see :func:`rankfall.files.read_table`."""
-    sheet = read_sheet(path)
     style = sheet.style
+    notation = style.notation
     cells = [[unquote(cell) for cell in line] for line in sheet.cells()]
+    width = len(cells[0])
     for line, at in zip(cells, sheet.numbers, strict=True):
-        if len(line) != 3:
+        if len(line) < 3:
             raise InputError(f"{path}: line {at} has {len(line)} cells, not a row, a column and a value.")
-    corner = "row"
-    first = cells[0][2]
-    if not is_number(first, style.decimal) and not is_missing(first):
-        corner = cells[0][0] or corner
-        cells = cells[1:]
+        if len(line) != width:
+            raise InputError(f"{path}: line {at} has {len(line)} cells where others have {width}.")
+    places = roles.places(cells[0], path)
+    first = cells[0][places[2]]
+    named = any(name is not None and name in cells[0] for name in vars(roles).values())
+    header = named or (not notation.is_number(first) and not notation.is_missing(first))
+    names = cells[0] if header else [str(k) for k in range(width)]
+    corner = (header and names[places[0]].lstrip("# ")) or "row"
+    cells = cells[1:] if header else cells
     if not cells:
         raise InputError(f"{path} has a header but no rows.")
-    source = TripletSource((), corner, style.delimiter, style.decimal, style.newline)
-    row_labels, col_labels, texts = ([line[k] for line in cells] for k in range(3))
-    return build(row_labels, col_labels, texts, source, duplicates, path)
+    source = TripletSource((), corner, style.delimiter, notation, style.newline)
+    row_labels, col_labels, texts = ([line[k] for line in cells] for k in places)
+    table = build(row_labels, col_labels, texts, source, duplicates, path)
+    notes = left_out(names, places, roles) + notation.unused(texts)
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def left_out(names: Sequence[str], places: tuple[int, int, int], roles: Roles) -> list[str]:
+    """A note on columns that were not read because nobody named any."""
+    rest = [name for k, name in enumerate(names) if k not in places]
+    if not rest or None not in vars(roles).values():
+        return []
+    row, column, value = (names[k] for k in places)
+    return [
+        f"Column {row} was read as row, {column} as column and {value} as value; {', '.join(rest)} was left "
+        "out. --row, --column and --value choose others."
+    ]
 
 
 def build(
@@ -54,19 +112,20 @@ def build(
     texts: list[str],
     source: TripletSource,
     duplicates: str,
-    path: str | PathLike[str],
+    path: Source,
 ) -> Table:
     """The table that triplets describe; a missing value still names its row and column."""
     values = np.empty(len(texts))
     for k, text in enumerate(texts):
         try:
-            value = number(text, source.decimal)
+            value = source.notation.number(text)
         except ValueError:
             value = math.inf
         if math.isinf(value):
+            remedy = cell_remedy(text, source.notation)
             raise InputError(
                 f"{path}: the value in row {row_labels[k]!r}, column {col_labels[k]!r} is not a finite "
-                f"number: {text!r}."
+                f"number: {text!r}; {remedy}."
             )
         values[k] = value
     row_names, rows = _number_labels(row_labels, "row", path)
@@ -79,17 +138,15 @@ def build(
     rows, cols, values, first = merged
     origin = np.where(first < 0, -1, kept[first]) if first.size else first
     written = tuple(
-        repr(value).replace(".", source.decimal) if k < 0 else texts[k]
+        repr(value).replace(".", source.notation.decimal) if k < 0 else texts[k]
         for k, value in zip(origin.tolist(), values.tolist(), strict=True)
     )
-    source = TripletSource(written, source.corner, source.delimiter, source.decimal, source.newline)
+    source = replace(source, texts=written)
     shape = (len(row_names), len(col_names))
     return Table(rows, cols, values, shape, row_names, col_names, source=source)
 
 
-def _number_labels(
-    labels: list[str], what: str, path: str | PathLike[str]
-) -> tuple[tuple[str, ...], np.ndarray]:
+def _number_labels(labels: list[str], what: str, path: Source) -> tuple[tuple[str, ...], np.ndarray]:
     """The different labels in order, and the position of each given one."""
     names = list(dict.fromkeys(labels))
     if "" in names:
@@ -100,7 +157,7 @@ def _number_labels(
     return tuple(names), np.array([position[label] for label in labels], dtype=np.int64)
 
 
-def read_cells(path: str | PathLike[str], table: Table) -> Cells:
+def read_cells(path: Source, table: Table) -> Cells:
     """Read which cells of a table are asked for.
 
     Parameters
@@ -120,7 +177,7 @@ def read_cells(path: str | PathLike[str], table: Table) -> Cells:
     InputError
         If a label is unknown or belongs to several lines of the table.
     """
-    sheet = read_sheet(path)
+    sheet = read_sheet(unpacked(path))
     cells = [[unquote(cell) for cell in line] for line in sheet.cells()]
     numbers = list(sheet.numbers)
     for line, at in zip(cells, numbers, strict=True):
@@ -151,7 +208,7 @@ def _positions(names: tuple[str, ...] | None, length: int) -> dict[str, int]:
     return positions
 
 
-def _find(positions: dict[str, int], label: str, what: str, at: int, path: str | PathLike[str]) -> int:
+def _find(positions: dict[str, int], label: str, what: str, at: int, path: Source) -> int:
     position = positions.get(label)
     if position is None:
         raise InputError(f"{path}: line {at} asks for {what} {label!r}, which the table does not have.")
@@ -184,7 +241,7 @@ def write_cells(
     InputError
         If the file cannot be written.
     """
-    delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
+    delimiter = "\t" if kind_of_output(path)[0] == ".tsv" else ","
     columns = {"value": values}
     if interval is not None:
         columns |= {"lower": interval[0], "upper": interval[1]}
@@ -193,5 +250,5 @@ def write_cells(
     for row, col, line in zip(row_labels, col_labels, numbers, strict=True):
         lines.append((quote(row, delimiter), quote(col, delimiter), *map(format_filled, line)))
     text = "".join(delimiter.join(line) + "\n" for line in lines)
-    with atomic_path(path) as temporary:
+    with output_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))

@@ -21,6 +21,7 @@ from ..result.rank_path import rank_path
 from ..standardise import Standardisation
 from .certificate import watched_run
 from .fit_models import Delivered, chosen_model, effects_model, exact_model, zero_model
+from .input_notes import input_notes
 from .warnings import warnings_of
 
 
@@ -109,7 +110,10 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         anchors = answers.noisy.anchors
     return replace(
         result,
-        warnings=warnings_of(result, standardisation, options, answers.exact, answers.noisy),
+        warnings=(
+            *input_notes(standardisation.given, request.col_names),
+            *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
+        ),
         watched=watched_run(result.rank, outcome is Outcome.EXACT, anchors, answers.sgd_steps, options.seed),
         seconds=clock.seconds,
     )

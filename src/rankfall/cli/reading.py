@@ -1,0 +1,49 @@
+"""How IN is to be read: what several commands are told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..files import Roles, Table, read_table
+from ..files.bad_cells import shell_word
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Options of the command line that say how to read a table; see :func:`rankfall.files.read_table`."""
+
+    triplets: bool = False
+    row: str | None = None
+    column: str | None = None
+    value: str | None = None
+    aside: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    skip: int = 0
+    sheet: str | None = None
+
+    def table(self, path: Path) -> Table:
+        """Read a table."""
+        named = (self.row, self.column, self.value)
+        return read_table(
+            path,
+            triplets=self.triplets,
+            aside=self.aside,
+            missing=self.missing,
+            skip=self.skip,
+            roles=Roles(*named) if any(name is not None for name in named) else None,
+            sheet=self.sheet,
+        )
+
+    def words(self) -> Iterator[str]:
+        """The options as they are typed into a shell."""
+        if self.triplets:
+            yield "--triplets"
+        for name in ("row", "column", "value", "sheet"):
+            if getattr(self, name) is not None:
+                yield f"--{name} {shell_word(getattr(self, name))}"
+        for name in ("aside", "missing"):
+            yield from (f"--{name} {shell_word(word)}" for word in getattr(self, name))
+        if self.skip:
+            yield f"--skip {self.skip}"

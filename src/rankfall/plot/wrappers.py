@@ -114,7 +114,7 @@ def heatmap(
     """
     rows, cols = map_positions(result.problem.shape)
     before = cells_at(result.problem, rows, cols)
-    after = np.where(np.isnan(before), result.predict(rows[:, None], cols[None, :]), before)
+    after = np.where(np.isnan(before), result.predict(rows[:, None], cols[None, :], labels=False), before)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

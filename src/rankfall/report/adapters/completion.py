@@ -94,8 +94,8 @@ def heat_maps(completion: Completion, label: str, row_label: str, col_label: str
     problem = completion.problem
     rows, cols = map_positions(problem.shape)
     before = cells_at(problem, rows, cols)
-    after = np.where(np.isnan(before), completion.predict(rows[:, None], cols[None, :]), before)
-    low, high = completion.interval(rows[:, None], cols[None, :], _COVERAGE)
+    after = np.where(np.isnan(before), completion.predict(rows[:, None], cols[None, :], labels=False), before)
+    low, high = completion.interval(rows[:, None], cols[None, :], _COVERAGE, labels=False)
     with np.errstate(invalid="ignore"):
         half = (high - low) / 2
     names = (() if given is None else given for given in (completion.row_names, completion.col_names))

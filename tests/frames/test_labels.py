@@ -14,6 +14,8 @@ import rankfall as rf
 from rankfall import InputError, Problem
 from rankfall.files import load_archive, save_archive
 from rankfall.frames.labels import find, from_plain, texts, to_plain
+from rankfall.report import render
+from rankfall.report.adapters.completion import report_tables
 
 RNG = np.random.default_rng(0)
 DATES = pd.date_range("2020-03-28", periods=9, tz="Europe/Berlin", name="day")
@@ -161,6 +163,20 @@ def test_whole_numbers_are_never_ambiguous(numbered: rf.Completion) -> None:
         numbered.predict("a", 1, labels=False)
     with pytest.raises(InputError, match="labels must be"):
         numbered.predict(2, 1, labels="yes")  # type: ignore[arg-type]
+
+
+def test_nothing_else_takes_labels_for_positions(tmp_path: Path) -> None:
+    """A frame without some of its rows has such labels: it is fitted, shown, saved all the same."""
+    cells = pd.DataFrame(np.exp(RNG.standard_normal((60, 4)))).iloc[::2]
+    cells = cells.mask(RNG.random(cells.shape) < 0.2)
+    result = rf.complete(cells, max_rank=1)
+    assert isinstance(result.summary(), str)
+    assert isinstance(result._repr_html_(), str)
+    assert render(report_tables(result))
+    rf.plot.heatmap(result)
+    assert result.transform(cells).shape == cells.shape
+    result.save(tmp_path / "c.npz")
+    assert list(rf.load(tmp_path / "c.npz").to_frame().index) == list(cells.index)
 
 
 def test_only_whole_numbers_need_a_word() -> None:

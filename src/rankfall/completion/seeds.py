@@ -47,6 +47,11 @@ def check_generator() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+def sign_generator() -> np.random.Generator:
+    """Random signs of the noise test, whose answer may not depend on the seed."""
+    return np.random.default_rng([0, 1])
+
+
 def quick_round_seed(seed: int) -> int:
     """Seed of the chain of the quick round, a start that no later round has."""
     return seed + 2**31

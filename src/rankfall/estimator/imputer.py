@@ -13,6 +13,7 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..argument_checks import shown
+from ..bounds import kept_columns
 from ..entries import first_text, stored
 from ..errors import InputError
 from ..frames import is_frame, read_frame
@@ -165,11 +166,13 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kept = np.bincount(cols, minlength=table.shape[1]) > 0
         if weights is not None:
             weights = _kept_columns(weights, kept)
-        problem = Problem.coerce(_kept_columns(table, kept))
+        problem, names = Problem.coerce(_kept_columns(table, kept)), None
         if is_frame(X):
-            layout = read_frame(X)[1].with_columns(np.flatnonzero(kept).tolist())
-            problem = replace(problem, layout=layout)
-        result = completed(self, problem, fill=self.fill, weights=weights)
+            layout = read_frame(X)[1]
+            names = layout.col_names
+            problem = replace(problem, layout=layout.with_columns(np.flatnonzero(kept).tolist()))
+        bounds = kept_columns(self.bounds, kept, names)
+        result = completed(self, problem, fill=self.fill, bounds=bounds, weights=weights)
         features = getattr(self, "feature_names_in_", None)
         if not self.keep_empty_features:
             _warn_of_empty_features(np.flatnonzero(~kept) if features is None else features[~kept])

@@ -12,7 +12,6 @@ from ..completion import Completion
 from ..errors import InputError
 from ..frames.labels import categories
 from ..problem import Problem
-from ..scale import clip, inverse
 from .engine import completed
 
 if TYPE_CHECKING:
@@ -108,10 +107,12 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         cols, col_labels = _categories(X[:, 1], "column")
         shape = (row_labels.size, col_labels.size)
         rows, cols, values, total = _merge(rows, cols, y, weights, shape[1])
+        problem = Problem.from_triplets(rows, cols, values, shape)
         result = completed(
             self,
-            Problem.from_triplets(rows, cols, values, shape).with_labels(row_labels, col_labels),
+            problem.with_labels(row_labels, col_labels),
             fill="effects",
+            bounds=self.bounds,
             weights=None if np.all(total == total[0]) else total,
         )
         self.completion_ = result
@@ -155,8 +156,8 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         rows, cols = self._positions(X)
         known = (rows >= 0) & (cols >= 0)
         # nothing was held out that could tell about new labels: whatever the bounds allow
-        lower = _delivered(self.completion_, np.full(rows.size, -np.inf))
-        upper = _delivered(self.completion_, np.full(rows.size, np.inf))
+        lower = self.completion_.in_data_units(np.full(rows.size, -np.inf), cols)
+        upper = self.completion_.in_data_units(np.full(rows.size, np.inf), cols)
         inside = self.completion_.interval(rows[known], cols[known], coverage, labels=False)
         lower[known], upper[known] = inside
         return lower, upper
@@ -243,9 +244,4 @@ def _effects_only(result: Completion, rows: np.ndarray, cols: np.ndarray) -> np.
     out = np.full(rows.size, float(plain["mean"]))
     out[rows >= 0] += plain["rows"][rows[rows >= 0]]
     out[cols >= 0] += plain["cols"][cols[cols >= 0]]
-    return _delivered(result, out)
-
-
-def _delivered(result: Completion, fitted: np.ndarray) -> np.ndarray:
-    """From the scale of the fit to the data's units, within the bounds."""
-    return clip(inverse(fitted, result.scale), result.bounds)
+    return result.in_data_units(out, cols)

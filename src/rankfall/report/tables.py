@@ -248,6 +248,8 @@ class ReportTables:
         Errors at held-out cells, column by column.
     comparison : TextTable, optional
         Other methods on the same cells.
+    compared : str
+        What they were compared on, in a sentence or two.
     certificate : TextTable, optional
         Inequalities, both sides and the source of each.
     certified : str
@@ -276,6 +278,7 @@ class ReportTables:
     path: TextTable | None = None
     column_errors: TextTable | None = None
     comparison: TextTable | None = None
+    compared: str = ""
     certificate: TextTable | None = None
     certified: str = ""
     counts: AxisCounts | None = None

@@ -10,6 +10,7 @@ import pytest
 
 import rankfall as rf
 from rankfall.completion.exact.evidence import Evidence
+from rankfall.completion.exact.noise_test import Judgement
 from rankfall.completion.exact.precision import is_coarse, is_single
 
 
@@ -64,6 +65,9 @@ def test_readings_are_not_searched_with_the_most_chains(monkeypatch, scale):
 
     monkeypatch.setattr(exact, "_one_round", counted)
     monkeypatch.setattr(Evidence, "near_limit", lambda self, problem: True)
+    # neither a complete submatrix nor the noise test ends the search before
+    monkeypatch.setattr(exact, "least_rank", lambda *_: 0)
+    monkeypatch.setattr(exact, "judge_misfits", lambda *_: Judgement())
     X = np.exp(np.random.default_rng(0).standard_normal((12, 6)))
     X[::3, ::2] = np.nan
     rf.complete(np.round(X, 2), scale=scale, seed=0)

@@ -43,7 +43,8 @@ def problem():
 def test_the_minimum_of_a_rank_is_known_when_its_fits_end_there(problem, misfits, known):
     evidence = evidence_of(*tried(8, misfits), *tried(7, ALIKE[:2]))
     assert evidence.knows_minimum(problem, 8) == known
-    assert not evidence.knows_minimum(problem, 7)
+    assert evidence.knows_minimum(problem, 7) == known  # the smallest misfit falls with the rank
+    assert not evidence.knows_minimum(problem, 9)
 
 
 def test_cheap_ranks_are_tried_again_whatever_was_seen(problem):

@@ -18,8 +18,10 @@ from ..seeds import quick_round_seed, round_seed
 from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
 from .evidence import Evidence
 from .exactness import relative_misfit
+from .noise_test import judge_misfits
 from .precision import Precision
 from .pursuit import pursue
+from .rank_bound import least_rank
 
 PHASE = "looking for an exact fit"
 # a quick try: one narrow network, few ridges, and little patience with a start. Most problems need no more
@@ -137,31 +139,42 @@ def _largest_rank(problem: Problem, max_rank: int | None) -> int:
 
 
 def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evidence) -> Steps:
-    """Quick round, rounds and pursuits; yields what is known after every step."""
-    if top < 1:
-        return evidence
+    """What is quick, then rounds and pursuits; yields what is known after every step."""
+    least = least_rank(problem, evidence.precision)
+    if top < max(least, 1):
+        return evidence  # there is no exact fit, or none that would mean anything
     # values of a few digits are hardly ever of low rank: a quick look would be in vain
+    may_be_noise = True
     if not evidence.precision.coarse:
         quick = yield from _one_round(
-            problem, plan(problem, **_QUICK), top, quick_round_seed(seed), clock, evidence, quick=True
+            problem, plan(problem, **_QUICK), least, top, quick_round_seed(seed), clock, evidence, quick=True
         )
         if quick.found is not None and quick.unique:
             return quick
         # nothing is made of a quick round that failed
+        may_be_noise = quick.found is None
         evidence = replace(evidence, sgd_steps=quick.sgd_steps)
         yield evidence
+    if may_be_noise:
+        tested = judge_misfits(problem, top, evidence.precision, clock)
+        if tested.exact is not None:
+            evidence = evidence.with_fit(problem, tested.exact, Source.PURSUIT)
+            yield evidence
+        if tested.is_noise or (evidence.found is not None and evidence.unique):
+            return evidence
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)
         if settings.work > _WORK and number > 0:
             break
         chains_seed = round_seed(seed, number, len(ROUNDS))
-        evidence = yield from _one_round(problem, settings, top, chains_seed, clock, evidence)
-        if evidence.found is None:
-            evidence = yield from pursue(problem, top, clock, evidence)
+        evidence = yield from _one_round(problem, settings, least, top, chains_seed, clock, evidence)
+        is_hard = evidence.near_limit(problem)
+        if evidence.found is not None or (evidence.precision.coarse and (number > 0 or not is_hard)):
+            break
+        evidence = yield from pursue(problem, top, clock, evidence)
         if evidence.found is not None:
             break
-        hard = evidence.near_limit(problem) and not (evidence.precision.coarse and number > 0)
-        if not hard and (number > 0 or evidence.says_noise(problem)):
+        if not is_hard and (number > 0 or evidence.says_noise(problem)):
             break
     return evidence
 
@@ -190,6 +203,7 @@ def leaves_too_much_open(problem: Problem, evidence: Evidence) -> bool:
 def _one_round(
     problem: Problem,
     settings: Plan,
+    least: int,
     top: int,
     seed: int,
     clock: Clock,
@@ -209,7 +223,7 @@ def _one_round(
         evidence = evidence.with_stage(stage)
         yield evidence
         for chain in np.flatnonzero(stage.train_rmse < worst).tolist():
-            for rank in _ranks_at_gaps(stage.s[chain], top, settings.width):
+            for rank in _ranks_at_gaps(stage.s[chain], least, top, settings.width):
                 if tried.get((chain, rank), 0) >= attempts or evidence.knows_minimum(problem, rank):
                     continue
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
@@ -231,8 +245,8 @@ def _one_round(
     return evidence
 
 
-def _ranks_at_gaps(s: np.ndarray, top: int, width: int) -> list[int]:
-    """Ranks at the (at most two) widest gaps of a spectrum.
+def _ranks_at_gaps(s: np.ndarray, least: int, top: int, width: int) -> list[int]:
+    """Ranks from `least` to `top` at the (at most two) widest gaps of a spectrum.
 
     The smallest values of a network as wide as its spectrum always trail off; no gap is looked for there.
     Where dead directions were dropped (`width` was that of the network before), the end of the spectrum is no
@@ -244,7 +258,8 @@ def _ranks_at_gaps(s: np.ndarray, top: int, width: int) -> list[int]:
         return []
     floor = 1e-12 * s[0]
     ratios = s / np.maximum(np.append(s[1:], 0.0), floor)
-    ranks = [k + 1 for k in range(min(top, s.size)) if ratios[k] > _GAP and s[k] > 1e-4 * s[0]]
+    lowest = max(least, 1) - 1
+    ranks = [k + 1 for k in range(lowest, min(top, s.size)) if ratios[k] > _GAP and s[k] > 1e-4 * s[0]]
     return sorted(ranks, key=lambda k: -ratios[k - 1])[:2]
 
 

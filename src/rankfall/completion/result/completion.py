@@ -14,6 +14,7 @@ from ...errors import Outcome
 from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors
+from .comparison import Comparison, compare
 from .completed_matrix import CompletedMatrix
 from .in_words import as_html, error_line, rounding_note
 from .storage import read, write
@@ -61,8 +62,9 @@ class Completion(CompletedMatrix):
         What the errors of each column are counted in; 1 unless columns have very different units.
     scale : {"linear", "log", "log1p"}
         The scale of the fit.
-    bounds : (float, float) or None
-        Predictions and intervals are kept within.
+    bounds : (low, high) or None
+        Predictions and intervals are kept within: two numbers, or two arrays of shape (n,) where columns have
+        bounds of their own; infinite where there is no bound.
     watched : WatchedRun, Certificate or None
         What `certificate` is made of.
     """
@@ -106,6 +108,18 @@ class Completion(CompletedMatrix):
         largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
         return float(np.sqrt(np.average((misfit / largest) ** 2, weights=problem.weights)) * largest)
 
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """Other methods at the cells that were held out: column means, nearest rows, ridge regression and a
+        small forest for each column on the others; None if nothing was held out, as for an exact fit.
+
+        Computed when first asked for, in seconds: the others get a part of a large table, and ``scope`` says
+        which. ``table`` holds the errors, and ``advice`` is a sentence if one of them is better than this
+        completion by more than chance.
+        """
+        folds, seed = (self.settings.get(name, default) for name, default in (("folds", 1), ("seed", 0)))
+        return compare(self, int(str(folds)), int(str(seed)), self.seconds)
+
     @property
     def validation_rmse(self) -> float:
         """Held-out error of the chosen rank; NaN when no cell was held out."""
@@ -128,7 +142,7 @@ class Completion(CompletedMatrix):
         if held is None:
             rows, cols, predicted = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         else:
-            rows, cols, predicted = held.rows, held.cols, self.in_data_units(held.predicted)
+            rows, cols, predicted = held.rows, held.cols, self.in_data_units(held.predicted, held.cols)
         return column_errors(self.problem, rows, cols, predicted, self._layout.cols)
 
     # -- words and files ---------------------------------------------------------------------------

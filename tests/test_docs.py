@@ -248,7 +248,9 @@ def sayings() -> list[tuple[str, str]]:
                     name,
                 )
                 out += [(file.name, part) for part in spoken(source)[:1]]
-        if file.match("completion/deliver/warnings.py"):
+        if file.match("completion/deliver/warnings.py") or file.match(
+            "completion/deliver/unlike_observed.py"
+        ):
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
             texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]
             inner = {id(v) for n in texts if isinstance(n, ast.JoinedStr) for v in ast.walk(n) if v is not n}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
+from ..bounds import BoundsLike, read_bounds
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
 from ..problem import Problem
-from ..scale import read_bounds
 from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
@@ -18,6 +19,21 @@ from .exact import Precision
 from .options import Options
 from .result.completion import Completion
 from .standardise import Standardisation
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledProblem:
+    """A problem and what its rows and columns are called, for callers that have no data frame.
+
+    Attributes
+    ----------
+    problem : Problem
+    row_names, col_names : tuple of str, or None
+    """
+
+    problem: Problem
+    row_names: tuple[str, ...] | None = None
+    col_names: tuple[str, ...] | None = None
 
 
 def complete(
@@ -31,7 +47,7 @@ def complete(
     callback: Callable[[Progress], None] | None = None,
     weights: object = None,
     scale: Literal["linear", "log", "log1p"] = "linear",
-    bounds: Literal["observed"] | tuple[float | None, float | None] | None = None,
+    bounds: BoundsLike | None = None,
     effects: Literal["auto", "none", "mean", "columns", "both"] = "auto",
     scaling: Literal["auto", "all", "columns"] = "auto",
     rule: Literal["one-se", "min"] = "one-se",
@@ -79,9 +95,12 @@ def complete(
         come back in the data's own units (what was the mean on the scale of the fit is then rather the
         median), errors on the scale of the fit. "log1p" reaches down to -1: say ``bounds=(0, None)`` for
         counts.
-    bounds : "observed", (low, high) or None
-        Range in which predictions and intervals are kept: that of the observed cells, or two numbers of
-        which either may be None.
+    bounds : "observed", (low, high), mapping or None
+        Range in which predictions and intervals are kept, in the data's own units. "observed": each column
+        within the range of its observed cells. A pair: two numbers of which either may be None, the same for
+        all columns, or sequences of length n with a number (or None) for each column. A mapping gives single
+        columns their pair, or "observed": by label, or by position where there are no labels. Observed cells
+        come back as given in any case.
     effects : {"auto", "none", "mean", "columns", "both"}
         What is fitted beside the low-rank part: nothing, a mean, column effects, or row and column effects;
         "auto" takes what predicts held-out cells best.
@@ -100,8 +119,8 @@ def complete(
     Raises
     ------
     InputError
-        If the data cannot be used (no observed entry, infinities, something that is not a number) or an
-        argument is out of range.
+        If the data cannot be used (no observed entry, infinities, something that is not a number), an
+        argument is out of range, or no observed value of some column lies within its bounds.
 
     Notes
     -----
@@ -117,7 +136,8 @@ def complete(
     """
     started = time.perf_counter()
     options = Options.of(locals())  # every option is an argument of this function
-    given = Problem.coerce(X)
+    row_names, col_names = _names(X)
+    given = Problem.coerce(X.problem if isinstance(X, LabelledProblem) else X)
     if weights is not None:
         given = given.with_weights(weights)
     if options.folds is not None and options.folds > given.n_observed:
@@ -129,7 +149,8 @@ def complete(
         raise InputError(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
-    request = Request(standardisation, options, read_bounds(options.bounds, given.values), *_names(X))
+    bounds = read_bounds(options.bounds, given, col_names)
+    request = Request(standardisation, options, bounds, row_names, col_names)
     clock = Clock(options.max_time, callback, standardisation.unit, started)
     with threads_without_blas(options.n_jobs), announced(clock.tell if callback is not None else None):
         answers, ending = _ask(standardisation, options, clock)
@@ -168,7 +189,9 @@ def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tu
 
 
 def _names(X: object) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """Row and column labels of a data frame."""
+    """Row and column labels, where there are any."""
+    if isinstance(X, LabelledProblem):
+        return X.row_names, X.col_names
     if hasattr(X, "columns") and hasattr(X, "index"):
         return tuple(map(str, X.index)), tuple(map(str, X.columns))  # type: ignore[attr-defined]
     return None, None

@@ -125,8 +125,7 @@ def choice() -> Figure:
 
 
 # The steps of a completion: for every row of boxes its height, and what stands in it from left to right, as
-# title and
-# file. Columns, and the lanes that hold the rows of one folder, are drawn around them.
+# title and file. Columns, and the lanes that hold the rows of one folder, are drawn around them.
 _WIDTH, _HEIGHT, _COLUMNS = 23.0, 7.0, (1.5, 28.5, 55.5)
 _ROWS = (
     (
@@ -152,7 +151,7 @@ _ROWS = (
     (
         20.5,
         (
-            ("Choose the smallest\nrank among the best", "candidates"),
+            ("Choose the smallest\nrank among the best", "choose_rank"),
             ("Extend upwards, bisect,\ncompare noise models", "search_ranks, choose_noise_model"),
             ("Refit every\ncandidate rank", "refit, solvers/"),
         ),

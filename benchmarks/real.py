@@ -7,10 +7,11 @@
 
 Every method gets the same training cells. A peer holds a random tenth of them out, tries its settings there
 and fits the best one to all of them ("seconds" is all of that, "last fit" the final fit alone). rankfall is
-called as ``rf.complete(X, seed=0)``, for ratings with ``bounds="observed"``, and told nothing else. Ratings
-predicted by any method are clipped to the observed range; where a method has no prediction, row and column
-effects stand in (the remark says for how many cells). Each run has a process of its own and a time limit.
-With ``--out`` every run is kept in a file of its own and not repeated, and ``results.json`` holds them all.
+called as ``rf.complete(X, seed=0)``, for ratings with their range as ``bounds``, and told nothing else.
+Ratings predicted by any method are clipped to the observed range; where a method has no prediction, row and
+column effects stand in (the remark says for how many cells). Each run has a process of its own and a time
+limit. With ``--out`` every run is kept in a file of its own and not repeated, and ``results.json``
+holds them all.
 """
 
 from __future__ import annotations

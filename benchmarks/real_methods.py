@@ -99,21 +99,20 @@ def _plain(value: object) -> object:
 Intervals = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def complete(train: rf.Problem, ratings: bool, seed: int) -> rf.Completion:
+def complete(train: rf.Problem, bounds: tuple[float, float] | None, seed: int) -> rf.Completion:
     """As a user would: an array with NaN, or triplets for ratings, whose range is kept.
 
     Nothing else is said.
     """
-    if ratings:
-        return rf.complete(train, seed=seed, bounds="observed")
+    if bounds is not None:
+        return rf.complete(train, seed=seed, bounds=bounds)
     return rf.complete(train.to_dense(), seed=seed)
 
 
 def rankfall(task: Task) -> tuple[Answer, Intervals]:
-    ratings = task.bounds is not None
     warm_up()
     started = time.perf_counter()
-    result = complete(task.train, ratings, task.seed)
+    result = complete(task.train, task.bounds, task.seed)
     values = result.predict(task.rows, task.cols)
     seconds = time.perf_counter() - started
     settings = {"outcome": result.outcome.name, "warnings": list(result.warnings), **result.settings}

@@ -248,7 +248,8 @@ def sayings() -> list[tuple[str, str]]:
                     name,
                 )
                 out += [(file.name, part) for part in spoken(source)[:1]]
-        if file.match("completion/deliver/warnings.py") or file.match("completion/deliver/input_notes.py"):
+        said_in = ("warnings", "input_notes", "unlike_observed")
+        if any(file.match(f"completion/deliver/{name}.py") for name in said_in):
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
             texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]
             inner = {id(v) for n in texts if isinstance(n, ast.JoinedStr) for v in ast.walk(n) if v is not n}

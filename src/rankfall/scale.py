@@ -1,8 +1,7 @@
-"""The scale on which a model is fitted, and the range its predictions are kept in."""
+"""The scale on which a model is fitted."""
 
 from __future__ import annotations
 
-from math import inf
 from typing import Literal
 
 import numpy as np
@@ -11,7 +10,6 @@ from .errors import InputError
 from .problem import Problem
 
 Scale = Literal["linear", "log", "log1p"]
-Bounds = tuple[float, float]
 SCALES = ("linear", "log", "log1p")
 
 
@@ -65,32 +63,3 @@ def require_scale(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, scale:
         i, j, x = rows[bad[0]], cols[bad[0]], values[bad[0]]
         need = "positive numbers" if scale == "log" else "numbers above -1"
         raise InputError(f'scale="{scale}" needs {need}, but row {i}, column {j} holds {x:g}.')
-
-
-def read_bounds(bounds: object, values: np.ndarray) -> Bounds | None:
-    """The range of predictions: None, "observed" (the data's range), or (low, high) with None for no bound.
-
-    Raises
-    ------
-    InputError
-        If it is none of these, or leaves nothing between.
-    """
-    if bounds is None:
-        return None
-    if isinstance(bounds, str):
-        if bounds != "observed":
-            raise InputError(f'bounds must be None, "observed" or a pair (low, high), not {bounds!r}.')
-        return float(values.min()), float(values.max())
-    try:
-        low, high = bounds  # type: ignore[misc]
-        low, high = -inf if low is None else float(low), inf if high is None else float(high)
-    except (TypeError, ValueError):
-        raise InputError(f'bounds must be None, "observed" or a pair (low, high), not {bounds!r}.') from None
-    if not low < high:
-        raise InputError(f"The lower bound must be below the upper one, not {low:g} and {high:g}.")
-    return low, high
-
-
-def clip(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
-    """Values within the bounds; NaN stays NaN."""
-    return values if bounds is None else np.clip(values, *bounds)

@@ -315,7 +315,8 @@ def test_rankfall_is_called_as_a_user_would(real: SimpleNamespace, noisy: rf.Pro
     case = real.real_data.Case("x", "50", 0, noisy, *cells, np.array([9.5, 10.0, 12.0]))
     made = methods.run("rankfall", case)
     ratings = methods.run("rankfall", dataclasses.replace(case, ratings=True))
-    assert calls == [("ndarray", {"seed": 0}), ("Problem", {"seed": 0, "bounds": "observed"})]
+    observed = (noisy.values.min(), noisy.values.max())
+    assert calls == [("ndarray", {"seed": 0}), ("Problem", {"seed": 0, "bounds": observed})]
     assert made["rank"] == 2
     assert made["intervals"]["rankfall"]["coverage"] == pytest.approx(2 / 3)
     assert made["intervals"]["rankfall"]["width"] == 2

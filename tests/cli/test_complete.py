@@ -206,9 +206,62 @@ def test_bounds_may_be_open(table: Path, rankfall: Callable) -> None:
         ran = rankfall("complete", table, "-o", table.with_name("out.csv"), "--json", "--bounds", bounds)
         assert ran.code == 0
         assert json.loads(ran.out)["settings"]["bounds"] == expected
-    values = pd.read_csv(table, index_col=0).to_numpy()
-    ran = rankfall("complete", table, "-o", table.with_name("out.csv"), "--json", "--bounds", "observed")
-    assert json.loads(ran.out)["settings"]["bounds"] == [np.nanmin(values), np.nanmax(values)]
+
+
+def test_bounds_of_columns(noisy: Path, rankfall: Callable) -> None:
+    out, saved = noisy.with_name("out.csv"), noisy.with_name("r.npz")
+    given = pd.read_csv(noisy, index_col=0)
+    low, high = float(given["c1"].quantile(0.4)), float(given["c2"].quantile(0.6))
+    options = ["--max-rank", "0", "--bounds", f"c1={low},", "--bounds", f"c2=,{high}", "--save", saved]
+    ran = rankfall("complete", noisy, "-o", out, *options, "--bounds", "observed", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    facts = json.loads(ran.out)
+    assert facts["settings"]["bounds"]["c1"] == [low, None]
+    least, most = rf.load(saved).bounds
+    np.testing.assert_allclose(least, [given["c0"].min(), low, -np.inf, *given.iloc[:, 3:].min()])
+    np.testing.assert_allclose(most, [given["c0"].max(), np.inf, high, *given.iloc[:, 3:].max()])
+    filled = pd.read_csv(out, index_col=0)
+    for name, lowest, highest in zip(given.columns, least, most, strict=True):
+        holes = given[name].isna()
+        assert filled[name][holes].between(lowest - 1e-9, highest + 1e-9).all()
+
+
+def test_other_methods_are_compared(noisy: Path, table: Path, rankfall: Callable) -> None:
+    out = noisy.with_name("out.csv")
+    ran = rankfall("complete", noisy, "-o", out, "--max-rank", "0", "--compare")
+    assert ran.code == 0
+    for name in (
+        "this completion",
+        "column means",
+        "nearest rows",
+        "ridge regression",
+        "chained extra trees",
+    ):
+        assert name in ran.out
+    assert "held-out cells, in standard deviations of their columns" in ran.out
+    ran = rankfall("complete", noisy, "-o", out, "--max-rank", "0", "--compare", "--json")
+    comparison = json.loads(ran.out)["comparison"]
+    own = comparison["methods"][0]
+    assert (own["name"], own["difference"]) == ("this completion", None)
+    ran = rankfall("complete", table, "-o", out, "--compare")
+    assert "Other methods were not compared: no cell was held out" in ran.out
+    ran = rankfall("complete", table, "-o", out, "--json")
+    assert json.loads(ran.out)["comparison"] is None
+
+
+def test_negative_cells_are_said_with_the_option_that_helps(tmp_path: Path, rankfall: Callable) -> None:
+    rng = np.random.default_rng(0)
+    rain = rng.gamma(0.3, 9, (60, 1)) * rng.gamma(1.0, 1, 8) * rng.gamma(2, 0.5, (60, 8))
+    frame = pd.DataFrame(rain, columns=list("abcdefgh")).mask(rng.random(rain.shape) < 0.2)
+    frame.round(1).to_csv(tmp_path / "t.csv", index=False)
+    options = ["-o", tmp_path / "out.csv", "--max-rank", "0", "--effects", "both"]
+    ran = rankfall("complete", tmp_path / "t.csv", *options)
+    assert ran.code == 0
+    assert "no negative number" in ran.out
+    assert "(--bounds 0,)" in ran.out
+    ran = rankfall("complete", tmp_path / "t.csv", *options, "--bounds", "0,")
+    assert ran.code == 0
+    assert "no negative number" not in ran.out
 
 
 def test_intervals_stand_beside_single_cells(noisy: Path, rankfall: Callable) -> None:

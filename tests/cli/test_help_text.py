@@ -40,6 +40,7 @@ def place(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     The demonstration is about a corner of its table.
     """
     shutil.copy(table, tmp_path / "ratings.csv")
+    (tmp_path / "sites.csv").write_text("rain,share\n0,0.5\n2,1\n4,\n,0\n", encoding="utf-8")
     lines = table.read_text(encoding="utf-8").splitlines()
     names = lines[0].split(",")[1:]
     cells = [

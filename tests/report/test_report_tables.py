@@ -117,6 +117,7 @@ def test_a_result_without_held_out_cells_is_read(noisy: rf.Completion, tmp_path:
     old = rf.load(tmp_path / "old.npz")
     assert old.model.held_out is None
     assert report_tables(old).held_out is None
+    assert report_tables(old).comparison is None
 
 
 def test_jumps_are_where_the_recorded_rank_changes(noisy: rf.Completion) -> None:
@@ -138,6 +139,15 @@ def test_thinnest_rows_and_columns(noisy: rf.Completion) -> None:
     assert tables.counts is not None
     assert tables.counts.rows[0] == noisy.problem.row_counts.min()
     assert tables.counts.rows.dtype.kind == "i"
+
+
+def test_other_methods_stand_beside_the_completion(noisy: rf.Completion) -> None:
+    tables = report_tables(noisy)
+    assert tables.comparison is not None
+    assert [row[0] for row in tables.comparison.rows][:2] == ["this completion", "column means"]
+    assert tables.compared.startswith("Errors at ")
+    advice = noisy.comparison.advice if noisy.comparison else ""
+    assert (advice in tables.warnings) == bool(advice)
 
 
 def test_what_was_found_and_how_to_repeat_it(noisy: rf.Completion) -> None:

@@ -163,15 +163,23 @@ def complete(
     log: Annotated[
         bool, typer.Option("--log", help="Short for --scale log.", rich_help_panel=_MODEL)
     ] = False,
-    bounds: Annotated[str | None, option("bounds", metavar="LOW,HIGH", rich_help_panel=_MODEL)] = default_of(
-        "bounds"
-    ),
+    bounds: Annotated[
+        list[str] | None, option("bounds", metavar="[COLUMN=]LOW,HIGH", rich_help_panel=_MODEL)
+    ] = default_of("bounds"),
     effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
     scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
     rule: Annotated[Rule, chosen("rule", rich_help_panel=_MODEL)] = default_of("rule"),
     folds: Annotated[int | None, counted("folds", 2, metavar="K", rich_help_panel=_MODEL)] = default_of(
         "folds"
     ),
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Say how column means, nearest rows, regressions and forests do at the same held-out cells "
+            "(seconds more).",
+        ),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -198,6 +206,7 @@ def complete(
             ),
             rounded=not no_round,
             log=log,
+            compare=compare,
             as_json=as_json,
             quiet=quiet,
             command=tuple(context.obj or ()),

@@ -6,9 +6,8 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from ..files import (
 from ..files.formats import TEXT, kind_of_output
 from ..files.inputs import STDIN
 from ..problem import Problem
+from .bounds_option import AskedBounds
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
 from .reading import Reading
@@ -56,6 +56,7 @@ class Job:
     reading: Reading = field(default_factory=Reading)
     rounded: bool = True
     log: bool = False
+    compare: bool = False
     as_json: bool = False
     quiet: bool = False
     command: tuple[str, ...] = ()
@@ -65,13 +66,17 @@ class Job:
         max_time = self.asked["max_time"]
         if max_time is not None and not max_time > 0:
             raise InputError(f"--max-time must be a positive number of seconds, not {max_time:g}.")
-        given = {"scale": _scale(self.asked["scale"], self.log), "bounds": _bounds(self.asked["bounds"])}
+        given = {"scale": _scale(self.asked["scale"], self.log), "bounds": None}
         return Options.of({**self.asked, **given})
+
+    def bounds(self) -> AskedBounds:
+        """What ``--bounds`` asked for; the columns that it names are looked up when the table is read."""
+        return AskedBounds.read(self.asked["bounds"] or ())
 
 
 def run(job: Job) -> Outcome:
     """Do the job; how the completion ended."""
-    options = job.options()
+    options, bounds = job.options(), job.bounds()
     _check_interval(job)
     check_outputs(
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
@@ -82,6 +87,7 @@ def run(job: Job) -> Outcome:
     table = job.reading.table(job.source)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
+    options = replace(options, bounds=bounds.of(table))
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None and not written_in_parts(job.out if job.out != STDOUT else Path("stdout.csv"), table):
@@ -125,26 +131,6 @@ def _scale(scale: str | None, log: bool) -> str:
     if log and scale not in (None, "log"):
         raise InputError(f"--log is short for --scale log, which contradicts --scale {scale}.")
     return "log" if log else scale or default_of("scale")
-
-
-def _bounds(text: str | None) -> Literal["observed"] | tuple[float | None, float | None] | None:
-    """What ``--bounds`` asks for; whether low is below high is checked where bounds are read."""
-    if text is None:
-        return None
-    if text.strip() == "observed":
-        return "observed"
-    try:
-        low, high = (float(side) if side.strip() else None for side in text.split(","))
-    except ValueError:
-        low = high = None
-    if all(side is None or isnan(side) for side in (low, high)):
-        raise InputError(
-            "--bounds takes the word observed, or LOW,HIGH of which one may be empty (0, or ,5), not "
-            f"{text!r}."
-        )
-    if low is not None and high is not None and not low < high:
-        raise InputError(f"--bounds needs a LOW below HIGH, not {text!r}.")
-    return low, high
 
 
 def _check_interval(job: Job) -> None:
@@ -232,10 +218,29 @@ def _print(job: Job, table: Table, result: Completion) -> None:
         printer.table(path, note="chosen")
         printer.text("")
     printer.text(result.summary())
+    if job.compare:
+        _print_comparison(printer, result)
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")
     printer.text(f"Next: {_next_step(job, result)}")
+
+
+def _print_comparison(printer: Printer, result: Completion) -> None:
+    """Other methods at the same held-out cells, and a warning if one of them is better."""
+    from ..report.adapters.completion import comparison_table
+
+    comparison = result.comparison
+    if comparison is None:
+        printer.text(
+            "Other methods were not compared: no cell was held out (the fit is exact, or cells are few)."
+        )
+        return
+    printer.text("")
+    printer.table(comparison_table(comparison), note="")
+    printer.text(comparison.scope)
+    if comparison.advice:
+        printer.text(f"Warning: {comparison.advice}")
 
 
 def _next_step(job: Job, result: Completion) -> str:
@@ -272,6 +277,7 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "train_rmse": result.train_rmse,
         "validation_rmse": result.validation_rmse,
         "seconds": result.seconds,
+        "comparison": _comparison(result) if job.compare else None,
         "certificate": None if result.certificate is None else result.certificate.as_dict(),
         "path": [_visit(row) for row in result.path.to_dict("records")],
         "identifiability": {
@@ -283,6 +289,10 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "settings": result.settings,
         "versions": result.versions,
     }
+
+
+def _comparison(result: Completion) -> dict[str, object] | None:
+    return None if result.comparison is None else result.comparison.as_dict()
 
 
 def _visit(row: dict) -> dict[str, object]:

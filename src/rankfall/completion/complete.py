@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..bounds import BoundsLike, read_bounds
 from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
 from ..files.missing_marks import as_missing_values, equals_any
 from ..problem import Problem
-from ..scale import read_bounds
 from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
@@ -49,7 +49,7 @@ def complete(
     weights: object = None,
     missing_values: float | Sequence[float] | None = None,
     scale: Literal["linear", "log", "log1p"] = "linear",
-    bounds: Literal["observed"] | tuple[float | None, float | None] | None = None,
+    bounds: BoundsLike | None = None,
     effects: Literal["auto", "none", "mean", "columns", "both"] = "auto",
     scaling: Literal["auto", "all", "columns"] = "auto",
     rule: Literal["one-se", "min"] = "one-se",
@@ -99,9 +99,12 @@ def complete(
         come back in the data's own units (what was the mean on the scale of the fit is then rather the
         median), errors on the scale of the fit. "log1p" reaches down to -1: say ``bounds=(0, None)`` for
         counts.
-    bounds : "observed", (low, high) or None
-        Range in which predictions and intervals are kept: that of the observed cells, or two numbers of
-        which either may be None.
+    bounds : "observed", (low, high), mapping or None
+        Range in which predictions and intervals are kept, in the data's own units. "observed": each column
+        within the range of its observed cells. A pair: two numbers of which either may be None, the same for
+        all columns, or sequences of length n with a number (or None) for each column. A mapping gives single
+        columns their pair, or "observed": by label, or by position where there are no labels. Observed cells
+        come back as given in any case.
     effects : {"auto", "none", "mean", "columns", "both"}
         What is fitted beside the low-rank part: nothing, a mean, column effects, or row and column effects;
         "auto" takes what predicts held-out cells best.
@@ -120,8 +123,8 @@ def complete(
     Raises
     ------
     InputError
-        If the data cannot be used (no observed entry, infinities, something that is not a number) or an
-        argument is out of range.
+        If the data cannot be used (no observed entry, infinities, something that is not a number), an
+        argument is out of range, or no observed value of some column lies within its bounds.
 
     Notes
     -----
@@ -151,7 +154,7 @@ def complete(
         raise InputError(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
-    bounds = read_bounds(options.bounds, given.values)
+    bounds = read_bounds(options.bounds, given, col_names)
     request = Request(standardisation, options, bounds, row_names, col_names)
     clock = Clock(options.max_time, callback, standardisation.unit, started)
     with threads_without_blas(options.n_jobs), announced(clock.tell if callback is not None else None):

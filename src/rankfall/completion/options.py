@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, Literal
 
 from ..argument_checks import check_fields, checked, one_of, positive, whole
+from ..bounds import BoundsLike
 from ..scale import SCALES
 
 EFFECTS = ("none", "mean", "columns", "both")
@@ -62,8 +63,9 @@ class Options:
         SCALES,
         default="linear",
     )
-    bounds: Literal["observed"] | tuple[float | None, float | None] | None = _option(
-        "Range in which predictions are kept: observed (that of the data), or LOW,HIGH; either may be empty.",
+    bounds: BoundsLike | None = _option(  # noqa: RUF009 (a field, as all others are)
+        "Range in which predictions are kept: observed (each column its own), LOW,HIGH of which one may be "
+        "empty, or COLUMN=LOW,HIGH for one column; may be repeated.",
         None,
         default=None,
     )

@@ -18,10 +18,17 @@ from ..errors import Outcome
 
 # options of complete() that are parameters of both estimators by the same names; the others have names of
 # their own
-PASSED_ON = tuple(name for name in names() if name not in ("seed", "n_jobs", "fill"))
+PASSED_ON = tuple(name for name in names() if name not in ("seed", "n_jobs", "fill", "bounds"))
 
 
-def completed(estimator: BaseEstimator, X: object, *, fill: str | None, weights: object = None) -> Completion:
+def completed(
+    estimator: BaseEstimator,
+    X: object,
+    *,
+    fill: str | None,
+    bounds: object = None,
+    weights: object = None,
+) -> Completion:
     """Complete `X` with the estimator's parameters.
 
     Raises
@@ -36,6 +43,7 @@ def completed(estimator: BaseEstimator, X: object, *, fill: str | None, weights:
         seed=_seed(params["random_state"]),
         n_jobs=_threads(params["n_jobs"]),
         fill=cast("Any", fill),
+        bounds=cast("Any", bounds),
         weights=weights,
         **settings,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
@@ -11,9 +10,12 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..bounds import kept_columns
+from ..completion.complete import LabelledProblem
 from ..entries import stored
 from ..errors import InputError
 from ..files.missing_marks import as_missing_values, equals_any
+from ..problem import Problem
 from ..scale import require_scale
 from .engine import completed
 
@@ -159,10 +161,14 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kept = np.bincount(cols, minlength=table.shape[1]) > 0
         if weights is not None:
             weights = _kept_columns(weights, kept)
-        result = completed(self, _kept_columns(table, kept), fill=self.fill, weights=weights)
         features = getattr(self, "feature_names_in_", None)
-        if features is not None:
-            result = replace(result, row_names=names, col_names=tuple(map(str, features[kept])))
+        result = completed(
+            self,
+            _labelled(_kept_columns(table, kept), names, None if features is None else features[kept]),
+            fill=self.fill,
+            bounds=kept_columns(self.bounds, kept, None if features is None else tuple(features)),
+            weights=weights,
+        )
         if not self.keep_empty_features:
             _warn_of_empty_features(np.flatnonzero(~kept) if features is None else features[~kept])
         self.indicator_ = (
@@ -271,6 +277,13 @@ def _kept_columns(X: Table, kept: np.ndarray) -> Table:
     if kept.all():
         return X
     return X[:, kept] if isinstance(X, np.ndarray) else X.tocsc()[:, kept]
+
+
+def _labelled(X: Table, row_names: tuple[str, ...] | None, features: np.ndarray | None) -> LabelledProblem:
+    """The table with the names of its rows and features, if these have names."""
+    if features is None:
+        return LabelledProblem(Problem.coerce(X))
+    return LabelledProblem(Problem.coerce(X), row_names, tuple(map(str, features)))
 
 
 def _weights_like(weights: object, shape: tuple[int, int]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
@@ -10,9 +9,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..completion import Completion
+from ..completion.complete import LabelledProblem
 from ..errors import InputError
 from ..problem import Problem
-from ..scale import clip, inverse
 from .engine import completed
 
 if TYPE_CHECKING:
@@ -105,15 +104,15 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         cols, col_labels = _categories(X[:, 1])
         shape = (row_labels.size, col_labels.size)
         rows, cols, values, total = _merge(rows, cols, y, weights, shape[1])
+        problem = Problem.from_triplets(rows, cols, values, shape)
         result = completed(
             self,
-            Problem.from_triplets(rows, cols, values, shape),
+            LabelledProblem(problem, tuple(map(str, row_labels)), tuple(map(str, col_labels))),
             fill="effects",
+            bounds=self.bounds,
             weights=None if np.all(total == total[0]) else total,
         )
-        self.completion_ = replace(
-            result, row_names=tuple(map(str, row_labels)), col_names=tuple(map(str, col_labels))
-        )
+        self.completion_ = result
         self.rows_, self.cols_ = row_labels, col_labels
         self.rank_ = result.rank
         return self
@@ -154,8 +153,8 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         rows, cols = self._positions(X)
         known = (rows >= 0) & (cols >= 0)
         # nothing was held out that could tell about new labels: whatever the bounds allow
-        lower = _delivered(self.completion_, np.full(rows.size, -np.inf))
-        upper = _delivered(self.completion_, np.full(rows.size, np.inf))
+        lower = self.completion_.in_data_units(np.full(rows.size, -np.inf), cols)
+        upper = self.completion_.in_data_units(np.full(rows.size, np.inf), cols)
         lower[known], upper[known] = self.completion_.interval(rows[known], cols[known], coverage)
         return lower, upper
 
@@ -253,9 +252,4 @@ def _effects_only(result: Completion, rows: np.ndarray, cols: np.ndarray) -> np.
     out = np.full(rows.size, float(plain["mean"]))
     out[rows >= 0] += plain["rows"][rows[rows >= 0]]
     out[cols >= 0] += plain["cols"][cols[cols >= 0]]
-    return _delivered(result, out)
-
-
-def _delivered(result: Completion, fitted: np.ndarray) -> np.ndarray:
-    """From the scale of the fit to the data's units, within the bounds."""
-    return clip(inverse(fitted, result.scale), result.bounds)
+    return result.in_data_units(out, cols)

@@ -16,7 +16,7 @@ _JUMP_ROWS = 60
 def completion_page(tables: ReportTables) -> Page:
     """What was found, how, how sure, and how to do it again."""
     sections = [
-        _compared(tables.comparison),
+        _compared(tables.comparison, tables.compared),
         _fall(tables.history),
         _choice(tables.errors, tables.path),
         _maps(tables.heat_maps),
@@ -37,8 +37,8 @@ def completion_page(tables: ReportTables) -> Page:
     )
 
 
-def _compared(table: TextTable | None) -> Section | None:
-    return None if table is None else Section("Compared with other methods", (TablePart(table),))
+def _compared(table: TextTable | None, text: str) -> Section | None:
+    return None if table is None else Section("Compared with other methods", (TablePart(table),), text)
 
 
 def _fall(history: History | None) -> Section | None:

@@ -246,6 +246,8 @@ class ReportTables:
         The ranks tried.
     comparison : TextTable, optional
         Other methods on the same cells.
+    compared : str
+        What they were compared on, in a sentence or two.
     certificate : TextTable, optional
         Inequalities, both sides and the source of each.
     certified : str
@@ -273,6 +275,7 @@ class ReportTables:
     held_out: HeldOutCells | None = None
     path: TextTable | None = None
     comparison: TextTable | None = None
+    compared: str = ""
     certificate: TextTable | None = None
     certified: str = ""
     counts: AxisCounts | None = None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...bounds import Bounds, plain_bounds
 from ...errors import Outcome
-from ...scale import Bounds
 from ...version import __version__
 from ..clock import Clock, Ending
 from ..descent.plan import DEPTH
@@ -78,7 +78,7 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
             "asked": options.asked(),
             "fill": options.fill,
             "scale": options.scale,
-            "bounds": None if request.bounds is None else list(request.bounds),
+            "bounds": plain_bounds(options.bounds, request.bounds, request.col_names),
             "errors": _errors_in(options.scale, mixed),
             "sgd_steps": answers.sgd_steps,
             "depth": DEPTH,

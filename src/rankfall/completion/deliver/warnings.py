@@ -10,6 +10,7 @@ from ..noisy import NoisyAnswer
 from ..options import Options
 from ..result.completion import Completion
 from ..standardise import Standardisation
+from .unlike_observed import unlike_observed
 
 # the local-uniqueness check is made without being asked up to this many unknowns
 _CHEAP_UNKNOWNS = 2500
@@ -69,6 +70,7 @@ def warnings_of(
     open_ended = outcome is Outcome.EXACT and rank and exact is not None and not exact.unique
     if open_ended and rank * sum(problem.shape) <= _CHEAP_UNKNOWNS:
         out += _uniqueness_warning(result)
+    out += unlike_observed(result)
     return tuple(out)
 
 

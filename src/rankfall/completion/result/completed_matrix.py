@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ...bounds import Bounds
 from ...errors import InputError
 from ...geometry import thin_svd
 from ...problem import Problem
@@ -32,7 +33,7 @@ class CompletedMatrix:
     model: FittedModel
     units: np.ndarray
     scale: Literal["linear", "log", "log1p"] = "linear"
-    bounds: tuple[float, float] | None = None
+    bounds: Bounds | None = None
     fill: Literal["effects"] | None = None
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
@@ -92,9 +93,18 @@ class CompletedMatrix:
         """
         return self._values.averages
 
-    def in_data_units(self, fitted: np.ndarray) -> np.ndarray:
-        """From the scale of the fit to the data's units, within the bounds."""
-        return self._values.delivered(fitted)
+    def in_data_units(self, fitted: np.ndarray, cols: np.ndarray | None = None) -> np.ndarray:
+        """From the scale of the fit to the data's units, within the bounds.
+
+        Parameters
+        ----------
+        fitted : ndarray
+            Values on the scale of the fit.
+        cols : ndarray of int, optional
+            Column of each value, -1 for a column that the matrix does not have; by default the last axis of
+            `fitted` runs over all columns. Only bounds of single columns depend on it.
+        """
+        return self._values.delivered(fitted, cols)
 
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """The model's value at some cells, observed or not.
@@ -167,8 +177,8 @@ class CompletedMatrix:
             half[self._values.undetermined(i, j)] = np.inf if self.fill == "effects" else np.nan
             with np.errstate(invalid="ignore"):
                 lower[part], upper[part] = (
-                    self._values.delivered(center - half),
-                    self._values.delivered(center + half),
+                    self._values.delivered(center - half, j),
+                    self._values.delivered(center + half, j),
                 )
         return lower.reshape(rows.shape), upper.reshape(rows.shape)
 
@@ -243,6 +253,8 @@ class CompletedMatrix:
 
     def fold_columns(self, new_columns: object) -> np.ndarray:
         """Complete columns that were not there before, each by itself: the counterpart of :meth:`transform`.
+
+        A pair of bounds for all columns holds for new ones, too; bounds of single columns do not.
 
         Parameters
         ----------

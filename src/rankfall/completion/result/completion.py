@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import Outcome
 from ..descent.watched_run import WatchedRun, sentence
+from .comparison import Comparison, compare
 from .completed_matrix import CompletedMatrix
 from .storage import read, write
 
@@ -57,8 +58,9 @@ class Completion(CompletedMatrix):
         What the errors of each column are counted in; 1 unless columns have very different units.
     scale : {"linear", "log", "log1p"}
         The scale of the fit.
-    bounds : (float, float) or None
-        Predictions and intervals are kept within.
+    bounds : (low, high) or None
+        Predictions and intervals are kept within: two numbers, or two arrays of shape (n,) where columns have
+        bounds of their own; infinite where there is no bound.
     watched : WatchedRun, Certificate or None
         What `certificate` is made of.
     """
@@ -101,6 +103,18 @@ class Completion(CompletedMatrix):
         misfit = (self.model.at(problem.rows, problem.cols) - problem.values) / self.units[problem.cols]
         largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
         return float(np.sqrt(np.average((misfit / largest) ** 2, weights=problem.weights)) * largest)
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """Other methods at the cells that were held out: column means, nearest rows, ridge regression and a
+        small forest for each column on the others; None if nothing was held out, as for an exact fit.
+
+        Computed when first asked for, in seconds: the others get a part of a large table, and ``scope`` says
+        which. ``table`` holds the errors, and ``advice`` is a sentence if one of them is better than this
+        completion by more than chance.
+        """
+        folds, seed = (self.settings.get(name, default) for name, default in (("folds", 1), ("seed", 0)))
+        return compare(self, int(str(folds)), int(str(seed)), self.seconds)
 
     @property
     def validation_rmse(self) -> float:

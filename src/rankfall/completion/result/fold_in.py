@@ -35,7 +35,9 @@ class FoldIn:
         values = _on_scale(given, self.values.scale, "rows")
         col_labels = self.values.problem.components[1]
         average = self.values.averages["mean"] + self.values.averages["cols"]
-        return self._assembled(given, values, self.values.model.fold_rows(values), col_labels, average, "row")
+        fitted = self.values.model.fold_rows(values)
+        here = np.arange(self.values.problem.n_cols)
+        return self._assembled(given, values, fitted, col_labels, average, here, "row")
 
     def columns(self, new_columns: object) -> np.ndarray:
         """New columns, completed, shape (m, k)."""
@@ -44,7 +46,8 @@ class FoldIn:
         average = self.values.averages["mean"] + self.values.averages["rows"]
         fitted = self.values.model.fold_cols(values, self._scales(values))
         row_labels = self.values.problem.components[0]
-        return self._assembled(given.T, values.T, fitted.T, row_labels, average, "column").T
+        none = np.full(fitted.shape[0], -1)  # bounds of single columns say nothing about new ones
+        return self._assembled(given.T, values.T, fitted.T, row_labels, average, none, "column").T
 
     def _scales(self, values: np.ndarray) -> np.ndarray:
         """Scales of new columns: the common one, or where columns have their own, that of their entries."""
@@ -65,9 +68,13 @@ class FoldIn:
         fitted: np.ndarray,
         labels: np.ndarray,
         average: np.ndarray,
+        cols: np.ndarray,
         name: str,
     ) -> np.ndarray:
-        """Given cells as they are, fitted ones elsewhere; new rows or columns run along the first axis."""
+        """Given cells as they are, fitted ones elsewhere; new rows or columns run along the first axis.
+
+        `cols` says in which column the cells along the second axis are, -1 for a new one.
+        """
         known = ~np.isnan(values)
         empty = ~known.any(axis=1)
         if np.any(empty):
@@ -89,7 +96,7 @@ class FoldIn:
             if self.values.fill == "effects" and np.any(lost):
                 level = np.mean(fitted[k, ~lost] - average[~lost]) if comparable and not lost.all() else 0.0
                 fitted[k, lost] = average[lost] + level
-        return np.where(known, given, self.values.delivered(fitted))
+        return np.where(known, given, self.values.delivered(fitted, cols))
 
     def _check_names(self, new_rows: object) -> None:
         if self.col_names is not None and hasattr(new_rows, "columns"):

@@ -21,12 +21,21 @@ SIDE = ("mean", "free", "fixed", "prior", "center", "line")
 HELD = ("rows", "cols", "predicted", "spread")
 MODEL = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
 
+
+def _asked_bounds(name: str, value: object) -> object:
+    """The word "observed", a pair of numbers, or pairs by column."""
+    if isinstance(value, str):
+        return one_of(name, value, ("observed",))
+    pair = listed(any_number, length=2)
+    return mapping(pair)(name, value) if isinstance(value, dict) else pair(name, value)
+
+
 # what reports and the summary read of the settings; the rest is shown as it is
 _settings = record(
     {},
     optional={
         "effects": partial(one_of, allowed=EFFECTS),
-        "bounds": nullable(listed(any_number, length=2)),
+        "bounds": nullable(_asked_bounds),
         "rule": text,
         "command": text,
         "source": text,
@@ -77,6 +86,9 @@ _FIELDS = (
     Field("values", "float", ("N",)),
     Field("weights", "float", ("N",), above=0, optional="weights"),
     Field("units", "float", ("n",), above=0),
+    # bounds of single columns; a pair for all of them is in the metadata
+    Field("bounds_low", "float", ("n",), allowing=("inf",), optional="bounds"),
+    Field("bounds_high", "float", ("n",), allowing=("inf",), optional="bounds"),
     # one row for each rank that was tried
     Field("path_rank", "whole", ("P",), least=0),
     Field("path_oversampling", "float", ("P",), allowing=("inf",)),
@@ -148,8 +160,11 @@ def _names_fit(saved: Saved) -> str | None:
 
 
 def _bounds_fit(saved: Saved) -> str | None:
-    bounds = saved.meta["bounds"]
-    return "its bounds leave nothing between." if bounds is not None and not bounds[0] < bounds[1] else None
+    low, high = saved.meta["bounds"] or (0.0, 0.0)
+    if "bounds_low" in saved:
+        low, high = saved["bounds_low"], saved["bounds_high"]
+    # "observed" may be a single number
+    return None if np.all(low <= high) else "its bounds leave nothing between."
 
 
 def _certificate_says_enough(saved: Saved) -> str | None:

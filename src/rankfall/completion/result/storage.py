@@ -23,7 +23,7 @@ _ATTRIBUTES = {"line": "axis_noise", "row_share": "row_noise_scale", "col_share"
 
 
 # fields that are written as they are
-_PLAIN = ("scale", "bounds", "settings", "seconds", "versions", "fill", "row_names", "col_names")
+_PLAIN = ("scale", "settings", "seconds", "versions", "fill", "row_names", "col_names")
 
 
 def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
@@ -35,6 +35,10 @@ def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
     arrays |= {f"path_{name}": table[name].to_numpy() for name in table.columns}
     arrays |= {f"history_{name}": value for name, value in fields["history"].items()}
     arrays |= {f"model_{name}": value for name, value in _arrays(fields["model"]).items()}
+    bounds = fields["bounds"]
+    if bounds is not None and np.ndim(bounds[0]) > 0:
+        arrays |= {"bounds_low": bounds[0], "bounds_high": bounds[1]}
+        bounds = None
     if problem.weights is not None:
         arrays["weights"] = problem.weights
     meta = {
@@ -42,6 +46,7 @@ def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         "outcome": fields["outcome"].value,
         "warnings": list(fields["warnings"]),
         **{name: fields[name] for name in _PLAIN},
+        "bounds": bounds,
         "certificate": None if certificate is None else certificate.as_dict(),
     }
     SCHEMA.write(path, arrays, meta)
@@ -77,6 +82,9 @@ def read(path: str | PathLike[str]) -> dict[str, Any]:
         "history": saved.group("history_"),
         "units": saved["units"],
         **{name: meta[name] for name in _PLAIN},
+        "bounds": meta["bounds"]
+        if "bounds_low" not in saved
+        else (saved["bounds_low"], saved["bounds_high"]),
         "watched": meta["certificate"],
     }
 

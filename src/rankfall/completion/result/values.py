@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ...bounds import Bounds, clip
 from ...problem import Problem
-from ...scale import Bounds, clip, inverse
+from ...scale import inverse
 from .fitted_model import FittedModel
 from .positions import chunks
 
@@ -36,9 +37,13 @@ class Values:
     fill: str | None
     mixed_units: bool
 
-    def delivered(self, fitted: np.ndarray) -> np.ndarray:
-        """From the scale of the fit to the data's units, within the bounds."""
-        return clip(inverse(fitted, self.scale), self.bounds)
+    def delivered(self, fitted: np.ndarray, cols: np.ndarray | None = None) -> np.ndarray:
+        """From the scale of the fit to the data's units, within the bounds of the columns.
+
+        `cols` holds the column of each value, -1 for one that is not in the table; by default the last axis
+        runs over all columns.
+        """
+        return clip(inverse(fitted, self.scale), self.bounds, cols)
 
     @cached_property
     def averages(self) -> Mapping[str, np.ndarray]:
@@ -50,7 +55,7 @@ class Values:
         out = np.empty(rows.size)
         for part in chunks(rows.size):
             i, j = rows.flat[part], cols.flat[part]
-            out[part] = self.delivered(self._filled(self.model.at(i, j), self.undetermined(i, j), i, j))
+            out[part] = self.delivered(self._filled(self.model.at(i, j), self.undetermined(i, j), i, j), j)
         return out.reshape(rows.shape)
 
     def in_rows(self, start: int, stop: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...completion.descent.watched_run import sentence
+from ...completion.result.comparison import Comparison
 from ...completion.result.completion import Completion
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
@@ -14,6 +15,8 @@ from .evidence import axis_counts, distinct, held_out_cells, history_table, thin
 from .words import found, repeat
 
 _COVERAGE = 0.9
+# entries of a setting that are shown one by one: bounds may be given for every column
+_ENTRIES = 8
 
 
 def report_tables(
@@ -39,13 +42,15 @@ def report_tables(
     row_label, col_label : str
         What rows and columns are, in the plural.
     comparison : TextTable, optional
-        Other methods on the same data.
+        Other methods on the same data; by default those of :attr:`Completion.comparison`.
 
     Returns
     -------
     ReportTables
         To be given to :func:`rankfall.report.render`.
     """
+    # before the copy below, which would compute it again
+    compared = completion.comparison if comparison is None else None
     completion = replace(
         completion,
         row_names=distinct(completion.row_names, "row"),
@@ -60,7 +65,7 @@ def report_tables(
         outcome=completion.outcome.value.capitalize(),
         advice=completion.outcome.advice,
         found=found(completion),
-        warnings=completion.warnings,
+        warnings=(*completion.warnings, *([compared.advice] if compared and compared.advice else [])),
         history=history_table(completion),
         errors=_errors(
             completion,
@@ -69,7 +74,8 @@ def report_tables(
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
         held_out=held_out_cells(completion, value_label, _COVERAGE),
         path=path_table(completion),
-        comparison=comparison,
+        comparison=comparison if compared is None else comparison_table(compared),
+        compared="" if compared is None else compared.scope,
         certificate=certificate_table(completion),
         certified=sentence(completion.certificate) or "",
         counts=axis_counts(completion),
@@ -181,6 +187,21 @@ def path_table(completion: Completion) -> TextTable | None:
     )
 
 
+def comparison_table(comparison: Comparison) -> TextTable:
+    """The methods side by side, ready to print."""
+    rows = tuple(
+        (
+            method.name,
+            f"{method.error:.3f}",
+            _number(method.difference, "+.3f"),
+            _number(method.standard_error, ".3f"),
+            f"{method.seconds:.1f}",
+        )
+        for method in comparison.methods
+    )
+    return TextTable(("method", "error", "difference", "its standard error", "seconds"), rows, marked=0)
+
+
 def certificate_table(completion: Completion) -> TextTable | None:
     """The inequalities of the certificate, ready to print; None if there is no certificate."""
     certificate = completion.certificate
@@ -229,6 +250,8 @@ def _short(value: object) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, dict) and len(value) > _ENTRIES:
+        return f"{len(value):,} entries"
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_short(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -131,7 +131,7 @@ def _in_units(
 ) -> tuple[tuple[np.ndarray, ...], str]:
     """Back to the units of the data; columns with different units each in their own standard deviations."""
     if not completion.mixed_units:
-        return tuple(completion.in_data_units(values) for values in curves), label
+        return tuple(completion.in_data_units(values, cols) for values in curves), label
     problem = completion.fitted_problem
     counts = np.maximum(problem.col_counts, 1)
     means = np.bincount(problem.cols, problem.values, problem.n_cols) / counts

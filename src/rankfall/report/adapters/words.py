@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...completion.options import default_of
@@ -48,6 +50,19 @@ def _error(completion: Completion) -> str:
     return f"with a root mean square error{unit} of {error:.3g} at {where}"
 
 
+def _bounds(completion: Completion) -> object:
+    """The bounds as the caller gave them: a side without a bound is infinite inside, and None for her."""
+    asked = completion.settings.get("bounds")
+    if isinstance(asked, dict):
+        numbered = completion.col_names is None
+        return {int(col) if numbered else col: _pair(pair) for col, pair in asked.items()}
+    return _pair(asked) if isinstance(asked, (list, tuple)) else asked
+
+
+def _pair(sides: Sequence[float]) -> tuple[float | None, ...]:
+    return tuple(side if np.isfinite(side) else None for side in sides)
+
+
 # options that bear on the result, in the order of the call
 _REPEATED = ("max_rank", "effects", "scaling", "rule", "folds", "fill", "scale", "bounds")
 
@@ -60,11 +75,7 @@ def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
         out.append(("On the command line", str(settings["command"])))
     asked = settings.get("asked")
     given = {**(asked if isinstance(asked, dict) else {}), **{k: settings.get(k) for k in ("fill", "scale")}}
-    bounds = settings.get("bounds")
-    # a side without a bound is infinite inside, and None for the caller
-    given["bounds"] = (
-        tuple(b if np.isfinite(b) else None for b in bounds) if isinstance(bounds, list) else None
-    )
+    given["bounds"] = _bounds(completion)
     arguments = [f"seed={settings.get('seed', 0)}"]
     arguments += [
         f"{name}={given[name]!r}" for name in _REPEATED if given.get(name) not in (default_of(name), None)

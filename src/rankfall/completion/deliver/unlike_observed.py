@@ -1,0 +1,165 @@
+"""Filled values that are unlike every observed one of their column: negative rain, shares above one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...bounds import column_ranges, columns_in_words, example, outside, sides_at
+from ...problem import Problem
+from ..result.completion import Completion
+
+# fewer observed cells say nothing about the range of a column; among many columns it takes more of them (ten
+# values of either sign are of one sign once in 512 columns)
+_ENOUGH = 10
+# cells of the completed matrix that are looked at: more take seconds
+_LOOKED_AT = 4_000_000
+_AT_A_TIME = 1 << 20
+# what is beyond a limit by less than this share of the column's largest number is rounding
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """What all observed cells of some columns have in common, and some filled cells do not.
+
+    Attributes
+    ----------
+    low, high : float
+        The limits that the observed cells keep to.
+    observed, filled : str
+        What the columns hold, and what is wrong with a filled cell.
+    """
+
+    low: float
+    high: float
+    observed: str
+    filled: str
+
+
+_SHARES = _Kind(0.0, 1.0, "hold only numbers between 0 and 1", "are not")
+_SIZES = _Kind(0.0, np.inf, "hold no negative number", "are negative")
+
+
+def unlike_observed(result: Completion) -> list[str]:
+    """A sentence for each kind of limit that observed cells keep to and filled ones do not.
+
+    Columns whose bounds were given are left alone, and so are those with too few cells to say anything,
+    unless the whole table keeps to the limit.
+    """
+    problem = result.problem
+    out = []
+    shares = _keeping(result, _SHARES)
+    for kind, cols in ((_SHARES, shares), (_SIZES, _keeping(result, _SIZES) & ~shares)):
+        if cols.any():
+            beyond, filled, seen = _count(result, kind, cols)
+            bad = np.flatnonzero(beyond)
+            if bad.size:
+                everywhere = bool(np.all((problem.values >= kind.low) & (problem.values <= kind.high)))
+                counts = f"{beyond.sum():,} of {filled[bad].sum():,} filled cells there"
+                seen = "" if seen == result.shape[0] else f" (in {seen:,} of {result.shape[0]:,} rows)"
+                where = columns_in_words(bad, result.col_names)
+                out.append(
+                    f"{where[0].upper()}{where[1:]} {_verb(kind.observed, bad.size)}, but {counts} "
+                    f"{kind.filled}{seen}: {_remedy(result, kind, bad, everywhere)}."
+                )
+    return out + _beyond_bounds(result) + _ranges_of_few(result)
+
+
+def _keeping(result: Completion, kind: _Kind) -> np.ndarray:
+    """Columns without bounds of their own whose observed cells keep to the limits: a mask of shape (n,)."""
+    problem = result.problem
+    low, high = column_ranges(problem)
+    keep = (low >= kind.low) & (high <= kind.high) & (problem.col_counts > 0)
+    if not (keep[problem.col_counts > 0].all() and problem.n_observed >= _ENOUGH):
+        keep &= problem.col_counts >= _ENOUGH + np.log2(problem.n_cols)
+    if result.bounds is not None:
+        low, high = sides_at(result.bounds, np.arange(problem.n_cols))
+        keep &= ~(np.isfinite(low) & (np.isfinite(high) | np.isinf(kind.high)))
+    # columns of one number are filled with it
+    return keep & ~result.model.is_constant
+
+
+def _count(result: Completion, kind: _Kind, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Filled cells beyond the limits and filled cells at all, by column, and how many rows were looked at."""
+    problem, (m, n) = result.problem, result.shape
+    at = np.flatnonzero(cols)
+    slack = _ROUNDING * np.maximum(*np.abs(column_ranges(problem)))[at]
+    rows = np.unique(np.linspace(0, m - 1, min(m, max(1, _LOOKED_AT // at.size))).astype(np.int64))
+    beyond, filled = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    step = max(1, _AT_A_TIME // at.size)
+    for start in range(0, rows.size, step):
+        part = rows[start : start + step]
+        values = result.predict(part[:, None], at[None, :])
+        empty = ~_observed(problem, part)[:, at] & np.isfinite(values)
+        filled[at] += empty.sum(0)
+        beyond[at] += (empty & ((values < kind.low - slack) | (values > kind.high + slack))).sum(0)
+    return beyond, filled, rows.size
+
+
+def _observed(problem: Problem, rows: np.ndarray) -> np.ndarray:
+    """Which cells of some rows were observed: a mask of shape (rows.size, n)."""
+    place = np.full(problem.n_rows, -1)
+    place[rows] = np.arange(rows.size)
+    here = place[problem.rows] >= 0
+    out = np.zeros((rows.size, problem.n_cols), bool)
+    out[place[problem.rows[here]], problem.cols[here]] = True
+    return out
+
+
+def _remedy(result: Completion, kind: _Kind, bad: np.ndarray, everywhere: bool) -> str:
+    """What to do, in Python and on the command line."""
+    high = "None" if np.isinf(kind.high) else f"{kind.high:g}"
+    if everywhere and result.bounds is None:
+        side = "" if high == "None" else high
+        words = f"bounds=({kind.low:g}, {high}) (--bounds {kind.low:g},{side}) keeps them within"
+    else:
+        one = example(int(bad[0]), result.col_names, f"{kind.low:g}", high)
+        words = f"{one} keeps them within" if bad.size == 1 else f"bounds keep them within, as in {one}"
+    if kind is _SIZES and everywhere and result.scale == "linear":
+        scale = "log" if np.all(result.problem.values > 0) else "log1p"
+        words += f', and scale="{scale}" (--scale {scale}) may describe them better'
+    return words
+
+
+def _beyond_bounds(result: Completion) -> list[str]:
+    """Whether observed cells lie outside the bounds that were given."""
+    if result.bounds is None:
+        return []
+    problem = result.problem
+    count = np.bincount(problem.cols[outside(result.bounds, problem)], minlength=problem.n_cols)
+    bad = np.flatnonzero(count)
+    if not bad.size:
+        return []
+    where = columns_in_words(bad, result.col_names)
+    return [
+        f"{count.sum():,} observed cells lie outside the bounds ({where}): they come back as given, but no "
+        "filled cell will be like them."
+        if count.sum() > 1
+        else f"One observed cell lies outside the bounds ({where}): it comes back as given."
+    ]
+
+
+def _ranges_of_few(result: Completion) -> list[str]:
+    """Whether bounds="observed" holds columns within the range of a few cells."""
+    counts = result.problem.col_counts
+    few = np.flatnonzero((counts > 0) & (counts < _ENOUGH) & (counts < result.shape[0]))
+    if result.settings.get("bounds") != "observed" or not few.size:
+        return []
+    low, high = column_ranges(result.problem)
+    pair = f"({low[counts > 0].min():g}, {high[counts > 0].max():g})"
+    where = columns_in_words(few, result.col_names)
+    return [
+        f"{where[0].upper()}{where[1:]} {_verb('have', few.size)} fewer than {_ENOUGH} observed cells, and "
+        f'bounds="observed" keeps the filled ones within these: where all columns share a range, say that, '
+        f"as in bounds={pair}."
+    ]
+
+
+def _verb(words: str, count: int) -> str:
+    """Words that begin with a verb, for one column or several."""
+    if count > 1:
+        return words
+    verb, _, rest = words.partition(" ")
+    return " ".join([{"have": "has", "hold": "holds"}[verb], *([rest] if rest else [])])

@@ -248,10 +248,8 @@ def sayings() -> list[tuple[str, str]]:
                     name,
                 )
                 out += [(file.name, part) for part in spoken(source)[:1]]
-        if (
-            file.name in ("warnings.py", "unlike_observed.py", "input_notes.py")
-            and file.parent.name == "deliver"
-        ):
+        said_in = ("warnings", "input_notes", "unlike_observed")
+        if any(file.match(f"completion/deliver/{name}.py") for name in said_in):
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
             texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]
             inner = {id(v) for n in texts if isinstance(n, ast.JoinedStr) for v in ast.walk(n) if v is not n}

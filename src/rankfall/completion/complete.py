@@ -150,9 +150,10 @@ def complete(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
         )
     standardisation = Standardisation.of(given, options.scale)
-    if standardisation.mixed_units and options.effects == "both":
+    if standardisation.mixed_units and options.effects == "both" and options.scaling == "all":
         raise InputError(
-            'The columns have very different units, and row effects have none: effects="both" means nothing.'
+            'The columns have very different units: effects="both" needs scaling="columns", by which row '
+            "effects count in units of each column's spread."
         )
     bounds = read_bounds(options.bounds, given, col_names)
     request = Request(standardisation, options, bounds, row_names, col_names)
@@ -180,7 +181,7 @@ def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tu
             return answers, found.ending
         if found.ending is Ending.OUT_OF_TIME:
             clock.check()  # was it half of the time, or all of it?
-        chosen = noisy.search(standardisation.varying, options, standardisation.mixed_units, clock)
+        chosen = noisy.search(standardisation.noisy, options, clock)
         answers = Answers(found, chosen)
         if chosen is None or chosen.ending is not Ending.COMPLETE:
             return answers, found.ending if chosen is None else chosen.ending

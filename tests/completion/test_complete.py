@@ -495,13 +495,20 @@ def test_new_rows_that_cannot_be_read(exact):
 
 
 def test_an_exact_fit_that_determines_nothing_is_not_believed():
-    """Stations that share a sensor.
-
-    More unknowns than independent equations, though the cells suffice by number.
+    """Nine copies of a column and four columns of noise: more unknowns than independent equations, though the
+    cells suffice by number.
     """
+    rng = np.random.default_rng(0)
+    table = np.hstack([np.repeat(rng.standard_normal((24, 1)), 9, axis=1), rng.standard_normal((24, 4))])
+    table[rng.random(table.shape) < 1 / 3] = np.nan
+    result = rf.complete(table, seed=0)
+    assert result.outcome is Outcome.CHOSEN
+    assert any("says nothing about them" in warning for warning in result.warnings)
+
+
+def test_stations_that_share_a_sensor_are_not_taken_for_exact_data():
     table = rf.datasets.beijing("temperature").loc["2014-06-01":"2014-07-31"].iloc[:, ::8].to_numpy()
     hidden = np.random.default_rng(0).random(table.shape) < 1 / 3
     result = rf.complete(np.where(hidden, np.nan, table), seed=0)
     assert result.outcome is Outcome.CHOSEN
-    assert any("says nothing about them" in warning for warning in result.warnings)
     assert np.sqrt(np.nanmean((result.to_dense() - table)[hidden] ** 2)) < 1

@@ -140,9 +140,10 @@ def complete(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
         )
     standardisation = Standardisation.of(given, options.scale)
-    if standardisation.mixed_units and options.effects == "both":
+    if standardisation.mixed_units and options.effects == "both" and options.scaling == "all":
         raise InputError(
-            'The columns have very different units, and row effects have none: effects="both" means nothing.'
+            'The columns have very different units: effects="both" needs scaling="columns", by which row '
+            "effects count in units of each column's spread."
         )
     names = None if given.layout is None else given.layout.col_names
     bounds = read_bounds(options.bounds, given, names)
@@ -172,7 +173,7 @@ def _ask(standardisation: Standardisation, options: Options, clock: Clock) -> tu
             return answers, found.ending
         if found.ending is Ending.OUT_OF_TIME:
             clock.check()  # was it half of the time, or all of it?
-        chosen = noisy.search(standardisation.varying, options, standardisation.mixed_units, clock)
+        chosen = noisy.search(standardisation.noisy, options, clock)
         answers = Answers(found, chosen)
         if chosen is None or chosen.ending is not Ending.COMPLETE:
             return answers, found.ending if chosen is None else chosen.ending

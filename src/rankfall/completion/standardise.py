@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,11 +13,62 @@ from ..scale import scaled
 # columns have different units if their standard deviations spread more than this (upper to lower decile,
 # columns with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by
 # about 13
-_MIXED, _ENOUGH = 30.0, 8
+MIXED, _ENOUGH = 30.0, 8
+# values farther from a column's median than so many standard deviations are wild; the interquartile range of
+# normal values, in standard deviations
+REACH, _NORMAL_RANGE = 10.0, 1.349
+# factor between the size of a column that is apart and all others, and distance of a location that is, in
+# typical spreads
+_APART, _FAR = 4.0, 30.0
 # equal entries that make a column constant
 _CONSTANT = 20
 # varying cells without which constant columns are not left out
 _ENOUGH_VARYING = 20
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyCells:
+    """The cells of the question with noise, and the location and spread of every column.
+
+    Values are divided by a power of two only, which is exact: what is computed from a column relative to its
+    own location and spread has the same bits whatever power of two the column is multiplied by.
+
+    Attributes
+    ----------
+    problem : Problem
+        Cells of the columns that are not constant, over `unit`.
+    unit : float
+        A power of two, near the root mean square of the values.
+    center, spread : ndarray, shape (n,)
+        Location and size of every column, in these units (see :func:`column_spreads`). Whatever is chosen is
+        chosen on errors relative to the spreads.
+    apart : ndarray of bool, shape (n,)
+        Columns that have a unit of their own among others that may share one (see :func:`stand_apart`).
+    reported : ndarray, shape (n,)
+        By what an error at a column's cell is multiplied when it is reported, in the units of
+        :attr:`Standardisation.problem`.
+    """
+
+    problem: Problem
+    unit: float
+    center: np.ndarray
+    spread: np.ndarray
+    apart: np.ndarray
+    reported: np.ndarray
+
+    @property
+    def common(self) -> np.ndarray:
+        """The unit that columns may share, in units of each: 1 but for those that stand apart, shape (n,)."""
+        return np.where(self.apart, self.spread / np.median(self.spread[~self.apart]), 1.0)
+
+    @classmethod
+    def of(cls, fitted: Problem, columns: np.ndarray, unit: float) -> NoisyCells:
+        """Of the cells on the scale of the fit; `columns` and `unit` as in :class:`Standardisation`."""
+        power = float(2.0 ** np.round(np.log2(np.median(columns) * unit)))
+        problem = fitted.with_values(fitted.values / power)
+        center, spread = column_spreads(problem)
+        apart = stand_apart(center, spread)
+        return cls(problem, power, center, spread, apart, power / (columns * unit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +89,6 @@ class Standardisation:
         The standardised cells.
     constant : ndarray of bool, shape (n,)
         Columns that are filled with the one number they hold. None if hardly any other cell is there.
-    varying : Problem
-        The standardised cells without constant columns, which noise has nothing to do with.
     """
 
     given: Problem
@@ -47,7 +97,6 @@ class Standardisation:
     unit: float
     problem: Problem
     constant: np.ndarray
-    varying: Problem
 
     @classmethod
     def of(cls, given: Problem, scale: str) -> Standardisation:
@@ -55,7 +104,7 @@ class Standardisation:
         fitted = scaled(given, scale)
         n = given.n_cols
         if not np.any(fitted.values):
-            return cls(given, fitted, np.ones(n), 1.0, fitted, np.zeros(n, bool), fitted)
+            return cls(given, fitted, np.ones(n), 1.0, fitted, np.zeros(n, bool))
         # squares of the values as given may leave the range of floats
         largest = float(np.max(np.abs(fitted.values)))
         problem = fitted.with_values(fitted.values / largest)
@@ -68,10 +117,15 @@ class Standardisation:
             unit = largest * rms
         problem = problem.with_values(values / rms)
         constant = constant_columns(fitted)
-        varying = ~constant[problem.cols]
-        if np.count_nonzero(varying) < _ENOUGH_VARYING:
-            return cls(given, fitted, columns, unit, problem, np.zeros(n, bool), problem)
-        return cls(given, fitted, columns, unit, problem, constant, problem.subset(varying))
+        if np.count_nonzero(~constant[problem.cols]) < _ENOUGH_VARYING:
+            constant = np.zeros(n, bool)
+        return cls(given, fitted, columns, unit, problem, constant)
+
+    @cached_property
+    def noisy(self) -> NoisyCells:
+        """What the question with noise is asked about."""
+        varying = self.fitted.subset(~self.constant[self.fitted.cols])
+        return NoisyCells.of(varying, self.columns, self.unit)
 
     @property
     def mixed_units(self) -> bool:
@@ -102,11 +156,60 @@ def column_units(problem: Problem) -> np.ndarray:
     spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) * weights)
     moving = (counts > 2) & (spread > 1e-9 * np.abs(means))
     sure = spread[moving & (counts >= _ENOUGH)]
-    if sure.size < 2 or np.quantile(sure, 0.9) <= _MIXED * np.quantile(sure, 0.1):
+    if sure.size < 2 or np.quantile(sure, 0.9) <= MIXED * np.quantile(sure, 0.1):
         return np.ones(problem.n_cols)
     # a column that does not move is measured by its size
     typical = float(np.median(spread[moving]))
     return np.where(moving, spread, np.where(means != 0, np.abs(means), typical))
+
+
+def column_spreads(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of every column with wild values drawn in, shapes (n,).
+
+    Values farther from the median than ten times the interquartile range over 1.35 (the standard deviation
+    of normal values) count as that far, where that is not 0. A column without two different values has the
+    median spread of the others, and one with fewer than eight entries is drawn towards that.
+    """
+    center, spread = np.zeros(problem.n_cols), np.zeros(problem.n_cols)
+    order = np.argsort(problem.cols, kind="stable")
+    ends = np.cumsum(problem.col_counts)
+    for j, values in enumerate(np.split(problem.values[order], ends[:-1])):
+        if values.size:
+            low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+            reach = REACH * (high - low) / _NORMAL_RANGE
+            if reach > 0:
+                values = np.clip(values, middle - reach, middle + reach)
+            center[j], spread[j] = values.mean(), values.std()
+    known = spread > 1e-12 * np.abs(center)
+    if not known.any():
+        return center, np.ones(problem.n_cols)
+    typical = np.median(spread[known])
+    spread = np.where(known, spread, typical)
+    # a few entries may be alike by chance
+    few = (problem.col_counts < _ENOUGH) & (np.maximum(spread / typical, typical / spread) < MIXED)
+    own = problem.col_counts / _ENOUGH
+    return center, np.where(few, spread**own * typical ** (1 - own), spread)
+
+
+def stand_apart(center: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Columns whose size or location is far from that of all others, a mask of shape (n,).
+
+    A size is apart if no column (but others that are apart, at most a tenth of all together) is within a
+    factor of four of it; a location, if it is farther than thirty typical spreads from the typical location.
+    """
+    n = spread.size
+    order = np.argsort(spread)
+    steps = np.diff(np.log(spread[order]))
+    apart = np.zeros(n, bool)
+    few = max(n // 10, 1)
+    if n > 2:
+        low = np.flatnonzero(steps[:few] > np.log(_APART))
+        high = np.flatnonzero(steps[::-1][:few] > np.log(_APART))
+        apart[order[: low[-1] + 1 if low.size else 0]] = True
+        apart[order[n - (high[-1] + 1 if high.size else 0) :]] = True
+    typical, middle = np.median(spread[~apart]), np.median(center[~apart])
+    far = np.abs(center - middle) > _FAR * typical
+    return apart | far if np.count_nonzero(far) <= few else apart
 
 
 def constant_columns(problem: Problem) -> np.ndarray:

@@ -26,7 +26,7 @@ def signed(n_rows: int, n_cols: int) -> np.ndarray:
 
 
 def said(X: object, **options: object) -> list[str]:
-    settings = {"max_rank": 0, "effects": "both", **options}
+    settings = {"max_rank": 0, "effects": "both", "scaling": "all", **options}
     found = rf.complete(X, seed=0, **settings).warnings  # type: ignore[arg-type]
     return [text for text in found if "bounds" in text]
 
@@ -34,7 +34,7 @@ def said(X: object, **options: object) -> list[str]:
 def test_negative_cells_of_a_table_without_any() -> None:
     table = skewed(60, 8)
     (text,) = said(table)
-    result = rf.complete(table, seed=0, max_rank=0, effects="both")
+    result = rf.complete(table, seed=0, max_rank=0, effects="both", scaling="all")
     holes = np.isnan(table)
     filled = result.to_dense()
     bad = np.flatnonzero(((filled < 0) & holes).any(axis=0))

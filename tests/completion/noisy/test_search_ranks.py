@@ -14,6 +14,7 @@ from rankfall.completion.noisy.folds import Fold
 from rankfall.completion.noisy.starts import grown
 from rankfall.completion.solvers.gibbs import Sampler
 from rankfall.completion.solvers.noise_model import EQUAL
+from rankfall.completion.standardise import Standardisation
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,9 @@ def fold():
     """Noisy data of rank 3; a fifth of the cells is held out."""
     problem, _ = rf.datasets.low_rank((60, 50), rank=3, observed=0.6, noise=0.3, seed=0)
     held = np.random.default_rng(0).random(problem.n_observed) < 0.2
-    return Fold.under("none", "none", problem.subset(~held), problem.subset(held))
+    cells = Standardisation.of(problem, "linear").noisy
+    problem = cells.problem
+    return Fold.under("none", "all", problem.subset(~held), problem.subset(held), cells)
 
 
 def refit(fold, starts, noise):

@@ -60,11 +60,12 @@ def effects_model(standardisation: Standardisation, effects: str) -> Delivered:
     """Effects alone, when there was no time, or too little data, to choose anything."""
     if effects == "auto":
         effects = "columns" if standardisation.mixed_units else "both"
-    problem = standardisation.varying
-    nothing = problem.subset(np.zeros(problem.n_observed, bool))
-    whole = Fold.under(effects, "all", problem, nothing)
+    cells = standardisation.noisy
+    nothing = cells.problem.subset(np.zeros(cells.problem.n_observed, bool))
+    scaling = "columns" if standardisation.mixed_units else "all"
+    whole = Fold.under(effects, scaling, cells.problem, nothing, cells)
     fit = whole.fitter.fold_rows(whole.effects)
-    settings: dict[str, object] = {"effects": effects, "scaling": "all", "rule": "effects alone"}
+    settings: dict[str, object] = {"effects": effects, "scaling": scaling, "rule": "effects alone"}
     return Delivered(_in_data_units(whole, fit, standardisation, ()), settings)
 
 
@@ -73,7 +74,7 @@ def chosen_model(
 ) -> Delivered:
     """The chosen rank, fitted to all cells and calibrated on those that were held out."""
     fold, before = answer.counting[0]
-    whole, fit = fit_all_cells(fold, before, answer.noise_models, standardisation.varying, seed, hurry)
+    whole, fit = fit_all_cells(fold, before, answer.noise_models, standardisation.noisy, seed, hurry)
     held = [_judged(each, its_fit) for each, its_fit in answer.counting]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
@@ -116,10 +117,11 @@ def _judged(fold: Fold, fit: Posterior) -> _Judged:
 def _standardised_model(fold: Fold, fit: Posterior, held: Sequence[_Judged]) -> FittedModel:
     """The model in the units of the standardised problem."""
     by_row, by_col = noise_scales(fit, fold.training)
-    center = np.full(by_col.size, fold.model.mean)
-    errors = np.concatenate([np.empty(0), *(part.errors for part in held)])
+    errors = np.concatenate([np.empty(0), *(part.errors * fold.reported[part.cells.cols] for part in held)])
     ratios = np.concatenate([np.empty(0), *(part.errors / part.cells.spread for part in held)])
-    return FittedModel(fit, center, fold.model.scale, by_row, by_col, np.sort(ratios), np.sort(errors))
+    return FittedModel(
+        fit, fold.model.center, fold.model.scale, by_row, by_col, np.sort(ratios), np.sort(errors)
+    )
 
 
 def _in_data_units(
@@ -127,22 +129,22 @@ def _in_data_units(
 ) -> FittedModel:
     """The model on the scale of the fit, in the data's units."""
     model = _standardised_model(fold, fit, held)
-    units, constant, fitted = standardisation.scales, standardisation.constant, standardisation.fitted
-    center, scale = model.center * units, model.scale * units
+    unit, constant, fitted = standardisation.noisy.unit, standardisation.constant, standardisation.fitted
+    center, scale = model.center * unit, model.scale * unit
     if constant.any():
         still = constant[fitted.cols]
         center[fitted.cols[still]] = fitted.values[still]
         scale = np.where(constant, 0.0, scale)
     errors = model.held_errors * standardisation.unit  # in units of the columns where these differ
-    held_out = _joined(held, units) if held else None
+    held_out = _joined(held, unit) if held else None
     return replace(model, center=center, scale=scale, held_errors=errors, held_out=held_out)
 
 
-def _joined(held: Sequence[_Judged], units: np.ndarray) -> HeldOut:
+def _joined(held: Sequence[_Judged], unit: float) -> HeldOut:
     """The held-out cells of all folds, in the units of the data."""
     parts = [part.cells for part in held]
     rows, cols, predicted, spread = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("rows", "cols", "predicted", "spread")
     )
-    return HeldOut(rows, cols, predicted * units[cols], spread * units[cols])
+    return HeldOut(rows, cols, predicted * unit, spread * unit)

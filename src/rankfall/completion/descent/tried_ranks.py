@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import Enum
 from math import isnan, nan
 
-from ..solvers.errors import combined
-
 
 class Source(Enum):
     """Where a fit of some rank began."""
@@ -28,6 +26,8 @@ class TriedRank:
         After the refit or the least-squares fit.
     validation_mae : float
         Mean absolute error at the held-out cells.
+    relative : float
+        Both errors there combined, in units of the columns' spreads.
     sgd_train, sgd_validation : float
         Of the SGD network alone, cut to this rank.
     ridge : float
@@ -43,6 +43,7 @@ class TriedRank:
     train: float
     validation: float = nan
     validation_mae: float = nan
+    relative: float = nan
     sgd_train: float = nan
     sgd_validation: float = nan
     ridge: float = nan
@@ -52,8 +53,5 @@ class TriedRank:
 
     @property
     def merit(self) -> float:
-        """What fits are compared by.
-
-        The held-out error (see :func:`~..solvers.errors.combined`), if there is one.
-        """
-        return self.train if isnan(self.validation) else combined(self.validation, self.validation_mae)
+        """What fits are compared by: the relative held-out error, if there is one."""
+        return self.train if isnan(self.relative) else self.relative

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
-from ..solvers.errors import both_errors
+from ..solvers.errors import both_errors, combined
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
 from .choose_rank import choose_rank
@@ -85,7 +85,7 @@ class CandidateTable:
     ) -> CandidateTable:
         """With rank 0 as the only candidate."""
         alone = plain[0]
-        tried = TriedRank(0, alone.train_error(alone.effects), *alone.held_errors(alone.effects))
+        tried = TriedRank(0, alone.train_error(alone.effects), *_held_errors([(alone, alone.effects)]))
         fits = tuple(MappingProxyType({0: fold.effects}) for fold in folds)
         return cls(folds, plain, rule, noise_model, fits, (tried,))
 
@@ -124,12 +124,9 @@ class CandidateTable:
         """Squared errors at all held-out cells that count, times their weights."""
         return np.concatenate([fold.held_squares(fit) for fold, fit in self.counting(rank)])
 
-    def held_errors(self, rank: int) -> tuple[float, float]:
-        """Root mean square and mean absolute error at all held-out cells that count."""
-        counting = self.counting(rank)
-        misfit = np.concatenate([fold.misfits(fit, fold.held) for fold, fit in counting])
-        weights = [fold.held.weights for fold, _ in counting if fold.held.weights is not None]
-        return both_errors(misfit, np.concatenate(weights) if weights else None)
+    def held_errors(self, rank: int) -> tuple[float, float, float]:
+        """Errors at all held-out cells that count: see :class:`..descent.tried_ranks.TriedRank`."""
+        return _held_errors(self.counting(rank))
 
     # -- the next table ------------------------------------------------------------------------------
 
@@ -150,7 +147,7 @@ class CandidateTable:
         if known is not None and known.noise_model == fit.noise_model:
             fit = min(known, fit, key=self.first.held_error)
         known_facts: dict[str, Any] = {**self.facts.get(rank, {}), **facts}
-        errors = self.first.held_errors(fit)
+        errors = _held_errors([(self.first, fit)])
         candidate = TriedRank(
             rank, self.first.train_error(fit), *errors, refit_ridge=fit.ridge, **known_facts
         )
@@ -181,9 +178,18 @@ class CandidateTable:
         pooled = replace(self, pooled=True)
         tried = []
         for candidate in self.tried:
-            rmse, mae = pooled.held_errors(candidate.rank)
-            tried.append(replace(candidate, validation=rmse, validation_mae=mae))
+            rmse, mae, relative = pooled.held_errors(candidate.rank)
+            tried.append(replace(candidate, validation=rmse, validation_mae=mae, relative=relative))
         return replace(pooled, tried=tuple(tried))
+
+
+def _held_errors(counting: Sequence[tuple[Fold, Posterior]]) -> tuple[float, float, float]:
+    """Root mean square, mean absolute and relative error at the held-out cells of some folds."""
+    reported = np.concatenate([fold.reported_misfits(fit) for fold, fit in counting])
+    relative = np.concatenate([fold.relative_misfits(fit) for fold, fit in counting])
+    known = [fold.held.weights for fold, _ in counting if fold.held.weights is not None]
+    weights = np.concatenate(known) if known else None
+    return *both_errors(reported, weights), combined(*both_errors(relative, weights))
 
 
 # steps of a search: the table after each of them, and the last one

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from ..clock import Clock
 from ..seeds import fold_seed
-from ..solvers.errors import combined
 from ..solvers.noise_model import NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps
@@ -76,7 +75,7 @@ def average_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Step
         fit = table.fits[number][rank]
         mean = averaged_over(fold, fit, NOISE_MODELS, table.noise_model, fold_seed(seed, number), clock)
         other = other.with_fold_fits(number, MappingProxyType({**table.fits[number], rank: mean}))
-    if combined(*other.held_errors(rank)) > (1 - _BETTER) * combined(*table.held_errors(rank)):
+    if other.held_errors(rank)[2] > (1 - _BETTER) * table.held_errors(rank)[2]:
         return table
     other, _ = other.with_fit(other.first_fits[rank])
     averaged = MappingProxyType({**other.averaged, rank: NOISE_MODELS})

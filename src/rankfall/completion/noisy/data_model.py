@@ -8,13 +8,18 @@ import numpy as np
 
 from ...problem import Problem
 from ..solvers.variational import VariationalFit
+from ..standardise import MIXED, REACH, NoisyCells
+
+# standardised values are rounded to multiples of this before anything is fitted: the last bits, which differ
+# with a column's unit and offset, then decide nothing
+_GRID = 2.0**-30
 
 
 @dataclass(frozen=True, eq=False)
 class DataModel:
-    """``x_ij = mean + rows_i + scale_j * (cols_j + (low rank)_ij + noise)``.
+    """``x_ij = center_j + scale_j * (rows_i + cols_j + (low rank)_ij + noise)``.
 
-    Mean and scales are fixed before anything is fitted; the effects are estimated with the low-rank part,
+    Centers and scales are fixed before anything is fitted; the effects are estimated with the low-rank part,
     each kind with a ridge of its own.
 
     Attributes
@@ -22,14 +27,13 @@ class DataModel:
     effects : str
         "none", "mean", "columns" (and a mean) or "both" (columns, rows and a mean).
     scaling : str
-        "all" (one scale) or "columns" (one for every column).
-    mean : float
-    scale : ndarray, shape (n,)
+        "all" (one center and one scale) or "columns" (one for every column).
+    center, scale : ndarray, shape (n,)
     """
 
     effects: str
     scaling: str
-    mean: float
+    center: np.ndarray
     scale: np.ndarray
 
     @property
@@ -41,72 +45,81 @@ class DataModel:
         return self.effects in ("columns", "both")
 
     def standardise(self, problem: Problem) -> Problem:
-        """The problem that is left for effects and low-rank part."""
-        return problem.with_values((problem.values - self.mean) / self.scale[problem.cols])
+        """The problem that is left for effects and low-rank part, rounded."""
+        values = (problem.values - self.center[problem.cols]) / self.scale[problem.cols]
+        return problem.with_values(np.rint(values / _GRID) * _GRID)
 
     def fitter(self, problem: Problem) -> VariationalFit:
         """Fits this model to a problem (as given: it is standardised here)."""
-        return VariationalFit(
-            self.standardise(problem), self.row_effects, self.col_effects, self.typical / self.scale
-        )
-
-    @property
-    def typical(self) -> float:
-        """Root mean square of the scales: what row effects are counted in."""
-        return float(np.sqrt(np.mean(self.scale**2)))
+        ones = np.ones(problem.n_cols)
+        return VariationalFit(self.standardise(problem), self.row_effects, self.col_effects, ones)
 
 
 EFFECTS, SCALINGS = ("none", "mean", "columns", "both"), ("all", "columns")
+# ratio of spreads (upper to lower decile) for which scaled columns are tried
+_DIFFER = 2.0
 # cells by which a first guess of the column means is drawn towards the mean
 _FEW = 0.5
 
 
-def fit_model(problem: Problem, effects: str, scaling: str) -> DataModel:
-    """Mean and scales of a data model; the scale makes the root mean square of what is left about 1."""
-    mean = 0.0 if effects == "none" else float(np.average(problem.values, weights=problem.weights))
-    rest = problem.values - mean
+def fit_model(problem: Problem, effects: str, scaling: str, cells: NoisyCells) -> DataModel:
+    """Centers and scales of a data model; the scale makes the root mean square of what is left about 1.
+
+    Columns that stand apart are brought to the typical location and size of the others first, unless a
+    single scale was asked for. With scaled columns every column has its own location and size.
+
+    Parameters
+    ----------
+    problem : Problem
+        Training cells.
+    effects, scaling : str
+        As in :class:`DataModel`.
+    cells : NoisyCells
+        All cells: location and size of their columns are used.
+    """
+    shift, factor = _units(effects, scaling, cells)
+    values = (problem.values - shift[problem.cols]) / factor[problem.cols]
+    mean = 0.0
+    if effects != "none" and scaling == "all":
+        mean = float(np.average(values, weights=problem.weights))
+    rest = values - mean
     if effects in ("columns", "both"):
         counts = problem.col_counts + _FEW
         rest = rest - (np.bincount(problem.cols, rest, problem.n_cols) / counts)[problem.cols]
-    total = float(np.mean(rest**2))
-    if total == 0:
-        return DataModel(effects, scaling, mean, np.ones(problem.n_cols))
-    scale = np.full(problem.n_cols, np.sqrt(total))
     if scaling == "columns":
-        # drawn towards the overall scale where there are few entries
-        squares = np.bincount(problem.cols, rest**2, problem.n_cols)
-        scale = np.sqrt((squares + 5 * total) / (problem.col_counts + 5))
-        scale = np.maximum(scale, 1e-6 * np.sqrt(total))
-    return DataModel(effects, scaling, mean, scale)
+        rest = np.clip(rest, -REACH, REACH)
+    scale = np.sqrt(float(np.mean(rest**2))) or 1.0
+    return DataModel(effects, scaling, shift + mean * factor, scale * factor)
 
 
-def candidate_models(problem: Problem, mixed: bool, effects: str, scaling: str) -> list[tuple[str, str]]:
+def _units(effects: str, scaling: str, cells: NoisyCells) -> tuple[np.ndarray, np.ndarray]:
+    """What is subtracted from the values of every column, and by what the rest is divided."""
+    n = cells.spread.size
+    if scaling == "columns":
+        plain = 0.0 if effects == "none" else float(np.mean(cells.problem.values))
+        return cells.center if effects in ("columns", "both") else np.full(n, plain), cells.spread
+    apart = cells.apart
+    if effects == "none" or not apart.any():
+        return np.zeros(n), np.ones(n)
+    factor = cells.common
+    middle = np.median(cells.center[~apart])
+    return np.where(apart, cells.center - middle * factor, 0.0), factor
+
+
+def candidate_models(cells: NoisyCells, effects: str, scaling: str) -> list[tuple[str, str]]:
     """(effects, scaling) worth comparing for these data, plain ones first; "auto" leaves a choice open.
 
-    Row effects mean nothing where columns have different units (`mixed`). Scaled columns are tried where
-    the columns' standard deviations differ.
+    Scaled columns are tried where the columns' spreads differ, and nothing else where they differ so much
+    that the columns cannot have a unit in common.
     """
     allowed = EFFECTS if effects == "auto" else (effects,)
-    if mixed and effects == "auto":
-        allowed = ("none", "columns")
     scalings = ("all",) if scaling == "auto" else (scaling,)
-    if scaling == "auto" and _spreads_differ(problem):
+    low, high = np.quantile(cells.spread[~cells.apart], (0.1, 0.9))
+    if scaling == "auto" and high > MIXED * low:
+        scalings = ("columns",)
+    elif scaling == "auto" and high > _DIFFER * low:
         scalings = SCALINGS
     return [
-        (name, how) for how in scalings for name in allowed if how == scaling or not _never_unasked(name, how)
-    ]
-
-
-def _never_unasked(effects: str, scaling: str) -> bool:
-    # with a mean taken out of all cells alike, or none, scaled columns are not tried unasked
-    return scaling == "columns" and effects in ("none", "mean")
-
-
-def _spreads_differ(problem: Problem) -> bool:
-    rest = problem.values - float(problem.values.mean())
-    counts = problem.col_counts + _FEW
-    rest = rest - (np.bincount(problem.cols, rest, problem.n_cols) / counts)[problem.cols]
-    counts = np.maximum(problem.col_counts, 1)
-    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) / counts)
-    spread = spread[(problem.col_counts > 2) & (spread > 0)]
-    return spread.size > 1 and bool(np.quantile(spread, 0.9) > 2 * np.quantile(spread, 0.1))
+        (name, how) for how in scalings for name in allowed
+        if how == "all" or effects != "auto" or name in ("columns", "both")
+    ]  # fmt: skip

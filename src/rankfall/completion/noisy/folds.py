@@ -11,6 +11,7 @@ from ..seeds import Stream, generator
 from ..solvers.errors import both_errors, combined, rms
 from ..solvers.noise_model import EQUAL, NoiseModel
 from ..solvers.variational import Posterior, VariationalFit
+from ..standardise import NoisyCells
 from .data_model import DataModel, fit_model
 
 # observed cells below which none are held out
@@ -21,6 +22,9 @@ _MAX_HELD = 50_000
 # factor may otherwise make one column its own, as if that had no noise
 _NOISE_SCALES_NEED = 200
 _EFFECTS_SWEEPS = 20
+# errors, in units of their column's spread, that count as this large when fits are compared: no single wild
+# cell decides
+_WILD = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,13 @@ class Fold:
         Fits to the training cells.
     effects : Posterior
         The fit of rank 0: the effects alone.
+    spread : ndarray, shape (n,)
+        Size of every column, in the units that the model was made for: choices are made on errors relative to
+        it.
+    common : ndarray, shape (n,)
+        The unit that the columns may share, in the units of each; 1 but for columns that stand apart.
+    reported : ndarray, shape (n,)
+        By what errors at a column's cells are multiplied when they are reported.
     pilot_noise : float
         Noise variance that a first small fit found.
     """
@@ -45,25 +56,37 @@ class Fold:
     held: Problem
     fitter: VariationalFit
     effects: Posterior
+    spread: np.ndarray
+    common: np.ndarray
+    reported: np.ndarray
     pilot_noise: float = 1.0
 
     @classmethod
-    def of(cls, model: DataModel, train: Problem, held: Problem, noise_model: NoiseModel = EQUAL) -> Fold:
+    def of(
+        cls,
+        model: DataModel,
+        train: Problem,
+        held: Problem,
+        cells: NoisyCells,
+        noise_model: NoiseModel = EQUAL,
+    ) -> Fold:
         """A fold standardised by a data model; the effects are fitted under a noise model."""
         fitter = model.fitter(train)
         nothing = fitter.start(np.zeros((train.n_cols, 0)), 1.0, noise_model)
         effects = fitter.improve(nothing, _EFFECTS_SWEEPS)
-        return cls(model, fitter.problem, model.standardise(held), fitter, effects)
+        held = model.standardise(held)
+        return cls(model, fitter.problem, held, fitter, effects, cells.spread, cells.common, cells.reported)
 
     @classmethod
-    def under(cls, effects: str, scaling: str, train: Problem, held: Problem) -> Fold:
+    def under(cls, effects: str, scaling: str, train: Problem, held: Problem, cells: NoisyCells) -> Fold:
         """A fold under a data model that is fitted to its training cells."""
-        return cls.of(fit_model(train, effects, scaling), train, held)
+        return cls.of(fit_model(train, effects, scaling, cells), train, held, cells)
 
     @classmethod
-    def of_all_cells(cls, model: DataModel, problem: Problem, noise_model: NoiseModel) -> Fold:
+    def of_all_cells(cls, model: DataModel, cells: NoisyCells, noise_model: NoiseModel) -> Fold:
         """All cells as training cells."""
-        return cls.of(model, problem, problem.subset(np.zeros(problem.n_observed, bool)), noise_model)
+        problem = cells.problem
+        return cls.of(model, problem, problem.subset(np.zeros(problem.n_observed, bool)), cells, noise_model)
 
     def start_fit(self, V: np.ndarray, noise: float, noise_model: NoiseModel) -> Posterior:
         """A fit of new column factors, rows folded in."""
@@ -74,20 +97,32 @@ class Fold:
         return (fit.at(cells.rows, cells.cols) - cells.values) * self.model.scale[cells.cols]
 
     def train_error(self, fit: Posterior) -> float:
-        """Root mean square error at the training cells."""
-        return rms(self.misfits(fit, self.training), self.training.weights)
+        """Root mean square error at the training cells, as it is reported."""
+        return rms(
+            self.misfits(fit, self.training) * self.reported[self.training.cols], self.training.weights
+        )
 
-    def held_errors(self, fit: Posterior) -> tuple[float, float]:
-        """Root mean square and mean absolute error at the held-out cells."""
-        return both_errors(self.misfits(fit, self.held), self.held.weights)
+    def reported_misfits(self, fit: Posterior) -> np.ndarray:
+        """Errors at the held-out cells, as they are reported."""
+        return self.misfits(fit, self.held) * self.reported[self.held.cols]
+
+    def relative_misfits(self, fit: Posterior) -> np.ndarray:
+        """Errors at the held-out cells in units of their columns' spreads; wild ones count less."""
+        return np.clip(self.misfits(fit, self.held) / self.spread[self.held.cols], -_WILD, _WILD)
+
+    def common_error(self, fit: Posterior) -> float:
+        """Both errors at the held-out cells combined, in the unit that the columns may share."""
+        return combined(
+            *both_errors(self.misfits(fit, self.held) / self.common[self.held.cols], self.held.weights)
+        )
 
     def held_error(self, fit: Posterior) -> float:
-        """What fits are compared by: both errors at the held-out cells combined."""
-        return combined(*self.held_errors(fit))
+        """What fits are compared by: both errors at the held-out cells, relative to the spreads, combined."""
+        return combined(*both_errors(self.relative_misfits(fit), self.held.weights))
 
     def held_squares(self, fit: Posterior) -> np.ndarray:
-        """Squared errors at the held-out cells, times their weights."""
-        errors = self.misfits(fit, self.held) ** 2
+        """Squared errors at the held-out cells, relative to the spreads, times their weights."""
+        errors = self.relative_misfits(fit) ** 2
         return errors if self.held.weights is None else errors * self.held.weights
 
     def effects_residual(self) -> tuple[Problem, float]:
@@ -98,6 +133,11 @@ class Fold:
         rest = training.values - self.effects.at(training.rows, training.cols)
         unit = rms(rest)
         return training.with_values(rest / (unit or 1.0)), unit
+
+    @property
+    def typical(self) -> float:
+        """Root mean square of the scales of the data model, as errors are reported."""
+        return float(np.sqrt(np.mean((self.model.scale * self.reported) ** 2)))
 
     @property
     def noise_may_differ(self) -> bool:

@@ -12,6 +12,7 @@ from ..options import Options
 from ..seeds import Stream, generator
 from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior
+from ..standardise import NoisyCells
 from .data_model import candidate_models
 from .folds import Fold
 
@@ -39,14 +40,14 @@ class Pilot:
     noise_model: NoiseModel
 
 
-def choose_models(train: Problem, held: Problem, options: Options, mixed_units: bool, clock: Clock) -> Pilot:
+def choose_models(train: Problem, held: Problem, cells: NoisyCells, options: Options, clock: Clock) -> Pilot:
     """Compare data models under noise that is equal everywhere, then noise models under the best of them."""
     V = _start(train, options)
     best: tuple[Fold, Posterior] | None = None
     plain: tuple[float, Fold] | None = None
-    for effects, scaling in candidate_models(train, mixed_units, options.effects, options.scaling):
+    for effects, scaling in candidate_models(cells, options.effects, options.scaling):
         clock.check()
-        fold = Fold.under(effects, scaling, train, held)
+        fold = Fold.under(effects, scaling, train, held, cells)
         alone = fold.held_error(fold.effects)
         # without any effect nothing would be left but zeros
         if plain is None or plain[1].model.effects == "none" or (alone < plain[0] and effects != "none"):
@@ -54,11 +55,25 @@ def choose_models(train: Problem, held: Problem, options: Options, mixed_units: 
         fit = fold.fitter.improve(fold.start_fit(V, 1.0, EQUAL), _SWEEPS)
         fold = replace(fold, pilot_noise=fit.noise)
         fit = min(fit, fold.effects, key=fold.held_error)
-        if best is None or earns_its_place(best[0].held_squares(best[1]), fold.held_squares(fit)):
+        if best is None or (
+            earns_its_place(best[0].held_squares(best[1]), fold.held_squares(fit))
+            and _keeps_what_is_shared(*best, fold, fit)
+        ):
             best = (fold, fit)
     assert best is not None and plain is not None
     clock.check()
     return Pilot(best[0], plain[1], _choose_noise_model(*best, V))
+
+
+def _keeps_what_is_shared(fold: Fold, fit: Posterior, other: Fold, other_fit: Posterior) -> bool:
+    """Whether a unit for every column, in place of one for all, costs nothing in the one they may share.
+
+    Columns of one unit, as the wavelengths of a spectrum, are worth more together: relative to the spreads,
+    errors of columns that hardly vary would count as much as those of the columns that matter.
+    """
+    if other.model.scaling == fold.model.scaling:
+        return True
+    return other.common_error(other_fit) <= fold.common_error(fit)
 
 
 def _start(train: Problem, options: Options) -> np.ndarray:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...problem import Problem
 from ..clock import Clock, Ending, OutOfTime
 from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
 from ..options import Options
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
+from ..standardise import NoisyCells
 from .candidates import CandidateTable
 from .data_model import fit_model
 from .folds import MIN_CELLS, Fold, split_cells
@@ -82,15 +82,12 @@ class NoisyAnswer:
         )
 
 
-def search(problem: Problem, options: Options, mixed_units: bool, clock: Clock) -> NoisyAnswer | None:
+def search(cells: NoisyCells, options: Options, clock: Clock) -> NoisyAnswer | None:
     """Hold cells out, choose the data model, and search the rank that predicts them as well as any.
 
     Parameters
     ----------
-    problem : Problem
-        Standardised cells, without constant columns.
-    mixed_units : bool
-        Whether the columns have different units.
+    cells : NoisyCells
 
     Returns
     -------
@@ -98,7 +95,7 @@ def search(problem: Problem, options: Options, mixed_units: bool, clock: Clock) 
         None when there are too few cells to hold any out. Ctrl-C and the end of the time are part of the
         answer once there is one, which then holds what was known; before that they are raised.
     """
-    table = _with_data_model(problem, options, mixed_units, clock)
+    table = _with_data_model(cells, options, clock)
     if table is None:
         return None
     ending = Ending.COMPLETE
@@ -112,22 +109,20 @@ def search(problem: Problem, options: Options, mixed_units: bool, clock: Clock) 
     return NoisyAnswer.of(table, ending)
 
 
-def _with_data_model(
-    problem: Problem, options: Options, mixed_units: bool, clock: Clock
-) -> CandidateTable | None:
+def _with_data_model(cells: NoisyCells, options: Options, clock: Clock) -> CandidateTable | None:
     """All folds under the data model that the first one chose; None when there are too few cells."""
-    if problem.n_observed < MIN_CELLS:
+    if cells.problem.n_observed < MIN_CELLS:
         return None
-    cells = split_cells(problem, options.seed, options.folds)
-    if min(held.n_observed for _, held in cells) < 2:
+    splits = split_cells(cells.problem, options.seed, options.folds)
+    if min(held.n_observed for _, held in splits) < 2:
         return None
     clock.report("choosing the data model")
-    pilot = choose_models(*cells[0], options, mixed_units, clock)
+    pilot = choose_models(*splits[0], cells, options, clock)
     folds, plain = [pilot.fold], [pilot.plain]
-    for train, held in cells[1:]:
+    for train, held in splits[1:]:
         best, alone = pilot.fold.model, pilot.plain.model
-        model = fit_model(train, best.effects, best.scaling)
-        other = Fold.of(model, train, held, pilot.noise_model)
+        model = fit_model(train, best.effects, best.scaling, cells)
+        other = Fold.of(model, train, held, cells, pilot.noise_model)
         folds.append(replace(other, pilot_noise=pilot.fold.pilot_noise))
-        plain.append(Fold.under(alone.effects, alone.scaling, train, held))
+        plain.append(Fold.under(alone.effects, alone.scaling, train, held, cells))
     return CandidateTable.of_effects(tuple(folds), tuple(plain), options.rule, pilot.noise_model)

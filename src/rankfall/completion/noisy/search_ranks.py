@@ -85,7 +85,7 @@ def collect(
     rest, unit = fold.effects_residual()
     met: dict[int, _Met] = {}
     settings = plan(rest, _EFFORT, _CHAINS, noise=fold.pilot_noise / unit**2)
-    for stage in descend(rest, settings, seed, clock, PHASE, unit * fold.model.typical):
+    for stage in descend(rest, settings, seed, clock, PHASE, unit * fold.typical):
         chain = int(np.argmin(stage.train_rmse))
         table = replace(
             table,
@@ -207,7 +207,7 @@ def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) 
     rest, unit = fold.effects_residual()
     spectra: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     settings = plan(rest, _EFFORT, 1, noise=fold.pilot_noise / unit**2)
-    for stage in descend(rest, settings, seed, clock, _PHASE_OF_FOLDS, unit * fold.model.typical):
+    for stage in descend(rest, settings, seed, clock, _PHASE_OF_FOLDS, unit * fold.typical):
         spectra.setdefault(int(stage.ranks[0]), (stage.s[0] * unit, stage.Vt[0]))
         table = replace(table, sgd_steps=table.sgd_steps + stage.sgd_steps)
     fits = {0: fold.effects}
@@ -245,7 +245,7 @@ def _sgd_errors(fold: Fold, stage: Stage, chain: int, rank: int, unit: float) ->
     for name, cells in (("sgd_train", fold.training), ("sgd_validation", fold.held)):
         fitted = fold.effects.at(cells.rows, cells.cols)
         fitted += products(cells.rows, cells.cols, left, right)
-        misfit = (fitted - cells.values) * fold.model.scale[cells.cols]
+        misfit = (fitted - cells.values) * (fold.model.scale * fold.reported)[cells.cols]
         errors[name] = rms(misfit, cells.weights)
     return errors
 
@@ -256,6 +256,6 @@ def _history(fold: Fold, stage: Stage, unit: float) -> dict[str, np.ndarray]:
     validation[-1] = _sgd_errors(fold, stage, 0, stage.s.shape[1], unit)["sgd_validation"]
     return {
         **stage.history,
-        "train_rmse": stage.history["train_rmse"] * unit * fold.model.typical,
+        "train_rmse": stage.history["train_rmse"] * unit * fold.typical,
         "validation_rmse": validation,
     }

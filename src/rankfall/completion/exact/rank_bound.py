@@ -39,7 +39,7 @@ def least_rank(problem: Problem, precision: Precision) -> int:
         chosen.append(col)
     if not chosen:
         return 0
-    s = np.linalg.svd(X[np.ix_(complete, chosen)], compute_uv=False)
+    s = np.linalg.svd(X[complete][:, chosen], compute_uv=False)
     return int(np.count_nonzero(s > precision.tolerance * np.linalg.norm(problem.values)))
 
 

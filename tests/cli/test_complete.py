@@ -263,7 +263,7 @@ def test_negative_cells_are_said_with_the_option_that_helps(tmp_path: Path, rank
     rain = rng.gamma(0.3, 9, (60, 1)) * rng.gamma(1.0, 1, 8) * rng.gamma(2, 0.5, (60, 8))
     frame = pd.DataFrame(rain, columns=list("abcdefgh")).mask(rng.random(rain.shape) < 0.2)
     frame.round(1).to_csv(tmp_path / "t.csv", index=False)
-    options = ["-o", tmp_path / "out.csv", "--max-rank", "0", "--effects", "both"]
+    options = ["-o", tmp_path / "out.csv", "--max-rank", "0", "--effects", "both", "--scaling", "all"]
     ran = rankfall("complete", tmp_path / "t.csv", *options)
     assert ran.code == 0
     assert "no negative number" in ran.out

@@ -21,7 +21,7 @@ from .uniqueness import is_isolated
 # oversampling below which exact data are hard
 _NEAR_LIMIT = 1.3
 # fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum
-# (wrong basins of exact data are scattered: in 30 problems between rho 1.05 and 1.2 the quartiles of eight or
+# (wrong basins of exact data are scattered: in 54 problems between rho 1.05 and 1.2 the quartiles of eight or
 # more inexact fits of the true rank differed by factors of 1.14 to 17); cells times rank squared below which
 # a few more tries cost nothing
 _SEEN, _ALIKE, _TRIFLE, _SEEN_TRIFLE = 8, 1.1, 1e5, 12

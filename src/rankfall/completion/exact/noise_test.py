@@ -31,7 +31,9 @@ _FIT = {"max_iter": 16, "patience": 5, "max_inner": 100}
 _FEW, _MANY = 3, 12
 # a gain that is larger than those of a few random signs by this factor needs no more of them
 _CLEAR = 1.5
-# sums of the last two to six standardised gains at or below which these are those of noise
+# sums of the last two to six standardised gains at or below which these are those of noise. Of 45 exact
+# problems of nine kinds with rho from 1.05 to 1.2 the smallest sums of two to five were -0.6, 0.9, 2.2 and 5;
+# noise adds about -0.7 a rank, since the fit has already taken the directions that suit it best
 _NOISE_SUMS = {2: -1.5, 3: 0.5, 4: 1.5, 5: 3.0, 6: 4.0}
 # a misfit that falls below this fraction of the one before may be that of exact data: it is fitted to the end
 _CLIFF = 0.1

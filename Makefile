@@ -77,7 +77,7 @@ $(STAMP_OLDEST): pyproject.toml constraints-oldest.txt
 	@echo "Installing into $(VENV_OLDEST) (once; some minutes) ..."
 	@$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt hatchling editables
 	@$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt \
-	  --no-build-isolation -e '.[cluster,excel]' pytest pytest-xdist hypothesis
+	  --no-build-isolation -e '.[cluster,excel]' pytest pytest-xdist hypothesis polars
 	@touch $(STAMP_OLDEST)
 
 test-oldest: $(STAMP_OLDEST)

@@ -155,7 +155,7 @@ def test_other_shells_are_refused(rankfall: Callable) -> None:
     assert "powershell" in ran.err
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="runs bash, which this system does not have")
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [

@@ -116,7 +116,10 @@ def test_one_sentence(rankfall, tmp_path: Path, monkeypatch, args: tuple[str, ..
     assert ran.out == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.skipif(
+    sys.platform == "win32",
+    reason="limits processes with POSIX calls; lab/sweep/time_limit.py has another way on Windows",
+)
 def test_no_room_left(tmp_path: Path) -> None:
     """The kernel refuses to let a cell's file grow beyond 1 kB."""
     study, out = write_study(tmp_path / "toy.toml", repeats=1), tmp_path / "out"
@@ -160,7 +163,7 @@ def test_status_of_what_cannot_be_read(rankfall, tmp_path: Path, part: str) -> N
     assert ran.stderr == f"rankfall: Cannot read {out / part}: Permission denied.\n"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a pseudo-terminal, which Windows does not have")
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     """On a terminal, with its bar, and Ctrl-C for the whole process group."""
     study, out = write_study(tmp_path / "toy.toml", repeats=50, seconds=0.05), tmp_path / "out"

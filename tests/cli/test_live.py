@@ -59,7 +59,9 @@ def test_nothing_live_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and SIGINT are Unix's")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="opens a pseudo-terminal and sends SIGINT, which Windows does not have"
+)
 def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
     """Noise of full rank keeps the search busy for long; it is interrupted once the line shows a rank."""
     values = np.random.default_rng(0).standard_normal((150, 120))

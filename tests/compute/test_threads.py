@@ -14,7 +14,9 @@ import pytest
 
 from rankfall.compute import threads
 
-needs_two = pytest.mark.skipif(threads.max_threads() < 2, reason="one processor")
+needs_two = pytest.mark.skipif(
+    threads.max_threads() < 2, reason="threads share work on two processors or more"
+)
 
 
 def tally(begin, end, counts):
@@ -133,7 +135,10 @@ assert heard > 400, heard
 
 
 @needs_two
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+@pytest.mark.skipif(
+    not hasattr(signal, "setitimer"),
+    reason="this system has no interval timers, which interrupt the threads here",
+)
 def test_an_interrupt_at_any_moment_loses_no_chunk_and_hangs_nothing():
     """All places are visited or, where it came before the first, none."""
     run(INTERRUPTED)
@@ -189,7 +194,9 @@ def run(script):
     return result.stdout.strip()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="this system cannot fork, so that there is nothing to survive"
+)
 def test_a_forked_process_has_threads_of_its_own():
     script = (
         "import os, numpy as np\n"

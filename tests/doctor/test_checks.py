@@ -145,6 +145,8 @@ def test_a_container_with_less_time_than_threads(monkeypatch: pytest.MonkeyPatch
 
 
 def test_threads_that_cannot_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("NUMBA_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("NUMBA_NUM_THREADS", "0")
     check = checks.threads()
     assert check.status == "problem"

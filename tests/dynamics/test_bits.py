@@ -95,7 +95,9 @@ def test_an_ensemble_gives_each_chain_its_own_start(problem):
     )
 
 
-@pytest.mark.skipif(threads.max_threads() < 2, reason="needs two threads")
+@pytest.mark.skipif(
+    threads.max_threads() < 2, reason="compares one thread with two, which need two processors"
+)
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_one_thread_and_two(name, problem, network):
     traces = [rf.train(problem, network, OPTIMISERS[name], chains=5, n_threads=n) for n in (1, 2)]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 from scipy import sparse
@@ -228,7 +229,7 @@ def test_frames_in_frames_out() -> None:
 def test_frames_of_other_libraries(kind: str, fitted: LowRankImputer) -> None:
     table = pa.table(dict(zip(NAMES, HOLES.T, strict=True)))
     if kind == "polars":
-        table = pytest.importorskip("polars").from_arrow(table)
+        table = polars.from_arrow(table)
     imputer = LowRankImputer().fit(table)
     assert list(imputer.feature_names_in_) == NAMES
     filled = fitted.transform(HOLES)
@@ -241,7 +242,6 @@ def test_frames_of_other_libraries(kind: str, fitted: LowRankImputer) -> None:
 
 
 def test_a_column_of_text_is_named() -> None:
-    polars = pytest.importorskip("polars")
     words = {"x": [1.0, 2.0], "colour": ["red", None]}
     for table in (pd.DataFrame(words), polars.DataFrame(words), pa.table(words)):
         with pytest.raises(InputError, match=r"Column 'colour' holds text \('red'\); convert it to numbers"):

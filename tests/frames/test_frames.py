@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from scipy import sparse
@@ -16,8 +17,6 @@ from scipy import sparse
 import rankfall as rf
 from rankfall import InputError, Problem
 from rankfall.frames import read_frame, write_frame
-
-pl: Any = pytest.importorskip("polars")
 
 NAMES = list("abcdefgh")
 

@@ -54,7 +54,8 @@ def complete(
     mean of draws from the posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank, and
     averaged over noise models (equal everywhere, or different between rows and columns) where that predicts
     better. The smallest rank whose held-out error is within one standard error (or 0.2%) of the smallest, in
-    squared and in absolute errors, is fitted once more on all cells.
+    squared and in absolute errors, is fitted once more on all cells. Whatever is chosen is chosen on errors
+    relative to the spread of each column.
 
     Parameters
     ----------
@@ -99,7 +100,9 @@ def complete(
         What is fitted beside the low-rank part: nothing, a mean, column effects, or row and column effects;
         "auto" takes what predicts held-out cells best.
     scaling : {"auto", "all", "columns"}
-        One scale for all cells, or one for every column.
+        One scale for all cells, or one for every column: then no unit and no offset of a column changes what
+        is filled in the others. "auto" takes what predicts held-out cells better; a column whose size is far
+        from that of all others has a scale of its own in any case.
     rule : {"one-se", "min"}
         Take the smallest rank within one standard error, or 0.2%, of the best held-out error; or the best.
     folds : int, optional
@@ -140,10 +143,9 @@ def complete(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
         )
     standardisation = Standardisation.of(given, options.scale)
-    if standardisation.mixed_units and options.effects == "both" and options.scaling == "all":
+    if standardisation.mixed_units and options.effects == "both":
         raise InputError(
-            'The columns have very different units: effects="both" needs scaling="columns", by which row '
-            "effects count in units of each column's spread."
+            'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
     names = None if given.layout is None else given.layout.col_names
     bounds = read_bounds(options.bounds, given, names)

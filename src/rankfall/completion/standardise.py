@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,9 @@ from ..scale import scaled
 # columns with at least so many entries); the columns of a matrix of rank 1 with normal factors spread by
 # about 13
 MIXED, _ENOUGH = 30.0, 8
+# size of one column, in multiples of the median, beside which the others vanish in single precision, in which
+# chains of SGD run, and in errors of the whole
+_VANISHING = 1e4
 # values farther from a column's median than so many standard deviations are wild; the interquartile range of
 # normal values, in standard deviations
 REACH, _NORMAL_RANGE = 10.0, 1.349
@@ -60,6 +63,10 @@ class NoisyCells:
     def common(self) -> np.ndarray:
         """The unit that columns may share, in units of each: 1 but for those that stand apart, shape (n,)."""
         return np.where(self.apart, self.spread / np.median(self.spread[~self.apart]), 1.0)
+
+    def under(self, scaling: str) -> NoisyCells:
+        """The cells for a scaling that was asked for: with "all" no column has a unit of its own."""
+        return replace(self, apart=np.zeros_like(self.apart)) if scaling == "all" else self
 
     @classmethod
     def of(cls, fitted: Problem, columns: np.ndarray, unit: float) -> NoisyCells:
@@ -151,43 +158,55 @@ def column_units(problem: Problem) -> np.ndarray:
     """
     counts = problem.col_counts
     weights = 1 / np.maximum(counts, 1)
-    means = np.bincount(problem.cols, problem.values, problem.n_cols) * weights
-    rest = problem.values - means[problem.cols]
-    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) * weights)
+    # relative to a power of two near its largest value no square of a column leaves the range of floats
+    peak = np.zeros(problem.n_cols)
+    np.maximum.at(peak, problem.cols, np.abs(problem.values))
+    power = np.ldexp(1.0, np.frexp(peak)[1])
+    values = problem.values / power[problem.cols]
+    means = np.bincount(problem.cols, values, problem.n_cols) * weights
+    rest = values - means[problem.cols]
+    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) * weights) * power
+    means = means * power
     moving = (counts > 2) & (spread > 1e-9 * np.abs(means))
     sure = spread[moving & (counts >= _ENOUGH)]
-    if sure.size < 2 or np.quantile(sure, 0.9) <= MIXED * np.quantile(sure, 0.1):
+    if sure.size < 2:
+        return np.ones(problem.n_cols)
+    low, high = np.quantile(sure, (0.1, 0.9))
+    if high <= MIXED * low and sure.max() <= _VANISHING * np.median(sure):
         return np.ones(problem.n_cols)
     # a column that does not move is measured by its size
     typical = float(np.median(spread[moving]))
     return np.where(moving, spread, np.where(means != 0, np.abs(means), typical))
 
 
-def column_spreads(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+def column_spreads(problem: Problem, typical: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of every column with wild values drawn in, shapes (n,).
 
     Values farther from the median than ten times the interquartile range over 1.35 (the standard deviation
     of normal values) count as that far, where that is not 0. A column without two different values has the
-    median spread of the others, and one with fewer than eight entries is drawn towards that.
+    `typical` spread (by default the median of the others), and one with fewer than eight entries is drawn
+    towards that.
     """
     center, spread = np.zeros(problem.n_cols), np.zeros(problem.n_cols)
     order = np.argsort(problem.cols, kind="stable")
     ends = np.cumsum(problem.col_counts)
     for j, values in enumerate(np.split(problem.values[order], ends[:-1])):
         if values.size:
+            # squares may leave the range of floats; a power of two changes no other bit
+            power = 2.0 ** np.frexp(np.max(np.abs(values)))[1]
+            values = values / power
             low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
             reach = REACH * (high - low) / _NORMAL_RANGE
             if reach > 0:
                 values = np.clip(values, middle - reach, middle + reach)
-            center[j], spread[j] = values.mean(), values.std()
+            center[j], spread[j] = values.mean() * power, values.std() * power
     known = spread > 1e-12 * np.abs(center)
-    if not known.any():
-        return center, np.ones(problem.n_cols)
-    typical = np.median(spread[known])
+    if typical is None:
+        typical = float(np.median(spread[known])) if known.any() else 1.0
     spread = np.where(known, spread, typical)
     # a few entries may be alike by chance
     few = (problem.col_counts < _ENOUGH) & (np.maximum(spread / typical, typical / spread) < MIXED)
-    own = problem.col_counts / _ENOUGH
+    own = np.minimum(problem.col_counts / _ENOUGH, 1.0)
     return center, np.where(few, spread**own * typical ** (1 - own), spread)
 
 

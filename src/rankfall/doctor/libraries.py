@@ -57,7 +57,7 @@ class Found:
 
     Attributes
     ----------
-    library : Library
+    wanted : Library
     version : str or None
     fault : str
         A sentence; empty if nothing is wrong with it.
@@ -65,7 +65,7 @@ class Found:
         A file of its name that was loaded in its place.
     """
 
-    library: Library
+    wanted: Library
     version: str | None
     fault: str = ""
     hidden_by: str = ""
@@ -77,15 +77,15 @@ def versions() -> Check:
     facts = {
         "rankfall": __version__,
         "python": platform.python_version(),
-        "libraries": {each.library.name: each.version for each in found},
-        "broken": [each.library.module for each in found if each.fault],
+        "libraries": {each.wanted.name: each.version for each in found},
+        "broken": [each.wanted.module for each in found if each.fault],
     }
     own = f"rankfall {__version__}, {platform.python_implementation()} {platform.python_version()}"
     faults = [each for each in found if each.fault]
     if not faults:
-        rest = ", ".join(f"{each.library.name} {each.version or 'of unknown version'}" for each in found)
+        rest = ", ".join(f"{each.wanted.name} {each.version or 'of unknown version'}" for each in found)
         return Check("versions", "ok", f"{own}, {rest}.", facts=facts)
-    good = ", ".join(f"{each.library.name} {each.version}" for each in found if not each.fault)
+    good = ", ".join(f"{each.wanted.name} {each.version}" for each in found if not each.fault)
     message = f"{' '.join(each.fault for each in faults)} Without fault: {own}{', ' if good else ''}{good}."
     return Check("versions", "problem", message, _remedy(faults), facts)
 
@@ -94,13 +94,13 @@ def _remedy(faults: list[Found]) -> str:
     hiding = [each.hidden_by for each in faults if each.hidden_by]
     if hiding:
         return f"Rename {' and '.join(hiding)}."
-    names = " ".join(f'"{each.library.requirement}"' for each in faults)
+    names = " ".join(f'"{each.wanted.requirement}"' for each in faults)
     reinstall = (
         f"{sys.executable} -m pip install --upgrade --force-reinstall {names}; or a fresh environment: "
         f"{sys.executable} -m venv FOLDER, and install rankfall there."
     )
     settings = [name for name in os.environ if name.startswith("NUMBA_")]
-    if settings and any(each.library.module == "numba" for each in faults):
+    if settings and any(each.wanted.module == "numba" for each in faults):
         return f"Unset {' and '.join(settings)}, and run this again. If that does not help: {reinstall}"
     return reinstall
 

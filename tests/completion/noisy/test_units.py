@@ -103,3 +103,57 @@ def test_which_columns_stand_apart(spread, apart):
 
 def test_a_distant_location_stands_apart():
     assert stand_apart(np.array([0.0, 1.0, 2.0, 1e5]), np.ones(4)).tolist() == [False, False, False, True]
+
+
+MODELS = [("columns", "columns"), ("both", "all"), ("both", "columns"), ("columns", "all"), ("none", "all")]
+
+
+@pytest.mark.parametrize(("effects", "scaling"), MODELS)
+@pytest.mark.parametrize("factor", [1.0, 10.0])
+def test_factors_and_effects_add_up(effects, scaling, factor):
+    """``x_ij = mean + rows_i + cols_j + (U diag(s) Vt)_ij``, also where a column has a unit of its own."""
+    X, hidden = table(5)
+    X[:, 3] *= factor
+    result, _ = filled(X, hidden, effects=effects, scaling=scaling)
+    U, s, Vt = result.factors
+    whole = (U * s) @ Vt
+    if result.effects is not None:
+        whole += result.effects["mean"] + result.effects["rows"][:, None] + result.effects["cols"]
+    fitted = result.to_dense(observed="fitted")
+    np.testing.assert_allclose(whole / X.std(axis=0), fitted / X.std(axis=0), atol=1e-9)
+
+
+@pytest.mark.parametrize(("effects", "scaling"), MODELS)
+def test_a_column_that_comes_again_is_filled_alike(effects, scaling):
+    """Of a new column only its entries are known: it is filled nearly as when it was fitted."""
+    X, hidden = table(6, (80, 7))
+    result, Z = filled(X, hidden, effects=effects, scaling=scaling)
+    again = result.fold_columns(np.where(hidden, np.nan, X))
+    spread = X.std(axis=0)
+    difference = ((again - Z) / spread)[hidden]
+    assert np.sqrt(np.mean(difference**2)) < 0.25
+    if scaling == "columns" and effects == "columns":  # a new column brings its own unit and offset
+        other = result.fold_columns(np.where(hidden, np.nan, 50 * X + 700))
+        np.testing.assert_allclose((other - 700) / 50, again, atol=1e-6 * 700)
+
+
+def test_one_scale_that_was_asked_for_is_one():
+    X, hidden = table(7)
+    X[:, 0] *= 100
+    result, _ = filled(X, hidden, scaling="all", effects="columns")
+    assert np.ptp(result.model.scale) == 0 and np.ptp(result.model.center) == 0
+    result, _ = filled(X, hidden, effects="columns")
+    assert result.settings["scaling"] == "columns" or np.ptp(result.model.scale) > 0
+
+
+def test_a_column_of_enormous_numbers_harms_no_other():
+    X, hidden = table(8)
+    X = X + 20
+    rng = np.random.default_rng(0)
+    enormous = 1e300 * (1 + rng.random(60))
+    _, before = filled(X, hidden)
+    result, after = filled(np.column_stack([X, enormous]), np.column_stack([hidden, np.zeros(60, bool)]))
+    assert result.outcome is rf.Outcome.CHOSEN
+    assert np.isfinite(after).all()
+    errors = [np.sqrt(np.mean((Z[:, :7] - X)[hidden] ** 2)) for Z in (before, after)]
+    assert errors[1] < 1.5 * errors[0]

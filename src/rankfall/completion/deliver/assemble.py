@@ -128,7 +128,7 @@ def _model(standardisation: Standardisation, options: Options, answers: Answers,
     if answers.noisy is not None:
         hurry = ending is not Ending.COMPLETE
         return chosen_model(standardisation, answers.noisy, RULES[options.rule], options.seed, hurry)
-    return effects_model(standardisation, options.effects)
+    return effects_model(standardisation, options.effects, options.scaling)
 
 
 def _outcome(standardisation: Standardisation, answers: Answers, ending: Ending) -> Outcome:

@@ -56,13 +56,15 @@ def _known_model(U: np.ndarray, V: np.ndarray, scale: np.ndarray) -> FittedModel
     return FittedModel(posterior, np.zeros(scale.size), scale, *ones, none, none)
 
 
-def effects_model(standardisation: Standardisation, effects: str) -> Delivered:
+def effects_model(standardisation: Standardisation, effects: str, scaling: str) -> Delivered:
     """Effects alone, when there was no time, or too little data, to choose anything."""
+    is_mixed = standardisation.mixed_units
     if effects == "auto":
-        effects = "columns" if standardisation.mixed_units else "both"
-    cells = standardisation.noisy
+        effects = "columns" if is_mixed else "both"
+    if scaling == "auto":
+        scaling = "columns" if is_mixed else "all"
+    cells = standardisation.noisy.under(scaling)
     nothing = cells.problem.subset(np.zeros(cells.problem.n_observed, bool))
-    scaling = "columns" if standardisation.mixed_units else "all"
     whole = Fold.under(effects, scaling, cells.problem, nothing, cells)
     fit = whole.fitter.fold_rows(whole.effects)
     settings: dict[str, object] = {"effects": effects, "scaling": scaling, "rule": "effects alone"}
@@ -74,7 +76,7 @@ def chosen_model(
 ) -> Delivered:
     """The chosen rank, fitted to all cells and calibrated on those that were held out."""
     fold, before = answer.counting[0]
-    whole, fit = fit_all_cells(fold, before, answer.noise_models, standardisation.noisy, seed, hurry)
+    whole, fit = fit_all_cells(fold, before, answer.noise_models, seed, hurry)
     held = [_judged(each, its_fit) for each, its_fit in answer.counting]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
@@ -117,7 +119,9 @@ def _judged(fold: Fold, fit: Posterior) -> _Judged:
 def _standardised_model(fold: Fold, fit: Posterior, held: Sequence[_Judged]) -> FittedModel:
     """The model in the units of the standardised problem."""
     by_row, by_col = noise_scales(fit, fold.training)
-    errors = np.concatenate([np.empty(0), *(part.errors * fold.reported[part.cells.cols] for part in held)])
+    errors = np.concatenate(
+        [np.empty(0), *(part.errors * fold.cells.reported[part.cells.cols] for part in held)]
+    )
     ratios = np.concatenate([np.empty(0), *(part.errors / part.cells.spread for part in held)])
     return FittedModel(
         fit, fold.model.center, fold.model.scale, by_row, by_col, np.sort(ratios), np.sort(errors)

@@ -31,8 +31,7 @@ def warnings_of(
     out = []
     if standardisation.mixed_units:
         out.append(
-            "The columns have very different units: each was divided by its standard deviation, and errors "
-            "are given in these."
+            "The columns have very different units: errors are given in standard deviations of the columns."
         )
     if max_rank is not None and outcome is not Outcome.EXACT:
         out.append(f"Only ranks up to {max_rank} were considered.")

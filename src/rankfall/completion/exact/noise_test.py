@@ -3,16 +3,14 @@
 If the data are exactly of rank R, a least-squares fit of rank r < R leaves a matrix of rank about R - r, and
 its leading direction lowers the misfit by more than that of noise of the same size at the same cells would.
 Such noise is made by random signs: the misfit of every cell keeps its size and place, and any structure is
-gone. The test goes upwards from rank 0 and says
-"noise" when the gain from one more direction has been no larger than that of random signs for a few ranks in
-succession. Close to the information limit the gains of exact data are hardly larger, so that single ranks
-are no evidence. Noise whose size differs much between rows or columns is often not recognised: then the
-search goes on, which costs time but no result.
+gone. The test goes upwards from rank 0 and says "noise" when the gain from one more direction has been no
+larger than that of random signs for a few ranks in succession. Close to the information limit the gains of
+exact data are hardly larger, so that single ranks are no evidence. Noise whose size differs much between rows
+or columns is often not recognised: then the search goes on, which costs time but no result.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +23,8 @@ from ..solvers.products import products
 from .precision import Precision
 from .pursuit import with_leading_direction
 
-# a test needs the order of magnitude of a gain, not its digits
-_FIT = {"max_iter": 16, "patience": 5, "max_inner": 100}
+# limits of a least-squares fit of which the order of magnitude matters, not the digits
+QUICK_FIT = {"max_iter": 16, "patience": 5, "max_inner": 100}
 # random signs per rank: a few where the gain is much larger than all of theirs, then more
 _FEW, _MANY = 3, 12
 # a gain that is larger than those of a few random signs by this factor needs no more of them
@@ -44,7 +42,7 @@ _ROUNDING = 1e3
 # rows that are tested of a tall table, at least, and in multiples of its columns
 _LEAST_ROWS, _TALL = 200, 12
 # ranks that are tested at most, and oversampling below which fits take long and gains say little
-_MOST_RANKS, _NEAR_LIMIT = 10, 1.25
+_MOST_RANKS, _LEAST_OVERSAMPLING = 10, 1.25
 # multiplications that a test may cost; those of a fit, which has so many iterations, and what its overhead
 # amounts to
 _WORK, _ITERATIONS, _OVERHEAD = 1e9, 16.0, 5e6
@@ -75,27 +73,21 @@ def judge_misfits(problem: Problem, top: int, precision: Precision, clock: Clock
     top : int
         The largest rank that an exact fit may have.
     """
-    is_wide = problem.n_cols > problem.n_rows
-    if is_wide:
-        problem = problem.T
-    n_rows = problem.n_rows
-    problem = _some_rows(problem)
+    whole = problem
+    problem = _well_observed(problem)
     signs = sign_generator()
     gains: list[float] = []
     fit: LeastSquaresFit | None = None
     left = _WORK
     for rank in range(min(top, _MOST_RANKS)):
-        if problem.oversampling(rank + 1) <= _NEAR_LIMIT or left < 0:
+        if problem.oversampling(rank + 1) <= _LEAST_OVERSAMPLING or left < 0:
             return Judgement()
-        larger = fit_least_squares(problem, *with_leading_direction(problem, fit), **_FIT)
+        larger = fit_least_squares(problem, *with_leading_direction(problem, fit), **QUICK_FIT)
         if larger.residual < _CLIFF * (1.0 if fit is None else fit.residual):
             larger = fit_least_squares(problem, larger.U, larger.s, larger.V)
-        if larger.residual < precision.tolerance:
-            if problem.n_rows < n_rows:
-                return Judgement()
-            return Judgement(exact=_transposed(larger) if is_wide else larger)
         if larger.residual < _ROUNDING * precision.tolerance:
-            return Judgement()
+            is_exact = larger.residual < precision.tolerance and problem is whole
+            return Judgement(exact=larger if is_exact else None)
         gain = _log_gain(fit, larger)
         others: list[float] = []
         while len(others) < _MANY:
@@ -110,10 +102,6 @@ def judge_misfits(problem: Problem, top: int, precision: Precision, clock: Clock
             return Judgement(is_noise=True)
         fit = larger
     return Judgement()
-
-
-def _transposed(fit: LeastSquaresFit) -> LeastSquaresFit:
-    return replace(fit, U=fit.V, V=fit.U)
 
 
 def _log_gain(fit: LeastSquaresFit | None, larger: LeastSquaresFit) -> float:
@@ -131,28 +119,32 @@ def _gain_of_signs(problem: Problem, fit: LeastSquaresFit | None, signs: np.rand
         fitted = products(problem.rows, problem.cols, fit.U * fit.s, fit.V)
         flips *= _before_fit(problem, fit.s.size)
         other = problem.with_values(fitted + flips * (problem.values - fitted))
-        same = fit_least_squares(other, fit.U, fit.s, fit.V, **_FIT)
-    return _log_gain(same, fit_least_squares(other, *with_leading_direction(other, same), **_FIT))
+        same = fit_least_squares(other, fit.U, fit.s, fit.V, **QUICK_FIT)
+    return _log_gain(same, fit_least_squares(other, *with_leading_direction(other, same), **QUICK_FIT))
 
 
 def _before_fit(problem: Problem, rank: int) -> np.ndarray:
-    """By what the noise of every cell was larger before a fit of some rank took its share of it.
+    """Factor by which the noise of every cell was larger before a fit of some rank.
 
-    A row with k entries gives the fraction rank / k of their variance to its factors, a column likewise.
+    The factors of a row with k entries take the fraction rank / k of the variance of its noise, those of a
+    column likewise.
     """
     leverage = rank / problem.row_counts[problem.rows] + rank / problem.col_counts[problem.cols]
     return 1 / np.sqrt(np.maximum(1 - leverage, _LEAST_LEFT))
 
 
-def _some_rows(problem: Problem) -> Problem:
-    """The rows with most entries, if there are many more rows than columns: what is exact is exact there."""
+def _well_observed(problem: Problem) -> Problem:
+    """The rows (columns) with most entries of a tall (wide) table: what is exact is exact there, too."""
+    if problem.n_cols > problem.n_rows:
+        tall = problem.T
+        part = _well_observed(tall)
+        return problem if part is tall else part
     most = max(_LEAST_ROWS, _TALL * problem.n_cols)
     if problem.n_rows <= most:
         return problem
     chosen = np.sort(np.argsort(-problem.row_counts, kind="stable")[:most])
     place = np.full(problem.n_rows, -1)
     place[chosen] = np.arange(most)
-    cells = place[problem.rows] >= 0
-    return Problem(
-        place[problem.rows[cells]], problem.cols[cells], problem.values[cells], (most, problem.n_cols)
-    )
+    rows = place[problem.rows]
+    inside = rows >= 0
+    return Problem(rows[inside], problem.cols[inside], problem.values[inside], (most, problem.n_cols))

@@ -18,7 +18,7 @@ from ..seeds import quick_round_seed, round_seed
 from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
 from .evidence import Evidence
 from .exactness import relative_misfit
-from .noise_test import judge_misfits
+from .noise_test import QUICK_FIT, judge_misfits
 from .precision import Precision
 from .pursuit import pursue
 from .rank_bound import least_rank
@@ -26,7 +26,6 @@ from .rank_bound import least_rank
 PHASE = "looking for an exact fit"
 # a quick try: one narrow network, few ridges, and little patience with a start. Most problems need no more
 _QUICK = {"n_chains": 1, "effort": 40, "max_width": 32, "rise": 1.42, "first": 0.05, "records": 2}
-_QUICK_FIT = {"max_iter": 16, "patience": 5, "max_inner": 100}
 # chains whose misfit is above this have not found the data's directions
 _UNFITTED = 0.8
 # (chains, steps per ridge in units of m + n): cheap first, then more and longer chains for hard instances
@@ -44,7 +43,7 @@ _NOISY = 0.08
 _SLOW = 0.75
 # from here on each least-squares fit costs seconds: fewer and shorter ones
 _MANY_CELLS = 100_000
-# share of the missing cells that may move before an exact fit says nothing
+# fraction of the missing cells that may move before an exact fit says nothing
 _OPEN = 0.25
 
 Steps = Generator[Evidence, None, Evidence]
@@ -88,12 +87,14 @@ def search(
 ) -> ExactAnswer:
     """Look for an exact fit of rank at most `max_rank` with oversampling above 1.
 
-    Chains fall through the ranks; wherever their spectrum shows a gap the part above it is fitted by least
-    squares. A failed round is followed by a pursuit (rank by rank, adding the leading direction of the
-    misfit), then by a round with more chains, unless an inexact minimum predicts cells it has not seen: then
-    the data are noisy, and more chains would only meet it again. The rounds with most chains are made only
-    where the spectra pointed at a rank near the information limit (prediction says nothing there) and the
-    values have more than a few digits.
+    A complete submatrix bounds the rank from below (:mod:`.rank_bound`), one quick chain finds most exact
+    matrices, and random signs tell noise from structure (:mod:`.noise_test`). What none of these decides is
+    searched in rounds: chains fall through the ranks; wherever their spectrum shows a gap the part above it
+    is fitted by least squares. A failed round is followed by a pursuit (rank by rank, adding the leading
+    direction of the misfit), then by a round with more chains, unless an inexact minimum predicts cells it
+    has not seen: then the data are noisy, and more chains would only meet it again. The rounds with most
+    chains are made only where the spectra pointed at a rank near the information limit (prediction says
+    nothing there) and the values have more than a few digits.
 
     Parameters
     ----------
@@ -156,11 +157,11 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
         evidence = replace(evidence, sgd_steps=quick.sgd_steps)
         yield evidence
     if may_be_noise:
-        tested = judge_misfits(problem, top, evidence.precision, clock)
-        if tested.exact is not None:
-            evidence = evidence.with_fit(problem, tested.exact, Source.PURSUIT)
+        judgement = judge_misfits(problem, top, evidence.precision, clock)
+        if judgement.exact is not None:
+            evidence = evidence.with_fit(problem, judgement.exact, Source.PURSUIT)
             yield evidence
-        if tested.is_noise or (evidence.found is not None and evidence.unique):
+        if judgement.is_noise or (evidence.found is not None and evidence.unique):
             return evidence
     for number, (n_chains, effort) in enumerate(ROUNDS):
         settings = plan(problem, effort, n_chains)
@@ -270,5 +271,5 @@ def _fit_chain(
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     before = relative_misfit(problem, U, s, V)
     limits = {"patience": 8 if problem.n_observed < _MANY_CELLS else 4}
-    fit = fit_least_squares(problem, U, s, V, **(_QUICK_FIT if quick else limits))
+    fit = fit_least_squares(problem, U, s, V, **(QUICK_FIT if quick else limits))
     return evidence.with_fit(problem, fit, Source.CHAIN, before=before, ridge=stage.ridge, steps=stage.step)

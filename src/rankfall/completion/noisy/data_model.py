@@ -17,7 +17,7 @@ _GRID = 2.0**-30
 
 @dataclass(frozen=True, eq=False)
 class DataModel:
-    """``x_ij = center_j + scale_j * (rows_i + cols_j + (low rank)_ij + noise)``.
+    """``x_ij = center_j + rows_i + scale_j * (cols_j + (low rank)_ij + noise)``.
 
     Centers and scales are fixed before anything is fitted; the effects are estimated with the low-rank part,
     each kind with a ridge of its own.
@@ -51,8 +51,10 @@ class DataModel:
 
     def fitter(self, problem: Problem) -> VariationalFit:
         """Fits this model to a problem (as given: it is standardised here)."""
-        ones = np.ones(problem.n_cols)
-        return VariationalFit(self.standardise(problem), self.row_effects, self.col_effects, ones)
+        units = np.ones(problem.n_cols)
+        if self.row_effects:  # counted in the root mean square of the scales
+            units = np.sqrt(np.mean(self.scale**2)) / self.scale
+        return VariationalFit(self.standardise(problem), self.row_effects, self.col_effects, units)
 
 
 EFFECTS, SCALINGS = ("none", "mean", "columns", "both"), ("all", "columns")
@@ -65,8 +67,9 @@ _FEW = 0.5
 def fit_model(problem: Problem, effects: str, scaling: str, cells: NoisyCells) -> DataModel:
     """Centers and scales of a data model; the scale makes the root mean square of what is left about 1.
 
-    Columns that stand apart are brought to the typical location and size of the others first, unless a
-    single scale was asked for. With scaled columns every column has its own location and size.
+    Columns that stand apart are brought to the typical location and size of the others first, unless there
+    are row effects, which are the same in all columns. With scaled columns every column has its own location
+    and size.
 
     Parameters
     ----------
@@ -99,7 +102,7 @@ def _units(effects: str, scaling: str, cells: NoisyCells) -> tuple[np.ndarray, n
         plain = 0.0 if effects == "none" else float(np.mean(cells.problem.values))
         return cells.center if effects in ("columns", "both") else np.full(n, plain), cells.spread
     apart = cells.apart
-    if effects == "none" or not apart.any():
+    if effects in ("none", "both") or not apart.any():
         return np.zeros(n), np.ones(n)
     factor = cells.common
     middle = np.median(cells.center[~apart])
@@ -110,9 +113,12 @@ def candidate_models(cells: NoisyCells, effects: str, scaling: str) -> list[tupl
     """(effects, scaling) worth comparing for these data, plain ones first; "auto" leaves a choice open.
 
     Scaled columns are tried where the columns' spreads differ, and nothing else where they differ so much
-    that the columns cannot have a unit in common.
+    that the columns cannot have a unit in common. Where a column stands apart, unasked are tried neither row
+    effects, which are the same number in all columns, nor values as they are.
     """
     allowed = EFFECTS if effects == "auto" else (effects,)
+    if effects == "auto" and cells.apart.any():
+        allowed = ("mean", "columns")
     scalings = ("all",) if scaling == "auto" else (scaling,)
     low, high = np.quantile(cells.spread[~cells.apart], (0.1, 0.9))
     if scaling == "auto" and high > MIXED * low:
@@ -121,5 +127,5 @@ def candidate_models(cells: NoisyCells, effects: str, scaling: str) -> list[tupl
         scalings = SCALINGS
     return [
         (name, how) for how in scalings for name in allowed
-        if how == "all" or effects != "auto" or name in ("columns", "both")
+        if how == "all" or effects != "auto" or name == "columns"
     ]  # fmt: skip

@@ -40,13 +40,8 @@ class Fold:
         Fits to the training cells.
     effects : Posterior
         The fit of rank 0: the effects alone.
-    spread : ndarray, shape (n,)
-        Size of every column, in the units that the model was made for: choices are made on errors relative to
-        it.
-    common : ndarray, shape (n,)
-        The unit that the columns may share, in the units of each; 1 but for columns that stand apart.
-    reported : ndarray, shape (n,)
-        By what errors at a column's cells are multiplied when they are reported.
+    cells : NoisyCells
+        All cells, with the spread of every column: choices are made on errors relative to it.
     pilot_noise : float
         Noise variance that a first small fit found.
     """
@@ -56,9 +51,7 @@ class Fold:
     held: Problem
     fitter: VariationalFit
     effects: Posterior
-    spread: np.ndarray
-    common: np.ndarray
-    reported: np.ndarray
+    cells: NoisyCells
     pilot_noise: float = 1.0
 
     @classmethod
@@ -74,8 +67,7 @@ class Fold:
         fitter = model.fitter(train)
         nothing = fitter.start(np.zeros((train.n_cols, 0)), 1.0, noise_model)
         effects = fitter.improve(nothing, _EFFECTS_SWEEPS)
-        held = model.standardise(held)
-        return cls(model, fitter.problem, held, fitter, effects, cells.spread, cells.common, cells.reported)
+        return cls(model, fitter.problem, model.standardise(held), fitter, effects, cells)
 
     @classmethod
     def under(cls, effects: str, scaling: str, train: Problem, held: Problem, cells: NoisyCells) -> Fold:
@@ -99,21 +91,21 @@ class Fold:
     def train_error(self, fit: Posterior) -> float:
         """Root mean square error at the training cells, as it is reported."""
         return rms(
-            self.misfits(fit, self.training) * self.reported[self.training.cols], self.training.weights
+            self.misfits(fit, self.training) * self.cells.reported[self.training.cols], self.training.weights
         )
 
     def reported_misfits(self, fit: Posterior) -> np.ndarray:
         """Errors at the held-out cells, as they are reported."""
-        return self.misfits(fit, self.held) * self.reported[self.held.cols]
+        return self.misfits(fit, self.held) * self.cells.reported[self.held.cols]
 
     def relative_misfits(self, fit: Posterior) -> np.ndarray:
         """Errors at the held-out cells in units of their columns' spreads; wild ones count less."""
-        return np.clip(self.misfits(fit, self.held) / self.spread[self.held.cols], -_WILD, _WILD)
+        return np.clip(self.misfits(fit, self.held) / self.cells.spread[self.held.cols], -_WILD, _WILD)
 
     def common_error(self, fit: Posterior) -> float:
         """Both errors at the held-out cells combined, in the unit that the columns may share."""
         return combined(
-            *both_errors(self.misfits(fit, self.held) / self.common[self.held.cols], self.held.weights)
+            *both_errors(self.misfits(fit, self.held) / self.cells.common[self.held.cols], self.held.weights)
         )
 
     def held_error(self, fit: Posterior) -> float:
@@ -137,7 +129,7 @@ class Fold:
     @property
     def typical(self) -> float:
         """Root mean square of the scales of the data model, as errors are reported."""
-        return float(np.sqrt(np.mean((self.model.scale * self.reported) ** 2)))
+        return float(np.sqrt(np.mean((self.model.scale * self.cells.reported) ** 2)))
 
     @property
     def noise_may_differ(self) -> bool:

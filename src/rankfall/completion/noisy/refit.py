@@ -14,7 +14,6 @@ from ..solvers.errors import both_errors, combined
 from ..solvers.gibbs import Average, Sampler
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior, VariationalFit
-from ..standardise import NoisyCells
 from .folds import Fold
 from .starts import grown, least_squares_start
 
@@ -188,7 +187,6 @@ def fit_all_cells(
     fold: Fold,
     before: Posterior,
     noise_models: tuple[NoiseModel, ...],
-    cells: NoisyCells,
     seed: int,
     hurry: bool,
 ) -> tuple[Fold, Posterior]:
@@ -201,12 +199,12 @@ def fit_all_cells(
     """
     if hurry or len(noise_models) == 1:
         noise_models = (before.noise_model,)
-        fitter = fold.model.fitter(cells.problem)
+        fitter = fold.model.fitter(fold.cells.problem)
         # the effects alone are not used
-        nothing = fitter.problem.subset(np.zeros(cells.problem.n_observed, bool))
+        nothing = fitter.problem.subset(np.zeros(fitter.problem.n_observed, bool))
         whole = replace(fold, training=fitter.problem, held=nothing, fitter=fitter)
     else:
-        whole = Fold.of_all_cells(fold.model, cells, before.noise_model)
+        whole = Fold.of_all_cells(fold.model, fold.cells, before.noise_model)
     sweeps = min(before.sweeps, _BURN + _BETWEEN) if hurry else before.sweeps
     start = _at_equal_noise(whole.fitter.adopt(before), whole.training)
     start = replace(start, sweeps=sweeps, drift=before.drift)

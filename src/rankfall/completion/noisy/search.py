@@ -95,7 +95,7 @@ def search(cells: NoisyCells, options: Options, clock: Clock) -> NoisyAnswer | N
         None when there are too few cells to hold any out. Ctrl-C and the end of the time are part of the
         answer once there is one, which then holds what was known; before that they are raised.
     """
-    table = _with_data_model(cells, options, clock)
+    table = _with_data_model(cells.under(options.scaling), options, clock)
     if table is None:
         return None
     ending = Ending.COMPLETE

@@ -245,7 +245,7 @@ def _sgd_errors(fold: Fold, stage: Stage, chain: int, rank: int, unit: float) ->
     for name, cells in (("sgd_train", fold.training), ("sgd_validation", fold.held)):
         fitted = fold.effects.at(cells.rows, cells.cols)
         fitted += products(cells.rows, cells.cols, left, right)
-        misfit = (fitted - cells.values) * (fold.model.scale * fold.reported)[cells.cols]
+        misfit = (fitted - cells.values) * (fold.model.scale * fold.cells.reported)[cells.cols]
         errors[name] = rms(misfit, cells.weights)
     return errors
 

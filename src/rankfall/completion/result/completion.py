@@ -48,7 +48,8 @@ class Completion(CompletedMatrix):
         sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or the
         least-squares fit), validation_mae (mean absolute error there), refit_ridge (geometric mean over the
         factors), steps, chosen. Errors are on the scale of the fit; validation errors are NaN when no cell
-        was held out (exact data). ``path.attrs["rule"]``: that of the choice.
+        was held out (exact data). Ranks are compared by errors relative to each
+        column's spread, which may order them differently. ``path.attrs["rule"]``: that of the choice.
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),
         train_rmse, validation_rmse.

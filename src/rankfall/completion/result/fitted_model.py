@@ -154,17 +154,12 @@ class FittedModel:
         fitted = self._fold(rest, self.posterior.cols, self.posterior.rows, np.ones(values.shape[0]))
         return self.center + fitted * self.scale
 
-    def fold_cols(self, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """Fitted values of new columns, (m, k) from (m, k) with NaN; `scale` (k,) is theirs."""
+    def fold_cols(self, values: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Fitted values of new columns, (m, k) from (m, k) with NaN; `center` and `scale` (k,) are theirs."""
         cols = self.posterior.cols
         units = np.ones(scale.size)
         if cols.has_known:
             units = self._row_unit() / scale
-        # the mean is one number, in the data's units or in those of the columns
-        center = self._common_center()
-        if center is None:
-            first = int(np.argmax(self.scale > 0))
-            center = self.center[first] / self.scale[first] * scale
         rest = ((values - center) / scale).T
         return center + self._fold(rest, self.posterior.rows, cols, units).T * scale
 

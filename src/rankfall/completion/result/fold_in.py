@@ -10,7 +10,9 @@ import numpy as np
 from ...entries import stored
 from ...errors import InputError
 from ...frames import is_frame, read_frame
+from ...problem import Problem
 from ...scale import check_scale, forward
+from ..standardise import column_spreads
 from .values import Values
 
 
@@ -50,22 +52,29 @@ class FoldIn:
         given = vectors_like(new_columns, (self.values.problem.n_rows, None), "columns")
         values = _on_scale(given, self.values.scale, "columns")
         average = self.values.averages["mean"] + self.values.averages["rows"]
-        fitted = self.values.model.fold_cols(values, self._scales(values))
+        fitted = self.values.model.fold_cols(values, *self._units(values))
         row_labels = self.values.problem.components[0]
         none = np.full(fitted.shape[0], -1)  # bounds of single columns say nothing about new ones
         return self._assembled(given.T, values.T, fitted.T, row_labels, average, none, "column").T
 
-    def _scales(self, values: np.ndarray) -> np.ndarray:
-        """Scales of new columns: the common one, or where columns have their own, that of their entries."""
-        scale = self.values.model.scale
-        scale = scale[scale > 0] if np.any(scale > 0) else np.ones(1)
-        if np.ptp(scale) == 0:
-            return np.full(values.shape[1], scale[0])
-        typical = float(np.median(scale))
-        rest = np.where(np.isnan(values), 0.0, values - float(np.median(self.values.model.center)))
-        counts = np.count_nonzero(~np.isnan(values), axis=0)
-        # drawn towards the typical scale where there are few entries
-        return np.sqrt((np.sum(rest**2, axis=0) + 5 * typical**2) / (counts + 5))
+    def _units(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centers and scales of new columns: those that most columns share, or those of their entries."""
+        model = self.values.model
+        varying = model.scale > 0
+        if not varying.any():
+            varying = np.ones(varying.size, bool)
+        pairs = np.column_stack([model.center, np.where(model.scale > 0, model.scale, 1.0)])[varying]
+        found, counts = np.unique(pairs, axis=0, return_counts=True)
+        k = values.shape[1]
+        if 2 * counts.max() >= counts.sum():
+            center, scale = found[np.argmax(counts)]
+            return np.full(k, center), np.full(k, scale)
+        rows, cols = np.nonzero(~np.isnan(values))
+        typical = float(np.median(pairs[:, 1]))
+        center, spread = column_spreads(Problem(rows, cols, values[rows, cols], values.shape), typical)
+        # exact fits, for one, have no centers
+        has_one = np.ptp(pairs[:, 0]) == 0
+        return np.full(k, pairs[0, 0]) if has_one else center, spread
 
     def _assembled(
         self,

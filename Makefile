@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KERNELS := $(VENV)/.compiled
-# the benchmark on real data brings its peers, which rankfall itself does not need
+# the benchmarks on real data bring peers and data, which rankfall itself does not need
 VENV_REAL := .venv-real
 STAMP_REAL := $(VENV_REAL)/.installed
 # so do those on speed; their peers never meet rankfall in one process
@@ -19,7 +19,7 @@ SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all test-oldest check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-regression clean
+.PHONY: help demo examples docs test test-all test-oldest check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
@@ -34,6 +34,8 @@ help:
 	@echo "make bench-regression  whether the last commit is slower than the one before (ARGS='--base main')"
 	@echo "make bench-real  against other methods on real data; hours (MOVIELENS=path adds the ratings;"
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
+	@echo "make bench-small  against scikit-learn's imputers on small tables (ARGS='--masks-of-trees 0': the"
+	@echo "               forests, which take most of the time, are left out)"
 	@echo "make clean     remove what was made, but not the environments (.venv*)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -138,6 +140,9 @@ $(STAMP_REAL): pyproject.toml constraints.txt benchmarks/requirements-real.txt
 
 bench-real: $(STAMP_REAL)
 	$(VENV_REAL)/bin/python benchmarks/real.py $(or $(ARGS),--out bench-real-output) $(if $(MOVIELENS),--movielens '$(MOVIELENS)')
+
+bench-small: $(STAMP_REAL)
+	$(VENV_REAL)/bin/python benchmarks/small_tables.py $(ARGS)
 
 clean:
 	rm -rf $(PRODUCTS)

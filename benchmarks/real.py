@@ -20,7 +20,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -84,10 +84,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=_names(real_data.DATA), help=", ".join(real_data.DATA))
-    parser.add_argument("--methods", type=_names(METHODS), help=", ".join(METHODS))
+    parser.add_argument("--only", type=names_among(real_data.DATA), help=", ".join(real_data.DATA))
+    parser.add_argument("--methods", type=names_among(METHODS), help=", ".join(METHODS))
     parser.add_argument(
-        "--hidden", type=_names(tuple(real_data.HIDINGS)), help="20, 50, 80, days, station-weeks"
+        "--hidden", type=names_among(tuple(real_data.HIDINGS)), help="20, 50, 80, days, station-weeks"
     )
     parser.add_argument("--seeds", type=_numbers, default=[0], help="of what is hidden, as 0,1,2")
     parser.add_argument("--folds", type=_numbers, default=list(real_data.FOLDS), help="of MovieLens")
@@ -106,7 +106,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def _names(known: Sequence[str]):
+def names_among(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A reader of options: names separated by commas, each of which must be known."""
+
     def read(text: str) -> tuple[str, ...]:
         names = tuple(text.split(","))
         unknown = [name for name in names if name not in known]

@@ -247,15 +247,18 @@ def test_exact_data_of_mixed_units_are_exact_in_every_column():
     assert np.all(np.abs(result.to_dense() - X) < 1e-8 * np.abs(X).max(axis=0))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_nearly_noiseless_data_are_refitted_well(seed):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((20, 2)) @ rng.standard_normal((2, 12))
-    holes = np.round(X, 3)
-    holes[rng.random(X.shape) < 0.25] = np.nan
-    result = rf.complete(holes, seed=seed)
-    assert result.rank == 2
-    assert np.sqrt(np.mean((result.to_dense() - X) ** 2)) < 3e-3
+def test_nearly_noiseless_data_are_refitted_well():
+    """The third digit is rounded: of tables so small about one in five keeps a rank too many."""
+    ranks = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((20, 2)) @ rng.standard_normal((2, 12))
+        holes = np.round(X, 3)
+        holes[rng.random(X.shape) < 0.25] = np.nan
+        result = rf.complete(holes, seed=seed)
+        assert np.sqrt(np.mean((result.to_dense() - X) ** 2)) < 1e-3
+        ranks.append(result.rank)
+    assert np.median(ranks) == 2
 
 
 def test_one_huge_cell_does_not_make_a_fit_exact(noisy):

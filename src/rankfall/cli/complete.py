@@ -277,6 +277,7 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "notes": list(table.notes),
         "train_rmse": result.train_rmse,
         "validation_rmse": result.validation_rmse,
+        "validation_standard_error": result.validation_standard_error,
         "column_errors": [
             {"column": table.col_label(k), **row} for k, row in enumerate(result.errors.to_dict("records"))
         ],

@@ -91,8 +91,8 @@ class Options:
         default="one-se",
     )
     folds: int | None = _option(
-        "Hold out every cell once, in so many folds, instead of a tenth of them: steadier on small tables, "
-        "and as many times the work.",
+        "Hold out every cell once, in so many folds, instead of a tenth of them (of small tables several "
+        "tenths): steadier, and as many times the work.",
         whole,
         least=2,
         default=None,

@@ -17,6 +17,7 @@ class Stream(IntEnum):
 
     HELD_OUT = 1  # which cells are held out
     PILOT = 2  # column factors that the pilot fits begin with
+    ROW_SAMPLE = 3  # rows of a tall table that columns are learned from
     REFIT = 4  # Gibbs chains of a candidate
     FINAL = 5  # Gibbs chains of the fit to all cells
     AVERAGE = 6  # Gibbs chains of an average over noise models

@@ -64,6 +64,11 @@ class NoisyCells:
         """The unit that columns may share, in units of each: 1 but for those that stand apart, shape (n,)."""
         return np.where(self.apart, self.spread / np.median(self.spread[~self.apart]), 1.0)
 
+    @property
+    def nearly_alike(self) -> bool:
+        """Whether no column is so large or small beside the others that their units cannot be the same."""
+        return bool(np.all(np.maximum(self.common, 1 / self.common) < MIXED))
+
     def under(self, scaling: str) -> NoisyCells:
         """The cells for a scaling that was asked for: with "all" no column has a unit of its own."""
         return replace(self, apart=np.zeros_like(self.apart)) if scaling == "all" else self

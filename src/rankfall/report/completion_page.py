@@ -18,7 +18,7 @@ def completion_page(tables: ReportTables) -> Page:
     sections = [
         _compared(tables.comparison, tables.compared),
         _fall(tables.history),
-        _choice(tables.errors, tables.path),
+        _choice(tables.errors, tables.path, tables.choice),
         _maps(tables.heat_maps),
         _held_out(tables.held_out, tables.column_errors),
         _identifiable(tables),
@@ -100,7 +100,7 @@ def jump_table(jumps: JumpMarks, with_chain: bool = False) -> TextTable:
     )
 
 
-def _choice(errors: RankErrors | None, path: TextTable | None) -> Section | None:
+def _choice(errors: RankErrors | None, path: TextTable | None, choice: str) -> Section | None:
     figure = None if errors is None else charts.errors(errors)
     parts: list[Part] = []
     if errors is not None and figure is not None:
@@ -117,7 +117,7 @@ def _choice(errors: RankErrors | None, path: TextTable | None) -> Section | None
     if not parts:
         return None
     text = "Error of the refitted candidate at each rank tried." if figure is not None else ""
-    return Section("Why this rank", tuple(parts), text)
+    return Section("Why this rank", tuple(parts), f"{text} {choice}".strip())
 
 
 def _maps(maps: HeatMaps | None) -> Section | None:

@@ -244,6 +244,8 @@ class ReportTables:
         Predicted against held-out values.
     path : TextTable, optional
         The ranks tried.
+    choice : str
+        Whether other ways to choose the rank agree.
     column_errors : TextTable, optional
         Errors at held-out cells, column by column.
     comparison : TextTable, optional
@@ -276,6 +278,7 @@ class ReportTables:
     heat_maps: HeatMaps | None = None
     held_out: HeldOutCells | None = None
     path: TextTable | None = None
+    choice: str = ""
     column_errors: TextTable | None = None
     comparison: TextTable | None = None
     compared: str = ""

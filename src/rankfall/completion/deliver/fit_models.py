@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -76,7 +76,8 @@ def chosen_model(
 ) -> Delivered:
     """The chosen rank, fitted to all cells and calibrated on those that were held out."""
     fold, before = answer.counting[0]
-    whole, fit = fit_all_cells(fold, before, answer.noise_models, seed, hurry)
+    sample = answer.sample
+    whole, fit = sample.with_all_rows(*fit_all_cells(fold, before, answer.noise_models, seed, hurry))
     held = [_judged(each, its_fit) for each, its_fit in answer.counting]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
@@ -87,8 +88,13 @@ def chosen_model(
         "rule": rule,
         "held_out": answer.n_held,
         "folds": len(answer.counting),
+        "rank_choices": asdict(answer.choices),
     }
-    return Delivered(_in_data_units(whole, fit, standardisation, held), settings, fit.drift < _CONVERGED)
+    if not sample.is_all:
+        settings["rows_learned_from"] = int(sample.rows.size)
+    drift = float(np.median([its_fit.drift for _, its_fit in answer.counting]))
+    held = [replace(part, cells=replace(part.cells, rows=sample.rows[part.cells.rows])) for part in held]
+    return Delivered(_in_data_units(whole, fit, standardisation, held), settings, drift < _CONVERGED)
 
 
 def _noise_in_words(fit: Posterior, answer: NoisyAnswer) -> str:

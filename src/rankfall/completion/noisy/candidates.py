@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -11,11 +11,11 @@ import numpy as np
 
 from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
-from ..solvers.errors import both_errors, combined
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
-from .choose_rank import choose_rank
+from .choose_rank import RankChoices, choose_rank
 from .folds import Fold
+from .pooled import held_error, held_errors
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -52,6 +52,10 @@ class CandidateTable:
         Rank -> what is known of the chain of SGD that met it.
     starts : mapping
         Rank -> column factors of the chain where the rank was met, shape (n, rank).
+    compared : int
+        The best rank when noise models were last compared, 0 if they were not.
+    mean_is_better : bool
+        Whether the mean over noise models predicted better than any of them then, as far as is known.
     averaged : mapping
         Rank -> noise models over whose chains its fit is the mean, where that is more than one.
     pooled : bool
@@ -73,6 +77,8 @@ class CandidateTable:
     tried_ranks: frozenset[int] = frozenset({0})
     facts: Mapping[int, Mapping[str, float]] = field(default_factory=_empty)
     starts: Mapping[int, np.ndarray] = field(default_factory=_empty)
+    compared: int = 0
+    mean_is_better: bool = True
     averaged: Mapping[int, tuple[NoiseModel, ...]] = field(default_factory=_empty)
     pooled: bool = False
     history: tuple[dict[str, np.ndarray], ...] = ()
@@ -85,7 +91,7 @@ class CandidateTable:
     ) -> CandidateTable:
         """With rank 0 as the only candidate."""
         alone = plain[0]
-        tried = TriedRank(0, alone.train_error(alone.effects), *_held_errors([(alone, alone.effects)]))
+        tried = TriedRank(0, alone.train_error(alone.effects), *held_errors([(alone, alone.effects)]))
         fits = tuple(MappingProxyType({0: fold.effects}) for fold in folds)
         return cls(folds, plain, rule, noise_model, fits, (tried,))
 
@@ -110,23 +116,47 @@ class CandidateTable:
             return [(fold, fold.effects) for fold in self.plain[:count]]
         return [(self.folds[k], self.fits[k][rank]) for k in range(count)]
 
+    def promising(self, factor: float) -> set[int]:
+        """Rank 0 and the ranks whose error on the first fold is at most so many times the smallest."""
+        limit = factor * min(candidate.merit for candidate in self.tried)
+        return {0, *(candidate.rank for candidate in self.tried if candidate.merit <= limit)}
+
+    def judged(self) -> list[TriedRank]:
+        """The candidates with a fit of every fold that counts."""
+        fits = self.fits if self.pooled else self.fits[:1]
+        return [candidate for candidate in self.tried if all(candidate.rank in known for known in fits)]
+
     def best(self) -> TriedRank:
         """The candidate with the smallest held-out error; the smaller rank among equals."""
-        return min(self.tried, key=lambda candidate: (candidate.merit, candidate.rank))
+        return min(self.judged(), key=lambda candidate: (candidate.merit, candidate.rank))
 
     def chosen(self) -> TriedRank:
         """The candidate that the rule chooses (see :mod:`.choose_rank`)."""
         best = self.best()
-        ranks = {candidate.rank: candidate for candidate in self.tried}
+        ranks = {candidate.rank: candidate for candidate in self.judged()}
         return ranks[choose_rank(self.rule, ranks, best.rank, self.held_squares)]
 
-    def held_squares(self, rank: int) -> np.ndarray:
-        """Squared errors at all held-out cells that count, times their weights."""
-        return np.concatenate([fold.held_squares(fit) for fold, fit in self.counting(rank)])
+    def choices(self) -> RankChoices:
+        """What either rule chooses, and each fold alone."""
+        ranks = [candidate.rank for candidate in self.judged()]
+        best = self.best().rank
+        one_se = choose_rank("one-se", ranks, best, self.held_squares)
+        several = self.pooled and len(self.folds) > 1
+        by_fold = [self._choice_of(k, ranks) for k in range(len(self.folds))] if several else []
+        return RankChoices(one_se, best, tuple(by_fold))
+
+    def _choice_of(self, fold: int, ranks: list[int]) -> int:
+        """What one fold alone would have chosen."""
+        best = min(ranks, key=lambda rank: (held_error([self.counting(rank)[fold]]), rank))
+        return choose_rank(self.rule, ranks, best, lambda rank: [self.held_squares(rank)[fold]])
+
+    def held_squares(self, rank: int) -> list[np.ndarray]:
+        """Squared errors at the held-out cells of every fold that counts, times their weights."""
+        return [fold.held_squares(fit) for fold, fit in self.counting(rank)]
 
     def held_errors(self, rank: int) -> tuple[float, float, float]:
         """Errors at all held-out cells that count: see :class:`..descent.tried_ranks.TriedRank`."""
-        return _held_errors(self.counting(rank))
+        return held_errors(self.counting(rank))
 
     # -- the next table ------------------------------------------------------------------------------
 
@@ -147,7 +177,7 @@ class CandidateTable:
         if known is not None and known.noise_model == fit.noise_model:
             fit = min(known, fit, key=self.first.held_error)
         known_facts: dict[str, Any] = {**self.facts.get(rank, {}), **facts}
-        errors = _held_errors([(self.first, fit)])
+        errors = held_errors([(self.first, fit)])
         candidate = TriedRank(
             rank, self.first.train_error(fit), *errors, refit_ridge=fit.ridge, **known_facts
         )
@@ -174,22 +204,16 @@ class CandidateTable:
         )
 
     def with_all_folds(self) -> CandidateTable:
-        """Held-out errors over all folds from now on."""
+        """Held-out errors over all folds from now on; those of ranks that only the first one has stay."""
         pooled = replace(self, pooled=True)
+        judged = {candidate.rank for candidate in pooled.judged()}
         tried = []
         for candidate in self.tried:
-            rmse, mae, relative = pooled.held_errors(candidate.rank)
-            tried.append(replace(candidate, validation=rmse, validation_mae=mae, relative=relative))
+            if candidate.rank in judged:
+                rmse, mae, relative = pooled.held_errors(candidate.rank)
+                candidate = replace(candidate, validation=rmse, validation_mae=mae, relative=relative)
+            tried.append(candidate)
         return replace(pooled, tried=tuple(tried))
-
-
-def _held_errors(counting: Sequence[tuple[Fold, Posterior]]) -> tuple[float, float, float]:
-    """Root mean square, mean absolute and relative error at the held-out cells of some folds."""
-    reported = np.concatenate([fold.reported_misfits(fit) for fold, fit in counting])
-    relative = np.concatenate([fold.relative_misfits(fit) for fold, fit in counting])
-    known = [fold.held.weights for fold, _ in counting if fold.held.weights is not None]
-    weights = np.concatenate(known) if known else None
-    return *both_errors(reported, weights), combined(*both_errors(relative, weights))
 
 
 # steps of a search: the table after each of them, and the last one

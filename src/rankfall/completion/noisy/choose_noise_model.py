@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+
 from ..clock import Clock
 from ..seeds import fold_seed
+from ..solvers.errors import both_errors, combined
 from ..solvers.noise_model import NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps
+from .folds import Fold
 from .pilot import earns_its_place
 from .refit import averaged_over, refit, work
 
@@ -30,6 +35,7 @@ def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Step
     if best.rank == 0 or not fold.noise_may_differ:
         return table
     chosen, fits = _best_noise_model(table, best.rank, seed, clock)
+    table = replace(table, compared=best.rank, mean_is_better=_mean_is_better(fold, list(fits.values())))
     if chosen == table.noise_model:
         return table.with_tried(best.rank)
     again = [fits[chosen]]
@@ -64,10 +70,19 @@ def _best_noise_model(
     return chosen, fits
 
 
+def _mean_is_better(fold: Fold, fits: Sequence[Posterior]) -> bool:
+    """Whether the mean of fits under several noise models predicts noticeably better than each of them."""
+    mean = np.mean([fold.relative_misfits(fit) for fit in fits], axis=0)
+    least = min(fold.held_error(fit) for fit in fits)
+    return combined(*both_errors(mean, fold.held.weights)) <= (1 - _BETTER) * least
+
+
 def average_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
     """Average the chosen fit over all noise models, if that lowers the held-out error noticeably."""
     rank, first = table.chosen().rank, table.first
-    if rank == 0 or not first.noise_may_differ or work(first, rank) > _AVERAGED_UP_TO:
+    if rank == 0 or not (first.noise_may_differ and table.mean_is_better):
+        return table
+    if work(first, rank) > _AVERAGED_UP_TO:
         return table
     clock.report("averaging over noise models", rank=rank)
     other = table

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,12 +11,35 @@ import numpy as np
 _AS_GOOD = 0.002
 
 
-def choose_rank(rule: str, ranks: Iterable[int], best: int, held_squares: Callable[[int], np.ndarray]) -> int:
+@dataclass(frozen=True)
+class RankChoices:
+    """The ranks that other ways to choose would have taken.
+
+    Attributes
+    ----------
+    one_se : int
+        The smallest rank whose held-out error is as good as the smallest.
+    smallest_error : int
+        The rank of the smallest held-out error.
+    by_fold : tuple of int
+        What every fold alone would have chosen; empty if there is one.
+    """
+
+    one_se: int
+    smallest_error: int
+    by_fold: tuple[int, ...] = ()
+
+
+def choose_rank(
+    rule: str, ranks: Iterable[int], best: int, held_squares: Callable[[int], Sequence[np.ndarray]]
+) -> int:
     """The rank with the smallest held-out error ("min"), or the smallest that is as good ("one-se").
 
     As good: in squared as in absolute errors within one standard error, or a five-hundredth. (A few bad
     cells make the standard error of squared errors so large that it excuses much.) The comparison is
-    paired: the standard error is that of the mean difference, cell by cell, between a rank and the best.
+    paired: the standard error is that of the mean difference, cell by cell, between a rank and the best; with
+    several folds, between their sums where that is larger, since the cells of one fold are predicted by one
+    fit.
 
     Parameters
     ----------
@@ -25,7 +49,7 @@ def choose_rank(rule: str, ranks: Iterable[int], best: int, held_squares: Callab
     best : int
         The rank with the smallest held-out error.
     held_squares : function
-        Rank -> weighted squared errors, one per held-out cell, in the same order for all ranks.
+        Rank -> weighted squared errors of every fold, cells in the same order for all ranks.
     """
     if rule == "min":
         return best
@@ -33,13 +57,18 @@ def choose_rank(rule: str, ranks: Iterable[int], best: int, held_squares: Callab
     for rank in sorted(ranks):
         squares = held_squares(rank)
         if _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(
-            np.sqrt(squares), np.sqrt(reference), _AS_GOOD
+            [np.sqrt(fold) for fold in squares], [np.sqrt(fold) for fold in reference], _AS_GOOD
         ):
             return rank
     return best
 
 
-def _as_good(errors: np.ndarray, reference: np.ndarray, fraction: float) -> bool:
+def _as_good(errors: Sequence[np.ndarray], reference: Sequence[np.ndarray], fraction: float) -> bool:
     """Whether errors are no larger on average, up to a standard error or this fraction of the mean."""
-    worse = errors - reference
-    return bool(worse.mean() <= max(worse.std() / np.sqrt(worse.size), fraction * reference.mean()))
+    folds = [ours - theirs for ours, theirs in zip(errors, reference, strict=True)]
+    worse = np.concatenate(folds)
+    error = worse.std() / np.sqrt(worse.size)
+    if len(folds) > 1:
+        sums = np.array([fold.sum() - fold.size * worse.mean() for fold in folds])
+        error = max(error, np.sqrt(np.sum(sums**2) * len(folds) / (len(folds) - 1)) / worse.size)
+    return bool(worse.mean() <= max(error, fraction * np.concatenate(reference).mean()))

@@ -67,9 +67,9 @@ _FEW = 0.5
 def fit_model(problem: Problem, effects: str, scaling: str, cells: NoisyCells) -> DataModel:
     """Centers and scales of a data model; the scale makes the root mean square of what is left about 1.
 
-    Columns that stand apart are brought to the typical location and size of the others first, unless there
-    are row effects, which are the same in all columns. With scaled columns every column has its own location
-    and size.
+    Columns that stand apart are brought to the typical location and size of the others first, unless values
+    are taken as they are (no effects) or there are row effects, which are the same in all columns. With
+    scaled columns every column has its own location and size.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ def fit_model(problem: Problem, effects: str, scaling: str, cells: NoisyCells) -
         rest = rest - (np.bincount(problem.cols, rest, problem.n_cols) / counts)[problem.cols]
     if scaling == "columns":
         rest = np.clip(rest, -REACH, REACH)
-    scale = np.sqrt(float(np.mean(rest**2))) or 1.0
+    largest = float(np.max(np.abs(rest), initial=0.0)) or 1.0  # squares may leave the range of floats
+    scale = largest * np.sqrt(float(np.mean((rest / largest) ** 2))) or 1.0
     return DataModel(effects, scaling, shift + mean * factor, scale * factor)
 
 
@@ -113,12 +114,12 @@ def candidate_models(cells: NoisyCells, effects: str, scaling: str) -> list[tupl
     """(effects, scaling) worth comparing for these data, plain ones first; "auto" leaves a choice open.
 
     Scaled columns are tried where the columns' spreads differ, and nothing else where they differ so much
-    that the columns cannot have a unit in common. Where a column stands apart, unasked are tried neither row
-    effects, which are the same number in all columns, nor values as they are.
+    that the columns cannot have a unit in common. Row effects, which are the same number in all columns, are
+    not tried unasked where a column stands apart, nor are values as they are if it stands far apart.
     """
     allowed = EFFECTS if effects == "auto" else (effects,)
     if effects == "auto" and cells.apart.any():
-        allowed = ("mean", "columns")
+        allowed = ("none", "mean", "columns") if cells.nearly_alike else ("mean", "columns")
     scalings = ("all",) if scaling == "auto" else (scaling,)
     low, high = np.quantile(cells.spread[~cells.apart], (0.1, 0.9))
     if scaling == "auto" and high > MIXED * low:

@@ -18,9 +18,14 @@ from .data_model import DataModel, fit_model
 MIN_CELLS = 20
 # largest number of held-out cells: more make nothing surer, and take cells from the fits
 _MAX_HELD = 50_000
+# held-out cells without which another tenth is held out, since a few hundred choose by chance; tables with
+# more cells are split once
+_HELD_TOGETHER, FEW_CELLS = 1500, 4000
+# held-out cells that make a split
+_LEAST_HELD = 2
 # held-out cells without which rows and columns are not given noise scales of their own: in small tables a
 # factor may otherwise make one column its own, as if that had no noise
-_NOISE_SCALES_NEED = 200
+NOISE_SCALES_NEED = 200
 _EFFECTS_SWEEPS = 20
 # errors, in units of their column's spread, that count as this large when fits are compared: no single wild
 # cell decides
@@ -102,11 +107,9 @@ class Fold:
         """Errors at the held-out cells in units of their columns' spreads; wild ones count less."""
         return np.clip(self.misfits(fit, self.held) / self.cells.spread[self.held.cols], -_WILD, _WILD)
 
-    def common_error(self, fit: Posterior) -> float:
-        """Both errors at the held-out cells combined, in the unit that the columns may share."""
-        return combined(
-            *both_errors(self.misfits(fit, self.held) / self.cells.common[self.held.cols], self.held.weights)
-        )
+    def common_misfits(self, fit: Posterior) -> np.ndarray:
+        """Errors at the held-out cells in the unit that the columns may share."""
+        return self.misfits(fit, self.held) / self.cells.common[self.held.cols]
 
     def held_error(self, fit: Posterior) -> float:
         """What fits are compared by: both errors at the held-out cells, relative to the spreads, combined."""
@@ -134,31 +137,44 @@ class Fold:
     @property
     def noise_may_differ(self) -> bool:
         """Whether there are cells enough to give rows and columns noise scales of their own."""
-        return self.held.n_observed >= _NOISE_SCALES_NEED
+        return self.held.n_observed >= NOISE_SCALES_NEED
 
 
-def hold_out(problem: Problem, seed: int) -> tuple[Problem, Problem]:
-    """Split off validation cells: 10%, at most 50,000, at most half of any row or column, none emptied."""
+def hold_out(problem: Problem, seed: int, times: int = 1) -> list[tuple[Problem, Problem]]:
+    """Validation cells, `times` over, none twice: 10%, at most 50,000, at most half of any row or column.
+
+    No row or column is emptied. Where few cells are left that may be held out, so are later parts smaller.
+    """
     wanted = min(max(problem.n_observed // 10, 1), _MAX_HELD)
-    order = generator(seed, Stream.HELD_OUT).permutation(problem.n_observed)
-    row_left, col_left = problem.row_counts // 2, problem.col_counts // 2
-    held = np.zeros(problem.n_observed, bool)
-    taken = 0
-    for cell in order:
-        i, j = problem.rows[cell], problem.cols[cell]
-        if row_left[i] and col_left[j]:
-            row_left[i] -= 1
-            col_left[j] -= 1
-            held[cell] = True
-            taken += 1
-            if taken == wanted:
-                break
-    return problem.subset(~held), problem.subset(held)
+    left = generator(seed, Stream.HELD_OUT).permutation(problem.n_observed)
+    splits = []
+    for _ in range(times):
+        row_left, col_left = problem.row_counts // 2, problem.col_counts // 2
+        held = np.zeros(problem.n_observed, bool)
+        taken = 0
+        for cell in left:
+            i, j = problem.rows[cell], problem.cols[cell]
+            if row_left[i] and col_left[j]:
+                row_left[i] -= 1
+                col_left[j] -= 1
+                held[cell] = True
+                taken += 1
+                if taken == wanted:
+                    break
+        splits.append((problem.subset(~held), problem.subset(held)))
+        left = left[~held[left]]
+    return splits
 
 
 def split_cells(problem: Problem, seed: int, folds: int | None) -> list[tuple[Problem, Problem]]:
-    """(training, held-out) cells: one split, or `folds` of them in which every cell is held out once."""
+    """(training, held-out) cells: `folds` of them in which every cell is held out once.
+
+    By default a tenth of the cells is held out; of small tables another tenth, up to ten times.
+    """
     if folds is None:
-        return [hold_out(problem, seed)]
+        n = problem.n_observed
+        times = min(-(-_HELD_TOGETHER // max(n // 10, 1)), 10) if n < FEW_CELLS else 1
+        splits = hold_out(problem, seed, times)
+        return [split for split in splits if split[1].n_observed >= _LEAST_HELD] or splits[:1]
     label = generator(seed, Stream.HELD_OUT).permutation(problem.n_observed) % folds
     return [(problem.subset(label != fold), problem.subset(label == fold)) for fold in range(folds)]

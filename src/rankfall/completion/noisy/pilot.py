@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +12,10 @@ from ..clock import Clock
 from ..options import Options
 from ..seeds import Stream, generator
 from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
-from ..solvers.variational import Posterior
 from ..standardise import NoisyCells
 from .data_model import candidate_models
-from .folds import Fold
+from .folds import NOISE_SCALES_NEED, Fold
+from .pooled import Fitted, common_error, held_error, held_squares
 
 _RANK, _SWEEPS = 8, 15
 # share of the held-out error by which a more elaborate model must be better: smaller differences change with
@@ -28,52 +29,67 @@ class Pilot:
 
     Attributes
     ----------
-    fold : Fold
-        The cells under the data model whose small fit predicts the held-out cells best.
-    plain : Fold
+    folds : tuple of Fold
+        The cells under the data model whose small fits predict the held-out cells best.
+    plain : tuple of Fold
         The same cells under the data model whose effects alone do best: what rank 0 means.
     noise_model : NoiseModel
     """
 
-    fold: Fold
-    plain: Fold
+    folds: tuple[Fold, ...]
+    plain: tuple[Fold, ...]
     noise_model: NoiseModel
 
 
-def choose_models(train: Problem, held: Problem, cells: NoisyCells, options: Options, clock: Clock) -> Pilot:
-    """Compare data models under noise that is equal everywhere, then noise models under the best of them."""
-    V = _start(train, options)
-    best: tuple[Fold, Posterior] | None = None
-    plain: tuple[float, Fold] | None = None
+def choose_models(
+    splits: Sequence[tuple[Problem, Problem]], cells: NoisyCells, options: Options, clock: Clock
+) -> Pilot:
+    """Compare data models under noise that is equal everywhere, then noise models under the best of them.
+
+    The held-out cells of all splits (training, held-out) decide together.
+    """
+    V = _start(splits[0][0], options)
+    best: Fitted | None = None
+    plain: tuple[float, Fitted] | None = None
     for effects, scaling in candidate_models(cells, options.effects, options.scaling):
         clock.check()
-        fold = Fold.under(effects, scaling, train, held, cells)
-        alone = fold.held_error(fold.effects)
+        folds = [Fold.under(effects, scaling, train, held, cells) for train, held in splits]
+        alone = [(fold, fold.effects) for fold in folds]
+        error = held_error(alone)
         # without any effect nothing would be left but zeros
-        if plain is None or plain[1].model.effects == "none" or (alone < plain[0] and effects != "none"):
-            plain = (alone, fold)
-        fit = fold.fitter.improve(fold.start_fit(V, 1.0, EQUAL), _SWEEPS)
-        fold = replace(fold, pilot_noise=fit.noise)
-        fit = min(fit, fold.effects, key=fold.held_error)
+        if plain is None or _effects(plain[1]) == "none" or (error < plain[0] and effects != "none"):
+            plain = (error, alone)
+        fitted = _small_fits(folds, V, EQUAL)
+        fitted = min(fitted, [(fold, fold.effects) for fold, _ in fitted], key=held_error)
         if best is None or (
-            earns_its_place(best[0].held_squares(best[1]), fold.held_squares(fit))
-            and _keeps_what_is_shared(*best, fold, fit)
+            earns_its_place(held_squares(best), held_squares(fitted)) and _keeps_what_is_shared(best, fitted)
         ):
-            best = (fold, fit)
+            best = fitted
     assert best is not None and plain is not None
     clock.check()
-    return Pilot(best[0], plain[1], _choose_noise_model(*best, V))
+    chosen, alone = (tuple(fold for fold, _ in fitted) for fitted in (best, plain[1]))
+    return Pilot(chosen, alone, _choose_noise_model(best, V))
 
 
-def _keeps_what_is_shared(fold: Fold, fit: Posterior, other: Fold, other_fit: Posterior) -> bool:
+def _effects(fitted: Fitted) -> str:
+    return fitted[0][0].model.effects
+
+
+def _small_fits(folds: Sequence[Fold], V: np.ndarray, noise_model: NoiseModel) -> Fitted:
+    """A small fit of every fold, which also tells it how much noise there is."""
+    fits = [fold.fitter.improve(fold.start_fit(V, 1.0, noise_model), _SWEEPS) for fold in folds]
+    return [(replace(fold, pilot_noise=fit.noise), fit) for fold, fit in zip(folds, fits, strict=True)]
+
+
+def _keeps_what_is_shared(simple: Fitted, elaborate: Fitted) -> bool:
     """Whether a unit for every column, in place of one for all, costs nothing in the one they may share.
 
     Columns of one unit, as the wavelengths of a spectrum, are worth more together: relative to the spreads,
     errors of columns that hardly vary would count as much as those of the columns that matter.
     """
-    if other.model.scaling == fold.model.scaling:
+    if elaborate[0][0].model.scaling == simple[0][0].model.scaling:
         return True
-    return other.common_error(other_fit) <= fold.common_error(fit)
+    return common_error(elaborate) <= common_error(simple)
 
 
 def _start(train: Problem, options: Options) -> np.ndarray:
@@ -84,15 +100,16 @@ def _start(train: Problem, options: Options) -> np.ndarray:
     return 0.3 * generator(options.seed, Stream.PILOT).standard_normal((train.n_cols, rank))
 
 
-def _choose_noise_model(fold: Fold, fit: Posterior, V: np.ndarray) -> NoiseModel:
-    """The noise model whose small fit is better than that of simpler ones by more than chance."""
+def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> NoiseModel:
+    """The noise model whose small fits are better than those of simpler ones by more than chance."""
     chosen = EQUAL
-    if not fold.noise_may_differ:
+    folds = [fold for fold, _ in fitted]
+    if sum(fold.held.n_observed for fold in folds) < NOISE_SCALES_NEED:
         return chosen
     for noise_model in NOISE_MODELS[1:]:
-        other = fold.fitter.improve(fold.start_fit(V, 1.0, noise_model), _SWEEPS)
-        if earns_its_place(fold.held_squares(fit), fold.held_squares(other)):
-            fit, chosen = other, noise_model
+        other = _small_fits(folds, V, noise_model)
+        if earns_its_place(held_squares(fitted), held_squares(other)):
+            fitted, chosen = other, noise_model
     return chosen
 
 

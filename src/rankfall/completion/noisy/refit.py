@@ -22,8 +22,10 @@ _START_SWEEPS, _CHEAP = 8, 3e8
 # unknowns on the short side up to which a least-squares fit is quick
 _FEW_UNKNOWNS = 1200
 # fraction of the variance around the effects above which noise carries chains from any start to the same
-# place
-_LOUD = 0.25
+# place (at 0.03 to 0.2 no table of ten kinds was filled better from two starts than from one)
+_LOUD = 0.1
+# fraction below which a chain that is trapped may still be much better than one of smaller rank
+_QUIET = 0.02
 # sweeps of the sampler that are thrown away, and that are averaged: at least, at most, and between two checks
 _BURN, _LEAST, _MOST, _BETWEEN = 8, 24, 96, 8
 # multiplications of all sweeps of one fit
@@ -53,13 +55,21 @@ def is_cheap(fold: Fold, rank: int) -> bool:
     return work(fold, rank) <= _CHEAP
 
 
-def may_be_trapped(fold: Fold, fit: Posterior) -> bool:
-    """Whether a chain may have stayed in a region that is not the best one: there is little noise.
-
-    The noise is that of the fit or of the pilot's, since a chain that is trapped takes for noise what it does
-    not explain.
+def _noise_share(fold: Fold, fit: Posterior) -> float:
+    """Noise over the variance around the effects: that of the fit or of the pilot's, since a chain that is
+    trapped takes for noise what it does not explain.
     """
-    return min(fit.noise, fold.pilot_noise) < _LOUD * fold.effects.noise
+    return min(fit.noise, fold.pilot_noise) / fold.effects.noise
+
+
+def is_quiet(fold: Fold, fit: Posterior) -> bool:
+    """Whether there is so little noise that a better region may be hidden behind several ranks."""
+    return _noise_share(fold, fit) < _QUIET
+
+
+def may_be_trapped(fold: Fold, fit: Posterior) -> bool:
+    """Whether a chain may have stayed in a region that is not the best one: there is little noise."""
+    return _noise_share(fold, fit) < _LOUD
 
 
 def refit(
@@ -69,18 +79,22 @@ def refit(
     noise_model: NoiseModel,
     seed: int,
     clock: Clock,
+    enough: float = 0.0,
 ) -> Posterior:
     """The average over the posterior of a rank, sampled from some column factors, cut to the rank that lives.
 
     Where sweeps are cheap and a chain may have been trapped every start is tried, and the held-out cells
-    decide. Elsewhere a start is used if those before it died out, as one does that the ridge of its chain has
-    shrunk to next to nothing.
+    decide; unless there is some noise and a held-out error is below `enough`, as it is for a rank that is
+    better than smaller ones. Elsewhere a start is used if those before it died out, as one does that the
+    ridge of its chain has shrunk to next to nothing.
     """
     rank = starts[0].shape[1]
     fits = []
     for number, V in enumerate(starts):
         fits.append(_sampled(fold, V, noise, noise_model, key(seed, Stream.REFIT, rank, number), clock))
-        if fits[-1].rank and not (is_cheap(fold, rank) and may_be_trapped(fold, fits[-1])):
+        fit = fits[-1]
+        is_good = fold.held_error(fit) < enough and not is_quiet(fold, fit)
+        if fit.rank and (is_good or not (is_cheap(fold, rank) and may_be_trapped(fold, fit))):
             break
     return min(fits, key=fold.held_error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
 from ..standardise import NoisyCells
 from .candidates import CandidateTable
-from .data_model import fit_model
+from .choose_rank import RankChoices
 from .folds import MIN_CELLS, Fold, split_cells
 from .pilot import choose_models
+from .row_sample import RowSample
 from .search_ranks import search_ranks
 
 
@@ -33,6 +34,10 @@ class NoisyAnswer:
         All candidates.
     counting : tuple of (Fold, Posterior)
         The folds whose held-out cells counted, each with its fit of the chosen rank.
+    sample : RowSample
+        The rows that the folds are of.
+    choices : RankChoices
+        The ranks that other ways to choose would have taken.
     noise_models : tuple of NoiseModel
         Of the chosen fit; several if it is an average over their chains.
     history : tuple of dict
@@ -48,6 +53,8 @@ class NoisyAnswer:
     effects_alone: TriedRank
     tried: tuple[TriedRank, ...]
     counting: tuple[tuple[Fold, Posterior], ...]
+    sample: RowSample
+    choices: RankChoices
     noise_models: tuple[NoiseModel, ...]
     history: tuple[dict[str, np.ndarray], ...]
     anchors: Anchors | None
@@ -64,8 +71,8 @@ class NoisyAnswer:
         return sum(fold.held.n_observed for fold, _ in self.counting)
 
     @classmethod
-    def of(cls, table: CandidateTable, ending: Ending) -> NoisyAnswer:
-        """What a table says."""
+    def of(cls, table: CandidateTable, sample: RowSample, ending: Ending) -> NoisyAnswer:
+        """What a table of candidates says."""
         chosen = table.chosen()
         counting = tuple(table.counting(chosen.rank))
         single = (counting[0][1].noise_model,)
@@ -74,6 +81,8 @@ class NoisyAnswer:
             effects_alone=next(candidate for candidate in table.tried if candidate.rank == 0),
             tried=table.tried,
             counting=counting,
+            sample=sample,
+            choices=table.choices(),
             noise_models=table.averaged.get(chosen.rank, single),
             history=table.history,
             anchors=table.anchors,
@@ -95,7 +104,8 @@ def search(cells: NoisyCells, options: Options, clock: Clock) -> NoisyAnswer | N
         None when there are too few cells to hold any out. Ctrl-C and the end of the time are part of the
         answer once there is one, which then holds what was known; before that they are raised.
     """
-    table = _with_data_model(cells.under(options.scaling), options, clock)
+    sample = RowSample.of(cells.under(options.scaling), options.seed)
+    table = _with_data_model(sample.cells, options, clock)
     if table is None:
         return None
     ending = Ending.COMPLETE
@@ -106,23 +116,16 @@ def search(cells: NoisyCells, options: Options, clock: Clock) -> NoisyAnswer | N
         ending = Ending.OUT_OF_TIME
     except KeyboardInterrupt:
         ending = Ending.INTERRUPTED
-    return NoisyAnswer.of(table, ending)
+    return NoisyAnswer.of(table, sample, ending)
 
 
 def _with_data_model(cells: NoisyCells, options: Options, clock: Clock) -> CandidateTable | None:
-    """All folds under the data model that the first one chose; None when there are too few cells."""
+    """All folds under the data model that the small fits chose; None when there are too few cells."""
     if cells.problem.n_observed < MIN_CELLS:
         return None
     splits = split_cells(cells.problem, options.seed, options.folds)
     if min(held.n_observed for _, held in splits) < 2:
         return None
     clock.report("choosing the data model")
-    pilot = choose_models(*splits[0], cells, options, clock)
-    folds, plain = [pilot.fold], [pilot.plain]
-    for train, held in splits[1:]:
-        best, alone = pilot.fold.model, pilot.plain.model
-        model = fit_model(train, best.effects, best.scaling, cells)
-        other = Fold.of(model, train, held, cells, pilot.noise_model)
-        folds.append(replace(other, pilot_noise=pilot.fold.pilot_noise))
-        plain.append(Fold.under(alone.effects, alone.scaling, train, held, cells))
-    return CandidateTable.of_effects(tuple(folds), tuple(plain), options.rule, pilot.noise_model)
+    pilot = choose_models(splits, cells, options, clock)
+    return CandidateTable.of_effects(pilot.folds, pilot.plain, options.rule, pilot.noise_model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -19,23 +19,28 @@ from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps
 from .choose_noise_model import average_noise_models, compare_noise_models
 from .folds import Fold
-from .refit import is_affordable, is_cheap, may_be_trapped, refit
+from .refit import is_affordable, is_cheap, is_quiet, refit
 from .starts import grown, truncated
 
-PHASE, _PHASE_OF_FOLDS = "falling through the ranks", "falling through the ranks of another fold"
-_CHAINS, _EFFORT = 2, 100
+PHASE = "falling through the ranks"
+# chains, and steps at every ridge over m + n; fewer on thin tables, whose few ranks are all tried: with two
+# chains and a hundred none of nine was filled better, since the refits go on from there
+_CHAINS, _EFFORT, _EFFORT_THIN, _THIN = 1, 100, 30, 40
 # relative gain in held-out error for which a larger rank is worth its time
 _WORTHWHILE = 3e-3
 # so many ranks without such a gain end the refits
 _PATIENCE = 3
 # fraction of a wider fit's factors that must live for a still wider one to be tried
-_ALIVE = 0.75
+_ALIVE = 0.9
 # ranks above ten are tried in steps of this fraction
 _STEP = 1 / 3
+# ranks whose error on the first fold is larger than the best by this factor are not fitted to the others
+_PROMISING = 1.5
 # bisections at most
 _BISECTIONS = 8
-# ranks from which on the noise models are compared between refits; they are compared once more at the end
-_COMPARED = (5, 25)
+# ranks from which on the noise models are compared between refits; they are compared once more at the end,
+# unless they were at a rank no smaller than the best by more than this factor
+_COMPARED, _NEAR = (5, 25), 1.3
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ def search_ranks(table: CandidateTable, max_rank: int | None, seed: int, clock: 
     table = yield from refit_candidates(table, met, seed, clock)
     table = yield from extend(table, widest, seed, clock)
     before = table.noise_model
-    table = yield from compare_noise_models(table, seed, clock)
+    if _NEAR * table.compared < table.best().rank:
+        table = yield from compare_noise_models(table, seed, clock)
     if table.noise_model != before:
         table = yield from extend(table, widest, seed, clock)
     table = yield from bisect(table, seed, clock)
@@ -74,6 +80,8 @@ def search_ranks(table: CandidateTable, max_rank: int | None, seed: int, clock: 
         table = yield from fit_other_fold(table, number, fold_seed(seed, number), clock)
     table = table.with_all_folds()
     yield table
+    if len(table.folds) > 1:
+        table = yield from fit_neighbours(table, widest, seed, clock)
     return (yield from average_noise_models(table, seed, clock))
 
 
@@ -84,7 +92,8 @@ def collect(
     fold = table.first
     rest, unit = fold.effects_residual()
     met: dict[int, _Met] = {}
-    settings = plan(rest, _EFFORT, _CHAINS, noise=fold.pilot_noise / unit**2)
+    effort = _EFFORT_THIN if min(rest.shape) <= _THIN else _EFFORT
+    settings = plan(rest, effort, _CHAINS, noise=fold.pilot_noise / unit**2)
     for stage in descend(rest, settings, seed, clock, PHASE, unit * fold.typical):
         chain = int(np.argmin(stage.train_rmse))
         table = replace(
@@ -117,7 +126,8 @@ def refit_candidates(table: CandidateTable, met: list[_Met], seed: int, clock: C
         if last.rank or not is_cheap(fold, one.rank):
             starts.append(grown(fold, last, one.rank, seed))
         noise = last.noise if last.rank else fold.pilot_noise
-        table, last = _refit(table, starts, noise, seed, clock)
+        enough = (1 - _WORTHWHILE) * best if np.isfinite(best) else 0.0
+        table, last = _refit(table, starts, noise, seed, clock, enough)
         table, candidate = table.with_fit(last, **(one.facts if last.rank == one.rank else {}))
         yield table
         _report(clock, "refitting the ranks met", candidate, (place + 1) / len(met))
@@ -134,10 +144,15 @@ def refit_candidates(table: CandidateTable, met: list[_Met], seed: int, clock: C
 
 
 def _refit(
-    table: CandidateTable, starts: list[np.ndarray], noise: float, seed: int, clock: Clock
+    table: CandidateTable,
+    starts: list[np.ndarray],
+    noise: float,
+    seed: int,
+    clock: Clock,
+    enough: float = 0.0,
 ) -> tuple[CandidateTable, Posterior]:
     """A refit on the first fold under the present noise model, and the table that knows of it."""
-    fit = refit(table.first, starts, noise, table.noise_model, seed, clock)
+    fit = refit(table.first, starts, noise, table.noise_model, seed, clock, enough)
     return table.with_tried(starts[0].shape[1]), fit
 
 
@@ -149,8 +164,8 @@ def _is_near_another(table: CandidateTable, rank: int) -> bool:
 def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps:
     """Larger ranks, twice the best one each time, until that has not helped.
 
-    Where it is cheap and chains may be trapped, until it has not helped twice. A fit whose factors die says
-    that there is nothing more to be found: it is wide enough.
+    Where it is cheap and there is hardly any noise, until it has not helped twice. A fit whose factors die
+    says that there is nothing more to be found: it is wide enough.
     """
     fold = table.first
     idle, wider = 0, 0
@@ -166,7 +181,7 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
         yield table
         _report(clock, "trying larger ranks", candidate)
         idle = 0 if candidate.merit < before * (1 - _WORTHWHILE) else idle + 1
-        again = is_cheap(fold, wider) and may_be_trapped(fold, table.first_fits[candidate.rank])
+        again = is_cheap(fold, wider) and is_quiet(fold, table.first_fits[candidate.rank])
         if idle > again or (candidate.rank < _ALIVE * wider and not again):
             return table
 
@@ -202,28 +217,56 @@ def bisect(table: CandidateTable, seed: int, clock: Clock) -> Steps:
 
 
 def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) -> Steps:
-    """Fit another fold with the ranks of the first, from chains that have not seen its held-out cells."""
-    fold = table.folds[number]
-    rest, unit = fold.effects_residual()
-    spectra: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    settings = plan(rest, _EFFORT, 1, noise=fold.pilot_noise / unit**2)
-    for stage in descend(rest, settings, seed, clock, _PHASE_OF_FOLDS, unit * fold.typical):
-        spectra.setdefault(int(stage.ranks[0]), (stage.s[0] * unit, stage.Vt[0]))
-        table = replace(table, sgd_steps=table.sgd_steps + stage.sgd_steps)
-    fits = {0: fold.effects}
-    for rank in sorted(table.first_fits, reverse=True):
-        if rank == 0:
-            continue
+    """Fit another fold with the promising ranks of the first, from starts that have not seen its held-out
+    cells: the widest is grown from the effects, and each of the others is cut from the one before.
+    """
+    fits = {0: table.folds[number].effects}
+    for rank in sorted(table.promising(_PROMISING) - {0}, reverse=True):
         clock.check()
-        starts = [grown(fold, fold.effects, rank, seed)]
-        if spectra:
-            met = [other for other in spectra if other >= rank] or [max(spectra)]
-            s, Vt = spectra[min(met)]
-            starts.insert(0, Vt[:rank].T * np.sqrt(s[:rank]))
-        fits[rank] = refit(fold, starts, table.first_fits[rank].noise, table.noise_model, seed, clock)
+        fits[rank] = _fit_on(table, number, rank, fits, seed, clock)
     table = table.with_fold_fits(number, MappingProxyType(fits))
     yield table
     return table
+
+
+def fit_neighbours(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps:
+    """Fit all folds with the ranks around the best one until that has neighbours: the first fold alone may
+    have missed them.
+    """
+    tried = set(table.first_fits)
+    while True:
+        best = table.best().rank
+        near = (best + 1, best + 2, best - 1) if best else (1,)
+        wanted = [rank for rank in near if 0 < rank <= widest and rank not in tried]
+        if not wanted:
+            return table
+        rank = wanted[0]
+        tried.add(rank)
+        for number in range(len(table.folds)):
+            clock.check()
+            fits = table.fits[number]
+            fit = _fit_on(table, number, rank, fits, fold_seed(seed, number), clock)
+            if number == 0 and fit.rank < rank:
+                break  # there is no such rank
+            if number == 0:
+                table, _ = table.with_fit(fit)
+            else:
+                table = table.with_fold_fits(number, MappingProxyType({**fits, rank: fit}))
+        table = table.with_all_folds()
+        yield table
+        _report(clock, "trying ranks in between", table.best())
+
+
+def _fit_on(
+    table: CandidateTable, number: int, rank: int, fits: Mapping[int, Posterior], seed: int, clock: Clock
+) -> Posterior:
+    """A fit of one rank on one fold, begun with those that there are: cut from a wider one, or grown."""
+    fold = table.folds[number]
+    wider = [other for other in fits if other > rank and fits[other].rank >= rank]
+    smaller = max((other for other in fits if other < rank and fits[other].rank == other), default=0)
+    start = truncated(fits[min(wider)], rank) if wider else grown(fold, fits[smaller], rank, seed)
+    noise = table.first_fits[rank].noise if rank in table.first_fits else table.first_fits[smaller].noise
+    return refit(fold, [start], noise, table.noise_model, seed, clock)
 
 
 def _report(clock: Clock, phase: str, candidate: TriedRank, fraction: float | None = None) -> None:

@@ -17,13 +17,31 @@ ENOUGH = 5
 
 def values_at(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Observed values at some observed cells."""
-    return problem.values[_places(problem, rows, cols)]
+    return problem.values[places_of(problem, rows, cols)]
 
 
-def _places(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+def places_of(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Which of the sorted entries some observed cells are."""
     keys = problem.rows * problem.n_cols + problem.cols
     return np.searchsorted(keys, rows.astype(np.int64) * problem.n_cols + cols)
+
+
+def standard_error(errors: np.ndarray, rows: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Standard error of a root mean square; NaN where fewer than two rows tell.
+
+    To first order error k, of weight ``w_k`` (mean 1), contributes ``w_k (e_k^2 - rmse^2) / (2 rmse)``.
+    Contributions are summed within rows, whose errors may depend on each other.
+    """
+    largest = float(np.max(np.abs(errors), initial=0.0))  # squares may leave the range of floats
+    groups, number = np.unique(rows, return_inverse=True)
+    if groups.size < 2 or largest == 0:
+        return float("nan")
+    counted = np.ones(errors.size) if weights is None else weights / weights.mean()
+    squares = (errors / largest) ** 2
+    mean = float(np.mean(counted * squares))
+    sums = np.bincount(number, counted * (squares - mean)) / (2 * np.sqrt(mean))
+    factor = groups.size / (groups.size - 1)
+    return float(np.sqrt(factor * np.sum(sums**2)) / errors.size * largest)
 
 
 def column_errors(
@@ -43,7 +61,7 @@ def column_errors(
     import pandas as pd
 
     n = problem.n_cols
-    at = _places(problem, rows, cols)
+    at = places_of(problem, rows, cols)
     weights = np.ones(at.size) if problem.weights is None else problem.weights[at]
     error = _root_mean_square(cols, predicted - problem.values[at], weights, n)
     ones = np.ones(problem.n_observed)

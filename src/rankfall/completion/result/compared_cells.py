@@ -69,7 +69,8 @@ class ComparedCells:
             return None
         col_at = _places(cols, problem.n_cols)
         all_rows = np.unique(problem.rows[col_at[problem.cols] >= 0])
-        rows = np.sort(rng.permutation(all_rows)[: _most_rows(cols.size)])
+        judged = (col_at[problem.cols] >= 0) & np.isfinite(predicted)
+        rows = np.sort(_drawn(all_rows, np.unique(problem.rows[judged]), _most_rows(cols.size), rng))
         row_at = _places(rows, problem.n_rows)
         here = (row_at[problem.rows] >= 0) & (col_at[problem.cols] >= 0)
         i, j = problem.rows[here], problem.cols[here]
@@ -157,6 +158,11 @@ def _limits(matrix: CompletedMatrix, means: np.ndarray, spreads: np.ndarray) -> 
         low, high = ((forward(side, matrix.scale) - means) / spreads for side in (low, high))
     # what has no logarithm is no bound on that scale
     return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+
+
+def _drawn(rows: np.ndarray, judged: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """As many of the rows as may be compared, drawn from those with held-out cells if these are enough."""
+    return rng.permutation(judged if most <= judged.size else rows)[:most]
 
 
 def _places(chosen: np.ndarray, size: int) -> np.ndarray:

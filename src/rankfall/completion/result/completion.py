@@ -13,10 +13,10 @@ from ...argument_checks import one_of
 from ...errors import Outcome
 from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
-from .column_errors import column_errors
+from .column_errors import column_errors, places_of, standard_error
 from .comparison import Comparison, compare
 from .completed_matrix import CompletedMatrix
-from .in_words import as_html, error_line, rounding_note
+from .in_words import as_html, error_line, held_out_error, rank_choices, rounding_note
 from .storage import read, write
 
 if TYPE_CHECKING:
@@ -128,6 +128,19 @@ class Completion(CompletedMatrix):
         return float(chosen["validation"].iloc[0]) if len(chosen) else float("nan")
 
     @cached_property
+    def validation_standard_error(self) -> float:
+        """Standard error of `validation_rmse`, from the scatter of the errors at the held-out cells of
+        different rows; NaN when no cell was held out.
+        """
+        held = self.model.held_out
+        if held is None or not held.rows.size:
+            return float("nan")
+        problem = self.fitted_problem
+        at = places_of(problem, held.rows, held.cols)
+        errors = (held.predicted - problem.values[at]) / self.units[held.cols]
+        return standard_error(errors, held.rows, None if problem.weights is None else problem.weights[at])
+
+    @cached_property
     def errors(self) -> pd.DataFrame:
         """Errors at held-out cells: one row per column of the matrix, by its label or position.
 
@@ -163,11 +176,12 @@ class Completion(CompletedMatrix):
             f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
             f"{self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"
-            + ("" if np.isnan(self.validation_rmse) else f", at held-out cells {self.validation_rmse:.4g}")
+            + held_out_error(self.validation_rmse, self.validation_standard_error)
             + (" (in columns' standard deviations)" if self.mixed_units else "")
             + ("" if self.scale == "linear" else " (of the logarithms)")
             + f"; {self.seconds:.1f} s.",
             *error_line(self.errors),
+            *rank_choices(self.rank, self.settings.get("rank_choices")),
         ]
         certified = sentence(self.certificate) if one_of("certificate", certificate, (False, True)) else None
         lines += [certified] if certified else []

@@ -32,6 +32,37 @@ def error_line(errors: pd.DataFrame) -> list[str]:
     ]
 
 
+def held_out_error(error: float, standard_error: float) -> str:
+    """The held-out error with its uncertainty, for the summary; empty if there is none."""
+    if np.isnan(error):
+        return ""
+    return f", at held-out cells {error:.4g}" + (
+        "" if np.isnan(standard_error) else f" (standard error {standard_error:.2g})"
+    )
+
+
+def rank_choices(rank: int, choices: object) -> list[str]:
+    """What other ways to choose the rank say, if they differ."""
+    if not isinstance(choices, dict):
+        return []
+    parts = []
+    if choices["smallest_error"] != choices["one_se"]:
+        parts.append(
+            f"the held-out error is smallest at rank {choices['smallest_error']}, and as good, within a "
+            f"standard error, at rank {choices['one_se']}"
+        )
+    by_fold = choices["by_fold"]
+    if by_fold and set(by_fold) != {rank}:
+        others = [other for other in by_fold if other != rank]
+        low, high = min(others), max(others)
+        spread = f"rank {low}" if low == high else f"ranks {low} to {high}"
+        same = by_fold.count(rank)
+        parts.append(
+            f"of the {len(by_fold)} folds alone {same} would choose rank {rank}, the others {spread}"
+        )
+    return [f"Choice of the rank: {'; '.join(parts)}."] if parts else []
+
+
 def rounding_note(problem: Problem) -> list[str]:
     """A note if to_frame() rounds."""
     layout = problem.layout

@@ -39,6 +39,13 @@ _settings = record(
         "rule": text,
         "command": text,
         "source": text,
+        "rank_choices": record(
+            {
+                "one_se": partial(whole, least=0),
+                "smallest_error": partial(whole, least=0),
+                "by_fold": listed(partial(whole, least=0)),
+            }
+        ),
     },
     others=anything,
 )

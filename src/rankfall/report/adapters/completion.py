@@ -12,7 +12,7 @@ from ...completion.result.completion import Completion
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
 from .evidence import axis_counts, column_errors, distinct, held_out_cells, history_table, thinnest
-from .words import found, repeat
+from .words import choice, found, repeat
 
 _COVERAGE = 0.9
 # entries of a setting that are shown one by one: bounds may be given for every column
@@ -74,6 +74,7 @@ def report_tables(
         heat_maps=heat_maps(completion, value_label, row_label, col_label),
         held_out=held_out_cells(completion, value_label, _COVERAGE),
         path=path_table(completion),
+        choice=choice(completion),
         column_errors=column_errors(completion),
         comparison=comparison if compared is None else comparison_table(compared),
         compared="" if compared is None else compared.scope,
@@ -86,7 +87,7 @@ def report_tables(
         settings=tuple(
             (name.replace("_", " "), _short(value))
             for name, value in completion.settings.items()
-            if name != "command"
+            if name not in ("command", "rank_choices")
         ),
         versions=tuple(completion.versions.items()),
     )

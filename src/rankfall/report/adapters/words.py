@@ -8,6 +8,7 @@ import numpy as np
 
 from ...completion.options import EFFECTS_IN_WORDS, default_of
 from ...completion.result.completion import Completion
+from ...completion.result.in_words import rank_choices
 
 
 def found(completion: Completion) -> str:
@@ -36,6 +37,16 @@ def _filled(completion: Completion) -> str:
     if known == missing or completion.fill is not None:
         return f"and fills in the other {missing:,}"
     return f"and fills in {known:,} of the other {missing:,}; the rest cannot be determined"
+
+
+def choice(completion: Completion) -> str:
+    """Whether other ways to choose the rank agree; empty if nothing was chosen."""
+    choices = completion.settings.get("rank_choices")
+    if not isinstance(choices, dict):
+        return ""
+    alone = ", and every fold alone," if choices["by_fold"] else ""
+    agreed = f"The smallest held-out error and the smallest rank as good{alone} point at this rank."
+    return " ".join(rank_choices(completion.rank, choices)) or agreed
 
 
 def _error(completion: Completion) -> str:

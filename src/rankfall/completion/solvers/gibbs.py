@@ -263,7 +263,7 @@ class Average:
         """A side of the delivered fit; effects move up where factors were cut off."""
         dropped = self.rank - factors.shape[1]
         free = np.append(np.arange(factors.shape[1]), template.free[template.free >= self.rank] - dropped)
-        mean = np.hstack([factors, effects / self.count])
+        mean = np.ascontiguousarray(np.hstack([factors, effects / self.count]))
         center = np.zeros(free.size)
         if not template.has_known:
             center[: factors.shape[1]] = np.mean(factors, axis=0)

@@ -96,8 +96,9 @@ class Completion(CompletedMatrix):
 
         The chain goes on when this is first asked for (or the result printed or saved), which takes a tenth
         of a second to seconds. A conditional statement about that run (its assumptions say of what), not
-        about the refit or the least-squares fit that was delivered. ``holds`` is False if the monitor did not
-        certify this rank; None if no chain met it.
+        about the refit or the least-squares fit that was delivered; of a tall table, about a chain on the
+        sample of its rows. ``holds`` is False if the monitor did not certify this rank; None if no chain met
+        it.
         """
         return self.watched.certificate() if isinstance(self.watched, WatchedRun) else self.watched
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .argument_checks import shown
 from .errors import InputError
+from .files.columns_in_words import columns_in_words as names_in_words
 from .problem import Problem
 
 Side = float | None | Sequence[float | None] | np.ndarray
@@ -25,7 +26,6 @@ _WANTED = (
     'None, "observed", a pair (low, high) of numbers or of sequences with one entry for each column, or a '
     "mapping of columns to pairs"
 )
-_SHOWN = 5
 
 
 def read_bounds(bounds: object, problem: Problem, col_names: Sequence[str] | None = None) -> Bounds | None:
@@ -136,12 +136,7 @@ def plain_bounds(
 
 def columns_in_words(cols: Sequence[int] | np.ndarray, col_names: Sequence[str] | None) -> str:
     """``column rain``, ``columns rain, sun and 3 more``."""
-    names = [_label(int(col), col_names) for col in cols]
-    if len(names) == 1:
-        return f"column {names[0]}"
-    if len(names) <= _SHOWN:
-        return f"columns {', '.join(names[:-1])} and {names[-1]}"
-    return f"columns {', '.join(names[:_SHOWN])} and {len(names) - _SHOWN:,} more"
+    return names_in_words([_label(int(col), col_names) for col in cols])
 
 
 def example(col: int, col_names: Sequence[str] | None, low: str, high: str) -> str:

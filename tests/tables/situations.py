@@ -308,6 +308,11 @@ SITUATIONS: dict[str, Situation] = {
         out="site,p,q\na,$20.50,1\nb,$41.00,2\nc,$61.50,3\nd,$82.00,4\n",
         notes=("Column p was read as numbers: '$20.50' as 20.5.",),
     ),
+    "dollars in two columns": Situation(
+        "site,p,q\na,$20.50,$1\nb,,$2\nc,$61.50,$3\nd,$82.00,$4\n",
+        out="site,p,q\na,$20.50,$1\nb,$41.00,$2\nc,$61.50,$3\nd,$82.00,$4\n",
+        notes=("Columns p and q were read as numbers: '$20.50' as 20.5.",),
+    ),
     "percent": Situation(
         "site,p,q\na,10%,1\nb,,2\nc,30%,3\nd,40%,4\n",
         out="site,p,q\na,10%,1\nb,20%,2\nc,30%,3\nd,40%,4\n",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .columns_in_words import columns_in_words
 from .notation import Notation, unquote
 
 # blanks of any width, and the apostrophe, separate thousands in either notation
@@ -56,10 +57,12 @@ class Affixes:
             whole = re.sub(r"(?<=\d)(?=(\d{3})+$)", self.group, whole)
         return f"{sign}{self.prefix}{whole}{mark}{rest}{self.suffix}"
 
-    def note(self, name: str, example: str, notation: Notation) -> str:
-        """What was understood, with an example: a raw cell."""
+    def note(self, names: Sequence[str], example: str, notation: Notation) -> str:
+        """What was understood in some columns, with an example: a raw cell of the first."""
         number = str(notation.number(self.plain(example))).removesuffix(".0")
-        return f"Column {name} was read as numbers: {unquote(example)!r} as {number}."
+        what = columns_in_words(names).replace("column", "Column", 1)
+        verb = "was" if len(names) == 1 else "were"
+        return f"{what} {verb} read as numbers: {unquote(example)!r} as {number}."
 
 
 def looks_dressed(cell: str, notation: Notation) -> bool:

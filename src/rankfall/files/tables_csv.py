@@ -68,10 +68,13 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = ()) -> Table:
         elif _look_like_triplets(body, index, naming):
             remedy = "if the lines are row, column, value, read them as triplets: --triplets"
         raise bad_cell(data.undressed(), bad, at, col_names, notation, path, remedy)
+    alike: dict[Affixes, list[int]] = {}
     for j, affixes in data.affixes.items():
-        example = next(row[j] for row in data.body if not notation.is_missing(row[j]))
-        label = str(j) if col_names is None else col_names[j]
-        notes.append(affixes.note(label, example, notation))
+        alike.setdefault(affixes, []).append(j)
+    for affixes, places in alike.items():
+        example = next(row[places[0]] for row in data.body if not notation.is_missing(row[places[0]]))
+        labels = [str(j) if col_names is None else col_names[j] for j in places]
+        notes.append(affixes.note(labels, example, notation))
     if notation.marks.given:
         notes += notation.unused(cell for row in data.body for cell in row)
     source = SheetSource(sheet, header, index, columns, data.affixes)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from .bad_cells import aside_remedy
+from .columns_in_words import columns_in_words
 from .inputs import Source, open_input
 from .missing_marks import MissingMarks
 from .notation import PLAIN, Notation, format_filled
@@ -104,7 +105,7 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
         raise InputError(f"{path} has no {'rows' if places else 'column of numbers'}.")
     values = np.empty((len(frame), len(places)))
     bad = []
-    notes = []
+    spelled: list[str] = []
     for j, k in enumerate(places):
         column = frame.iloc[:, k]
         if pd.api.types.is_complex_dtype(column):
@@ -114,7 +115,7 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
                 raise TypeError
             if pd.api.types.is_string_dtype(column) and column.notna().any():
                 values[:, j] = _spelled(column, marks)
-                notes.append(f"Column {all_names[k]} holds text, which was read as numbers.")
+                spelled.append(str(all_names[k]))
             else:
                 values[:, j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError):
@@ -122,6 +123,10 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
     if bad:
         raise _no_numbers(frame, bad, all_names, row_names, path)
     names = tuple(all_names[k] for k in places)
+    notes = []
+    if spelled:
+        what = columns_in_words(spelled).replace("column", "Column", 1)
+        notes.append(f"{what} {'holds' if len(spelled) == 1 else 'hold'} text, which was read as numbers.")
     notes += marks.unused(values)
     values[marks.among(values)] = np.nan
     source = FrameSource(frame, names_at, tuple(places))

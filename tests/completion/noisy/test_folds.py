@@ -88,7 +88,7 @@ def test_the_standard_error_is_that_of_the_jackknife_over_rows(small: rf.Complet
     left = np.array([np.sqrt(np.mean(errors[held.rows != row] ** 2)) for row in rows])
     jackknife = np.sqrt((rows.size - 1) / rows.size * np.sum((left - left.mean()) ** 2))
     assert small.validation_standard_error == pytest.approx(jackknife, rel=0.1)
-    assert f"(standard error {small.validation_standard_error:.2g})" in small.summary()
+    assert f"with a standard error of {small.validation_standard_error:.2g}" in small.summary()
     assert standard_error(1e200 * errors, held.rows) == pytest.approx(1e200 * small.validation_standard_error)
     assert np.isnan(standard_error(errors, np.zeros(errors.size, int)))
 

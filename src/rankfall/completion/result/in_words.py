@@ -37,7 +37,7 @@ def held_out_error(error: float, standard_error: float) -> str:
     if np.isnan(error):
         return ""
     return f", at held-out cells {error:.4g}" + (
-        "" if np.isnan(standard_error) else f" (standard error {standard_error:.2g})"
+        "" if np.isnan(standard_error) else f" with a standard error of {standard_error:.2g}"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...files.bad_cells import shell_word
 from ...problem import Problem
+from .triplets_note import triplets_note
 
 # -- numbers that stand for missing values -----------------------------------------------------------------
 # With the thresholds below, 2 of 2400 tables of six kinds (normal, rounded, lognormal, ratings, counts, whole
@@ -36,10 +37,6 @@ _MANY_ZEROS = 0.2
 _GAP, _FEWEST = 100.0, 3
 # so many numbers in even steps are hardly measurements; where most columns rise evenly, the table was made
 _EVEN = 8
-# lines of a list of triplets, and how many of them at least share a label on average
-_TRIPLETS, _SHARED = 5, 1.5
-# a log may name a cell again
-_DISTINCT = 0.9
 # columns that one sentence names
 _NAMED = 3
 
@@ -66,7 +63,7 @@ def input_notes(problem: Problem, col_names: Sequence[str] | None = None) -> tup
     def name(col: int) -> str:
         return str(col) if col_names is None else str(col_names[col])
 
-    triplets = _triplets(problem, name)
+    triplets = triplets_note(problem, name)
     if triplets:
         return tuple(triplets)  # its columns are none
     columns = _Columns(problem)
@@ -275,30 +272,6 @@ def _two_units(columns: _Columns, name: Namer, known: set[int]) -> Iterator[str]
                 f"Column {name(col)} seems to hold two units: {place + 1:,} of its values are at most "
                 f"{ordered[place]:g}, the others at least {ordered[place + 1]:g}."
             )
-
-
-def _triplets(problem: Problem, name: Namer) -> list[str]:
-    """Whether the rows are rather a row's label, a column's label and a value each (and a time)."""
-    m, n = problem.shape
-    if n not in (3, 4) or m < _TRIPLETS or np.any(problem.col_counts[:2] < m):
-        return []
-    full = problem.n_observed == m * n
-    if n > 3 and not full:
-        return []
-    first, second = (problem.values[problem.cols == col] for col in (0, 1))
-    if any(np.any(labels % 1) or labels.min() < 0 for labels in (first, second)):
-        return []
-    sizes = [np.unique(labels).size for labels in (first, second)]
-    alike = [bool(np.all(np.diff(labels) >= 0)) for labels in (first, second)]
-    if min(sizes) < 2 or m < _SHARED * min(sizes) or (not full and not any(alike)):
-        return []
-    pairs = np.unique(first + 1j * second).size
-    if pairs < _DISTINCT * m:
-        return []
-    return [
-        f"A table of {n} columns was read, but each line looks like one cell with its row, column and value "
-        f"({name(0)}, {name(1)} and {name(2)}): if so, use --triplets (in Python: Problem.from_triplets)."
-    ]
 
 
 def plain(value: float) -> str:

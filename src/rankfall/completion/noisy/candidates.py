@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..clock import Clock
 from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
 from ..solvers.noise_model import NoiseModel
@@ -214,6 +215,18 @@ class CandidateTable:
                 candidate = replace(candidate, validation=rmse, validation_mae=mae, relative=relative)
             tried.append(candidate)
         return replace(pooled, tried=tuple(tried))
+
+
+def report_candidate(clock: Clock, phase: str, candidate: TriedRank, fraction: float | None = None) -> None:
+    """Report a candidate to the callback, after any step of the search."""
+    clock.report(
+        phase,
+        fraction=fraction,
+        rank=candidate.rank,
+        ridge=candidate.ridge,
+        train_rmse=candidate.train,
+        validation_rmse=candidate.validation,
+    )
 
 
 # steps of a search: the table after each of them, and the last one

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
 from ..clock import Clock
 from ..descent.descend import Stage, descend
 from ..descent.plan import plan
-from ..descent.tried_ranks import TriedRank
 from ..seeds import fold_seed
 from ..solvers.errors import rms
 from ..solvers.products import products
 from ..solvers.variational import Posterior
-from .candidates import CandidateTable, Steps
+from .candidates import CandidateTable, Steps, report_candidate
 from .choose_noise_model import average_noise_models, compare_noise_models
 from .folds import Fold
+from .other_folds import fit_neighbours, fit_other_fold
 from .refit import is_affordable, is_cheap, is_quiet, refit
 from .starts import grown, truncated
 
@@ -34,8 +33,6 @@ _PATIENCE = 3
 _ALIVE = 0.9
 # ranks above ten are tried in steps of this fraction
 _STEP = 1 / 3
-# ranks whose error on the first fold is larger than the best by this factor are not fitted to the others
-_PROMISING = 1.5
 # bisections at most
 _BISECTIONS = 8
 # ranks from which on the noise models are compared between refits; they are compared once more at the end,
@@ -130,7 +127,7 @@ def refit_candidates(table: CandidateTable, met: list[_Met], seed: int, clock: C
         table, last = _refit(table, starts, noise, seed, clock, enough)
         table, candidate = table.with_fit(last, **(one.facts if last.rank == one.rank else {}))
         yield table
-        _report(clock, "refitting the ranks met", candidate, (place + 1) / len(met))
+        report_candidate(clock, "refitting the ranks met", candidate, (place + 1) / len(met))
         idle = 0 if candidate.merit < (1 - _WORTHWHILE) * best else idle + 1
         idle += candidate.rank < one.rank
         best = min(best, candidate.merit)
@@ -179,7 +176,7 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
         table, fit = _refit(table, starts, table.first_fits[rank].noise, seed, clock)
         table, candidate = table.with_fit(fit)
         yield table
-        _report(clock, "trying larger ranks", candidate)
+        report_candidate(clock, "trying larger ranks", candidate)
         idle = 0 if candidate.merit < before * (1 - _WORTHWHILE) else idle + 1
         again = is_cheap(fold, wider) and is_quiet(fold, table.first_fits[candidate.rank])
         if idle > again or (candidate.rank < _ALIVE * wider and not again):
@@ -212,72 +209,8 @@ def bisect(table: CandidateTable, seed: int, clock: Clock) -> Steps:
         table, fit = _refit(table, starts, parent.noise, seed, clock)
         table, candidate = table.with_fit(fit)
         yield table
-        _report(clock, "trying ranks in between", candidate)
+        report_candidate(clock, "trying ranks in between", candidate)
     return table
-
-
-def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) -> Steps:
-    """Fit another fold with the promising ranks of the first, from starts that have not seen its held-out
-    cells: the widest is grown from the effects, and each of the others is cut from the one before.
-    """
-    fits = {0: table.folds[number].effects}
-    for rank in sorted(table.promising(_PROMISING) - {0}, reverse=True):
-        clock.check()
-        fits[rank] = _fit_on(table, number, rank, fits, seed, clock)
-    table = table.with_fold_fits(number, MappingProxyType(fits))
-    yield table
-    return table
-
-
-def fit_neighbours(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps:
-    """Fit all folds with the ranks around the best one until that has neighbours: the first fold alone may
-    have missed them.
-    """
-    tried = set(table.first_fits)
-    while True:
-        best = table.best().rank
-        near = (best + 1, best + 2, best - 1) if best else (1,)
-        wanted = [rank for rank in near if 0 < rank <= widest and rank not in tried]
-        if not wanted:
-            return table
-        rank = wanted[0]
-        tried.add(rank)
-        for number in range(len(table.folds)):
-            clock.check()
-            fits = table.fits[number]
-            fit = _fit_on(table, number, rank, fits, fold_seed(seed, number), clock)
-            if number == 0 and fit.rank < rank:
-                break  # there is no such rank
-            if number == 0:
-                table, _ = table.with_fit(fit)
-            else:
-                table = table.with_fold_fits(number, MappingProxyType({**fits, rank: fit}))
-        table = table.with_all_folds()
-        yield table
-        _report(clock, "trying ranks in between", table.best())
-
-
-def _fit_on(
-    table: CandidateTable, number: int, rank: int, fits: Mapping[int, Posterior], seed: int, clock: Clock
-) -> Posterior:
-    """A fit of one rank on one fold, begun with those that there are: cut from a wider one, or grown."""
-    fold = table.folds[number]
-    wider = [other for other in fits if other > rank and fits[other].rank >= rank]
-    smaller = max((other for other in fits if other < rank and fits[other].rank == other), default=0)
-    start = truncated(fits[min(wider)], rank) if wider else grown(fold, fits[smaller], rank, seed)
-    noise = table.first_fits[rank].noise if rank in table.first_fits else table.first_fits[smaller].noise
-    return refit(fold, [start], noise, table.noise_model, seed, clock)
-
-
-def _report(clock: Clock, phase: str, candidate: TriedRank, fraction: float | None = None) -> None:
-    clock.report(
-        phase,
-        fraction=fraction,
-        rank=candidate.rank,
-        ridge=candidate.ridge,
-        train_rmse=candidate.train,
-        validation_rmse=candidate.validation,
-    )
 
 
 def _sgd_errors(fold: Fold, stage: Stage, chain: int, rank: int, unit: float) -> dict[str, float]:

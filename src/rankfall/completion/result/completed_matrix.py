@@ -18,7 +18,6 @@ from ...geometry import thin_svd
 from ...problem import Problem
 from ...scale import scaled
 from .fitted_model import FittedModel
-from .fold_in import FoldIn
 from .intervals import exact_half_widths, noisy_half_widths
 from .positions import Axis, chunks, positions
 from .values import Values
@@ -99,10 +98,6 @@ class CompletedMatrix:
     @cached_property
     def _values(self) -> Values:
         return Values(self.model, self.problem, self.scale, self.bounds, self.fill, self.mixed_units)
-
-    @cached_property
-    def _fold_in(self) -> FoldIn:
-        return FoldIn(self._values, self.col_names)
 
     @property
     def plain_effects(self) -> Mapping[str, np.ndarray]:
@@ -276,63 +271,3 @@ class CompletedMatrix:
         """
         round = one_of("round", round, (True, False))
         return write_frame(self._layout, self.to_dense(observed), round=round)
-
-    def transform(self, new_rows: object) -> np.ndarray:
-        """Complete rows that were not there before, each by itself.
-
-        A row's factors and effect are the ridge regression of its entries on the column factors, with the
-        ridges of the fit (each column counting for what is known of it); the rows of the fit are such
-        regressions too, so rows that were fitted are completed as they were then (without `weights`, which
-        new rows do not have). A row without entries gets the average row of the fit (effects only), and a
-        warning. Cells that the row's entries do not determine (columns without entries, or in components that
-        the row does not meet) are NaN, or row and column effects if the completion was made with
-        ``fill="effects"``.
-
-        Parameters
-        ----------
-        new_rows : array, data frame, or scipy.sparse of shape (k, n)
-            NaN (or not stored) = missing. The columns of a data frame must be those of the completed one.
-
-        Returns
-        -------
-        ndarray, shape (k, n)
-            Observed cells as they were given.
-
-        Raises
-        ------
-        InputError
-            If the shape does not fit, or a cell is infinite, not a number, or has no logarithm.
-
-        Warns
-        -----
-        UserWarning
-            If a row has no entry.
-        """
-        return self._fold_in.rows(new_rows)
-
-    def fold_columns(self, new_columns: object) -> np.ndarray:
-        """Complete columns that were not there before, each by itself: the counterpart of :meth:`transform`.
-
-        A pair of bounds for all columns holds for new ones, too; bounds of single columns do not.
-
-        Parameters
-        ----------
-        new_columns : array, data frame, or scipy.sparse of shape (m, k)
-            NaN (or not stored) = missing.
-
-        Returns
-        -------
-        ndarray, shape (m, k)
-            Observed cells as they were given.
-
-        Raises
-        ------
-        InputError
-            As :meth:`transform`.
-
-        Warns
-        -----
-        UserWarning
-            If a column has no entry.
-        """
-        return self._fold_in.columns(new_columns)

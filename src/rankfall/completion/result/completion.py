@@ -16,6 +16,7 @@ from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
 from .comparison import Comparison, compare
 from .completed_matrix import CompletedMatrix
+from .fold_in import FoldIn
 from .in_words import as_html, error_line, held_out_error, rank_choices, rounding_note
 from .storage import read, write
 
@@ -159,6 +160,72 @@ class Completion(CompletedMatrix):
         else:
             rows, cols, predicted = held.rows, held.cols, self.in_data_units(held.predicted, held.cols)
         return column_errors(self.problem, rows, cols, predicted, self._layout.cols)
+
+    # -- new rows and columns ----------------------------------------------------------------------
+
+    @cached_property
+    def _fold_in(self) -> FoldIn:
+        return FoldIn(self._values, self.col_names)
+
+    def transform(self, new_rows: object) -> np.ndarray:
+        """Complete rows that were not there before, each by itself.
+
+        A row's factors and effect are the ridge regression of its entries on the column factors, with the
+        ridges of the fit (each column counting for what is known of it); the rows of the fit are such
+        regressions too, so rows that were fitted are completed as they were then (without `weights`, which
+        new rows do not have). A row without entries gets the average row of the fit (effects only), and a
+        warning. Cells that the row's entries do not determine (columns without entries, or in components that
+        the row does not meet) are NaN, or row and column effects if the completion was made with
+        ``fill="effects"``.
+
+        Parameters
+        ----------
+        new_rows : array, data frame, or scipy.sparse of shape (k, n)
+            NaN (or not stored) = missing. The columns of a data frame must be those of the completed one.
+
+        Returns
+        -------
+        ndarray, shape (k, n)
+            Observed cells as they were given.
+
+        Raises
+        ------
+        InputError
+            If the shape does not fit, or a cell is infinite, not a number, or has no logarithm.
+
+        Warns
+        -----
+        UserWarning
+            If a row has no entry.
+        """
+        return self._fold_in.rows(new_rows)
+
+    def fold_columns(self, new_columns: object) -> np.ndarray:
+        """Complete columns that were not there before, each by itself: the counterpart of :meth:`transform`.
+
+        A pair of bounds for all columns holds for new ones, too; bounds of single columns do not.
+
+        Parameters
+        ----------
+        new_columns : array, data frame, or scipy.sparse of shape (m, k)
+            NaN (or not stored) = missing.
+
+        Returns
+        -------
+        ndarray, shape (m, k)
+            Observed cells as they were given.
+
+        Raises
+        ------
+        InputError
+            As :meth:`transform`.
+
+        Warns
+        -----
+        UserWarning
+            If a column has no entry.
+        """
+        return self._fold_in.columns(new_columns)
 
     # -- words and files ---------------------------------------------------------------------------
 

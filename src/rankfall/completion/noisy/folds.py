@@ -20,7 +20,7 @@ MIN_CELLS = 20
 _MAX_HELD = 50_000
 # held-out cells without which another tenth is held out, since a few hundred choose by chance; tables with
 # more cells are split once
-_HELD_TOGETHER, FEW_CELLS = 1500, 4000
+_HELD_TOGETHER, _FEW_CELLS = 1500, 4000
 # held-out cells that make a split
 _LEAST_HELD = 2
 # held-out cells without which rows and columns are not given noise scales of their own: in small tables a
@@ -173,7 +173,7 @@ def split_cells(problem: Problem, seed: int, folds: int | None) -> list[tuple[Pr
     """
     if folds is None:
         n = problem.n_observed
-        times = min(-(-_HELD_TOGETHER // max(n // 10, 1)), 10) if n < FEW_CELLS else 1
+        times = min(-(-_HELD_TOGETHER // max(n // 10, 1)), 10) if n < _FEW_CELLS else 1
         splits = hold_out(problem, seed, times)
         return [split for split in splits if split[1].n_observed >= _LEAST_HELD] or splits[:1]
     label = generator(seed, Stream.HELD_OUT).permutation(problem.n_observed) % folds

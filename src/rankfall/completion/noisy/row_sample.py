@@ -17,8 +17,9 @@ from ..solvers.variational import Posterior
 from ..standardise import NoisyCells
 from .folds import Fold
 
-# entries that every column of a sample has on average, at least: with ten factors the error grows by a
-# thousandth. On 200,000 x 8 of rank 2, half of it noise, the error was that of all rows in four digits
+# entries that every column of a sample has on average, at least: with ten factors the error grows by about a
+# thousandth. Learned from all rows, the error was smaller by 0.04% on 20,000 x 8 (rank 2, noise 0.5) and by
+# 0.05% on 30,000 x 30 (rank 5, noise 0.3)
 _ENTRIES = 4000
 # tables are sampled if that leaves at most this fraction of the rows
 _WORTHWHILE = 0.5

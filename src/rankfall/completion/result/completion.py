@@ -49,7 +49,8 @@ class Completion(CompletedMatrix):
         sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or the
         least-squares fit), validation_mae (mean absolute error there), refit_ridge (geometric mean over the
         factors), steps, chosen. Errors are on the scale of the fit; validation errors are NaN when no cell
-        was held out (exact data). Ranks are compared by errors relative to each
+        was held out (exact data). Of small tables, which are split several times, ranks far worse than the
+        best are judged on one split. Ranks are compared by errors relative to each
         column's spread, which may order them differently. ``path.attrs["rule"]``: that of the choice.
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),

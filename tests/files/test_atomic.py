@@ -99,6 +99,16 @@ def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the working folder cannot be removed")
+def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(InputError, match=r"Cannot write out\.csv: the folder \. does not exist"):
+        check_writable("out.csv")
+
+
 @for_permissions
 def test_protected_files_and_folders(tmp_path: Path) -> None:
     folder, target = tmp_path / "folder", tmp_path / "out.csv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def _header(path: str | PathLike[str], raw: dict[str, bytes]) -> tuple[str, dict
 def _plain(value: object) -> object:
     """What JSON has no word for: NumPy's numbers and arrays."""
     if isinstance(value, np.generic):
-        return value.item()
+        return cast("np.generic[Any]", value).item()
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

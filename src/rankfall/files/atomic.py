@@ -7,7 +7,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -19,7 +19,7 @@ _PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0) if sys.platform == "win32" else ()
 
 
 @contextmanager
-def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | PathLike[str]) -> Generator[Path]:
     """A temporary file in the same folder, which becomes `path` when the block ends well.
 
     If the block raises, whatever was at `path` before is still there, and nothing else is left behind.
@@ -80,6 +80,7 @@ def _replace(temporary: Path, target: Path) -> None:
 
 def _ordinary(path: str | PathLike[str]) -> Path:
     """The file behind a path, links followed."""
+    target = Path(path)
     try:
         target = Path(os.path.realpath(path))
         mode = target.stat().st_mode

@@ -65,7 +65,7 @@ def bad_cell(
         more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
         text += f"; the same is wrong in column {', '.join(listed[:_SHOWN])}{more}"
     wordy = [k for k in sorted(found) if _is_text(body, k, notation)]
-    remedies = []
+    remedies: list[str] = []
     if wordy:
         remedies.append(aside_remedy([str(k) if names is None else names[k] for k in wordy]))
     for k, cell in found.items():

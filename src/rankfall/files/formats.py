@@ -6,7 +6,7 @@ import gzip
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path, PurePath
@@ -76,7 +76,7 @@ def kind_of_output(path: str | PathLike[str]) -> tuple[str, str]:
 
 
 @contextmanager
-def output_path(path: str | PathLike[str]) -> Iterator[Path]:
+def output_path(path: str | PathLike[str]) -> Generator[Path]:
     """A path to write a table to, which becomes `path`, compressed if it says so, when the block ends well.
 
     Raises

@@ -128,7 +128,8 @@ def memory() -> int:
 
 
 def _gunzipped(stream: IO[bytes], name: str) -> bytes:
-    pieces, total, most = [], 0, memory()
+    pieces: list[bytes] = []
+    total, most = 0, memory()
     try:
         with gzip.GzipFile(fileobj=stream) as content:
             while piece := content.read(_PIECE):

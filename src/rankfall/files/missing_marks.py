@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from numbers import Real
+from typing import cast
 
 import numpy as np
 
@@ -40,7 +41,9 @@ class MissingMarks:
     @classmethod
     def of(cls, marks: Sequence[str], usual: frozenset[str] = MISSING) -> MissingMarks:
         """The usual words, and those that the user names; a ``*`` by itself is that character."""
-        words, patterns, numbers = set(usual), [], []
+        words = set(usual)
+        patterns: list[str] = []
+        numbers: list[float] = []
         for mark in (mark.strip().lower() for mark in marks):
             value = _number(mark)
             if value is not None:
@@ -93,12 +96,14 @@ def as_missing_values(missing_values: object) -> tuple[float, ...]:
     InputError
         If it is neither a finite number, NaN, None or pd.NA, nor several of these.
     """
-    several = isinstance(missing_values, Iterable) and not isinstance(missing_values, (str, bytes))
-    found = []
-    for value in missing_values if several else [missing_values]:  # type: ignore[union-attr]
+    given: Iterable[object] = [missing_values]
+    if isinstance(missing_values, Iterable) and not isinstance(missing_values, (str, bytes)):
+        given = cast("Iterable[object]", missing_values)
+    found: list[float] = []
+    for value in given:
         if is_nan(value):
             continue
-        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(float(value)):
+        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
             raise InputError(
                 "missing_values must be a finite number, nan, None or pd.NA, or several of these, not "
                 f"{missing_values!r}."

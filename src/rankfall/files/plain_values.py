@@ -8,11 +8,11 @@ of others, and say where in the whole the wrong value is: ``cases[2].rank must b
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..argument_checks import one_of, shown, text
 from ..errors import InputError
@@ -50,14 +50,22 @@ def anything(name: str, value: Any) -> Any:
 
 
 def _inside(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
+    if _is_table(value):
         return value.values()
-    return value if isinstance(value, (list, tuple)) else ()
+    return value if _is_list(value) else ()
+
+
+def _is_table(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, (list, tuple))
 
 
 def any_number(name: str, value: object) -> float:
     """A number; NaN and infinities are numbers."""
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Real):
         try:
             return float(value)
         except OverflowError:
@@ -78,7 +86,7 @@ def listed(check: Check, length: int | None = None, least: int = 0) -> Check:
     """A list of checked values as a tuple, of a given or of a least length."""
 
     def run(name: str, value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, (list, tuple)):
+        if not _is_list(value):
             raise InputError(f"{name} must be a list, not {shown(value)}.")
         if len(value) != length if length is not None else len(value) < least:
             wanted = length if length is not None else f"{least} or more"
@@ -117,7 +125,7 @@ def record(
     """
 
     def run(name: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
+        if not _is_table(value):
             raise InputError(f"{name} must be a table of names and values, not {shown(value)}.")
         found: dict[str, Any] = {**defaults}
         for key in needed:

@@ -20,7 +20,7 @@ A file that breaks its schema is refused in one sentence that names the file, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -177,7 +177,7 @@ class Schema:
     fields: Sequence[Field] | Callable[[Mapping[str, Any]], Sequence[Field]]
     meta: Check = anything
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None
-    binds: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    binds: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict[str, str | tuple[str, ...]])
     not_empty: Sequence[str] = ()
     rules: Sequence[Rule] = ()
 
@@ -220,7 +220,7 @@ class Schema:
 
 
 @contextmanager
-def blamed_on(path: object) -> Iterator[None]:
+def blamed_on(path: object) -> Generator[None]:
     """While objects are made of what a file holds: what they refuse is the fault of the file."""
     try:
         yield

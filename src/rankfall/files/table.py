@@ -59,7 +59,7 @@ class SheetSource:
     header: bool
     index: bool
     columns: tuple[int, ...]
-    affixes: Mapping[int, Affixes] = field(default_factory=dict)
+    affixes: Mapping[int, Affixes] = field(default_factory=dict[int, Affixes])
     book: Book | None = None
 
     def decimals(self, holes: np.ndarray) -> list[int | None]:

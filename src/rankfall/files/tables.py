@@ -200,7 +200,7 @@ def write_table(path: str | PathLike[str], table: Table, filled: Filling, rounde
             for col, digits in enumerate(_decimals(table)):
                 dense[:, col] = dense[:, col] if digits is None else np.round(dense[:, col], digits)
         dense[table.rows, table.cols] = table.entries
-        whole = whole_columns(table) if rounded else set()
+        whole = whole_columns(table) if rounded else set[int]()
         if suffix in FRAMES:
             from .tables_frames import write_frame
 
@@ -284,7 +284,8 @@ def _lines(
     whole = whole_columns(table)
     for start in range(0, m, step):
         stop = min(start + step, m)
-        at = np.arange(*np.searchsorted(rows, [start, stop]))
+        first, last = map(int, np.searchsorted(rows, [start, stop]))
+        at = np.arange(first, last)
         at = at if order is None else order[at]
         holes = block(start, stop).copy()
         holes[table.rows[at] - start, table.cols[at]] = np.nan

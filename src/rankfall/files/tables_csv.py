@@ -46,7 +46,7 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = ()) -> Table:
     columns = tuple(k for k in range(start, start + n_cols) if k not in set_aside)
     if not columns:
         raise InputError(f"{path} has no column of numbers.")
-    notes = []
+    notes: list[str] = []
     if sheet.comments and any(text.lstrip().startswith("#") for _, text in sheet.comments):
         notes.append("Lines that begin with # were read as comments.")
     if header and not short and all(notation.is_number(cell) for cell in cells[0][1:] or cells[0]):
@@ -102,7 +102,8 @@ def rewrite(
     columns = source.columns
     shown = source.decimals(holes) if rounded else [None] * len(columns)
     wanted = holes & ~np.isnan(filled)
-    for i, j in zip(*(index.tolist() for index in np.nonzero(wanted)), strict=True):
+    at_rows, at_columns = np.nonzero(wanted)
+    for i, j in zip(at_rows.tolist(), at_columns.tolist(), strict=True):
         text = source.written(float(filled[i, j]), j, shown[j])
         body[i][columns[j]] = quote(text, delimiter)
     return source.sheet.joined([delimiter.join(row) for row in cells])

@@ -59,7 +59,7 @@ def read_book(
     kept = {at: row for at, row in rows.items() if at > skip}
     if not kept:
         raise InputError(f"{source} is empty after {skip} rows.")
-    lines = []
+    lines: list[str] = []
     for row in kept.values():
         cells = [*row[left:], *[""] * (width - len(row) + left)]
         lines.append(",".join(quote(cell, ",") for cell in cells))
@@ -118,7 +118,8 @@ def _fill(
         for i in np.flatnonzero(~holes[:, j]).tolist():
             formats.setdefault(j, sheet.cell(lines[i], 1 + book.left + k).number_format)
             break
-    for i, j in zip(*(index.tolist() for index in np.nonzero(holes & ~np.isnan(dense))), strict=True):
+    at_rows, at_columns = np.nonzero(holes & ~np.isnan(dense))
+    for i, j in zip(at_rows.tolist(), at_columns.tolist(), strict=True):
         cell = sheet.cell(lines[i], 1 + book.left + source.columns[j])
         if isinstance(cell, MergedCell) or cell.data_type == "f":
             continue  # part of another cell, or a formula that was never calculated

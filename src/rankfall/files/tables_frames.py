@@ -1,12 +1,14 @@
 """Tables in Parquet and Feather files."""
 
+# pyarrow has no types
+# pyright: reportMissingTypeStubs=false
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from decimal import Decimal
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from .tables_triplets import Roles, build, left_out
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
+    from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
 _SHOWN = 5
 
@@ -51,20 +53,17 @@ def read_frame_triplets(
 
 def _read(source: Source, kind: str) -> pd.DataFrame:
     """The frame in a file; whole numbers beside missing cells stay whole numbers."""
-    import pyarrow as pa
-    import pyarrow.feather
-    import pyarrow.parquet as pq
-
+    pa, feather, parquet = _pyarrow()
     what = "a Parquet file" if kind == ".parquet" else "a Feather file"
     with open_input(source) as stream:
         try:
             if kind == ".parquet":
-                content = pq.ParquetFile(stream, page_checksum_verification=True).read()
+                content = parquet.ParquetFile(stream, page_checksum_verification=True).read()
             else:
-                content = pyarrow.feather.read_table(stream)
+                content = feather.read_table(stream)
             # text that is no UTF-8 would come to light only when it is used
             content.validate(full=True)
-            frame = content.to_pandas()
+            frame: pd.DataFrame = content.to_pandas()
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise InputError(f"{source} is damaged or not {what} ({reason}).") from error
@@ -72,19 +71,28 @@ def _read(source: Source, kind: str) -> pd.DataFrame:
         if k < content.num_columns and content.column_names[k] == str(name):
             column = content.column(k)
             if pa.types.is_integer(column.type) and column.null_count:
-                frame.isetitem(k, _nullable(column))
+                frame.isetitem(k, _nullable(column.to_pylist(), str(column.type)))
     return frame
 
 
-def _nullable(column: pa.ChunkedArray) -> Any:
+def _pyarrow() -> tuple[Any, Any, Any]:
+    """The package, and its modules for Feather and for Parquet files."""
+    import pyarrow
+    from pyarrow import feather, parquet
+
+    return pyarrow, feather, parquet
+
+
+def _nullable(cells: list[Any], kind: str) -> ExtensionArray:
+    """Whole numbers beside missing ones; pandas calls their types Int64, UInt8."""
+    return _array(cells, kind.replace("u", "U").replace("int", "Int"))
+
+
+def _array(cells: list[Any], dtype: Any) -> ExtensionArray:
     import pandas as pd
 
-    return pd.array(column.to_pylist(), dtype=_nullable_name(str(column.type)))
-
-
-def _nullable_name(kind: str) -> Any:
-    """What pandas calls whole numbers beside missing ones: Int64, UInt8."""
-    return kind.replace("u", "U").replace("int", "Int")
+    # the stubs tell only for dtypes that are spelled out
+    return cast("ExtensionArray", pd.array(cells, dtype=dtype))
 
 
 def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, path: Source) -> Table:
@@ -104,7 +112,7 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
     if not places or not len(frame):
         raise InputError(f"{path} has no {'rows' if places else 'column of numbers'}.")
     values = np.empty((len(frame), len(places)))
-    bad = []
+    bad: list[int] = []
     spelled: list[str] = []
     for j, k in enumerate(places):
         column = frame.iloc[:, k]
@@ -123,7 +131,7 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
     if bad:
         raise _no_numbers(frame, bad, all_names, row_names, path)
     names = tuple(all_names[k] for k in places)
-    notes = []
+    notes: list[str] = []
     if spelled:
         what = columns_in_words(spelled).replace("column", "Column", 1)
         notes.append(f"{what} {'holds' if len(spelled) == 1 else 'hold'} text, which was read as numbers.")
@@ -192,9 +200,8 @@ def write_frame(
     text become whole numbers if they are in `whole`.
     """
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.feather
 
+    pa, feather, _ = _pyarrow()
     source = table.source
     if isinstance(source, FrameSource):
         frame = source.frame.copy()
@@ -218,7 +225,7 @@ def write_frame(
             frame.to_parquet(path, engine="pyarrow")
         else:
             # pandas would refuse an index
-            pyarrow.feather.write_feather(pa.Table.from_pandas(frame), str(path))
+            feather.write_feather(pa.Table.from_pandas(frame), str(path))
     except (ValueError, pa.ArrowException) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise InputError(f"The table cannot be written to {kind[1:]} ({reason}).") from error
@@ -230,12 +237,12 @@ def _filled(column: pd.Series, dense: np.ndarray, holes: np.ndarray, rounded: bo
     """
     import pandas as pd
 
-    dtype: Any = column.dtype
+    dtype = column.dtype
     filled = holes & np.isfinite(dense)
     if rounded and pd.api.types.is_integer_dtype(dtype):
-        kind = getattr(dtype, "numpy_dtype", dtype)
+        kind: np.dtype | ExtensionDtype = getattr(dtype, "numpy_dtype", dtype)
         if isinstance(kind, np.dtype) and kind.kind in "iu" and fits(dense[filled], kind):
-            whole = pd.array(column.to_list(), dtype=_nullable_name(kind.name))
+            whole = _nullable(column.to_list(), kind.name)
             whole[filled] = np.rint(dense[filled]).astype(kind)
             return whole if not isinstance(dtype, np.dtype) else whole.to_numpy(kind)
     if pd.api.types.is_string_dtype(column):
@@ -244,7 +251,7 @@ def _filled(column: pd.Series, dense: np.ndarray, holes: np.ndarray, rounded: bo
         cells = column.to_list()
         for i in np.flatnonzero(filled).tolist():
             cells[i] = format_filled(float(dense[i]), digits)
-        return pd.array(cells, dtype=dtype)
+        return _array(cells, dtype)
     decimals = _decimals(column) if rounded and pd.api.types.is_object_dtype(dtype) else None
     if decimals is not None:
         cells = column.to_list()

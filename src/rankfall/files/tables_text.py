@@ -57,7 +57,8 @@ class Sheet:
 
     def joined(self, lines: Sequence[str]) -> str:
         """The text of the file with other lines in place of those of the table."""
-        out, comments = [], list(self.comments)
+        out: list[str] = []
+        comments = list(self.comments)
         for k, line in enumerate(lines):
             while comments and comments[0][0] <= k:
                 out.append(comments.pop(0)[1])
@@ -153,7 +154,8 @@ def split(line: str, delimiter: str) -> list[str] | None:
 
 def _split_at_blanks(line: str) -> list[str]:
     """The raw cells of a line whose columns may be aligned: further blanks belong to the next cell."""
-    cells, padding = [], ""
+    cells: list[str] = []
+    padding = ""
     for part in line.split(" "):
         if part.strip("#") or (part and cells):
             cells.append(padding + part)
@@ -235,7 +237,7 @@ def _decimal(lines: list[str], delimiter: str, path: Source) -> str:
     """The decimal mark; a comma only where the delimiter is none and nothing speaks against it."""
     if delimiter == "," or not any("," in line for line in lines):
         return "."
-    candidates = []
+    candidates: list[str] = []
     for line in lines:
         for cell in split(line, delimiter) or []:
             text = _bare(cell)

@@ -136,10 +136,10 @@ def build(
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     rows, cols, values, first = merged
-    origin = np.where(first < 0, -1, kept[first]) if first.size else first
+    origin: list[int] = np.where(first < 0, -1, kept[first]).tolist() if first.size else []
     written = tuple(
         repr(value).replace(".", source.notation.decimal) if k < 0 else texts[k]
-        for k, value in zip(origin.tolist(), values.tolist(), strict=True)
+        for k, value in zip(origin, values.tolist(), strict=True)
     )
     source = replace(source, texts=written)
     shape = (len(row_names), len(col_names))

@@ -63,6 +63,16 @@ def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, (list, tuple))
 
 
+def is_table(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a value of JSON is a table of names and values; tells it to the type checker, too."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Whether a value of JSON is a list; tells it to the type checker, too."""
+    return isinstance(value, (list, tuple))
+
+
 def any_number(name: str, value: object) -> float:
     """A number; NaN and infinities are numbers."""
     if not isinstance(value, bool) and isinstance(value, Real):

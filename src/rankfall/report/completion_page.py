@@ -104,7 +104,7 @@ def _choice(errors: RankErrors | None, path: TextTable | None, choice: str) -> S
     figure = None if errors is None else charts.errors(errors)
     parts: list[Part] = []
     if errors is not None and figure is not None:
-        keys = []
+        keys: list[Key] = []
         if np.any(np.isfinite(errors.validation)):
             keys.append(Key("validation", "held-out cells"))
         keys.append(Key("train", "training cells", "dashed"))

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from ..files.plain_values import is_list, is_table
 from .completion_page import completion_page
 from .lab_pages import study_page, trace_page
 from .lab_tables import StudyTables, TraceTables
@@ -61,7 +62,7 @@ def _figures(page: Page) -> dict[str, Any]:
     from bokeh.document import Document
 
     document = Document()
-    roots = []
+    roots: list[tuple[str, str]] = []
     for chart in page.charts:
         for figure, place in zip(chart.figures, chart.places, strict=True):
             document.add_root(figure)
@@ -80,14 +81,14 @@ def _renumbered(value: Any, numbers: dict[str, str]) -> Any:
 
     Only models are objects with an "id" in Bokeh's JSON: what the user brings are strings in lists.
     """
-    if isinstance(value, dict):
+    if is_table(value):
         return {
             key: numbers.setdefault(item, f"m{len(numbers)}")
             if key == "id" and isinstance(item, str)
             else _renumbered(item, numbers)
             for key, item in value.items()
         }
-    return [_renumbered(item, numbers) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_renumbered(item, numbers) for item in value] if is_list(value) else value
 
 
 def safe_json(value: object) -> str:

@@ -142,7 +142,7 @@ def last_sections(
     versions: tuple[tuple[str, str], ...],
 ) -> list[Section]:
     """How every page ends: how to do it again, with which settings."""
-    out = []
+    out: list[Section] = []
     if repeat:
         out.append(Section("Do it again", tuple(Code(title, text) for title, text in repeat)))
     facts = tuple(Facts(*pair) for pair in (("Settings", settings), ("Versions", versions)) if pair[1])

@@ -11,6 +11,7 @@ from .lab_tables import Chains, Raster, SurvivalCurve
 from .theme import SERIES, add_hover, color, counted, new_figure, ticks
 
 if TYPE_CHECKING:
+    from bokeh.models import Renderer
     from bokeh.plotting import figure as Figure
 
 
@@ -33,7 +34,7 @@ def overlaid(chains: Chains) -> Figure | None:
     counted(fig.xaxis[0])
     drawn = [k for k in range(s.shape[2]) if np.nanmax(s[:, :, k], initial=0.0) > DEPTH * top]
     alpha = float(np.clip(4 / max(len(s), 1), 0.3, 0.9))
-    lines = []
+    lines: list[Renderer] = []
     for chain, values in zip(chains.number, s, strict=True):
         columns = {
             f"s{k}": np.where(values[:, k] > 0, values[:, k], np.nan).astype(np.float32) for k in drawn

@@ -1,5 +1,7 @@
 """Lemma B and Theorem 3+: a certificate for all time, without a monitor, at very small learning rates."""
 
+# the bound of the norms has a capital letter
+# pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..argument_checks import flag, text, whole
 from ..files.plain_values import any_number, listed, mapping, nullable, record
@@ -88,7 +88,7 @@ class Certificate:
     rank: int | None = None
     p_fail: float | None = None
     assumptions: tuple[str, ...] = ()
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def holds(self) -> bool:
@@ -168,5 +168,6 @@ _CERTIFICATE = record(
 
 def read_certificate(name: str, plain: object) -> Certificate:
     """The certificate that :meth:`Certificate.as_dict` wrote, checked; `name` is what a sentence calls it."""
-    found = _CERTIFICATE(name, plain)
-    return Certificate(**{**found, "conditions": tuple(Condition(**c) for c in found["conditions"])})
+    found: dict[str, Any] = _CERTIFICATE(name, plain)
+    found["conditions"] = tuple(Condition(**c) for c in found["conditions"])
+    return Certificate(**found)

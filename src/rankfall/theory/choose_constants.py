@@ -74,9 +74,7 @@ def largest_lr(depth: int, ridge: float, bound: float, nu: float, slack: float) 
             "Theorem 1 certifies nothing at depth 2 unless sqrt(nu) * bound < 2 ridge; one-way jumps need "
             "depth 3."
         )
-    lr = CAP / ridge
-    if _certified(depth, ridge, lr, bound, nu, slack):
-        return lr
+    above = lr = CAP / ridge
     while not _certified(depth, ridge, lr, bound, nu, slack):
         above, lr = lr, lr / LADDER
         if lr < SMALLEST:

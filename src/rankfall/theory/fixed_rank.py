@@ -74,7 +74,7 @@ class FixedRankLoss:
     def parts(self, point: Point) -> tuple[float, float]:
         """``C(A)`` and the ridge's part of F."""
         problem = self.problem
-        seen = np.einsum("nk,kn->n", point.U[problem.rows] * point.s, point.Vt[:, problem.cols])
+        seen: np.ndarray = np.einsum("nk,kn->n", point.U[problem.rows] * point.s, point.Vt[:, problem.cols])
         cost = self.ridge * self.depth * np.sum(point.s ** (2 / self.depth))
         return float(0.5 * np.mean((seen - problem.values) ** 2)), float(cost)
 

@@ -1,5 +1,7 @@
 """The landscape in closed form: effective loss, thresholds, and all minima of a fully observed matrix."""
 
+# matrices have capital letters
+# pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -278,7 +280,7 @@ def closed_form_minima(
     if width is not None:
         k_max = min(k_max, int(width))
     ranks = range(k_max, k_max + 1) if depth == 2 else range(k_max + 1)
-    minima = []
+    minima: list[ClosedForm] = []
     for k in ranks:
         misfit = np.sum((kept[:k] - s_star[:k]) ** 2) + np.sum(s_star[k:] ** 2)
         loss = misfit / (2 * X.size) + ridge * float(measures.schatten_cost(kept[:k], depth=depth))

@@ -1,5 +1,7 @@
 """Local minima of the regularised loss, rank by rank."""
 
+# threadpoolctl has no types
+# pyright: reportMissingTypeStubs=false
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -216,7 +218,7 @@ def _random_starts(problem: Problem, rank: int, n_starts: int, seed: int) -> lis
     m, n = problem.shape
     size = float(np.linalg.norm(problem.values)) * np.sqrt(m * n / problem.n_observed / rank)
     size = size if size > 0 else 1.0
-    begins = []
+    begins: list[Point] = []
     for _ in range(n_starts):
         U = np.linalg.qr(rng.standard_normal((m, rank)))[0]
         V = np.linalg.qr(rng.standard_normal((n, rank)))[0]

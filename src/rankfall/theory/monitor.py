@@ -106,6 +106,10 @@ class _Standing:
     factors: np.ndarray
 
 
+# the columns of MonitorLog, from steps to ledger
+_Visit = tuple[int, int, int, np.ndarray, np.ndarray, bool, np.ndarray]
+
+
 @dataclass
 class Monitor:
     """Pure state: give it the network now and then, it says which rank is certified (Theorem 3).
@@ -139,9 +143,9 @@ class Monitor:
     sampling: str = "replacement"
     p_fail: float = 1e-3
     budget: float = 1.0
-    _visits: list[tuple[object, ...]] = field(default_factory=list, init=False, repr=False)
-    _firings: list[Firing] = field(default_factory=list, init=False, repr=False)
-    _standing: list[_Standing] = field(default_factory=list, init=False, repr=False)
+    _visits: list[_Visit] = field(default_factory=list[_Visit], init=False, repr=False)
+    _firings: list[Firing] = field(default_factory=list[Firing], init=False, repr=False)
+    _standing: list[_Standing] = field(default_factory=list[_Standing], init=False, repr=False)
     _sigma: tuple[np.ndarray, ...] = field(default=(), init=False, repr=False)
     _step: int = field(default=-1, init=False, repr=False)
 
@@ -220,7 +224,7 @@ class Monitor:
 
         End those that lapse.
         """
-        kept = []
+        kept: list[_Standing] = []
         for standing in self._standing:
             now = _log(mean_factor[:, standing.firing.rank])
             # the steps after the last visit up to this one, each taken as bad as the worse end
@@ -309,7 +313,7 @@ class Monitor:
         )
 
     def _interval(self) -> int:
-        steps = [int(visit[0]) for visit in self._visits]  # type: ignore[call-overload]
+        steps = [int(visit[0]) for visit in self._visits]
         return max((b - a for a, b in pairwise(steps)), default=0)
 
 

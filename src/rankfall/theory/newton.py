@@ -1,5 +1,7 @@
 """Descent to a local minimum of the effective loss on the set of matrices of one rank."""
 
+# scipy has no types
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -97,7 +97,7 @@ def successors(
     residual = network.predict(problem.rows, problem.cols) - problem.values
     forward, backward = _signals(weights)
     size = max(CHUNK // network.n_parameters, 1)
-    pieces = []
+    pieces: list[dict[str, np.ndarray]] = []
     for first in range(0, problem.n_observed, size):
         part = slice(first, first + size)
         i, j, rho = problem.rows[part], problem.cols[part], residual[part]

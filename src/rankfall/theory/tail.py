@@ -5,10 +5,12 @@ Hidden layer l has ``Z_l = [W_l | W_{l+1}^T]``. One step multiplies it from the 
 stretched, never fed from outside. Everything here says by how much.
 """
 
+# matrices have capital letters
+# pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -21,9 +23,6 @@ from .requirements import (
     require_alike,
     require_whole,
 )
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 # entries whose tail signals are held in memory at once
 _CHUNK = 1 << 16
@@ -283,7 +282,7 @@ def layer_signals(
     R = sparse(problem, residual / problem.n_observed)
     R2 = sparse(problem, residual**2 / problem.n_observed)
     share, q = spread_share(problem.n_observed, batch_size, sampling), 1 - 2 * lr * ridge
-    out = []
+    out: list[LayerSignals] = []
     for Z, Q, P in zip(network.hidden_spaces(), below, above, strict=True):
         _, sigma, right = np.linalg.svd(Z.astype(np.float64, copy=False), full_matrices=False)
         split = Z.shape[1] - P.shape[1] if P is not None else Z.shape[1] - problem.n_rows
@@ -329,7 +328,16 @@ def spread_share(n_entries: int, batch_size: int, sampling: str) -> float:
     return (n_entries - batch_size) / (batch_size * (n_entries - 1))
 
 
-def sparse(problem: Problem, values: np.ndarray) -> csr_array:
+class SparseMatrix(Protocol):
+    """What the theory uses of scipy's sparse arrays, which have no types."""
+
+    @property
+    def T(self) -> SparseMatrix: ...
+
+    def __matmul__(self, other: np.ndarray, /) -> np.ndarray: ...
+
+
+def sparse(problem: Problem, values: np.ndarray) -> SparseMatrix:
     """Some values at the observed positions, as compressed sparse rows."""
     return problem.with_values(values).to_sparse()
 

@@ -5,6 +5,8 @@ e_j^T``, and by the symmetric block matrix with ``Bbar_l`` below and ``Bbar_l^T`
 eigenvalues are ``+-sigma_i(Bbar_l)`` and zeros.
 """
 
+# matrices have capital letters
+# pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -61,7 +63,7 @@ def mean_steps(
     R = sparse(problem, residual / problem.n_observed)
     R2 = sparse(problem, residual**2 / problem.n_observed)
     share = spread_share(problem.n_observed, batch_size, sampling)
-    out = []
+    out: list[MeanStep] = []
     for Q, P in zip(*side_products(network), strict=True):
         Q = np.eye(problem.n_cols) if Q is None else Q
         P = np.eye(problem.n_rows) if P is None else P
@@ -100,7 +102,7 @@ def robust_factors(
     require_whole(0, rank=rank)
     rank = int(rank)
     q = 1 - 2 * lr * ridge
-    out = []
+    out: list[float] = []
     for Z, step in zip(
         network.hidden_spaces(), mean_steps(problem, network, batch_size, sampling), strict=True
     ):
@@ -182,7 +184,7 @@ def sufficient_factors(
     require_whole(0, rank=rank)
     rank = int(rank)
     q = 1 - 2 * lr * ridge
-    out = []
+    out: list[float] = []
     for Z, step in zip(
         network.hidden_spaces(), mean_steps(problem, network, batch_size, sampling), strict=True
     ):

@@ -111,7 +111,7 @@ class Feedback:
         grid = np.unique(np.concatenate([grid, refined]))
         inside = self.growth(grid) <= 1
         edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
-        intervals = []
+        intervals: list[tuple[float, float]] = []
         for first, beyond in edges.reshape(-1, 2):
             low, high = float(grid[first]), float(grid[beyond - 1])
             low = self._end(low, float(grid[first - 1])) if first > 0 else low
@@ -127,14 +127,14 @@ class Feedback:
             return np.empty(0)
         # without imbalance a_L is delta^(L-1), and there is no smallest threshold
         low = max(low, 1e-12 * self.omega)
-        grid = np.exp(np.linspace(np.log(low), np.log(self.omega), GRID))
+        grid = np.exp(np.linspace(float(np.log(low)), float(np.log(self.omega)), GRID))
         grid[-1] = self.omega
         return grid
 
     def _extremum(self, grid: np.ndarray, best: int, sign: float) -> tuple[float, float]:
         """Least (sign 1) or largest (sign -1) growth beside grid point `best`: where, and how much."""
         for _ in range(ZOOMS):
-            low, high = grid[max(best - 1, 0)], grid[min(best + 1, grid.size - 1)]
+            low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, grid.size - 1)])
             grid = np.unique(np.append(np.linspace(low, high, ZOOM_GRID), grid[best]))
             best = int(np.argmin(sign * self.growth(grid)))
         return float(grid[best]), float(self.growth(grid[best]))

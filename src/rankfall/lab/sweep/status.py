@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ..cell import canonical_json
@@ -71,7 +71,7 @@ class SweepStatus:
     done: int
     failed: int
     open: int
-    failures: tuple[tuple[dict, str], ...]
+    failures: tuple[tuple[dict[str, Any], str], ...]
     seconds: float
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...completion.descent.watched_run import sentence
 from ...completion.result.comparison import Comparison
 from ...completion.result.completion import Completion
+from ...files.plain_values import is_table
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
 from .evidence import axis_counts, column_errors, distinct, held_out_cells, history_table, thinnest
@@ -107,7 +108,7 @@ def heat_maps(completion: Completion, label: str, row_label: str, col_label: str
         half = (high - low) / 2
     names = (() if given is None else given for given in (completion.row_names, completion.col_names))
     row_names, col_names = (
-        tuple(given[k] for k in lines) if given else ()
+        tuple(given[int(k)] for k in lines) if given else ()
         for given, lines in zip(names, (rows, cols), strict=True)
     )
     center, unit = _column_units(before) if completion.mixed_units else (None, None)
@@ -252,8 +253,8 @@ def _short(value: object) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, dict) and len(value) > _ENTRIES:
+    if is_table(value) and len(value) > _ENTRIES:
         return f"{len(value):,} entries"
-    if isinstance(value, dict):
+    if is_table(value):
         return ", ".join(f"{name.replace('_', ' ')} {_short(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)

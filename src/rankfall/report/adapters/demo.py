@@ -81,5 +81,6 @@ def _write_picture(path: Path, tables: ReportTables) -> Path | None:
         errors.label,
     )
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+        # matplotlib leaves the types of the options open
+        figure.savefig(temporary, format="png")  # pyright: ignore[reportUnknownMemberType]
     return path

@@ -43,7 +43,7 @@ def completion_jumps(completion: Completion) -> JumpMarks:
     history = completion.history
     steps, s, ridge = history["step"], history["singular_values"], history["ridge"]
     table = find_jumps(history["rank"][None].astype(np.int64), steps=steps).table
-    marks = [table[name].to_numpy() for name in ("after", "step", "rank_from", "rank_to")]
+    marks: list[np.ndarray] = [table[name].to_numpy() for name in ("after", "step", "rank_from", "rank_to")]
     after, step, rank_from, rank_to = marks
     at, before = np.searchsorted(steps, step), np.searchsorted(steps, after)
     # of the values that died (or came alive) the smallest one, at the last (first) record at which it was
@@ -173,7 +173,7 @@ def axis_counts(completion: Completion) -> AxisCounts:
 def thinnest(completion: Completion) -> TextTable | None:
     """The rows and columns with the fewest observed cells; None if nothing is missing."""
     problem, rank = completion.problem, completion.rank
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for what, counts, size, names in (
         ("row", problem.row_counts, problem.n_cols, completion.row_names),
         ("column", problem.col_counts, problem.n_rows, completion.col_names),

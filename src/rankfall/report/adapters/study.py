@@ -7,7 +7,7 @@ import math
 import shlex
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ...lab.sweep.status import open_sweep, sweep_status
@@ -132,7 +132,7 @@ def _number(value: object) -> str:
     return str(value)
 
 
-def _axes(axes: dict) -> str:
+def _axes(axes: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in axes.items()) or "the only cell"
 
 

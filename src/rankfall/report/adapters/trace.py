@@ -7,6 +7,7 @@ import numpy as np
 from ...analysis import Jumps, find_jumps
 from ...dynamics import Trace
 from ...dynamics.record import OBSERVABLES
+from ...files.plain_values import is_list, is_table
 from ...plot.picking import evenly
 from .. import Chains, JumpMarks, Raster, SurvivalCurve, TextTable, TraceTables
 
@@ -110,7 +111,7 @@ def _survival(jumps: Jumps) -> tuple[SurvivalCurve, ...]:
     """One curve for each rank that chains fell to, the highest first."""
     table = jumps.table
     ranks = np.sort(table.loc[table["kind"] == "fall", "rank_to"].unique())[::-1]
-    curves = []
+    curves: list[SurvivalCurve] = []
     for rank in ranks[evenly(ranks.size, _MAX_CURVES)] if ranks.size else ():
         curve = jumps.survival(int(rank))
         columns = {
@@ -124,7 +125,7 @@ def _survival(jumps: Jumps) -> tuple[SurvivalCurve, ...]:
 
 
 def _rates(jumps: Jumps) -> TextTable:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, upward in (("falls", False), ("rises", True)):
         rate = jumps.rate(upward)
         rows.append(
@@ -161,12 +162,12 @@ def _plain(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, dict) and "kind" in value:
+    if is_table(value) and "kind" in value:
         # a schedule
         return " ".join([str(value["kind"]).lower(), *(_plain(v) for k, v in value.items() if k != "kind")])
-    if isinstance(value, dict):
+    if is_table(value):
         return ", ".join(f"{name.replace('_', ' ')} {_plain(item)}" for name, item in value.items())
-    if isinstance(value, list):
+    if is_list(value):
         shown = ", ".join(_plain(item) for item in value[:_LISTED])
         return shown + (f" and {len(value) - _LISTED:,} more" if len(value) > _LISTED else "")
     return str(value)

@@ -9,6 +9,7 @@ import numpy as np
 from ...completion.options import EFFECTS_IN_WORDS, default_of
 from ...completion.result.completion import Completion
 from ...completion.result.in_words import rank_choices
+from ...files.plain_values import is_list, is_table
 
 
 def found(completion: Completion) -> str:
@@ -42,7 +43,7 @@ def _filled(completion: Completion) -> str:
 def choice(completion: Completion) -> str:
     """Whether other ways to choose the rank agree; empty if nothing was chosen."""
     choices = completion.settings.get("rank_choices")
-    if not isinstance(choices, dict):
+    if not is_table(choices):
         return ""
     alone = ", and every fold alone," if choices["by_fold"] else ""
     agreed = f"The smallest held-out error and the smallest rank as good{alone} point at this rank."
@@ -61,10 +62,10 @@ def _error(completion: Completion) -> str:
 def _bounds(completion: Completion) -> object:
     """The bounds as the caller gave them: a side without a bound is infinite inside, and None for her."""
     asked = completion.settings.get("bounds")
-    if isinstance(asked, dict):
+    if is_table(asked):
         numbered = completion.col_names is None
         return {int(col) if numbered else col: _pair(pair) for col, pair in asked.items()}
-    return _pair(asked) if isinstance(asked, (list, tuple)) else asked
+    return _pair(asked) if is_list(asked) else asked
 
 
 def _pair(sides: Sequence[float]) -> tuple[float | None, ...]:
@@ -78,11 +79,11 @@ _REPEATED = ("max_rank", "effects", "scaling", "rule", "folds", "fill", "scale",
 def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
     """The command line that made the result, if there was one, and the same in Python."""
     settings = completion.settings
-    out = []
+    out: list[tuple[str, str]] = []
     if "command" in settings:
         out.append(("On the command line", str(settings["command"])))
     asked = settings.get("asked")
-    given = {**(asked if isinstance(asked, dict) else {}), **{k: settings.get(k) for k in ("fill", "scale")}}
+    given = {**(asked if is_table(asked) else {}), **{k: settings.get(k) for k in ("fill", "scale")}}
     given["bounds"] = _bounds(completion)
     arguments = [f"seed={settings.get('seed', 0)}"]
     arguments += [

@@ -50,10 +50,10 @@ def complete(
     above it is improved by least squares (Levenberg-Marquardt on matrices of fixed rank). If so, the smallest
     such rank is the answer. Otherwise a tenth of the cells is held out before anything is fitted, the data
     model (mean, row and column effects, column scales, noise that differs between rows and columns or not)
-    is chosen on them, chains fall again, and every rank met is refitted from the chain's directions: by the
-    mean of draws from the posterior of a Bayesian model of that rank (Gibbs sampling), cut to the rank, and
-    averaged over noise models (equal everywhere, or different between rows and columns) where that predicts
-    better. The smallest rank whose held-out error is within one standard error (or 0.2%) of the smallest, in
+    is chosen on them, chains fall again, and every rank met is refitted from the chain's directions by a
+    Bayesian model of that rank: quickly (variational, or a few draws), and where it may be chosen by the mean
+    of draws from the posterior (Gibbs sampling), cut to the rank, and averaged over noise models (equal everywhere, or different between rows and columns) where that predicts
+    better. The smallest rank whose held-out error is within one standard error (or 0.5%) of the smallest, in
     squared and in absolute errors, is fitted once more on all cells. Whatever is chosen is chosen on errors
     relative to the spread of each column.
 
@@ -104,7 +104,7 @@ def complete(
         is filled in the others. "auto" takes what predicts held-out cells better; a column whose size is far
         from that of all others has a scale of its own in any case.
     rule : {"one-se", "min"}
-        Take the smallest rank within one standard error, or 0.2%, of the best held-out error; or the best.
+        Take the smallest rank within one standard error, or 0.5%, of the best held-out error; or the best.
     folds : int, optional
         Hold out every cell once, in this many folds: as many times the work, and steadier choices. By
         default a tenth of the cells is held out; of tables with fewer than 4,000 cells another tenth, until

@@ -64,15 +64,20 @@ def test_the_rows_left_out_are_folded_in(few_entries: None, options: dict[str, s
 
 
 def test_little_is_lost(few_entries: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, table = tall()
-    hidden = np.isnan(table)
-    some = rf.complete(table, seed=0)
-    monkeypatch.setattr(row_sample, "_ENTRIES", 10**9)
-    every = rf.complete(table, seed=0)
-    assert "rows_learned_from" not in every.settings
-    errors = [np.sqrt(np.mean((result.to_dense() - truth)[hidden] ** 2)) for result in (some, every)]
-    assert errors[0] < 1.01 * errors[1]
-    assert some.rank == every.rank == 2
+    """Less than a percent on average; of one table of 3000 rows it is more in one of six."""
+    ratios = []
+    for seed in (0, 1, 2):
+        truth, table = tall(seed=seed)
+        hidden = np.isnan(table)
+        results = []
+        for entries in (500, 10**9):
+            monkeypatch.setattr(row_sample, "_ENTRIES", entries)
+            results.append(rf.complete(table, seed=0))
+        assert ["rows_learned_from" in result.settings for result in results] == [True, False]
+        assert all(result.rank == 2 for result in results)
+        some, every = (np.sqrt(np.mean((result.to_dense() - truth)[hidden] ** 2)) for result in results)
+        ratios.append(some / every)
+    assert np.mean(ratios) < 1.01
 
 
 def test_rows_without_entries_and_saved_results(few_entries: None, tmp_path) -> None:

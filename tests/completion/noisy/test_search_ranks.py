@@ -10,6 +10,7 @@ from rankfall.completion import exact
 from rankfall.completion.clock import Clock
 from rankfall.completion.exact import ExactAnswer
 from rankfall.completion.noisy import refit as refits
+from rankfall.completion.noisy import screen
 from rankfall.completion.noisy.folds import Fold
 from rankfall.completion.noisy.starts import grown
 from rankfall.completion.solvers.gibbs import Sampler
@@ -19,30 +20,44 @@ from rankfall.completion.standardise import Standardisation
 
 @pytest.fixture(scope="module")
 def fold():
-    """Noisy data of rank 3; a fifth of the cells is held out."""
+    """Noisy data of rank 3; a quarter of the cells is held out."""
     problem, _ = rf.datasets.low_rank((60, 50), rank=3, observed=0.6, noise=0.3, seed=0)
-    held = np.random.default_rng(0).random(problem.n_observed) < 0.2
+    held = np.random.default_rng(0).random(problem.n_observed) < 0.25
     cells = Standardisation.of(problem, "linear").noisy
     problem = cells.problem
     return Fold.under("none", "all", problem.subset(~held), problem.subset(held), cells)
 
 
-def refit(fold, starts, noise):
-    return refits.refit(fold, starts, noise, EQUAL, 0, Clock())
+def screened(fold, starts, noise):
+    return screen.screen(fold, starts, noise, EQUAL, 0, Clock())
 
 
-def test_where_sweeps_are_expensive_a_start_that_died_out_gives_way_to_the_next(fold, monkeypatch):
-    monkeypatch.setattr(refits, "is_cheap", lambda fold, rank: False)
+@pytest.mark.parametrize("cheap", [False, True])
+def test_a_start_that_died_out_gives_way_to_the_next(fold, monkeypatch, cheap):
+    monkeypatch.setattr(screen, "is_cheap", lambda fold, rank: cheap)
     dying = np.full((50, 3), 1e-9)
     living = grown(fold, fold.effects, 3, 0)
     noise = fold.effects.noise
-    assert refit(fold, [dying], noise).rank == 0
-    replaced = refit(fold, [dying, living, dying], noise)
+    if cheap:  # variational sweeps revive factors
+        dying = np.zeros((50, 3))
+    assert screened(fold, [dying], noise).rank == 0
+    replaced = screened(fold, [dying, living, dying], noise)
     assert replaced.rank == 3
     assert fold.held_error(replaced) < 0.5 * fold.held_error(fold.effects)
     # one that lives is enough
-    first = refit(fold, [living, dying], noise)
-    np.testing.assert_array_equal(first.cols.mean, refit(fold, [living], noise).cols.mean)
+    first = screened(fold, [living, dying], noise)
+    np.testing.assert_array_equal(first.cols.mean, screened(fold, [living], noise).cols.mean)
+
+
+def test_fits_that_ranks_are_compared_by_are_near_the_mean_of_draws(fold, monkeypatch):
+    V = grown(fold, fold.effects, 3, 0)
+    quick = screened(fold, [V], fold.effects.noise)
+    full = refits.refit(fold, quick, 0, Clock())
+    monkeypatch.setattr(screen, "is_cheap", lambda fold, rank: False)
+    brief = screened(fold, [V], fold.effects.noise)
+    assert (quick.draws, full.draws > 48, refits.is_brief(brief)) == (0, True, True)
+    for fit in (quick, brief):
+        assert fold.held_error(fit) == pytest.approx(fold.held_error(full), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +77,8 @@ def test_an_expensive_chain_ends_when_the_held_out_error_falls_no_more(
     monkeypatch.setattr(refits, "is_cheap", lambda fold, rank: not expensive)
     errors = iter(factor ** np.arange(20.0))
     monkeypatch.setattr(refits, "combined", lambda *both: next(errors))
-    fit = refit(fold, [grown(fold, fold.effects, 3, 0)], fold.effects.noise)
+    start = fold.start_fit(grown(fold, fold.effects, 3, 0), fold.effects.noise, EQUAL)
+    fit = refits.refit(fold, start, 0, Clock())
     assert fit.sweeps == sweeps
 
 

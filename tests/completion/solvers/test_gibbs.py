@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import rankfall as rf
-from rankfall.completion.solvers.gibbs import _SPREAD, Average, Sampler, draw_prior
+from rankfall.completion.solvers.factor_prior import _PRIOR_ROWS, _SPREAD, draw_prior
+from rankfall.completion.solvers.gaps import Gaps, gaps
+from rankfall.completion.solvers.gibbs import Average, Sampler
 from rankfall.completion.solvers.kernels import gibbs as sampling_kernels
 from rankfall.completion.solvers.kernels import reference
 from rankfall.completion.solvers.kernels import variational as posterior_kernels
@@ -32,8 +34,8 @@ def begun(problem, rank, noise_model=EQUAL, effects=(False, False), seed=0):
     return fitter, fitter.start(V, 0.5, noise_model)
 
 
-def sampled(fitter, start, sweeps=60, burn=20, seed=(0,)):
-    sampler, average = Sampler(fitter, start, seed), Average(start.rank, fitter.problem)
+def sampled(fitter, start, sweeps=60, burn=20, seed=(0,), cells=None):
+    sampler, average = Sampler(fitter, start, seed), Average(start.rank, cells or fitter.problem)
     for _ in range(sweeps):
         pairs = sampler.sweep()
         if sampler.sweeps > burn:
@@ -42,20 +44,35 @@ def sampled(fitter, start, sweeps=60, burn=20, seed=(0,)):
 
 
 @settings(max_examples=25)
-@given(st.integers(2, 40), st.integers(2, 80), st.integers(0, 10), st.booleans(), st.integers(0, 1000))
-def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
+@given(
+    st.integers(2, 40),
+    st.integers(2, 80),
+    st.integers(0, 10),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([0.0, 0.2, 0.5, 0.8]),
+    st.integers(0, 1000),
+)
+def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, weighted, hidden, seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((m, n))
-    X[rng.random((m, n)) < 0.4] = np.nan
+    X[rng.random((m, n)) < hidden] = np.nan
     X[0, 0] = 1.0
     problem = rf.Problem.from_dense(X)
     free, fixed = (np.arange(r), r) if with_fixed else (np.arange(r + 1), -1)
     S = rng.standard_normal((free.size, free.size))
+    missing = gaps(problem)
+    entry_weights = np.ones(problem.n_observed)
+    if weighted:
+        missing, entry_weights = Gaps.none(m), rng.uniform(0.5, 2, problem.n_observed)
     arguments = (
         np.concatenate([[0], np.cumsum(problem.row_counts)]),
         problem.cols,
         problem.values,
-        rng.uniform(0.5, 2, problem.n_observed),
+        entry_weights,
+        missing.by_gaps,
+        missing.indptr,
+        missing.indices,
         rng.standard_normal((n, r + 1)),
         rng.uniform(0.5, 2, n),
         free,
@@ -72,7 +89,7 @@ def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
         results.append((mean, draw))
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(fast, slow, atol=1e-8, rtol=1e-8)
-    *entries, crossing, quiet = arguments[:6]
+    entries, (crossing, quiet) = arguments[:4], arguments[7:9]
     for module in (sampling_kernels, reference):
         results.append(module.row_squares(*entries, results[0][0], crossing, quiet))
     np.testing.assert_allclose(*results[2:], rtol=1e-9)
@@ -82,6 +99,30 @@ def test_the_kernel_agrees_with_its_twin(m, n, r, with_fixed, seed):
     )
 
 
+def test_sums_over_missing_cells_are_those_over_the_observed_ones():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 20))
+    X[rng.random(X.shape) < 0.35] = np.nan
+    problem = rf.Problem.from_dense(X)
+    missing = gaps(problem)
+    few = np.isnan(X).sum(axis=1) < 10
+    np.testing.assert_array_equal(missing.by_gaps, few)
+    listed = [np.flatnonzero(np.isnan(row)) for row in X[few]]
+    np.testing.assert_array_equal(missing.indices, np.concatenate(listed))
+    assert missing.summed == np.isnan(X)[few].sum() + np.isfinite(X)[~few].sum()
+    V, indptr = rng.standard_normal((20, 3)), problem.compressed_rows()[0]
+    draws = []
+    for own in (missing, Gaps.none(50)):
+        mean, draw = np.zeros((50, 3)), np.zeros((50, 3))
+        sampling_kernels.draw_rows(
+            indptr, problem.cols, problem.values, np.ones(problem.n_observed),
+            own.by_gaps, own.indptr, own.indices, V, np.linspace(0.5, 2, 20), np.arange(3), -1,
+            np.linspace(0.1, 1, 50), np.zeros(3), np.eye(3), np.ones((50, 3)), mean, draw,
+        )  # fmt: skip
+        draws.append(draw)
+    np.testing.assert_allclose(*draws, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.stat
 def test_prior_draws_have_the_moments_of_the_normal_wishart_posterior():
     """4000 draws; every bound is about five standard errors wide (false alarms: about one in 10^5)."""
@@ -89,20 +130,31 @@ def test_prior_draws_have_the_moments_of_the_normal_wishart_posterior():
     rng = np.random.default_rng(1)
     centers, precisions = map(np.array, zip(*(draw_prior(lines, rng) for _ in range(4000)), strict=True))
     k, F = lines.shape
+    prior = _PRIOR_ROWS * (F + 1)
     rest = lines - lines.mean(axis=0)
-    spread = (
-        rest.T @ rest + k / (k + 1) * np.outer(lines.mean(axis=0), lines.mean(axis=0)) + _SPREAD * np.eye(F)
-    )
-    oracle = stats.wishart(k + F + 1, np.linalg.inv(spread))
+    spread = rest.T @ rest + k / (k + 1) * np.outer(lines.mean(axis=0), lines.mean(axis=0))
+    spread += prior / k * np.diag(np.diag(spread)) + _SPREAD * np.eye(F)
+    oracle = stats.wishart(k + prior, np.linalg.inv(spread))
     error = np.sqrt(oracle.var() / 4000)
     assert np.all(np.abs(precisions.mean(axis=0) - oracle.mean()) < 5 * error)
     np.testing.assert_allclose(precisions.var(axis=0), oracle.var(), rtol=0.25)
-    # the mean's covariance is that of the rows over k + 1: E[precision^-1] = spread / (k + F + 1 - F - 1)
-    covariance = spread / k / (k + 1)
+    # the mean's covariance is that of the rows over k + 1
+    covariance = spread / (k + prior - F - 1) / (k + 1)
     assert np.all(
         np.abs(centers.mean(axis=0) - lines.sum(axis=0) / (k + 1)) < 5 * np.sqrt(np.diag(covariance) / 4000)
     )
     np.testing.assert_allclose(np.var(centers, axis=0), np.diag(covariance), rtol=0.25)
+
+
+def test_the_prior_of_few_rows_has_their_variances_but_hardly_their_covariances():
+    rng = np.random.default_rng(0)
+    lines = rng.standard_normal((30, 20)) @ np.diag(np.linspace(0.1, 2, 20))
+    lines -= lines.mean(axis=0)
+    mean = np.mean([np.linalg.inv(draw_prior(lines, rng)[1]) for _ in range(2000)], axis=0)
+    sample = lines.T @ lines / len(lines)
+    assert np.all(np.abs(np.log(np.diag(mean) / np.diag(sample))) < 0.7)
+    off = ~np.eye(20, dtype=bool)
+    assert np.sum(mean[off] * sample[off]) < 0.7 * np.sum(sample[off] ** 2)
 
 
 @pytest.mark.stat
@@ -122,6 +174,7 @@ def test_truth_and_draws_are_exchangeable():
         X = U @ V.T + 0.5 * rng.standard_normal((15, 6))
         problem = rf.Problem.from_dense(X)
         indptr = np.arange(0, 91, 15)
+        everywhere = (np.zeros(6, bool), np.zeros(7, int), np.zeros(0, int))
         draws = []
         for _ in range(19):
             mean, draw = V.copy(), V.copy()
@@ -130,6 +183,7 @@ def test_truth_and_draws_are_exchangeable():
                 problem.T.cols,
                 problem.T.values,
                 np.ones(90),
+                *everywhere,
                 U,
                 np.ones(15),
                 np.arange(2),
@@ -240,5 +294,6 @@ def test_a_chain_with_the_same_noise_everywhere_forgets_the_noise_scales_of_its_
 
 def test_dead_factors_are_counted_out():
     problem, _ = noisy((80, 60), rank=2, noise=0.2)
-    fitter, start = begun(problem, 8)
-    assert sampled(fitter, start)[1].living(0.02) == 2
+    held = np.random.default_rng(1).random(problem.n_observed) < 0.1
+    fitter, start = begun(problem.subset(~held), 8)
+    assert sampled(fitter, start, cells=problem.subset(held))[1].living(0.02) == 2

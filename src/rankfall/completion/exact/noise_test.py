@@ -39,8 +39,9 @@ _CLIFF = 0.1
 _LEAST_LEFT = 0.1
 # misfit, in multiples of that of an exact fit, below which it may be the rounding of exact data
 _ROUNDING = 1e3
-# rows that are tested of a tall table, at least, and in multiples of its columns
-_LEAST_ROWS, _TALL = 200, 12
+# rows that are tested of a tall table, at least, and in multiples of its columns; with more cells than these,
+# no more than there are columns
+_LEAST_ROWS, _TALL, _MANY_CELLS = 200, 12, 40_000
 # ranks that are tested at most, and oversampling below which fits take long and gains say little
 _MOST_RANKS, _LEAST_OVERSAMPLING = 10, 1.25
 # multiplications that a test may cost; those of a fit, which has so many iterations, and what its overhead
@@ -139,7 +140,8 @@ def _well_observed(problem: Problem) -> Problem:
         tall = problem.T
         part = _well_observed(tall)
         return problem if part is tall else part
-    most = max(_LEAST_ROWS, _TALL * problem.n_cols)
+    enough = _MANY_CELLS * problem.n_rows // problem.n_observed
+    most = max(_LEAST_ROWS, min(_TALL * problem.n_cols, max(problem.n_cols, enough)))
     if problem.n_rows <= most:
         return problem
     chosen = np.sort(np.argsort(-problem.row_counts, kind="stable")[:most])

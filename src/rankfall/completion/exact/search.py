@@ -36,6 +36,8 @@ _GAP = 2.5
 _WORK = 4e11
 # rounds below this are run to their end even if they look like noise
 _CHEAP = 1e11
+# a first round below this takes less than half a second
+_TRIFLING = 3e10
 # chains that never fitted the data better than this, though the ridge was negligible, fit noise
 _NOISY = 0.08
 # chains on exact data that are above this go on falling fast from one ridge to the next, though it rises; a
@@ -156,6 +158,8 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
         may_be_noise = quick.found is None
         evidence = replace(evidence, sgd_steps=quick.sgd_steps)
         yield evidence
+    elif _settings(problem, 0).work < _TRIFLING:
+        may_be_noise = False  # one round follows, which takes no longer than the test
     if may_be_noise:
         judgement = judge_misfits(problem, top, evidence.precision, clock)
         if judgement.exact is not None:
@@ -163,8 +167,8 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
             yield evidence
         if judgement.is_noise or (evidence.found is not None and evidence.unique):
             return evidence
-    for number, (n_chains, effort) in enumerate(ROUNDS):
-        settings = plan(problem, effort, n_chains)
+    for number in range(len(ROUNDS)):
+        settings = _settings(problem, number)
         if settings.work > _WORK and number > 0:
             break
         chains_seed = round_seed(seed, number, len(ROUNDS))
@@ -178,6 +182,12 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
         if not is_hard and (number > 0 or evidence.says_noise(problem)):
             break
     return evidence
+
+
+def _settings(problem: Problem, number: int) -> Plan:
+    """Settings of a round."""
+    n_chains, effort = ROUNDS[number]
+    return plan(problem, effort, n_chains)
 
 
 def leaves_too_much_open(problem: Problem, evidence: Evidence) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -45,6 +45,8 @@ class CandidateTable:
         Of new fits.
     fits : tuple of mapping, one per fold
         Rank -> fit of the training cells.
+    settled : bool
+        Whether only ranks whose fits are means of draws may be chosen; before that variational fits may, too.
     tried : tuple of TriedRank
         One per candidate, with errors over the folds that count; rank 0, the effects alone, is among them.
     tried_ranks : frozenset of int
@@ -57,6 +59,8 @@ class CandidateTable:
         The best rank when noise models were last compared, 0 if they were not.
     mean_is_better : bool
         Whether the mean over noise models predicted better than any of them then, as far as is known.
+    worse_models : frozenset of NoiseModel
+        Those that were clearly worse than another then.
     averaged : mapping
         Rank -> noise models over whose chains its fit is the mean, where that is more than one.
     pooled : bool
@@ -75,11 +79,13 @@ class CandidateTable:
     noise_model: NoiseModel
     fits: tuple[Mapping[int, Posterior], ...]
     tried: tuple[TriedRank, ...]
+    settled: bool = False
     tried_ranks: frozenset[int] = frozenset({0})
     facts: Mapping[int, Mapping[str, float]] = field(default_factory=_empty)
     starts: Mapping[int, np.ndarray] = field(default_factory=_empty)
     compared: int = 0
     mean_is_better: bool = True
+    worse_models: frozenset[NoiseModel] = frozenset()
     averaged: Mapping[int, tuple[NoiseModel, ...]] = field(default_factory=_empty)
     pooled: bool = False
     history: tuple[dict[str, np.ndarray], ...] = ()
@@ -123,9 +129,15 @@ class CandidateTable:
         return {0, *(candidate.rank for candidate in self.tried if candidate.merit <= limit)}
 
     def judged(self) -> list[TriedRank]:
-        """The candidates with a fit of every fold that counts."""
+        """The candidates with a fit of every fold that counts; in the end rank 0 and means of draws."""
         fits = self.fits if self.pooled else self.fits[:1]
-        return [candidate for candidate in self.tried if all(candidate.rank in known for known in fits)]
+        known = [candidate for candidate in self.tried if all(candidate.rank in fold for fold in fits)]
+        return [one for one in known if one.rank == 0 or self.is_sampled(one.rank) or not self.settled]
+
+    def is_sampled(self, rank: int) -> bool:
+        """Whether the fits of a rank are means of draws, or effects alone where all factors died."""
+        fits = self.fits if self.pooled else self.fits[:1]
+        return all(rank in fold and (fold[rank].draws or not fold[rank].rank) for fold in fits)
 
     def best(self) -> TriedRank:
         """The candidate with the smallest held-out error; the smaller rank among equals."""
@@ -177,6 +189,21 @@ class CandidateTable:
         known = self.first_fits.get(rank)
         if known is not None and known.noise_model == fit.noise_model:
             fit = min(known, fit, key=self.first.held_error)
+        return self._with_candidate(fit, facts)
+
+    def with_sampled(self, fits: Sequence[Posterior]) -> tuple[CandidateTable, TriedRank]:
+        """With the means of draws of one rank in place of its variational fits, one for every fold."""
+        rank, table = fits[0].rank, self
+        for number, fit in enumerate(fits):
+            table = table.with_fold_fits(number, _with(table.fits[number], rank, fit))
+        table, candidate = table._with_candidate(fits[0], {})
+        if not table.pooled:
+            return table, candidate
+        table = table.with_all_folds()
+        return table, next(one for one in table.tried if one.rank == rank)
+
+    def _with_candidate(self, fit: Posterior, facts: Mapping[str, float]) -> tuple[CandidateTable, TriedRank]:
+        rank = fit.rank
         known_facts: dict[str, Any] = {**self.facts.get(rank, {}), **facts}
         errors = held_errors([(self.first, fit)])
         candidate = TriedRank(

@@ -14,15 +14,19 @@ from ..solvers.errors import both_errors, combined
 from ..solvers.noise_model import NOISE_MODELS, NoiseModel
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps
+from .effort import is_cheap, work
 from .folds import Fold
 from .pilot import earns_its_place
-from .refit import averaged_over, refit, work
+from .refit import averaged_over, is_brief, refit
+from .screen import screen
 
 # relative gain for which the mean is taken over all noise models, and multiplications of a sweep up to which
 # that is tried
-_BETTER, _AVERAGED_UP_TO = 5e-3, 3e9
+_BETTER, _AVERAGED_UP_TO = 5e-3, 1e9
 # ranks whose error is larger than the best by this factor are not fitted again under another noise model
 _HOPELESS = 1.1
+# a noise model whose error is larger than that of another by this factor is clearly worse
+_CLEARLY = 1.01
 
 
 def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Steps:
@@ -35,16 +39,23 @@ def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Step
     if best.rank == 0 or not fold.noise_may_differ:
         return table
     chosen, fits = _best_noise_model(table, best.rank, seed, clock)
-    table = replace(table, compared=best.rank, mean_is_better=_mean_is_better(fold, list(fits.values())))
+    least = min(fold.held_error(fit) for fit in fits.values())
+    table = replace(
+        table,
+        compared=best.rank,
+        mean_is_better=_mean_is_better(fold, list(fits.values())),
+        worse_models=frozenset(m for m, fit in fits.items() if fold.held_error(fit) > _CLEARLY * least),
+    )
     if chosen == table.noise_model:
         return table.with_tried(best.rank)
-    again = [fits[chosen]]
+    again = [fits[chosen]] if is_brief(fits[chosen]) else []
     smaller = [candidate for candidate in table.tried if 0 < candidate.rank < best.rank]
     hopeless = {candidate.rank for candidate in smaller if candidate.merit > _HOPELESS * best.merit}
-    for rank in sorted({candidate.rank for candidate in smaller} - hopeless):  # they must be judged alike
+    again_ranks = {candidate.rank for candidate in smaller} - hopeless
+    for rank in sorted(again_ranks if again else again_ranks | {best.rank}):  # they must be judged alike
         clock.report("refitting with another noise model", rank=rank)
         known = table.first_fits[rank]
-        again.append(refit(fold, [known.frames()[1]], known.noise, chosen, seed, clock))
+        again.append(screen(fold, [known.frames()[1]], known.noise, chosen, seed, clock))
     tried_ranks = {0, best.rank, *(candidate.rank for candidate in smaller)}
     table = table.under(chosen, hopeless, tried_ranks)
     for fit in again:
@@ -56,15 +67,20 @@ def compare_noise_models(table: CandidateTable, seed: int, clock: Clock) -> Step
 def _best_noise_model(
     table: CandidateTable, rank: int, seed: int, clock: Clock
 ) -> tuple[NoiseModel, dict[NoiseModel, Posterior]]:
-    """The noise model under which a rank is fitted best, and its fits under all of them."""
+    """The noise model under which a rank is fitted best, and means of draws under those that were tried.
+
+    Those that were clearly worse at a smaller rank are not tried again where that takes long.
+    """
     fold, fit = table.first, table.first_fits[rank]
-    fits = {table.noise_model: fit}
+    brief = not is_cheap(fold, rank)
+    fits = {table.noise_model: fit if fit.draws else refit(fold, fit, seed, clock, brief=brief)}
     for noise_model in NOISE_MODELS:
-        if noise_model != table.noise_model:
-            fits[noise_model] = refit(fold, [fit.frames()[1]], fit.noise, noise_model, seed, clock)
+        if noise_model != table.noise_model and not (brief and noise_model in table.worse_models):
+            start = fold.start_fit(fit.frames()[1], fit.noise, noise_model)
+            fits[noise_model] = refit(fold, start, seed, clock, brief=brief)
     # chance makes a difference too: a model stays until another is better by as much as that
     chosen = table.noise_model
-    for noise_model in NOISE_MODELS:
+    for noise_model in fits:
         if earns_its_place(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
             chosen = noise_model
     return chosen, fits

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # relative difference of held-out errors that is not worth a larger rank: less than what another seed changes
-_AS_GOOD = 0.002
+_AS_GOOD = 0.005
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def choose_rank(
 ) -> int:
     """The rank with the smallest held-out error ("min"), or the smallest that is as good ("one-se").
 
-    As good: in squared as in absolute errors within one standard error, or a five-hundredth. (A few bad
+    As good: in squared as in absolute errors within one standard error, or half a percent. (A few bad
     cells make the standard error of squared errors so large that it excuses much.) The comparison is
     paired: the standard error is that of the mean difference, cell by cell, between a rank and the best; with
     several folds, between their sums where that is larger, since the cells of one fold are predicted by one
@@ -55,12 +55,15 @@ def choose_rank(
         return best
     reference = held_squares(best)
     for rank in sorted(ranks):
-        squares = held_squares(rank)
-        if _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(
-            [np.sqrt(fold) for fold in squares], [np.sqrt(fold) for fold in reference], _AS_GOOD
-        ):
+        if is_as_good(held_squares(rank), reference):
             return rank
     return best
+
+
+def is_as_good(squares: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> bool:
+    """Whether squared errors at the held-out cells of every fold, and their roots, are as good as others."""
+    roots, reference_roots = ([np.sqrt(fold) for fold in folds] for folds in (squares, reference))
+    return _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(roots, reference_roots, _AS_GOOD)
 
 
 def _as_good(errors: Sequence[np.ndarray], reference: Sequence[np.ndarray], fraction: float) -> bool:

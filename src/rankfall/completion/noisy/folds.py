@@ -135,6 +135,13 @@ class Fold:
         return float(np.sqrt(np.mean((self.model.scale * self.cells.reported) ** 2)))
 
     @property
+    def tells_dead_factors(self) -> bool:
+        """Whether the held-out cells are so many that factors without which they are predicted as well are
+        dead; of small tables, which are split several times, one part is not.
+        """
+        return self.held.n_observed >= _FEW_CELLS // 10
+
+    @property
     def noise_may_differ(self) -> bool:
         """Whether there are cells enough to give rows and columns noise scales of their own."""
         return self.held.n_observed >= NOISE_SCALES_NEED

@@ -9,7 +9,7 @@ from ..clock import Clock
 from ..seeds import fold_seed
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps, report_candidate
-from .refit import refit
+from .screen import screen
 from .starts import grown, truncated
 
 # ranks whose error on the first fold is larger than the best by this factor are not fitted to the others
@@ -23,7 +23,7 @@ def fit_other_fold(table: CandidateTable, number: int, seed: int, clock: Clock) 
     fits = {0: table.folds[number].effects}
     for rank in sorted(table.promising(_PROMISING) - {0}, reverse=True):
         clock.check()
-        fits[rank] = _fit_on(table, number, rank, fits, seed, clock)
+        fits[rank] = fit_on(table, number, rank, fits, seed, clock)
     table = table.with_fold_fits(number, MappingProxyType(fits))
     yield table
     return table
@@ -45,7 +45,7 @@ def fit_neighbours(table: CandidateTable, widest: int, seed: int, clock: Clock) 
         for number in range(len(table.folds)):
             clock.check()
             fits = table.fits[number]
-            fit = _fit_on(table, number, rank, fits, fold_seed(seed, number), clock)
+            fit = fit_on(table, number, rank, fits, fold_seed(seed, number), clock)
             if number == 0 and fit.rank < rank:
                 break  # there is no such rank
             if number == 0:
@@ -57,7 +57,7 @@ def fit_neighbours(table: CandidateTable, widest: int, seed: int, clock: Clock) 
         report_candidate(clock, "trying ranks in between", table.best())
 
 
-def _fit_on(
+def fit_on(
     table: CandidateTable, number: int, rank: int, fits: Mapping[int, Posterior], seed: int, clock: Clock
 ) -> Posterior:
     """A fit of one rank on one fold, begun with those that there are: cut from a wider one, or grown."""
@@ -66,4 +66,5 @@ def _fit_on(
     smaller = max((other for other in fits if other < rank and fits[other].rank == other), default=0)
     start = truncated(fits[min(wider)], rank) if wider else grown(fold, fits[smaller], rank, seed)
     noise = table.first_fits[rank].noise if rank in table.first_fits else table.first_fits[smaller].noise
-    return refit(fold, [start], noise, table.noise_model, seed, clock)
+    cold = not wider and not smaller
+    return screen(fold, [start], noise, table.noise_model, seed, clock, cold=cold)

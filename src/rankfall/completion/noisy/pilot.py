@@ -68,7 +68,33 @@ def choose_models(
     assert best is not None and plain is not None
     clock.check()
     chosen, alone = (tuple(fold for fold, _ in fitted) for fitted in (best, plain[1]))
-    return Pilot(chosen, alone, _choose_noise_model(best, V))
+    noise_model = _choose_noise_model(best, V)
+    if not noise_model.is_equal:
+        chosen = _effects_under(noise_model, chosen, splits, cells, options, V)
+    return Pilot(chosen, alone, noise_model)
+
+
+def _effects_under(
+    noise_model: NoiseModel,
+    folds: tuple[Fold, ...],
+    splits: Sequence[tuple[Problem, Problem]],
+    cells: NoisyCells,
+    options: Options,
+    V: np.ndarray,
+) -> tuple[Fold, ...]:
+    """The folds under the effects that do best with noise scales, the scaling as it was: scales of the noise
+    can stand for those of the columns.
+    """
+    scaling, best = folds[0].model.scaling, None
+    for effects, other in candidate_models(cells, options.effects, options.scaling):
+        if other != scaling:
+            continue
+        fitted = _small_fits(
+            [Fold.under(effects, scaling, train, held, cells) for train, held in splits], V, noise_model
+        )
+        if best is None or earns_its_place(held_squares(best), held_squares(fitted)):
+            best = fitted
+    return folds if best is None else tuple(fold for fold, _ in best)
 
 
 def _effects(fitted: Fitted) -> str:

@@ -14,138 +14,70 @@ from ..solvers.errors import both_errors, combined
 from ..solvers.gibbs import Average, Sampler
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior, VariationalFit
+from .effort import BURN, LEAST, WORK, is_cheap, work
 from .folds import Fold
-from .starts import grown, least_squares_start
+from .starts import grown
 
-# variational sweeps of a start where they are cheap, and multiplications up to which they are
-_START_SWEEPS, _CHEAP = 8, 3e8
-# unknowns on the short side up to which a least-squares fit is quick
-_FEW_UNKNOWNS = 1200
-# fraction of the variance around the effects above which noise carries chains from any start to the same
-# place (at 0.03 to 0.2 no table of ten kinds was filled better from two starts than from one)
-_LOUD = 0.1
-# fraction below which a chain that is trapped may still be much better than one of smaller rank
-_QUIET = 0.02
-# sweeps of the sampler that are thrown away, and that are averaged: at least, at most, and between two checks
-_BURN, _LEAST, _MOST, _BETWEEN = 8, 24, 96, 8
-# multiplications of all sweeps of one fit
-_WORK = 2e12
-# factors without which the held-out error is larger by no more than this fraction are dead, and dropped
-_DEAD = 1e-3
+# sweeps of the sampler that are averaged at most, and between two checks
+_MOST, _BETWEEN = 96, 8
+# of a brief chain: averaged at least, at most, and between two checks
+_LEAST_BRIEF, _MOST_BRIEF, _BETWEEN_BRIEF = 12, 40, 4
 # relative change of the held-out error between two checks below which the average has converged; of expensive
 # fits, gain. (Where rows or columns with noise scales of their own are copies of each other, a chain drifts
 # to ever less noise, past the best fit. Small tables have few cells held out: there an error that rises may
-# fall again.)
-_CONVERGED = 1e-3
-
-
-def work(fold: Fold, rank: int) -> float:
-    """Multiplications of one sweep, roughly."""
-    cells, vectors = fold.training.n_observed, sum(fold.training.shape)
-    return 2.0 * cells * rank**2 + vectors * rank**3
-
-
-def is_affordable(fold: Fold, rank: int) -> bool:
-    """Whether there is time for the least number of sweeps at this rank."""
-    return (_BURN + _LEAST) * work(fold, rank) <= _WORK
-
-
-def is_cheap(fold: Fold, rank: int) -> bool:
-    """Whether sweeps at this rank take hardly any time."""
-    return work(fold, rank) <= _CHEAP
-
-
-def _noise_share(fold: Fold, fit: Posterior) -> float:
-    """Noise over the variance around the effects: that of the fit or of the pilot's, since a chain that is
-    trapped takes for noise what it does not explain.
-    """
-    return min(fit.noise, fold.pilot_noise) / fold.effects.noise
-
-
-def is_quiet(fold: Fold, fit: Posterior) -> bool:
-    """Whether there is so little noise that a better region may be hidden behind several ranks."""
-    return _noise_share(fold, fit) < _QUIET
-
-
-def may_be_trapped(fold: Fold, fit: Posterior) -> bool:
-    """Whether a chain may have stayed in a region that is not the best one: there is little noise."""
-    return _noise_share(fold, fit) < _LOUD
+# fall again.) Where the errors of several folds are averaged each may be less precise.
+_CONVERGED, _CONVERGED_LONG, _CONVERGED_BRIEF = 1e-3, 2e-3, 3e-3
+# factors without which the held-out error is larger by no more than this fraction are dead, and dropped
+DEAD = 1e-3
 
 
 def refit(
-    fold: Fold,
-    starts: Sequence[np.ndarray],
-    noise: float,
-    noise_model: NoiseModel,
-    seed: int,
-    clock: Clock,
-    enough: float = 0.0,
+    fold: Fold, start: Posterior, seed: int, clock: Clock, n_folds: int = 1, brief: bool = False
 ) -> Posterior:
-    """The average over the posterior of a rank, sampled from some column factors, cut to the rank that lives.
+    """The mean of draws from the posterior of a rank, cut to the rank that lives.
 
-    Where sweeps are cheap and a chain may have been trapped every start is tried, and the held-out cells
-    decide; unless there is some noise and a held-out error is below `enough`, as it is for a rank that is
-    better than smaller ones. Elsewhere a start is used if those before it died out, as one does that the
-    ridge of its chain has shrunk to next to nothing.
+    The chain runs until the held-out error of its running mean has converged, a `brief` one until it falls
+    slowly: that is good enough to compare by. Dead factors are dropped. Effects alone stay as they are.
     """
-    rank = starts[0].shape[1]
-    fits = []
-    for number, V in enumerate(starts):
-        fits.append(_sampled(fold, V, noise, noise_model, key(seed, Stream.REFIT, rank, number), clock))
-        fit = fits[-1]
-        is_good = fold.held_error(fit) < enough and not is_quiet(fold, fit)
-        if fit.rank and (is_good or not (is_cheap(fold, rank) and may_be_trapped(fold, fit))):
-            break
-    return min(fits, key=fold.held_error)
-
-
-def _sampled(
-    fold: Fold, V: np.ndarray, noise: float, noise_model: NoiseModel, seed: Key, clock: Clock
-) -> Posterior:
-    """A chain that runs until the held-out error of its running mean has converged.
-
-    Dead factors are dropped.
-    """
-    rank = V.shape[1]
-    start = _start(fold, V, noise, noise_model)
-    sampler, average = Sampler(fold.fitter, start, seed), Average(rank, fold.held)
+    rank = start.rank
+    if rank == 0:
+        return start
+    sampler = Sampler(fold.fitter, start, key(seed, Stream.REFIT, rank))
+    average = Average(rank, fold.held)
     is_expensive, before, drift = not is_cheap(fold, rank), np.inf, np.inf
-    most = int(np.clip(_WORK / work(fold, rank), _BURN + _LEAST, _BURN + _MOST))
+    most = int(np.clip(WORK / work(fold, rank), BURN + LEAST, BURN + _MOST))
+    least, between = LEAST, _BETWEEN
+    enough = _CONVERGED_LONG if is_expensive else _CONVERGED * np.sqrt(n_folds)
+    if brief:
+        least, between, most, enough = _LEAST_BRIEF, _BETWEEN_BRIEF, BURN + _MOST_BRIEF, _CONVERGED_BRIEF
     while sampler.sweeps < most:
         clock.check()
         pairs = sampler.sweep()
         if not sampler.finite:
             break
-        if sampler.sweeps <= _BURN:
+        if sampler.sweeps <= BURN:
             continue
         average.add(pairs, sampler)
-        kept = sampler.sweeps - _BURN
-        if kept % _BETWEEN == 0:
+        kept = sampler.sweeps - BURN
+        if kept % between == 0:
             error = combined(*both_errors(average.at_cells - fold.held.values, fold.held.weights))
             gain = 1 - error / max(before, 1e-300) if error != before else 0.0
             before, drift = error, max(gain, 0.0) if is_expensive else abs(gain)
-            if kept >= _LEAST and drift <= _CONVERGED:
+            if kept >= least and drift <= enough:
                 break
-    living = average.living(_DEAD) if average.count else 0
+    if not average.count:
+        return fold.effects
+    living = average.living(DEAD) if fold.tells_dead_factors else rank
     if not living:
         return fold.effects
+    if brief:
+        return average.cut(start, sampler.sweeps, living, drift)
     return average.deliver(fold.fitter, start, sampler.sweeps, living, drift)
 
 
-def _start(fold: Fold, V: np.ndarray, noise: float, noise_model: NoiseModel) -> Posterior:
-    """Rows folded in; improved by variational sweeps where that is cheap.
-
-    Small tables are also begun from a least-squares fit, which drawing rows and columns in turn reaches only
-    slowly if there is little noise; the held-out cells decide.
-    """
-    rank = V.shape[1]
-    start = fold.start_fit(V, noise, noise_model)
-    if not is_cheap(fold, rank):
-        return start
-    starts = [fold.fitter.improve(start, _START_SWEEPS)]
-    if min(fold.training.shape) * rank <= _FEW_UNKNOWNS:
-        starts.append(fold.fitter.improve(least_squares_start(fold, V, noise_model), _START_SWEEPS))
-    return min(starts, key=fold.held_error)
+def is_brief(fit: Posterior) -> bool:
+    """Whether a mean of draws is that of a brief chain."""
+    return 0 < fit.draws < 2 * LEAST
 
 
 def averaged_over(
@@ -178,7 +110,7 @@ def _mean_of_chains(
     `start_model`.
     """
     average = Average(fit.rank, fold.held)
-    sweeps = max(fit.sweeps, _BURN + 1)
+    sweeps = max(fit.sweeps, BURN + 1)
     for number, noise_model in enumerate(noise_models):
         start = fit
         if noise_model != fit.noise_model:
@@ -190,7 +122,7 @@ def _mean_of_chains(
             pairs = sampler.sweep()
             if not sampler.finite:
                 break
-            if sampler.sweeps > _BURN:
+            if sampler.sweeps > BURN:
                 average.add(pairs, sampler)
     if not average.count:
         return fold.fitter.fold_rows(fit)
@@ -219,7 +151,7 @@ def fit_all_cells(
         whole = replace(fold, training=fitter.problem, held=nothing, fitter=fitter)
     else:
         whole = Fold.of_all_cells(fold.model, fold.cells, before.noise_model)
-    sweeps = min(before.sweeps, _BURN + _BETWEEN) if hurry else before.sweeps
+    sweeps = BURN + _BETWEEN if hurry else before.sweeps
     start = _at_equal_noise(whole.fitter.adopt(before), whole.training)
     start = replace(start, sweeps=sweeps, drift=before.drift)
     if before.rank == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from ..solvers.products import products
 from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps, report_candidate
 from .choose_noise_model import average_noise_models, compare_noise_models
+from .effort import is_affordable, is_cheap, is_quiet
 from .folds import Fold
 from .other_folds import fit_neighbours, fit_other_fold
-from .refit import is_affordable, is_cheap, is_quiet, refit
+from .sample_ranks import sample_ranks
+from .screen import screen
 from .starts import grown, truncated
 
 PHASE = "falling through the ranks"
@@ -80,6 +83,7 @@ def search_ranks(table: CandidateTable, max_rank: int | None, seed: int, clock: 
     yield table
     if len(table.folds) > 1:
         table = yield from fit_neighbours(table, widest, seed, clock)
+    table = yield from sample_ranks(table, seed, clock)
     return (yield from average_noise_models(table, seed, clock))
 
 
@@ -125,7 +129,7 @@ def refit_candidates(table: CandidateTable, met: list[_Met], seed: int, clock: C
             starts.append(grown(fold, last, one.rank, seed))
         noise = last.noise if last.rank else fold.pilot_noise
         enough = (1 - _WORTHWHILE) * best if np.isfinite(best) else 0.0
-        table, last = _refit(table, starts, noise, seed, clock, enough)
+        table, last = _screened(table, starts, noise, seed, clock, enough, cold=True)
         table, candidate = table.with_fit(last, **(one.facts if last.rank == one.rank else {}))
         yield table
         report_candidate(clock, "refitting the ranks met", candidate, (place + 1) / len(met))
@@ -141,16 +145,17 @@ def refit_candidates(table: CandidateTable, met: list[_Met], seed: int, clock: C
     return table
 
 
-def _refit(
+def _screened(
     table: CandidateTable,
     starts: list[np.ndarray],
     noise: float,
     seed: int,
     clock: Clock,
     enough: float = 0.0,
+    cold: bool = False,
 ) -> tuple[CandidateTable, Posterior]:
-    """A refit on the first fold under the present noise model, and the table that knows of it."""
-    fit = refit(table.first, starts, noise, table.noise_model, seed, clock, enough)
+    """A fit of the first fold under the present noise model, and the table that knows of it."""
+    fit = screen(table.first, starts, noise, table.noise_model, seed, clock, enough, cold)
     return table.with_tried(starts[0].shape[1]), fit
 
 
@@ -174,7 +179,7 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
             return table
         known = sorted({rank, 0}, reverse=True)
         starts = [grown(fold, table.first_fits[smaller], wider, seed) for smaller in known]
-        table, fit = _refit(table, starts, table.first_fits[rank].noise, seed, clock)
+        table, fit = _screened(table, starts, table.first_fits[rank].noise, seed, clock)
         table, candidate = table.with_fit(fit)
         yield table
         report_candidate(clock, "trying larger ranks", candidate)
@@ -185,29 +190,28 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
 
 
 def bisect(table: CandidateTable, seed: int, clock: Clock) -> Steps:
-    """Ranks next to the best one that the chains jumped over, from the next larger refit truncated.
+    """Ranks between the best one and its neighbours, from the larger truncated or the smaller grown.
 
+    A neighbour may be a number of factors of which some died.
     Small ranks are tried one by one; among large ones a third more or less makes no difference.
     """
     fold = table.first
     for _ in range(_BISECTIONS):
         best = table.best().rank
-        fitted = sorted(table.first_fits)
-        place = fitted.index(best)
-        gaps = [(fitted[place - 1], best)] if place else []
-        if place + 1 < len(fitted):
-            gaps.append((best, fitted[place + 1]))
+        ends = sorted(table.tried_ranks | set(table.first_fits))
+        place = ends.index(best)
+        gaps = list(pairwise(ends[max(place - 1, 0) : place + 2]))
         gaps = [(low, high) for low, high in gaps if high - low > max(1, _STEP * best)]
-        gaps = [(low, high) for low, high in gaps if (low + high) // 2 not in table.tried_ranks]
+        gaps = [(low, high) for low, high in gaps if (low + high) // 2 not in ends]
         if not gaps:
             break
         low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
         rank = (low + high) // 2
-        parent = table.first_fits[high]
-        starts = [truncated(parent, rank)]
-        if low:
-            starts.append(grown(fold, table.first_fits[low], rank, seed))
-        table, fit = _refit(table, starts, parent.noise, seed, clock)
+        starts = [truncated(table.first_fits[high], rank)] if high in table.first_fits else []
+        if low or not starts:
+            starts.append(grown(fold, table.first_fits[low if low in table.first_fits else 0], rank, seed))
+        noise = table.first_fits[high if high in table.first_fits else best].noise
+        table, fit = _screened(table, starts, noise, seed, clock)
         table, candidate = table.with_fit(fit)
         yield table
         report_candidate(clock, "trying ranks in between", candidate)

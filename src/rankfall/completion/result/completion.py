@@ -47,11 +47,13 @@ class Completion(CompletedMatrix):
     path : DataFrame
         One row per rank tried, by rank: rank, oversampling, ridge (of the SGD stage), sgd_train and
         sgd_validation (RMSE of the SGD network alone), train and validation (RMSE after the refit or the
-        least-squares fit), validation_mae (mean absolute error there), refit_ridge (geometric mean over the
-        factors), steps, chosen. Errors are on the scale of the fit; validation errors are NaN when no cell
-        was held out (exact data). Of small tables, which are split several times, ranks far worse than the
-        best are judged on one split. Ranks are compared by errors relative to each
-        column's spread, which may order them differently. ``path.attrs["rule"]``: that of the choice.
+        least-squares fit), validation_mae (mean absolute error there), relative, refit_ridge (geometric mean
+        over the factors), steps, chosen. Errors are on the scale of the fit; validation errors are NaN when
+        no cell was held out (exact data). Ranks are compared by `relative`: the geometric mean of root mean
+        square and mean absolute error, both in units of each column's spread, which may order them
+        differently than `validation`. Of small tables, which are split several times, ranks far worse than
+        the best are judged on one split. Ranks that cannot be chosen have variational fits, the others
+        means of draws. ``path.attrs["rule"]``: that of the choice.
     history : dict of ndarray
         Records along one chain: step, ridge, rank, singular_values (of the standardised data),
         train_rmse, validation_rmse.

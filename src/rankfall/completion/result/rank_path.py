@@ -28,7 +28,7 @@ def rank_path(tried: Sequence[TriedRank], problem: Problem, unit: float, chosen:
     # column by column: a table that is built and then converted takes longer than a small fit
     columns: dict[str, np.ndarray] = {"rank": np.array(ranks, np.int64)}
     columns["oversampling"] = np.array([problem.oversampling(rank) for rank in ranks], np.float64)
-    for name in ("ridge", *_ERRORS, "refit_ridge", "steps"):
+    for name in ("ridge", *_ERRORS, "relative", "refit_ridge", "steps"):
         numbers = np.array([getattr(best[rank], name) for rank in ranks], np.float64)
         columns[name] = numbers * unit if name in _ERRORS else numbers
     columns["chosen"] = columns["rank"] == chosen

@@ -100,6 +100,7 @@ _FIELDS = (
     Field("path_rank", "whole", ("P",), least=0),
     Field("path_oversampling", "float", ("P",), allowing=("inf",)),
     *(Field(f"path_{name}", "float", ("P",), allowing=("nan", "inf")) for name in _PATH_ERRORS),
+    Field("path_relative", "float", ("P",), allowing=("nan", "inf"), default=float("nan")),
     Field("path_refit_ridge", "float", ("P",), allowing=("nan", "inf")),
     Field("path_steps", "float", ("P",), allowing=("nan",)),
     Field("path_chosen", "flag", ("P",)),

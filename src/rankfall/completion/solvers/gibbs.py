@@ -22,14 +22,13 @@ import numpy as np
 from ...compute.threads import threads_for
 from ...geometry import thin_svd
 from ...problem import Problem
-from .errors import both_errors
+from .errors import living_rank
+from .factor_prior import draw_prior
+from .gaps import Gaps
 from .kernels import gibbs as kernels
 from .products import products, shortened
 from .variational import Posterior, Side, VariationalFit
 
-# normal-Wishart prior of a side: observations that the prior mean (zero) counts for, and the scale matrix of
-# the covariance (a multiple of the identity; values have root mean square about 1)
-_MEAN_WEIGHT, _SPREAD = 1.0, 3e-3
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12
 # variance of a delivered coordinate, relative to the square of its mean, below which the prior of folded rows
@@ -38,6 +37,8 @@ _LEAST_VARIANCE = 1e-9
 # range of noise scales. Rows that are copies of each other fit without any error: the noise scales of the
 # others would grow without bound while the noise variance vanishes
 _NOISE_SCALES = 1e-4, 1e4
+# relative rounding error of a sum of products, and fraction of a precision that is nothing
+_ROUNDING, _NOTHING = 1e-14, 1e-3
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
 _BUFFER, _KEPT = 6, 2
 
@@ -96,18 +97,24 @@ class Sampler:
         center, precision = draw_prior(own[:, template.free], self._rng)
         indptr, indices, values, weights = self.fitter.sides[side]
         mean, draw = own.copy(), own.copy()
-        cells, F = indices.size, template.free.size
-        with threads_for(cells * F**2 + own.shape[0] * F**3 / 3):
+        F, noise = template.free.size, self.noise * own_scale
+        gaps = self.fitter.gaps[side]
+        if F and not self._may_subtract(other[:, template.free], 1 / other_scale, noise, precision):
+            gaps = Gaps.none(own.shape[0])
+        with threads_for(indices.size * F + gaps.summed * F**2 + own.shape[0] * F**3 / 3):
             kernels.draw_rows(
                 indptr,
                 indices,
                 values,
                 weights,
+                gaps.by_gaps,
+                gaps.indptr,
+                gaps.indices,
                 other,
                 1 / other_scale,
                 template.free,
                 template.fixed,
-                self.noise * own_scale,
+                noise,
                 center,
                 precision,
                 self._rng.standard_normal((own.shape[0], template.free.size)),
@@ -115,6 +122,14 @@ class Sampler:
                 draw,
             )
         return draw, mean
+
+    @staticmethod
+    def _may_subtract(
+        other: np.ndarray, weights: np.ndarray, noise: np.ndarray, precision: np.ndarray
+    ) -> bool:
+        """Whether what rounding leaves of a difference of sums is nothing beside the prior's precision."""
+        largest = np.max(np.einsum("jk,jk,j->k", other, other, weights))
+        return bool(_ROUNDING * largest / noise.min() < _NOTHING * precision.diagonal().min())
 
     def _draw_noise(self) -> None:
         by_rows = self._squares(0)
@@ -137,33 +152,6 @@ class Sampler:
         prior = self.start.noise_model.prior_cells
         sums = squares / self.noise
         return np.clip(0.5 * (prior + sums) / self._rng.gamma(0.5 * (prior + counts)), *_NOISE_SCALES)
-
-
-def draw_prior(factors: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and precision of a side's prior, drawn from their normal-Wishart posterior given its factors.
-
-    Parameters
-    ----------
-    factors : ndarray, shape (k, F)
-
-    Returns
-    -------
-    center, precision : ndarray, shapes (F,), (F, F)
-    """
-    k, F = factors.shape
-    if not F:
-        return np.zeros(0), np.zeros((0, 0))
-    average = factors.mean(axis=0)
-    rest = factors - average
-    spread = rest.T @ rest + k * _MEAN_WEIGHT / (k + _MEAN_WEIGHT) * np.outer(average, average)
-    spread[np.diag_indices(F)] += _SPREAD
-    # Bartlett: with spread = C C^T, precision = C^-T T T^T C^-1 is Wishart of k + F + 1 degrees of freedom
-    T = np.tril(rng.standard_normal((F, F)), -1)
-    T[np.diag_indices(F)] = np.sqrt(rng.chisquare(k + F + 1 - np.arange(F)))
-    half = np.linalg.solve(np.linalg.cholesky(spread).T, T)
-    precision = half @ half.T
-    noise = np.linalg.solve(half.T, rng.standard_normal(F))
-    return k * average / (k + _MEAN_WEIGHT) + noise / np.sqrt(k + _MEAN_WEIGHT), precision
 
 
 @dataclass
@@ -211,27 +199,21 @@ class Average:
         return self._at_cells / self.count
 
     def living(self, fraction: float) -> int:
-        """The smallest rank to which the mean can be cut without loss at the given cells.
-
-        Without loss: neither the root mean square nor the mean absolute error is larger by more than this
-        `fraction` than that of all factors. (The first alone may hang on a few bad cells.)
+        """The smallest rank to which the mean can be cut without loss at the given cells
+        (:func:`~rankfall.completion.solvers.errors.living_rank`).
         """
-        U, s, Vt = self._compressed(self.rank)
-        rows, cols, weights = self.cells.rows, self.cells.cols, self.cells.weights
-        left, right = U * (s / self.count), np.ascontiguousarray(Vt.T)
-        # what compression has dropped stays in the rest, in every cut alike
-        rest = self.at_cells - self.cells.values - products(rows, cols, left, right)
-        errors = [both_errors(rest, weights)]
-        for k in range(s.size):
-            rest = rest + left[rows, k] * right[cols, k]
-            errors.append(both_errors(rest, weights))
-        fine = np.array(errors) <= (1 + fraction) * np.array(errors[-1])
-        return int(np.argmax(fine.all(axis=1)))
+        left, s, Vt = self._compressed(self.rank)
+        return living_rank(self.cells, left * (s / self.count), Vt.T, self.at_cells, fraction)
 
     def deliver(
         self, fitter: VariationalFit, start: Posterior, sweeps: int, rank: int, drift: float = 0.0
     ) -> Posterior:
-        """The mean, cut to a rank, as one posterior whose rows are folded in.
+        """The mean, cut to a rank, as one posterior whose rows are folded in."""
+        fit = self.cut(start, sweeps, rank, drift)
+        return fitter.fold_rows(fitter.with_column_covariances(fit))
+
+    def cut(self, start: Posterior, sweeps: int, rank: int, drift: float = 0.0) -> Posterior:
+        """The mean, cut to a rank, without covariances.
 
         `drift` is the relative change of the held-out error while the chain last ran.
 
@@ -247,7 +229,7 @@ class Average:
         if not start.rows.has_known and rank:
             left, right = _uncorrelated(left, right)
         noise, row_scale, col_scale = (np.exp(2 * total / self.count) for total in self._logs)
-        fit = replace(
+        return replace(
             start,
             rank=rank,
             rows=self._side(start.rows, left, self._effects[0], row_scale),
@@ -256,8 +238,8 @@ class Average:
             sweeps=sweeps,
             converged=True,
             drift=drift,
+            draws=self.count,
         )
-        return fitter.fold_rows(fitter.with_column_covariances(fit))
 
     def _side(self, template: Side, factors: np.ndarray, effects: np.ndarray, scale: np.ndarray) -> Side:
         """A side of the delivered fit; effects move up where factors were cut off."""

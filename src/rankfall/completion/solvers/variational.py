@@ -19,11 +19,13 @@ values", ECML 2007.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ...compute.threads import threads_for
 from ...problem import Problem
+from .gaps import Gaps, gaps
 from .kernels import variational as kernels
 from .noise_model import NoiseModel
 from .products import products
@@ -96,6 +98,8 @@ class Posterior:
     drift : float
         Relative change of the noise in the last of them; of a mean, of the held-out error while the chain
         last ran.
+    draws : int
+        Of how many it is the mean; 0 of a variational fit.
     """
 
     rank: int
@@ -106,6 +110,7 @@ class Posterior:
     converged: bool = False
     sweeps: int = 0
     drift: float = 0.0
+    draws: int = 0
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
@@ -147,16 +152,20 @@ class VariationalFit:
         self.row_effects, self.col_effects, self.units = row_effects, col_effects, units
         self.sides = tuple(compressed(side) for side in (problem, problem.T))
 
+    @cached_property
+    def gaps(self) -> tuple[Gaps, Gaps]:
+        """Missing cells of the rows, and of the columns, that have few."""
+        return gaps(self.problem), gaps(self.problem.T)
+
     def start(
         self, V: np.ndarray, noise: float, noise_model: NoiseModel, effects: Posterior | None = None
     ) -> Posterior:
         """Column factors taken as known, column effects those of a fit of rank 0; rows folded in."""
         rank = V.shape[1]
         m, n = self.problem.shape
-        K = rank + self.row_effects + self.col_effects
+        at, K = rank, rank + self.row_effects + self.col_effects
         rows, cols = _blank(m, K, rank), _blank(n, K, rank)
         cols.mean[:, :rank] = V
-        at = rank
         if self.row_effects:
             cols.mean[:, at] = self.units
             rows, cols = replace(rows, free=np.append(rows.free, at)), replace(cols, fixed=at)

@@ -177,6 +177,7 @@ def path_table(completion: Completion) -> TextTable | None:
         ("SGD held-out", "sgd_validation", ".4g"),
         ("refit training", "train", ".4g"),
         ("refit held-out", "validation", ".4g"),
+        ("relative", "relative", ".4g"),
         ("SGD steps", "steps", ",.0f"),
     )
     # a column that was never measured (held-out errors of exact data, say) would be all dashes

@@ -19,6 +19,9 @@ def draw_rows(
     indices: np.ndarray,
     values: np.ndarray,
     weights: np.ndarray,
+    by_gaps: np.ndarray,
+    gap_indptr: np.ndarray,
+    gap_indices: np.ndarray,
     other: np.ndarray,
     other_weights: np.ndarray,
     free: np.ndarray,
@@ -33,13 +36,18 @@ def draw_rows(
     """Draw the factors of every row from their conditional distribution, given those of the columns.
 
     The free coordinates of row i have the precision ``H_i = precision + sum_j w_ij q_j v_j v_j^T / noise_i``
-    and the mean ``H_i^-1 (precision center + sum_j w_ij q_j v_j (x_ij - known part) / noise_i)``; with the
-    Cholesky factor ``H_i = R^T R`` the draw is mean + ``R^-1 normals_i``.
+    and the mean ``H_i^-1 (precision center + sum_j w_ij q_j v_j (x_ij - known part) / noise_i)``;
+    with the Cholesky factor ``H_i = R^T R`` the draw is mean + ``R^-1 normals_i``. Where most cells of a row
+    are observed, the sum of products is that over all columns less that over the missing ones.
 
     Parameters
     ----------
     indptr, indices, values, weights : ndarray
         Entries in compressed sparse rows.
+    by_gaps : ndarray of bool, shape (m,)
+        Rows whose sums are made from their missing cells; the weights of their entries are 1.
+    gap_indptr, gap_indices : ndarray
+        Missing cells of these rows, compressed likewise.
     other : ndarray, shape (n, K)
         Factors of the columns.
     other_weights : ndarray, shape (n,)
@@ -56,9 +64,13 @@ def draw_rows(
         Free coordinates are filled; the column `fixed` of `mean` is read.
     """
     V, known = _split(other, free, fixed)
+    size = padded(free.size)
+    shaped = V.reshape(other.shape[0], size)
+    total = ((shaped * other_weights[:, None]).T @ shaped if by_gaps.any() else np.zeros(0)).ravel()
     parallel_for(
-        _draw_rows, indptr.size - 1, indptr, indices, values, weights, V, known, other_weights, free, fixed,
-        noise, precision @ center, precision, normals, mean, draw,
+        _draw_rows, indptr.size - 1, indptr, indices, values, weights, by_gaps, gap_indptr, gap_indices,
+        total, V, known, other_weights, free, fixed, noise, precision @ center, precision, normals, mean,
+        draw,
     )  # fmt: skip
 
 
@@ -72,17 +84,31 @@ def _split(other: np.ndarray, free: np.ndarray, fixed: int) -> tuple[np.ndarray,
 
 @njit(**LOOP_WITH_NAN)
 def _draw_rows(
-    begin, end, indptr, indices, values, weights, V, known, other_weights, free, fixed, noise, prior_rhs,
-    precision, normals, mean, draw,
+    begin, end, indptr, indices, values, weights, by_gaps, gap_indptr, gap_indices, total, V, known,
+    other_weights, free, fixed, noise, prior_rhs, precision, normals, mean, draw,
 ):  # fmt: skip  # pragma: no cover (compiled)
     F, size = free.size, padded(free.size)
     weighted, H = np.zeros(_ENTRIES * size), np.empty(size * size)
     sums, half, out, order = np.empty(size), np.zeros(size), np.empty(size), np.arange(size)
     for i in range(begin, end):
-        clear(H, 0, size * size)
         clear(sums, 0, size)
         own = mean[i, fixed] if fixed >= 0 else 0.0
-        for first in range(indptr[i], indptr[i + 1], _ENTRIES):
+        summed_from = indptr[i]
+        if by_gaps[i]:
+            assign(H, 0, 1.0, total, 0, size * size)
+            for first in range(gap_indptr[i], gap_indptr[i + 1], _ENTRIES):
+                count = min(gap_indptr[i + 1] - first, _ENTRIES)
+                for x in range(count):
+                    j = gap_indices[first + x]
+                    assign(weighted, x * size, -other_weights[j], V, j * size, size)
+                add_products(H, weighted, V, gap_indices, first, count, F, size)
+            for x in range(indptr[i], indptr[i + 1]):
+                j = indices[x]
+                add(sums, 0, (values[x] - own * known[j]) * other_weights[j], V, j * size, size)
+            summed_from = indptr[i + 1]
+        else:
+            clear(H, 0, size * size)
+        for first in range(summed_from, indptr[i + 1], _ENTRIES):
             count = min(indptr[i + 1] - first, _ENTRIES)
             for x in range(count):
                 j = indices[first + x]

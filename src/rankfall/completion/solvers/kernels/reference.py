@@ -134,6 +134,9 @@ def draw_rows(
     indices: np.ndarray,
     values: np.ndarray,
     weights: np.ndarray,
+    by_gaps: np.ndarray,
+    gap_indptr: np.ndarray,
+    gap_indices: np.ndarray,
     other: np.ndarray,
     other_weights: np.ndarray,
     free: np.ndarray,
@@ -152,7 +155,13 @@ def draw_rows(
         if fixed >= 0:
             x = x - mean[i, fixed] * V[:, fixed]
         V = V[:, free]
-        H = precision + V.T @ (w[:, None] * V)
+        H = V.T @ (w[:, None] * V)
+        if by_gaps[i]:
+            gaps = gap_indices[gap_indptr[i] : gap_indptr[i + 1]]
+            H = sum(other_weights[j] * np.outer(other[j, free], other[j, free]) for j in range(len(other)))
+            H -= sum(other_weights[j] * np.outer(other[j, free], other[j, free]) for j in gaps)
+            H /= noise[i]
+        H += precision
         mean[i, free] = np.linalg.solve(H, precision @ center + V.T @ (w * x))
         draw[i, free] = mean[i, free] + np.linalg.solve(np.linalg.cholesky(H).T, normals[i])
 

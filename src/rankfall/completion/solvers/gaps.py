@@ -1,0 +1,60 @@
+"""Missing cells of rows that have few: sums over a row's observed cells are cheaper made from them.
+
+``sum_observed v_j v_j^T = sum_all v_j v_j^T - sum_missing v_j v_j^T``, and the first sum is the same for all
+rows whose cells have equal weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...problem import Problem
+
+# cells that are looked at together when the missing ones are listed
+_BLOCK = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Gaps:
+    """Missing cells of those rows whose sums over cells are cheaper made from them than from the others.
+
+    Attributes
+    ----------
+    by_gaps : ndarray of bool, shape (m,)
+        These rows: all weights are 1 and more than half of the cells are observed.
+    indptr, indices : ndarray
+        Their missing cells in compressed sparse rows; the other rows are empty.
+    summed : int
+        Cells of all sums: observed ones, or missing ones where these are fewer.
+    """
+
+    by_gaps: np.ndarray
+    indptr: np.ndarray
+    indices: np.ndarray
+    summed: int
+
+    @classmethod
+    def none(cls, n_rows: int) -> Gaps:
+        """No row's sums are made from missing cells."""
+        return cls(np.zeros(n_rows, bool), np.zeros(n_rows + 1, np.int64), np.zeros(0, np.int64), 0)
+
+
+def gaps(problem: Problem) -> Gaps:
+    """The missing cells that sums are made from."""
+    m, n = problem.shape
+    by_gaps = 2 * problem.row_counts > n
+    if problem.weights is not None or not by_gaps.any():
+        return replace(Gaps.none(m), summed=problem.n_observed)
+    indptr, indices, _ = problem.compressed_rows()
+    counts = np.where(by_gaps, n - problem.row_counts, 0)
+    rows, found = np.flatnonzero(by_gaps), []
+    for first in range(0, rows.size, max(_BLOCK // n, 1)):
+        block = rows[first : first + max(_BLOCK // n, 1)]
+        missing = np.ones((block.size, n), bool)
+        for number, row in enumerate(block):
+            missing[number, indices[indptr[row] : indptr[row + 1]]] = False
+        found.append(np.nonzero(missing)[1])
+    summed = int(counts.sum() + problem.row_counts[~by_gaps].sum())
+    return Gaps(by_gaps, np.concatenate([[0], np.cumsum(counts)]), np.concatenate(found), summed)

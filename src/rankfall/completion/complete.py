@@ -52,10 +52,11 @@ def complete(
     model (mean, row and column effects, column scales, noise that differs between rows and columns or not)
     is chosen on them, chains fall again, and every rank met is refitted from the chain's directions by a
     Bayesian model of that rank: quickly (variational, or a few draws), and where it may be chosen by the mean
-    of draws from the posterior (Gibbs sampling), cut to the rank, and averaged over noise models (equal everywhere, or different between rows and columns) where that predicts
-    better. The smallest rank whose held-out error is within one standard error (or 0.5%) of the smallest, in
-    squared and in absolute errors, is fitted once more on all cells. Whatever is chosen is chosen on errors
-    relative to the spread of each column.
+    of draws from the posterior (Gibbs sampling), cut to the rank, and averaged over noise models (equal
+    everywhere, or different between rows and columns) where that predicts better. The smallest rank whose
+    held-out error is within one standard error (or 0.5%) of the smallest, in squared and in absolute errors,
+    is fitted once more on all cells. Whatever is chosen is chosen on errors relative to the spread of each
+    column.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # relative difference of held-out errors that is not worth a larger rank: less than what another seed changes
-_AS_GOOD = 0.005
+AS_GOOD = 0.005
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def choose_rank(
 def is_as_good(squares: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> bool:
     """Whether squared errors at the held-out cells of every fold, and their roots, are as good as others."""
     roots, reference_roots = ([np.sqrt(fold) for fold in folds] for folds in (squares, reference))
-    return _as_good(squares, reference, 2 * _AS_GOOD) and _as_good(roots, reference_roots, _AS_GOOD)
+    return _as_good(squares, reference, 2 * AS_GOOD) and _as_good(roots, reference_roots, AS_GOOD)
 
 
 def _as_good(errors: Sequence[np.ndarray], reference: Sequence[np.ndarray], fraction: float) -> bool:

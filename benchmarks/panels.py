@@ -1,4 +1,4 @@
-"""How often is the true rank found in panels of two factors? What the constants of the rule of choice rest on.
+"""How often is the true rank found in panels of two factors? The constants of the rule of choice rest on it.
 
     python benchmarks/panels.py
     python benchmarks/panels.py --panels 50 --as-good 0,0.002,0.005,0.01

@@ -8,7 +8,7 @@ from .folds import Fold
 # sweeps of the sampler that are thrown away, and that are averaged at least
 BURN, LEAST = 8, 24
 # multiplications of all sweeps of one fit, and of a sweep up to which that is cheap
-WORK, _CHEAP = 2e12, 3e8
+WORK, _CHEAP = 1e12, 3e8
 # fraction of the variance around the effects above which noise carries chains from any start to the same
 # place (at 0.03 to 0.2 no table of ten kinds was filled better from two starts than from one)
 _LOUD = 0.1

@@ -168,7 +168,8 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
     """Larger ranks, twice the best one each time, until that has not helped.
 
     Where it is cheap and there is hardly any noise, until it has not helped twice. A fit whose factors die
-    says that there is nothing more to be found: it is wide enough.
+    says that there is nothing more to be found: it is wide enough. As long as the noise is taken to be equal
+    everywhere, noise models are compared at every rank that takes long.
     """
     fold = table.first
     idle, wider = 0, 0
@@ -183,6 +184,9 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
         table, candidate = table.with_fit(fit)
         yield table
         report_candidate(clock, "trying larger ranks", candidate)
+        is_best = table.best().rank == candidate.rank
+        if is_best and table.noise_model.is_equal and not is_cheap(fold, candidate.rank):
+            table = yield from compare_noise_models(table, seed, clock)
         idle = 0 if candidate.merit < before * (1 - _WORTHWHILE) else idle + 1
         again = is_cheap(fold, wider) and is_quiet(fold, table.first_fits[candidate.rank])
         if idle > again or (candidate.rank < _ALIVE * wider and not again):

@@ -33,9 +33,9 @@ from rankfall.cli.help_text import EXIT_CODES
 
 COMMANDS = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 WORDS = [README, ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *PAGES]
-# numbers that nobody measured: versions, identifiers, formulas, and the 0.5% of the rule of choice
+# numbers that nobody measured: versions, identifiers, formulas, and the percentages of the rule of choice
 NOT_MEASURED = re.compile(
-    r"0\.5%|\d{4}\.\d{5}|CC BY [\d.]+|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|https?://\S+|"
+    r"0\.[25]%|\d{4}\.\d{5}|CC BY [\d.]+|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|https?://\S+|"
     r"Python 3[\d., tor]+|numba[^|]*|\bv?\d+\.\d+\.\d+\b"
 )
 MEASURED = re.compile(r"\d+\.\d+|\d+ ?%")

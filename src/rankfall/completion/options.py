@@ -21,8 +21,8 @@ EFFECTS = tuple(EFFECTS_IN_WORDS)
 SCALINGS = ("all", "columns")
 # how the rank is chosen among the candidates
 RULES: Mapping[str, str] = {
-    "one-se": "smallest rank within one standard error (paired), or 0.5%, of the smallest error at held-out "
-    "cells",
+    "one-se": "smallest rank within one standard error (paired), or 0.2% (0.5% with few cells or many "
+    "factors), of the smallest error at held-out cells",
     "min": "rank with the smallest error at held-out cells",
 }
 

@@ -32,6 +32,7 @@ class Request:
     standardisation: Standardisation
     options: Options
     bounds: Bounds | None
+    missing_values: tuple[float, ...] = ()
 
     @property
     def row_names(self) -> tuple[str, ...] | None:
@@ -87,6 +88,7 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
             "seed": options.seed,
             "asked": options.asked(),
             "fill": options.fill,
+            "missing_values": list(request.missing_values),
             "scale": options.scale,
             "bounds": plain_bounds(options.bounds, request.bounds, request.col_names),
             "errors": _errors_in(options.scale, mixed),

@@ -15,6 +15,7 @@ from ..descent.tried_ranks import TriedRank
 from ..solvers.noise_model import NoiseModel
 from ..solvers.variational import Posterior
 from .choose_rank import RankChoices, choose_rank
+from .effort import is_cheap
 from .folds import Fold
 from .pooled import held_error, held_errors
 
@@ -147,13 +148,18 @@ class CandidateTable:
         """The candidate that the rule chooses (see :mod:`.choose_rank`)."""
         best = self.best()
         ranks = {candidate.rank: candidate for candidate in self.judged()}
-        return ranks[choose_rank(self.rule, ranks, best.rank, self.held_squares)]
+        return ranks[choose_rank(self.rule, ranks, best.rank, self.held_squares, self.takes_long)]
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether sweeps of the best rank do."""
+        return not is_cheap(self.first, self.best().rank)
 
     def choices(self) -> RankChoices:
         """What either rule chooses, and each fold alone."""
         ranks = [candidate.rank for candidate in self.judged()]
         best = self.best().rank
-        one_se = choose_rank("one-se", ranks, best, self.held_squares)
+        one_se = choose_rank("one-se", ranks, best, self.held_squares, self.takes_long)
         several = self.pooled and len(self.folds) > 1
         by_fold = [self._choice_of(k, ranks) for k in range(len(self.folds))] if several else []
         return RankChoices(one_se, best, tuple(by_fold))

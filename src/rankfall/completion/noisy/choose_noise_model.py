@@ -81,16 +81,9 @@ def _best_noise_model(
     # chance makes a difference too: a model stays until another is better by as much as that
     chosen = table.noise_model
     for noise_model in fits:
-        if _is_better(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
+        if earns_its_place(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
             chosen = noise_model
     return chosen, fits
-
-
-def _is_better(squares: np.ndarray, others: np.ndarray) -> bool:
-    """Whether others are noticeably smaller, or if not they, their roots, which hang less on a few cells."""
-    if earns_its_place(squares, others):
-        return True
-    return bool(others.mean() <= squares.mean()) and earns_its_place(np.sqrt(squares), np.sqrt(others))
 
 
 def _mean_is_better(fold: Fold, fits: Sequence[Posterior]) -> bool:

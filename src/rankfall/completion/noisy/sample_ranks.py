@@ -57,7 +57,9 @@ def sample_ranks(table: CandidateTable, seed: int, clock: Clock) -> Steps:
 def _is_as_good(table: CandidateTable, rank: int) -> bool:
     """Whether a rank is as good as the best one."""
     best = table.best().rank
-    return table.is_sampled(rank) and is_as_good(table.held_squares(rank), table.held_squares(best))
+    if not table.is_sampled(rank):
+        return False
+    return is_as_good(table.held_squares(rank), table.held_squares(best), table.takes_long)
 
 
 def _with_draws(table: CandidateTable, rank: int, seed: int, clock: Clock) -> CandidateTable:

@@ -28,14 +28,16 @@ PHASE = "falling through the ranks"
 # chains, and steps at every ridge over m + n; fewer on thin tables, whose few ranks are all tried: with two
 # chains and a hundred none of nine was filled better, since the refits go on from there
 _CHAINS, _EFFORT, _EFFORT_THIN, _THIN = 1, 100, 30, 40
-# relative gain in held-out error for which a larger rank is worth its time
-_WORTHWHILE = 3e-3
+# relative gain in held-out error for which a larger rank is worth its time, and one whose sweeps take long
+_WORTHWHILE, _WORTHWHILE_LONG = 3e-3, 5e-3
 # so many ranks without such a gain end the refits
 _PATIENCE = 3
+# larger ranks are twice the best one; where sweeps take long, so many times
+_GROWTH_LONG = 1.5
 # fraction of a wider fit's factors that must live for a still wider one to be tried
 _ALIVE = 0.9
-# ranks above ten are tried in steps of this fraction
-_STEP = 1 / 3
+# ranks above ten are tried in steps of this fraction, those whose sweeps take long of the second
+_STEP, _STEP_LONG = 1 / 3, 2 / 3
 # bisections at most
 _BISECTIONS = 8
 # ranks from which on the noise models are compared between refits; they are compared once more at the end,
@@ -165,7 +167,7 @@ def _is_near_another(table: CandidateTable, rank: int) -> bool:
 
 
 def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps:
-    """Larger ranks, twice the best one each time, until that has not helped.
+    """Larger ranks, twice the best one each time (less where sweeps take long), until that has not helped.
 
     Where it is cheap and there is hardly any noise, until it has not helped twice. A fit whose factors die
     says that there is nothing more to be found: it is wide enough. As long as the noise is taken to be equal
@@ -175,7 +177,8 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
     idle, wider = 0, 0
     while True:
         rank, before = table.best().rank, table.best().merit
-        wider = min(2 * max(rank, wider, 1), widest)
+        wider = max(rank, wider, 1)
+        wider = min(2 * wider if is_cheap(fold, 2 * wider) else int(_GROWTH_LONG * wider), widest)
         if wider <= max(table.tried_ranks) or not is_affordable(fold, wider):
             return table
         known = sorted({rank, 0}, reverse=True)
@@ -187,7 +190,8 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
         is_best = table.best().rank == candidate.rank
         if is_best and table.noise_model.is_equal and not is_cheap(fold, candidate.rank):
             table = yield from compare_noise_models(table, seed, clock)
-        idle = 0 if candidate.merit < before * (1 - _WORTHWHILE) else idle + 1
+        worthwhile = _WORTHWHILE if is_cheap(fold, wider) else _WORTHWHILE_LONG
+        idle = 0 if candidate.merit < before * (1 - worthwhile) else idle + 1
         again = is_cheap(fold, wider) and is_quiet(fold, table.first_fits[candidate.rank])
         if idle > again or (candidate.rank < _ALIVE * wider and not again):
             return table
@@ -202,10 +206,11 @@ def bisect(table: CandidateTable, seed: int, clock: Clock) -> Steps:
     fold = table.first
     for _ in range(_BISECTIONS):
         best = table.best().rank
+        step = max(1.0, best * (_STEP if is_cheap(fold, best) else _STEP_LONG))
         ends = sorted(table.tried_ranks | set(table.first_fits))
         place = ends.index(best)
         gaps = list(pairwise(ends[max(place - 1, 0) : place + 2]))
-        gaps = [(low, high) for low, high in gaps if high - low > max(1, _STEP * best)]
+        gaps = [(low, high) for low, high in gaps if high - low > step]
         gaps = [(low, high) for low, high in gaps if (low + high) // 2 not in ends]
         if not gaps:
             break

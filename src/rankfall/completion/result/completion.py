@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from .in_words import as_html, error_line, held_out_error, rank_choices, roundin
 from .storage import read, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from ...theory import Certificate
@@ -168,7 +170,8 @@ class Completion(CompletedMatrix):
 
     @cached_property
     def _fold_in(self) -> FoldIn:
-        return FoldIn(self._values, self.col_names)
+        marks = cast("Sequence[float]", self.settings.get("missing_values", ()))
+        return FoldIn(self._values, self.col_names, tuple(marks))
 
     def transform(self, new_rows: object) -> np.ndarray:
         """Complete rows that were not there before, each by itself.

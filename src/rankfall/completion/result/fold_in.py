@@ -9,6 +9,7 @@ import numpy as np
 
 from ...entries import stored
 from ...errors import InputError
+from ...files.missing_marks import equals_any
 from ...frames import is_frame, read_frame
 from ...problem import Problem
 from ...scale import check_scale, forward
@@ -32,10 +33,13 @@ class FoldIn:
         Of the completion.
     col_names : tuple of str, or None
         Its column labels.
+    missing_values : tuple of float
+        What stands for a missing value beside NaN.
     """
 
     values: Values
     col_names: tuple[str, ...] | None
+    missing_values: tuple[float, ...] = ()
 
     def rows(self, new_rows: object) -> np.ndarray:
         """New rows, completed, shape (k, n)."""
@@ -45,7 +49,7 @@ class FoldIn:
                 raise InputError(
                     "The columns of the new rows must have the completed table's names and order."
                 )
-        given = vectors_like(new_rows, (None, self.values.problem.n_cols), "rows")
+        given = self._known(vectors_like(new_rows, (None, self.values.problem.n_cols), "rows"))
         values = _on_scale(given, self.values.scale, "rows")
         col_labels = self.values.problem.components[1]
         average = self.values.averages["mean"] + self.values.averages["cols"]
@@ -55,13 +59,17 @@ class FoldIn:
 
     def columns(self, new_columns: object) -> np.ndarray:
         """New columns, completed, shape (m, k)."""
-        given = vectors_like(new_columns, (self.values.problem.n_rows, None), "columns")
+        given = self._known(vectors_like(new_columns, (self.values.problem.n_rows, None), "columns"))
         values = _on_scale(given, self.values.scale, "columns")
         average = self.values.averages["mean"] + self.values.averages["rows"]
         fitted = self.values.model.fold_cols(values, *self._units(values))
         row_labels = self.values.problem.components[0]
         none = np.full(fitted.shape[0], -1)  # bounds of single columns say nothing about new ones
         return self._assembled(given.T, values.T, fitted.T, row_labels, average, none, "column").T
+
+    def _known(self, given: np.ndarray) -> np.ndarray:
+        """New values with NaN where one stands for a missing value."""
+        return np.where(equals_any(given, self.missing_values), np.nan, given)
 
     def _units(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centers and scales of new columns: those that most columns share, or those of their entries."""

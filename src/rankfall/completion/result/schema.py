@@ -36,6 +36,7 @@ _settings = record(
     optional={
         "effects": partial(one_of, allowed=EFFECTS),
         "bounds": nullable(_asked_bounds),
+        "missing_values": listed(any_number),
         "rule": text,
         "command": text,
         "source": text,

@@ -128,6 +128,7 @@ def test_refused(case: str, command: str, tmp_path: Path, rankfall: Callable) ->
         (["-o", "linked.csv"], "same file"),
         (["-o", "out.csv", "--save", "out.csv"], "same file"),
         (["-o", "out.csv", "--report", "missing/page.html"], "does not exist"),
+        (["-o", "out.csv", "--report", "page.pdf"], "The report is a page of HTML; write it to page.html"),
         (["-o", "out.csv", "--save", "sub"], "folder"),
         (["-o", "out.csv", "--cells", "nothing.csv"], "no file"),
         (["-o", "out.npz", "--cells", "table.csv"], "text table"),

@@ -234,6 +234,8 @@ def test_whole_numbers_stay_in_the_range_of_their_type() -> None:
         ),
         (pd.DataFrame({"who": [{}]}), "Column 'who' holds something that is not a number"),
         (pd.DataFrame({"day": pd.period_range("2020-01", periods=2, freq="M")}), "Column 'day' holds dates"),
+        (pd.DataFrame({"z": [1 + 2j]}), "Column 'z' holds complex numbers; give real and imaginary parts"),
+        (pd.DataFrame({"t": [datetime.timedelta(hours=1)]}), "Column 't' holds durations; make them numbers"),
     ],
 )
 def test_columns_that_are_no_numbers(frame: Any, sentence: str) -> None:

@@ -329,6 +329,18 @@ SITUATIONS: dict[str, Situation] = {
         error="write all numbers of a column alike, with the same sign or unit or without any",
     ),
     "units": Situation("site,p,q\na,1.5 mg,1\nb,0.003 g,2\nc,,4\n", error="write numbers without units"),
+    "a line of totals": Situation(
+        "nr,p,q\n7,1.5,1\n9,,2\n4,3.5,3\nSumme,5.0,6\n", error="a line of totals is no row of the table"
+    ),
+    "negative numbers of accounts": Situation(
+        "site,p,q\na,(2.55),1\nb,1.5,2\nc,,4\n", error="with a minus sign in front"
+    ),
+    "decimal commas between commas": Situation(
+        'site,p,q\na,"1212,50",1\nb,,2\nc,"3,5",4\n', error="with a decimal point, or export the table"
+    ),
+    "errors of a German spreadsheet": Situation(
+        "site,p,q\na,#NV,1\nb,1.5,2\nc,2.5,4\n", error="it is an error of a spreadsheet"
+    ),
     "ambiguous commas": Situation("site;p\na;1,234\nb;5,678\n", error="could separate thousands or decimals"),
     "millions": Situation(
         "site;p;q\na;1,000,000;1\nb;;2\nc;3,000,000;3\n",

@@ -14,6 +14,8 @@ from ..errors import InputError
 from ..files import check_writable
 
 STDOUT = Path("-")
+# endings of files in which nobody would look for a page of HTML
+_NO_PAGES = {".csv", ".docx", ".jpg", ".json", ".md", ".npz", ".pdf", ".png", ".svg", ".txt", ".xlsx"}
 
 
 def check_outputs(inputs: dict[str, Path | None], outputs: dict[str, Path | None]) -> None:
@@ -38,6 +40,8 @@ def check_outputs(inputs: dict[str, Path | None], outputs: dict[str, Path | None
                 raise InputError(
                     f"{name} and {other} are the same file, {path}; choose another name for {name}."
                 )
+        if name == "PAGE" and path.suffix.lower() in _NO_PAGES:
+            raise InputError(f"The report is a page of HTML; write it to {path.with_suffix('.html')}.")
         check_writable(path)
         taken[name] = path
 

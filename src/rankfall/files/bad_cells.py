@@ -14,8 +14,17 @@ from .notation import Notation, unquote
 
 # as many columns as can be read in one message
 _SHOWN = 5
-# the words in which spreadsheets say that a formula failed
-_ERRORS = ("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#N/D", "#WERT!")
+# how spreadsheets say that a formula failed, in any language: #DIV/0!, #WERT!, #NOMBRE?, #NV
+_ERROR = re.compile(r"#[^\W\d_][\w/]*[!?]?", re.UNICODE)
+# what a line of totals is called
+_TOTALS = {
+    "average", "gesamt", "grand total", "insgesamt", "mean", "mittelwert", "somme", "subtotal", "sum", "suma",
+    "summe", "total", "totale", "totals",
+}  # fmt: skip
+# a decimal comma, with thousands separated by points or spaces or not at all
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}([.\s]\d{3})+),\d+")
+# negative numbers of accounts: (2.55) and 2.55-
+_ACCOUNTS = re.compile(r"\(\s*\d[\d.,\s]*\)|\d[\d.,\s]*-")
 _INFINITE = re.compile(r"[+-]?(inf(inity)?|[\d.]+e\d+)", re.IGNORECASE)
 _BARE = re.compile(r"[\w.+:%@/-]+")
 
@@ -121,13 +130,19 @@ def _begins_as_number(text: str) -> bool:
 def cell_remedy(text: str, notation: Notation) -> str:
     """What to do about a cell that is no number among others that are."""
     mark = f"--missing {shell_word(text)}"
-    if text in _ERRORS:
+    if _ERROR.fullmatch(text):
         return f"it is an error of a spreadsheet: mend it there, or treat it as missing with {mark}"
     if text[:1] in "<>≤≥":
         return (
             "it is a limit of detection, not a value: write a number, or treat all such cells as missing "
             f'with --missing "{text[0]}*"'
         )
+    if text.strip(" :").casefold() in _TOTALS:
+        return "a line of totals is no row of the table: delete it"
+    if _ACCOUNTS.fullmatch(text):
+        return "write negative numbers with a minus sign in front, as in -2.55"
+    if _DECIMAL_COMMA.fullmatch(text):
+        return "write numbers with a decimal point, or export the table with semicolons between cells"
     if any(digit.isdigit() for digit in text) and not _INFINITE.fullmatch(text):
         if looks_dressed(text, notation):
             return "write all numbers of a column alike, with the same sign or unit or without any"

@@ -110,8 +110,17 @@ def _read_pandas(frame: pd.DataFrame) -> tuple[np.ndarray, FrameLayout]:
     for name, column in frame.items():
         if isinstance(column.dtype, pd.SparseDtype):
             column = column.sparse.to_dense()
-        if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
+        if column.dtype.kind in "M" or isinstance(column.dtype, pd.PeriodDtype):
             raise InputError(f"Column {name!r} holds dates, not numbers; make it the index, or drop it.")
+        if column.dtype.kind == "m":
+            raise InputError(
+                f"Column {name!r} holds durations; make them numbers with .dt.total_seconds(), or drop it."
+            )
+        if column.dtype.kind == "c":
+            raise InputError(
+                f"Column {name!r} holds complex numbers; give real and imaginary parts as columns of "
+                "their own."
+            )
         try:
             columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
         except (TypeError, ValueError) as error:

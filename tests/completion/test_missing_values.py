@@ -17,7 +17,7 @@ def test_new_rows_and_columns_take_the_same_marks(tmp_path: Path) -> None:
     marked, plain = np.where(holes, -999.0, table), np.where(holes, np.nan, table)
     result = rf.complete(marked, seed=0, missing_values=-999)
     np.testing.assert_array_equal(result.to_dense(), rf.complete(plain, seed=0).to_dense())
-    assert result.settings["missing_values"] == [-999.0]
+    assert result.settings["missing_values"] == (-999.0,)
     result.save(tmp_path / "result.npz")
     for one in (result, rf.load(tmp_path / "result.npz")):
         np.testing.assert_array_equal(one.transform(marked[:3]), result.transform(plain[:3]))

@@ -88,7 +88,7 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
             "seed": options.seed,
             "asked": options.asked(),
             "fill": options.fill,
-            "missing_values": list(request.missing_values),
+            **({"missing_values": request.missing_values} if request.missing_values else {}),
             "scale": options.scale,
             "bounds": plain_bounds(options.bounds, request.bounds, request.col_names),
             "errors": _errors_in(options.scale, mixed),

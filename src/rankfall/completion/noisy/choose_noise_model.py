@@ -81,9 +81,19 @@ def _best_noise_model(
     # chance makes a difference too: a model stays until another is better by as much as that
     chosen = table.noise_model
     for noise_model in fits:
-        if earns_its_place(fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])):
+        squares, others = fold.held_squares(fits[chosen]), fold.held_squares(fits[noise_model])
+        if earns_its_place(squares, others) or (chosen.is_equal and _helps_most_cells(squares, others)):
             chosen = noise_model
     return chosen, fits
+
+
+def _helps_most_cells(squares: np.ndarray, others: np.ndarray) -> bool:
+    """Whether absolute errors are noticeably smaller and squares, which hang on a few cells, no larger.
+
+    Without noise scales, ever more factors are fitted to rows and columns with little noise: on temperatures
+    in Beijing with half of the cells hidden errors were 13% larger than with scales.
+    """
+    return bool(others.mean() <= squares.mean()) and earns_its_place(np.sqrt(squares), np.sqrt(others))
 
 
 def _mean_is_better(fold: Fold, fits: Sequence[Posterior]) -> bool:

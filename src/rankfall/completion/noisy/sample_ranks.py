@@ -65,7 +65,10 @@ def _is_as_good(table: CandidateTable, rank: int) -> bool:
 def _with_draws(table: CandidateTable, rank: int, seed: int, clock: Clock) -> CandidateTable:
     """With means of draws of a rank on all folds; of a smaller one where factors of the first die."""
     first, count = table.first, len(table.folds)
-    fits = [refit(first, table.first_fits[rank], seed, clock, count)]
+    start = table.first_fits[rank]
+    if is_brief(start):  # begun again with much noise, or the chain goes on fitting noise
+        start = first.start_fit(start.frames()[1], max(start.noise, first.pilot_noise), start.noise_model)
+    fits = [refit(first, start, seed, clock, count)]
     living = fits[0].rank
     if not living:
         return table

@@ -42,8 +42,9 @@ _STEP, _STEP_LONG = 1 / 3, 2 / 3
 _BISECTIONS = 8
 # ranks from which on the noise models are compared between refits; they are compared once more at the end,
 # unless they were at a rank no smaller than the best by more than this factor (on temperatures in Beijing
-# noise scales gain 1% at rank 28 and 12% at rank 76)
-_COMPARED, _NEAR = (5, 25), 1.3
+# noise scales gain 1% at rank 28 and 12% at rank 76; with half of the cells hidden, those drawn less to 1
+# gain nothing at rank 37 and 5% at rank 82); while ranks grow, at ranks larger by the third factor
+_COMPARED, _NEAR, _FAR = (5, 25), 1.3, 1.9
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,9 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
     """Larger ranks, twice the best one each time (less where sweeps take long), until that has not helped.
 
     Where it is cheap and there is hardly any noise, until it has not helped twice. A fit whose factors die
-    says that there is nothing more to be found: it is wide enough. As long as the noise is taken to be equal
-    everywhere, noise models are compared at every rank that takes long.
+    says that there is nothing more to be found: it is wide enough. Where sweeps take long, noise models are
+    compared again at ranks far larger than when that was last done, and at every rank as long as the noise is
+    taken to be equal everywhere.
     """
     fold = table.first
     idle, wider = 0, 0
@@ -187,8 +189,8 @@ def extend(table: CandidateTable, widest: int, seed: int, clock: Clock) -> Steps
         table, candidate = table.with_fit(fit)
         yield table
         report_candidate(clock, "trying larger ranks", candidate)
-        is_best = table.best().rank == candidate.rank
-        if is_best and table.noise_model.is_equal and not is_cheap(fold, candidate.rank):
+        is_due = table.noise_model.is_equal or candidate.rank > _FAR * table.compared
+        if is_due and table.best().rank == candidate.rank and not is_cheap(fold, candidate.rank):
             table = yield from compare_noise_models(table, seed, clock)
         worthwhile = _WORTHWHILE if is_cheap(fold, wider) else _WORTHWHILE_LONG
         idle = 0 if candidate.merit < before * (1 - worthwhile) else idle + 1

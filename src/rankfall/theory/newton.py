@@ -39,8 +39,10 @@ def descend(loss: FixedRankLoss, start: Point) -> Descent:
     F falls at every step but the last few, where it no longer can in floating point and the gradient must
     fall instead; these are pure Newton steps.
 
-    Notes ----- A singular value may run into zero, where the set of this rank ends. Write ``g = sqrt(2 F /
-    N)``, which bounds ``|dC/dA|_F``. As soon as ``s_k < (2 ridge / g)^(L/(L-2))``, the derivative of F in
+    Notes
+    -----
+    A singular value may run into zero, where the set of this rank ends. Write ``g = sqrt(2 F / N)``, which
+    bounds ``|dC/dA|_F``. As soon as ``s_k < (2 ridge / g)^(L/(L-2))``, the derivative of F in
     ``s_k``, ``u^T (dC/dA) v + 2 ridge s_k^(2/L - 1)``, is positive, and stays so along the gradient flow, on
     which F and so g fall: the flow from here leaves the set in finite time, and the descent stops (the same
     inequality as section 4b(iii)). For depth 2 it reads ``g < 2 ridge``, whatever ``s_k``; where a singular

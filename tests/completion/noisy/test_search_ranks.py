@@ -58,6 +58,12 @@ def test_fits_that_ranks_are_compared_by_are_near_the_mean_of_draws(fold, monkey
     assert (quick.draws, full.draws > 48, refits.is_brief(brief)) == (0, True, True)
     for fit in (quick, brief):
         assert fold.held_error(fit) == pytest.approx(fold.held_error(full), rel=0.05)
+    # intervals are made with the uncertainty of the columns, too
+    delivered = refits.with_covariances(fold, brief)
+    assert not brief.cols.cov.any() and full.cols.cov.any()
+    cells = fold.held.rows, fold.held.cols
+    assert np.median(delivered.variance(*cells)) == pytest.approx(np.median(full.variance(*cells)), rel=0.2)
+    assert refits.with_covariances(fold, full) is full
 
 
 @pytest.mark.parametrize(

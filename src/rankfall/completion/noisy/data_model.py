@@ -78,7 +78,7 @@ def fit_model(problem: Problem, effects: str, scaling: str, cells: NoisyCells) -
     effects, scaling : str
         As in :class:`DataModel`.
     cells : NoisyCells
-        All cells: location and size of their columns are used.
+        All cells: the size of their columns is used; locations are those of the training cells.
     """
     shift, factor = _units(effects, scaling, problem, cells)
     values = (problem.values - shift[problem.cols]) / factor[problem.cols]

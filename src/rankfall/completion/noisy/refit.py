@@ -80,6 +80,11 @@ def is_brief(fit: Posterior) -> bool:
     return 0 < fit.draws < 2 * LEAST
 
 
+def with_covariances(fold: Fold, fit: Posterior) -> Posterior:
+    """A fit as it is delivered: a brief chain's has no covariances yet, by which intervals are made."""
+    return fold.fitter.fold_rows(fold.fitter.with_column_covariances(fit)) if is_brief(fit) else fit
+
+
 def averaged_over(
     fold: Fold,
     fit: Posterior,

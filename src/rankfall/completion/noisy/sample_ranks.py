@@ -63,19 +63,23 @@ def _is_as_good(table: CandidateTable, rank: int) -> bool:
 
 
 def _with_draws(table: CandidateTable, rank: int, seed: int, clock: Clock) -> CandidateTable:
-    """With means of draws of a rank on all folds; of a smaller one where factors of the first die."""
+    """With means of draws of a rank on all folds; of a smaller one where factors of the first die.
+
+    The mean of a brief chain stays if it is the better one: where noise scales are free, long chains may
+    drift past the best fit.
+    """
     first, count = table.first, len(table.folds)
-    start = table.first_fits[rank]
-    if is_brief(start):  # begun again with much noise, or the chain goes on fitting noise
-        start = first.start_fit(start.frames()[1], max(start.noise, first.pilot_noise), start.noise_model)
+    known = start = table.first_fits[rank]
+    if is_brief(known):  # begun again with much noise, or the chain goes on fitting noise
+        start = first.start_fit(known.frames()[1], max(known.noise, first.pilot_noise), known.noise_model)
     fits = [refit(first, start, seed, clock, count)]
     living = fits[0].rank
-    if not living:
+    if not living or (is_brief(known) and first.held_error(known) < first.held_error(fits[0])):
         return table
     for number in range(1, count):
-        known = table.fits[number]
+        others = table.fits[number]
         own_seed = fold_seed(seed, number)
-        start = known[living] if living in known else fit_on(table, number, living, known, own_seed, clock)
+        start = others[living] if living in others else fit_on(table, number, living, others, own_seed, clock)
         fits.append(refit(table.folds[number], start, own_seed, clock, count))
     table, candidate = table.with_sampled(fits)
     report_candidate(clock, "drawing from the posterior", candidate)

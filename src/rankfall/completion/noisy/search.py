@@ -17,6 +17,7 @@ from .candidates import CandidateTable
 from .choose_rank import RankChoices
 from .folds import MIN_CELLS, Fold, split_cells
 from .pilot import choose_models
+from .refit import with_covariances
 from .row_sample import RowSample
 from .search_ranks import search_ranks
 
@@ -74,7 +75,7 @@ class NoisyAnswer:
     def of(cls, table: CandidateTable, sample: RowSample, ending: Ending) -> NoisyAnswer:
         """What a table of candidates says."""
         chosen = table.chosen()
-        counting = tuple(table.counting(chosen.rank))
+        counting = tuple((fold, with_covariances(fold, fit)) for fold, fit in table.counting(chosen.rank))
         single = (counting[0][1].noise_model,)
         return cls(
             chosen=chosen,

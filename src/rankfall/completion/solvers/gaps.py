@@ -47,14 +47,14 @@ def gaps(problem: Problem) -> Gaps:
     by_gaps = 2 * problem.row_counts > n
     if problem.weights is not None or not by_gaps.any():
         return replace(Gaps.none(m), summed=problem.n_observed)
-    indptr, indices, _ = problem.compressed_rows()
     counts = np.where(by_gaps, n - problem.row_counts, 0)
-    rows, found = np.flatnonzero(by_gaps), []
-    for first in range(0, rows.size, max(_BLOCK // n, 1)):
-        block = rows[first : first + max(_BLOCK // n, 1)]
-        missing = np.ones((block.size, n), bool)
-        for number, row in enumerate(block):
-            missing[number, indices[indptr[row] : indptr[row + 1]]] = False
+    many = by_gaps[problem.rows]
+    rows, cols = (np.cumsum(by_gaps) - 1)[problem.rows[many]], problem.cols[many]
+    found, step = [], max(_BLOCK // n, 1)
+    for first in range(0, int(by_gaps.sum()), step):
+        missing = np.ones((min(step, int(by_gaps.sum()) - first), n), bool)
+        here = (rows >= first) & (rows < first + step)
+        missing[rows[here] - first, cols[here]] = False
         found.append(np.nonzero(missing)[1])
     summed = int(counts.sum() + problem.row_counts[~by_gaps].sum())
     return Gaps(by_gaps, np.concatenate([[0], np.cumsum(counts)]), np.concatenate(found), summed)

@@ -7,6 +7,8 @@ KERNELS := $(VENV)/.compiled
 # the benchmarks on real data bring peers and data, which rankfall itself does not need
 VENV_REAL := .venv-real
 STAMP_REAL := $(VENV_REAL)/.installed
+VENV_SERIES := .venv-series
+STAMP_SERIES := $(VENV_SERIES)/.installed
 # so do those on speed; their peers never meet rankfall in one process
 VENV_BENCH := .venv-bench
 STAMP_BENCH := $(VENV_BENCH)/.installed
@@ -19,7 +21,7 @@ SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all test-oldest check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-regression clean
+.PHONY: help demo examples docs test test-all test-oldest check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-series bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
@@ -36,6 +38,8 @@ help:
 	@echo "               ARGS=... replaces its options, ARGS=--quick takes minutes)"
 	@echo "make bench-small  against scikit-learn's imputers on small tables (ARGS='--masks-of-trees 0': the"
 	@echo "               forests, which take most of the time, are left out)"
+	@echo "make bench-series  against methods for series, on tables whose rows follow each other; hours (ARGS='--only"
+	@echo "               pm25 --masks 1': minutes; ARGS='--json series.json' goes on where it was stopped)"
 	@echo "make clean     remove what was made, but not the environments (.venv*)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -143,6 +147,21 @@ bench-real: $(STAMP_REAL)
 
 bench-small: $(STAMP_REAL)
 	$(VENV_REAL)/bin/python benchmarks/small_tables.py $(ARGS)
+
+$(STAMP_SERIES): pyproject.toml constraints.txt benchmarks/requirements-series.txt benchmarks/requirements-series-data.txt
+	@test -x $(VENV_SERIES)/bin/python || $(PYTHON) -m venv $(VENV_SERIES)
+	@echo "Installing into $(VENV_SERIES) (once; a minute or two) ..."
+	@$(VENV_SERIES)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	@$(VENV_SERIES)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-build-isolation -e .
+	@$(VENV_SERIES)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -r benchmarks/requirements-series.txt
+	@$(VENV_SERIES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --ignore-requires-python -r benchmarks/requirements-series-data.txt
+	@touch $(STAMP_SERIES)
+
+bench-series: $(STAMP_SERIES)
+	$(VENV_SERIES)/bin/python benchmarks/series.py $(ARGS)
 
 clean:
 	rm -rf $(PRODUCTS)

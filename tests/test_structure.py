@@ -92,7 +92,7 @@ def test_the_tree_of_a_completion_is_its_algorithm() -> None:
     files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
     folders = {path.name for path in folder.iterdir() if path.is_dir()} - {"__pycache__"}
     assert len(files) <= 5, files
-    assert folders == {"descent", "exact", "noisy", "solvers", "result", "deliver"}
+    assert folders == {"descent", "exact", "noisy", "ordered", "solvers", "result", "deliver"}
 
 
 @pytest.mark.parametrize("folder", ["completion"])
@@ -122,5 +122,8 @@ def test_the_signature_of_complete_is_that_of_its_options() -> None:
 @pytest.mark.parametrize("estimator", [rf.LowRankImputer, rf.LowRankRegressor])
 def test_estimators_have_the_options_of_complete(estimator: type) -> None:
     parameters = inspect.signature(estimator).parameters
-    for name in set(options.names()) - {"seed", "fill"}:  # random_state; an imputer fills everything
-        assert parameters[name].default == options.default_of(name), name
+    # random_state; an imputer fills everything; of one table only
+    others = {"seed", "fill", "row_positions", "column_positions", "groups"}
+    for name in set(options.names()) - others:
+        default = "none" if name == "ordered" else options.default_of(name)  # splits shuffle rows
+        assert parameters[name].default == default, name

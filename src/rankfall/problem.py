@@ -318,6 +318,15 @@ class Problem:
         weights = None if self.weights is None else self.weights[kept]
         return self._with_entries(kept, self.values[kept], weights)
 
+    def of(self, rows: np.ndarray, cols: np.ndarray) -> Problem:
+        """Of some rows and columns alone, in ascending order, numbered anew."""
+        row_place, col_place = (np.full(size, -1) for size in self.shape)
+        row_place[rows], col_place[cols] = np.arange(rows.size), np.arange(cols.size)
+        i, j = row_place[self.rows], col_place[self.cols]
+        kept = (i >= 0) & (j >= 0)
+        weights = None if self.weights is None else self.weights[kept]
+        return Problem(i[kept], j[kept], self.values[kept], (rows.size, cols.size), weights)
+
     def with_values(self, values: np.ndarray) -> Problem:
         """The same observed cells with other values, shape (n_observed,)."""
         # a copy: it will be read-only

@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 
 import rankfall as rf
+from rankfall.completion.options import PLACES
 from rankfall.datasets import low_rank
 from rankfall.report import TextTable, render
 from rankfall.report.adapters.completion import report_tables
 from rankfall.report.adapters.evidence import completion_jumps
 from rankfall.report.adapters.trace import trace_tables
+
+# so that no other method is tried
+OTHER = TextTable(("method", "error"), (("mean", "1"),))
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +27,7 @@ def exact() -> rf.Completion:
 
 
 def test_tables_say_what_the_completion_says(exact: rf.Completion) -> None:
-    other = TextTable(("method", "error"), (("mean", "1"),))
-    tables = report_tables(exact, title="a & b", value_label="T (K)", comparison=other)
+    tables = report_tables(exact, title="a & b", value_label="T (K)", comparison=OTHER)
     assert dict(tables.headline)["rank"] == str(exact.rank) == "2"
     assert tables.outcome == "Exact"
     assert tables.errors is not None
@@ -35,7 +38,7 @@ def test_tables_say_what_the_completion_says(exact: rf.Completion) -> None:
     assert tables.path is not None
     assert len(tables.path.rows) == len(exact.path)
     assert tables.path.rows[tables.path.marked or 0][0] == "2"
-    assert tables.comparison is other
+    assert tables.comparison is OTHER
     assert dict(tables.identifiability)["connected components"] == "1"
     page = render(tables)
     assert "a &amp; b" in page
@@ -160,6 +163,58 @@ def test_what_was_found_and_how_to_repeat_it(noisy: rf.Completion) -> None:
     again = scope["result"]
     assert isinstance(again, rf.Completion)
     np.testing.assert_array_equal(again.to_dense(), noisy.to_dense())
+
+
+@pytest.fixture(scope="module")
+def series() -> tuple[pd.DataFrame, np.ndarray]:
+    """Two walks, their rows mixed, with gaps that are whole rows; and the position of each row."""
+    rng = np.random.default_rng(0)
+    at, walk = np.arange(160) // 2, np.zeros((160, 2))
+    for t in range(2, 160):
+        walk[t] = 0.95 * walk[t - 2] + 0.3 * rng.normal(size=2)
+    X = walk @ rng.normal(size=(2, 6)) + 0.1 * rng.normal(size=(160, 6))
+    X[rng.random(X.shape) < 0.1] = np.nan
+    X[(at > 2) & (at % 12 < 4)] = np.nan
+    return pd.DataFrame(X, columns=list("abcdef")), at
+
+
+def test_an_order_is_told_and_repeated(series: tuple[pd.DataFrame, np.ndarray]) -> None:
+    X, at = series
+    groups = np.tile(["left", "right"], 80)
+    result = rf.complete(X, ordered="rows", row_positions=at, groups=groups, seed=0)
+    tables = report_tables(result, comparison=OTHER)
+    # whole rows are filled, from those before and after them
+    assert "fills in the other" in tables.found
+    (line,) = (line for line in result.summary().splitlines() if line.startswith("Rows that follow"))
+    assert tables.found.endswith(line)
+    assert "half-lives" in line
+    assert tables.choice.startswith("Held out were gaps like the missing ones. ")
+    assert dict(tables.settings)["ordered"] == "rows"
+    ((where, code),) = tables.repeat
+    assert "with its labels" in where
+    assert code.endswith("X, seed=0, ordered='rows', row_positions=row_positions, groups=groups)")
+    # not the positions themselves, of which there may be millions
+    asked = result.settings["asked"]
+    assert isinstance(asked, dict)
+    assert {name: asked.get(name) for name in PLACES} == {
+        "row_positions": True,
+        "column_positions": None,
+        "groups": True,
+    }
+    scope: dict[str, object] = {"X": X, "row_positions": at, "groups": groups}
+    exec(code, scope)
+    again = scope["result"]
+    assert isinstance(again, rf.Completion)
+    np.testing.assert_array_equal(again.to_dense(), result.to_dense())
+
+
+def test_a_table_without_order_says_nothing_of_it(series: tuple[pd.DataFrame, np.ndarray]) -> None:
+    tables = report_tables(rf.complete(series[0], ordered="none", seed=0), comparison=OTHER)
+    assert "follow each other" not in tables.found
+    assert "the rest cannot be determined" in tables.found
+    assert "Held out were" not in tables.choice
+    ((_, code),) = tables.repeat
+    assert code.endswith("X, seed=0, ordered='none')")
 
 
 def test_cells_that_stay_empty_are_not_called_filled() -> None:

@@ -20,6 +20,7 @@ from .options import (
     Fill,
     Json,
     Missing,
+    Ordered,
     Quiet,
     Row,
     Rule,
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 
 _MODEL = "What is fitted"
+_ORDER = "Rows that follow each other"
 _LAB = "The laboratory"
 Input = Annotated[
     Path,
@@ -175,6 +177,23 @@ def complete(
     folds: Annotated[int | None, counted("folds", 2, metavar="K", rich_help_panel=_MODEL)] = default_of(
         "folds"
     ),
+    ordered: Annotated[Ordered, chosen("ordered", rich_help_panel=_ORDER)] = default_of("ordered"),
+    positions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of times or numbers that say where each row stands; it is written back as it is.",
+            rich_help_panel=_ORDER,
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that says which series a row belongs to; it is written back as it is.",
+            rich_help_panel=_ORDER,
+        ),
+    ] = None,
     compare: Annotated[
         bool,
         typer.Option(
@@ -190,7 +209,7 @@ def complete(
 
     Observed cells come back as they were. Ctrl-C writes the best completion so far.
     """
-    given = {**locals(), "n_jobs": jobs}
+    given = {**locals(), "n_jobs": jobs, "row_positions": None, "column_positions": None, "groups": None}
     asked = {name: getattr(given[name], "value", given[name]) for name in names()}
     with one_sentence():
         from .complete import Job, run
@@ -207,7 +226,9 @@ def complete(
             certificate=certificate,
             reading=Reading(
                 triplets, row, column, value, tuple(aside or ()), tuple(missing or ()), skip, sheet
-            ),
+            ).setting_aside(positions, groups),
+            positions=positions,
+            groups=groups,
             rounded=not no_round,
             log=log,
             compare=compare,

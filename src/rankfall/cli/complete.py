@@ -29,7 +29,7 @@ from ..problem import Problem
 from .bounds_option import AskedBounds
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
-from .reading import Reading
+from .reading import Reading, column_of
 from .show import Printer, listed
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Job:
     interval: float | None = None
     certificate: bool = False
     reading: Reading = field(default_factory=Reading)
+    positions: str | None = None
+    groups: str | None = None
     rounded: bool = True
     log: bool = False
     compare: bool = False
@@ -88,7 +90,12 @@ def run(job: Job) -> Outcome:
     table = job.reading.table(job.source)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
-    options = replace(options, bounds=bounds.of(table))
+    options = replace(
+        options,
+        bounds=bounds.of(table),
+        row_positions=column_of(table, "--positions", job.positions),
+        groups=column_of(table, "--groups", job.groups),
+    )
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None and not written_in_parts(job.out if job.out != STDOUT else Path("stdout.csv"), table):

@@ -76,6 +76,8 @@ def _words(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    Fill = Scale = Effects = Scaling = Rule = str
+    Fill = Scale = Effects = Scaling = Rule = Ordered = str
 else:
-    Fill, Scale, Effects, Scaling, Rule = map(_words, ("fill", "scale", "effects", "scaling", "rule"))
+    Fill, Scale, Effects, Scaling, Rule, Ordered = map(
+        _words, ("fill", "scale", "effects", "scaling", "rule", "ordered")
+    )

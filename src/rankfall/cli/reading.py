@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..errors import InputError
 from ..files import Roles, Table, read_table
 from ..files.bad_cells import shell_word
 
@@ -22,6 +23,13 @@ class Reading:
     missing: tuple[str, ...] = ()
     skip: int = 0
     sheet: str | None = None
+
+    def setting_aside(self, *columns: str | None) -> Reading:
+        """With these columns read as no measurements; of triplets there are none."""
+        named = [name for name in columns if name is not None]
+        if named and self.triplets:
+            raise InputError("--positions and --groups name columns of a table; triplets have none.")
+        return replace(self, aside=tuple(dict.fromkeys((*self.aside, *named))))
 
     def table(self, path: Path) -> Table:
         """Read a table."""
@@ -47,3 +55,25 @@ class Reading:
             yield from (f"--{name} {shell_word(word)}" for word in getattr(self, name))
         if self.skip:
             yield f"--skip {self.skip}"
+
+
+def column_of(table: Table, option: str, name: str | None) -> tuple[str, ...] | None:
+    """The cells of a column that was set aside, as text.
+
+    Raises
+    ------
+    InputError
+        If a cell is empty.
+    """
+    if name is None:
+        return None
+    # of a table without header: its position; a first name may follow the mark of a comment
+    called = [
+        {str(column.before + k)} if table.col_names is None else {column.name, column.name.lstrip("# ")}
+        for k, column in enumerate(table.asides)
+    ]
+    cells = next(column.cells for column, names in zip(table.asides, called, strict=True) if name in names)
+    if "" in cells:
+        row = table.row_label(cells.index(""))
+        raise InputError(f"{option} {name}: the cell of row {row} is empty.")
+    return cells

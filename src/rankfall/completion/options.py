@@ -19,6 +19,9 @@ EFFECTS_IN_WORDS: Mapping[str, str] = {
 }
 EFFECTS = tuple(EFFECTS_IN_WORDS)
 SCALINGS = ("all", "columns")
+ORDERS = ("none", "rows", "columns", "both")
+# where rows and columns stand in their order: one entry for each of them
+PLACES = ("row_positions", "column_positions", "groups")
 # how the rank is chosen among the candidates
 RULES: Mapping[str, str] = {
     "one-se": "smallest rank within one standard error (paired), or 0.2% (0.5% with few cells or many "
@@ -98,6 +101,16 @@ class Options:
         default=None,
     )
 
+    ordered: Literal["auto", "none", "rows", "columns", "both"] = _option(
+        "Whether rows, or columns, that follow each other resemble each other; auto finds out.",
+        one_of,
+        ("auto", *ORDERS),
+        default="auto",
+    )
+    row_positions: object = _option("Where each row stands: numbers or times.", None, default=None)
+    column_positions: object = _option("Where each column stands.", None, default=None)
+    groups: object = _option("The series that each row belongs to.", None, default=None)
+
     def __post_init__(self) -> None:
         check_fields(self)
 
@@ -107,8 +120,12 @@ class Options:
         return cls(**{name: arguments[name] for name in names() if name in arguments})  # type: ignore[arg-type]
 
     def asked(self) -> dict[str, object]:
-        """What bears on the question with noise, as plain values."""
-        return {name: getattr(self, name) for name in ("max_rank", "effects", "scaling", "rule", "folds")}
+        """What bears on the question with noise, as plain values; of positions and groups, that they were
+        given.
+        """
+        asked = ("max_rank", "effects", "scaling", "rule", "folds", "ordered")
+        given = {name: True for name in PLACES if getattr(self, name) is not None}
+        return {**{name: getattr(self, name) for name in asked}, **given}
 
 
 def names() -> tuple[str, ...]:

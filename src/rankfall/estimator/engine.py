@@ -16,9 +16,10 @@ from ..completion.complete import complete
 from ..completion.options import names
 from ..errors import Outcome
 
-# options of complete() that are parameters of both estimators by the same names; the others have names of
-# their own
-PASSED_ON = tuple(name for name in names() if name not in ("seed", "n_jobs", "fill", "bounds"))
+# options of complete() that are parameters of both estimators by the same names; of the others some have
+# names of their own, and some belong to one table only
+_OWN = ("seed", "n_jobs", "fill", "bounds", "row_positions", "column_positions", "groups")
+PASSED_ON = tuple(name for name in names() if name not in _OWN)
 
 
 def completed(

@@ -63,6 +63,9 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         What to put in cells that the data do not determine: row and column effects, or NaN.
     scale, bounds, effects, scaling, rule, folds
         As in :func:`rankfall.complete`.
+    ordered : {"none", "auto", "rows", "columns", "both"}
+        As there, but "none" by default: splits and searches shuffle rows. Rows to be transformed are then a
+        series of their own, each one step after the one before.
     keep_empty_features : bool, default False
         Features without any value at fit are dropped (with a warning at fit), or kept and filled with 0.
     add_indicator : bool, default False
@@ -121,6 +124,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         scaling="auto",
         rule="one-se",
         folds=None,
+        ordered="none",
         keep_empty_features=False,
         add_indicator=False,
         random_state=0,
@@ -137,6 +141,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.scaling = scaling
         self.rule = rule
         self.folds = folds
+        self.ordered = ordered
         self.keep_empty_features = keep_empty_features
         self.add_indicator = add_indicator
         self.random_state = random_state
@@ -207,8 +212,10 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kept = self._kept_features
         out = X.copy()
         rows = np.flatnonzero(np.isnan(X[:, kept]).any(axis=1))
+        if rows.size and self.completion_.settings.get("ordered") in ("rows", "both"):
+            rows = np.arange(X.shape[0])  # neighbours count
         if rows.size:
-            out[np.ix_(rows, kept)] = self.completion_.transform(X[np.ix_(rows, kept)])
+            out[np.ix_(rows, kept)] = self.completion_.transform(X[np.ix_(rows, kept)], follow=False)
         if self.keep_empty_features:
             out[:, ~kept] = np.nan_to_num(out[:, ~kept], nan=0.0)
         else:

@@ -33,6 +33,9 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
     ----------
     max_rank, max_time, n_jobs, scale, bounds, effects, scaling, rule, folds, random_state, verbose
         As in :class:`LowRankImputer`.
+    ordered : {"none", "auto", "rows", "columns", "both"}
+        As in :func:`rankfall.complete`, with the labels in the order of `rows_` and `cols_`; numbers among
+        them are positions.
 
     Attributes
     ----------
@@ -70,6 +73,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         scaling="auto",
         rule="one-se",
         folds=None,
+        ordered="none",
         random_state=0,
         verbose=0,
     ):
@@ -82,6 +86,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         self.scaling = scaling
         self.rule = rule
         self.folds = folds
+        self.ordered = ordered
         self.random_state = random_state
         self.verbose = verbose
 

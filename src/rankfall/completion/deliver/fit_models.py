@@ -13,7 +13,7 @@ from ..noisy.refit import fit_all_cells
 from ..result.fitted_model import FittedModel, HeldOut, least_norm, noise_scales
 from ..solvers.least_squares import LeastSquaresFit
 from ..solvers.noise_model import EQUAL
-from ..solvers.variational import Posterior, known_side
+from ..solvers.posterior import Posterior, known_side
 from ..standardise import Standardisation
 
 # relative change, of the noise in the last sweep or of the held-out error, below which a fit has converged
@@ -77,12 +77,15 @@ def chosen_model(
     """The chosen rank, fitted to all cells and calibrated on those that were held out."""
     fold, before = answer.counting[0]
     sample = answer.sample
-    whole, fit = sample.with_all_rows(*fit_all_cells(fold, before, answer.noise_models, seed, hurry))
+    fitted = fit_all_cells(fold, before, answer.noise_models, seed, hurry)
+    whole, fit = sample.with_all_rows(*fitted, answer.row_chain)
     held = [_judged(each, its_fit) for each, its_fit in answer.counting]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
         "noise": _noise_in_words(fit, answer),
+        "ordered": answer.order,
+        "held_out_in": "gaps like the missing ones" if answer.in_gaps else "single cells",
         "sweeps": fit.sweeps,
         "refit_ridge": fit.ridge,
         "rule": rule,

@@ -9,6 +9,7 @@ from ..exact import ExactAnswer
 from ..noisy import NoisyAnswer
 from ..options import Options
 from ..result.completion import Completion
+from ..result.determined import components
 from ..standardise import Standardisation
 from .unlike_observed import unlike_observed
 
@@ -35,14 +36,15 @@ def warnings_of(
         )
     if max_rank is not None and outcome is not Outcome.EXACT:
         out.append(f"Only ranks up to {max_rank} were considered.")
-    empty_rows = int(np.count_nonzero(problem.row_counts == 0))
-    empty_cols = int(np.count_nonzero(problem.col_counts == 0))
+    row_labels, col_labels = components(problem, result.model.posterior)
+    empty_rows, empty_cols = (int(np.count_nonzero(labels < 0)) for labels in (row_labels, col_labels))
     fate = "filled with effects only" if fill == "effects" else "left empty"
     if empty_rows or empty_cols:
         out.append(f"{_rows_and_columns(empty_rows, empty_cols)} without any entry: their cells are {fate}.")
-    if problem.n_components > 1:
+    n_components = np.unique(row_labels[row_labels >= 0]).size
+    if n_components > 1:
         out.append(
-            f"The observed cells fall into {problem.n_components} blocks that share no row or column; "
+            f"The observed cells fall into {n_components} blocks that share no row or column; "
             f"cells between blocks cannot be determined and are {fate}."
         )
     if exact is not None and exact.underdetermined_rank is not None:
@@ -57,8 +59,11 @@ def warnings_of(
         out.append("Too few observed cells to hold any out: only effects were fitted.")
     if rank:
         short = [
-            int(np.count_nonzero((counts > 0) & (counts < rank)))
-            for counts in (problem.row_counts, problem.col_counts)
+            int(np.count_nonzero((counts > 0) & (counts < rank))) * (side.chain is None)
+            for counts, side in (
+                (problem.row_counts, result.model.posterior.rows),
+                (problem.col_counts, result.model.posterior.cols),
+            )
         ]
         if any(short):
             out.append(

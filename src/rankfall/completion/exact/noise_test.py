@@ -145,8 +145,4 @@ def _well_observed(problem: Problem) -> Problem:
     if problem.n_rows <= most:
         return problem
     chosen = np.sort(np.argsort(-problem.row_counts, kind="stable")[:most])
-    place = np.full(problem.n_rows, -1)
-    place[chosen] = np.arange(most)
-    rows = place[problem.rows]
-    inside = rows >= 0
-    return Problem(rows[inside], problem.cols[inside], problem.values[inside], (most, problem.n_cols))
+    return problem.of(chosen, np.arange(problem.n_cols))

@@ -200,14 +200,16 @@ def leaves_too_much_open(problem: Problem, evidence: Evidence) -> bool:
     fit = evidence.found
     if fit is None or evidence.unique:
         return False
-    local = local_uniqueness(problem, fit.U * fit.s, fit.V)
+    rank = fit.s.size
+    # other rows and columns determine nothing but themselves, and make the null space large
+    rows, cols = np.flatnonzero(problem.row_counts > rank), np.flatnonzero(problem.col_counts > rank)
+    part = problem.of(rows, cols)
+    local = local_uniqueness(part, (fit.U * fit.s)[rows], fit.V[cols])
     if local is None:
         return False
-    rank = fit.s.size
     row_labels, col_labels = problem.components
-    missing = row_labels[:, None] == col_labels
-    missing &= (problem.row_counts > rank)[:, None] & (problem.col_counts > rank)
-    missing[problem.rows, problem.cols] = False
+    missing = row_labels[rows, None] == col_labels[cols]
+    missing[part.rows, part.cols] = False
     return bool(np.count_nonzero(local.free & missing) > _OPEN * np.count_nonzero(missing))
 
 

@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
 from ..solvers.noise_model import NoiseModel
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from .choose_rank import RankChoices, choose_rank
 from .effort import is_cheap
 from .folds import Fold

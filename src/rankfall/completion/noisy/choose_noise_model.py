@@ -12,7 +12,7 @@ from ..clock import Clock
 from ..seeds import fold_seed
 from ..solvers.errors import both_errors, combined
 from ..solvers.noise_model import NOISE_MODELS, NoiseModel
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from .candidates import CandidateTable, Steps
 from .effort import is_cheap, work
 from .folds import Fold

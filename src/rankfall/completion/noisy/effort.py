@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from .folds import Fold
 
 # sweeps of the sampler that are thrown away, and that are averaged at least

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from ...problem import Problem
 from ..seeds import Stream, generator
 from ..solvers.errors import both_errors, combined, rms
 from ..solvers.noise_model import EQUAL, NoiseModel
-from ..solvers.variational import Posterior, VariationalFit
+from ..solvers.posterior import Posterior
+from ..solvers.variational import VariationalFit
 from ..standardise import NoisyCells
 from .data_model import DataModel, fit_model
 
@@ -84,6 +85,13 @@ class Fold:
         """All cells as training cells."""
         problem = cells.problem
         return cls.of(model, problem, problem.subset(np.zeros(problem.n_observed, bool)), cells, noise_model)
+
+    def with_columns_scaled(self) -> Fold:
+        """The same cells with column effects and a scale for every column."""
+        problem, n = self.cells.problem, self.cells.problem.n_cols
+        held = np.isin(problem.rows * n + problem.cols, self.held.rows * n + self.held.cols)
+        other = Fold.under("columns", "columns", problem.subset(~held), problem.subset(held), self.cells)
+        return replace(other, pilot_noise=self.pilot_noise)
 
     def start_fit(self, V: np.ndarray, noise: float, noise_model: NoiseModel) -> Posterior:
         """A fit of new column factors, rows folded in."""

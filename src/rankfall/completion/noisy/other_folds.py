@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from ..clock import Clock
 from ..seeds import fold_seed
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from .candidates import CandidateTable, Steps, report_candidate
 from .screen import screen
 from .starts import grown, truncated

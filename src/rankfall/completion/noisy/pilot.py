@@ -62,7 +62,7 @@ def choose_models(
         fitted = _small_fits(folds, V, EQUAL)
         fitted = min(fitted, [(fold, fold.effects) for fold, _ in fitted], key=held_error)
         if best is None or (
-            earns_its_place(held_squares(best), held_squares(fitted)) and _keeps_what_is_shared(best, fitted)
+            earns_its_place(held_squares(best), held_squares(fitted)) and keeps_what_is_shared(best, fitted)
         ):
             best = fitted
     assert best is not None and plain is not None
@@ -107,7 +107,7 @@ def _small_fits(folds: Sequence[Fold], V: np.ndarray, noise_model: NoiseModel) -
     return [(replace(fold, pilot_noise=fit.noise), fit) for fold, fit in zip(folds, fits, strict=True)]
 
 
-def _keeps_what_is_shared(simple: Fitted, elaborate: Fitted) -> bool:
+def keeps_what_is_shared(simple: Fitted, elaborate: Fitted) -> bool:
     """Whether a unit for every column, in place of one for all, costs nothing in the one they may share.
 
     Columns of one unit, as the wavelengths of a spectrum, are worth more together: relative to the spreads,

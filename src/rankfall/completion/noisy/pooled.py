@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..solvers.errors import both_errors, combined
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from .folds import Fold
 
 # folds, each with a fit of its training cells

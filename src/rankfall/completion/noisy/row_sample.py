@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...problem import Problem
 from ..seeds import Stream, generator
-from ..solvers.variational import Posterior
+from ..solvers.chain import Chain
+from ..solvers.posterior import Posterior, Side
 from ..standardise import NoisyCells
 from .folds import Fold
 
@@ -23,6 +23,8 @@ from .folds import Fold
 _ENTRIES = 4000
 # tables are sampled if that leaves at most this fraction of the rows
 _WORTHWHILE = 0.5
+# runs of neighbours that a sample of rows in their order consists of
+_RUNS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,41 +56,49 @@ class RowSample:
             return cls(np.arange(m), cells, cells)
         size = int(np.ceil(m * _ENTRIES / fewest))
         rows = np.sort(generator(seed, Stream.ROW_SAMPLE).choice(m, size, replace=False))
-        return cls(rows, replace(cells, problem=_rows_of(problem, rows)), cells)
+        return cls(rows, replace(cells, problem=problem.of(rows, np.arange(problem.n_cols))), cells)
+
+    @classmethod
+    def of_runs(cls, cells: NoisyCells, order: np.ndarray, size: int) -> RowSample:
+        """About so many rows in a few runs of neighbours, spread evenly over their order."""
+        m = order.size
+        length = -(-size // _RUNS)
+        firsts = np.linspace(0, m - length, _RUNS).astype(int)
+        rows = np.unique(np.concatenate([order[first : first + length] for first in firsts]))
+        part = cells.problem.of(rows, np.arange(cells.problem.n_cols))
+        return cls(rows, replace(cells, problem=part), cells)
 
     @property
     def is_all(self) -> bool:
         """Whether no row is left out."""
         return self.cells is self.whole
 
-    def with_all_rows(self, fold: Fold, fit: Posterior) -> tuple[Fold, Posterior]:
-        """A fit to the sample for the whole table: columns as they are, every row folded in."""
+    def with_all_rows(self, fold: Fold, fit: Posterior, chain: Chain | None) -> tuple[Fold, Posterior]:
+        """A fit to the sample for the whole table: columns as they are, every row folded in.
+
+        `chain` is the order of all rows, where the fit knows that of the sample.
+        """
         if self.is_all:
             return fold, fit
         problem = self.whole.problem
         fitter = fold.model.fitter(problem)
         nothing = fitter.problem.subset(np.zeros(problem.n_observed, bool))
         whole = replace(fold, training=fitter.problem, held=nothing, fitter=fitter, cells=self.whole)
-        side, m = fit.rows, problem.n_rows
-        mean = np.zeros((m, side.mean.shape[1]))
-        if side.has_known:
-            mean[:, side.fixed] = side.mean[0, side.fixed]
-        rows = replace(side, mean=mean, cov=np.zeros((m, side.cov.shape[1])), axis_noise=np.ones((m, 2)))
-        return whole, replace(
-            fitter.adopt(replace(fit, rows=rows)), sweeps=fit.sweeps, converged=fit.converged
-        )
+        if fit.rows.chain is not None and chain is not None:
+            chain = replace(chain, coefficients=fit.rows.chain.coefficients)
+        start = replace(fit, rows=replace(sized_like(fit.rows, problem.n_rows), chain=chain))
+        return whole, replace(fitter.adopt(start), sweeps=fit.sweeps, converged=fit.converged)
 
 
-def _rows_of(problem: Problem, rows: np.ndarray) -> Problem:
-    """Some rows of a problem, numbered anew."""
-    place = np.full(problem.n_rows, -1)
-    place[rows] = np.arange(rows.size)
-    kept = place[problem.rows] >= 0
-    weights = None if problem.weights is None else problem.weights[kept]
-    return Problem(
-        place[problem.rows[kept]],
-        problem.cols[kept],
-        problem.values[kept],
-        (rows.size, problem.n_cols),
-        weights,
+def sized_like(side: Side, size: int) -> Side:
+    """A side of so many rows that are to be folded in, with the priors of another."""
+    mean = np.zeros((size, side.mean.shape[1]))
+    if side.has_known:
+        mean[:, side.fixed] = side.mean[0, side.fixed]
+    return replace(
+        side,
+        mean=mean,
+        cov=np.zeros((size, side.cov.shape[1])),
+        axis_noise=np.ones((size, 2)),
+        chain=None,
     )

@@ -15,7 +15,7 @@ import numpy as np
 from ..clock import Clock
 from ..solvers.errors import living_rank
 from ..solvers.noise_model import NoiseModel
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from .effort import is_cheap, is_quiet, may_be_trapped
 from .folds import Fold
 from .refit import DEAD, refit

@@ -10,8 +10,9 @@ from ..clock import Clock, Ending, OutOfTime
 from ..descent.certificate_anchors import Anchors
 from ..descent.tried_ranks import TriedRank
 from ..options import Options
+from ..solvers.chain import Chain
 from ..solvers.noise_model import NoiseModel
-from ..solvers.variational import Posterior
+from ..solvers.posterior import Posterior
 from ..standardise import NoisyCells
 from .candidates import CandidateTable
 from .choose_rank import RankChoices
@@ -48,6 +49,12 @@ class NoisyAnswer:
     sgd_steps : int
         Of all chains.
     ending : Ending
+    order : {"none", "rows", "columns", "both"}
+        Along which axes neighbours are taken to resemble each other (:mod:`..ordered`).
+    row_chain : Chain or None
+        The order of all rows, where that is one of them.
+    in_gaps : bool
+        Whether cells were held out in gaps like those of the table, not singly.
     """
 
     chosen: TriedRank
@@ -61,6 +68,9 @@ class NoisyAnswer:
     anchors: Anchors | None
     sgd_steps: int
     ending: Ending
+    order: str = "none"
+    row_chain: Chain | None = None
+    in_gaps: bool = False
 
     @property
     def rank(self) -> int:

@@ -13,8 +13,8 @@ from ..descent.descend import Stage, descend
 from ..descent.plan import plan
 from ..seeds import fold_seed
 from ..solvers.errors import rms
+from ..solvers.posterior import Posterior
 from ..solvers.products import products
-from ..solvers.variational import Posterior
 from .candidates import CandidateTable, Steps, report_candidate
 from .choose_noise_model import average_noise_models, compare_noise_models
 from .effort import is_affordable, is_cheap, is_quiet

@@ -8,8 +8,8 @@ from ...geometry import thin_svd
 from ..seeds import subspace_generator
 from ..solvers.least_squares import fit_least_squares
 from ..solvers.noise_model import NoiseModel
+from ..solvers.posterior import Posterior
 from ..solvers.products import leading_svd
-from ..solvers.variational import Posterior
 from .folds import Fold
 
 # fraction of the variance that is noise when a fit is begun as if there were little

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ from ...geometry import thin_svd
 from ...problem import Problem
 from ...scale import scaled
 from .fitted_model import FittedModel
-from .intervals import exact_half_widths, noisy_half_widths
+from .intervals import checked_coverage, exact_half_widths, noisy_half_widths
 from .positions import Axis, chunks, positions
 from .values import Values
 
@@ -190,13 +189,12 @@ class CompletedMatrix:
         J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, "Distribution-free predictive
         inference for regression", JASA 113 (2018), sections 2.2 and 5.2.
         """
-        if not (isinstance(coverage, Real) and 0 < coverage < 1):
-            raise InputError(f"coverage must lie between 0 and 1, not {coverage!r}.")
+        coverage = checked_coverage(coverage)
         rows, cols = positions(self._axes, rows, cols, labels)
         lower, upper = np.empty(rows.size), np.empty(rows.size)
         for part in chunks(rows.size):
             i, j = rows.flat[part], cols.flat[part]
-            center, half = self.model.at(i, j), self._half_width(i, j, float(coverage))
+            center, half = self.model.at(i, j), self._half_width(i, j, coverage)
             half[self._values.undetermined(i, j)] = np.inf if self.fill == "effects" else np.nan
             with np.errstate(invalid="ignore"):
                 lower[part], upper[part] = (

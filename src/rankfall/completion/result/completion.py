@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ...argument_checks import one_of
-from ...errors import Outcome
+from ...argument_checks import one_of, whole
+from ...errors import InputError, Outcome
 from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
 from .comparison import Comparison, compare
 from .completed_matrix import CompletedMatrix
 from .fold_in import FoldIn
-from .in_words import as_html, error_line, held_out_error, rank_choices, rounding_note
+from .in_words import as_html, error_line, held_out_error, order_line, rank_choices, rounding_note
+from .intervals import checked_coverage
 from .storage import read, write
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Completion(CompletedMatrix):
         marks = cast("Sequence[float]", self.settings.get("missing_values", ()))
         return FoldIn(self._values, self.col_names, tuple(marks))
 
-    def transform(self, new_rows: object) -> np.ndarray:
+    def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
         """Complete rows that were not there before, each by itself.
 
         A row's factors and effect are the ridge regression of its entries on the column factors, with the
@@ -182,12 +183,15 @@ class Completion(CompletedMatrix):
         new rows do not have). A row without entries gets the average row of the fit (effects only), and a
         warning. Cells that the row's entries do not determine (columns without entries, or in components that
         the row does not meet) are NaN, or row and column effects if the completion was made with
-        ``fill="effects"``.
+        ``fill="effects"``. Where the rows have an order (``settings["ordered"]``), new ones come after the
+        last one, each one step after the one before, and what is known of it is used.
 
         Parameters
         ----------
         new_rows : array, data frame, or scipy.sparse of shape (k, n)
             NaN (or not stored) = missing. The columns of a data frame must be those of the completed one.
+        follow : bool
+            Where the rows have an order: False makes the new ones a series of their own.
 
         Returns
         -------
@@ -204,7 +208,38 @@ class Completion(CompletedMatrix):
         UserWarning
             If a row has no entry.
         """
-        return self._fold_in.rows(new_rows)
+        return self._fold_in.rows(new_rows, one_of("follow", follow, (True, False)))
+
+    def forecast(self, n_rows: int, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows that come after the last one, nothing of them being known: the filter goes on.
+
+        Their intervals are wider the farther they are ahead; they are calibrated on the held-out cells of
+        this completion, which lie between observed ones.
+
+        Parameters
+        ----------
+        n_rows : int
+            How many, each one step (the median distance of two rows) after the one before.
+        coverage : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        values, lower, upper : ndarray, shape (n_rows, n)
+            In the units of the data, within the bounds.
+
+        Raises
+        ------
+        InputError
+            If the rows of the completion have no order.
+        """
+        n_rows = whole("n_rows", n_rows, least=1)
+        if self.model.posterior.rows.chain is None:
+            raise InputError(
+                "forecast needs rows that follow each other, and this completion uses no order of rows: "
+                'complete with ordered="rows".'
+            )
+        return self._values.ahead(n_rows, checked_coverage(coverage))
 
     def fold_columns(self, new_columns: object) -> np.ndarray:
         """Complete columns that were not there before, each by itself: the counterpart of :meth:`transform`.
@@ -255,6 +290,7 @@ class Completion(CompletedMatrix):
             + ("" if self.scale == "linear" else " (of the logarithms)")
             + f"; {self.seconds:.1f} s.",
             *error_line(self.errors),
+            *order_line(self.model.posterior),
             *rank_choices(self.rank, self.settings.get("rank_choices")),
         ]
         certified = sentence(self.certificate) if one_of("certificate", certificate, (False, True)) else None

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...problem import Problem
-from ..solvers.variational import Posterior, Side, compressed, folded
+from ..solvers.posterior import Posterior, Side, compressed
+from ..solvers.smoothing import following
+from ..solvers.variational import folded
 
 _CHUNK = 500_000
 # a local scale never falls below this fraction of the typical one
@@ -147,12 +149,24 @@ class FittedModel:
             out[a : a + _CHUNK] = np.sqrt(noise + self.posterior.variance(i, j)) * self.scale[j]
         return np.maximum(out, _LEAST_SPREAD * np.sqrt(self.posterior.noise) * self.scale[cols])
 
-    def fold_rows(self, values: np.ndarray) -> np.ndarray:
-        """Fitted values of new rows, (k, n) from (k, n) with NaN, each from its own entries."""
+    def fold_rows(self, values: np.ndarray, follow: bool = True) -> np.ndarray:
+        """Fitted values of new rows, (k, n) from (k, n) with NaN, each from its own entries.
+
+        Where the rows have an order, new ones come after the last one, or are a series of their own.
+        """
         # a constant column has no scale, and tells a row nothing
         rest = (values - self.center) / np.where(self.scale > 0, self.scale, np.nan)
-        fitted = self._fold(rest, self.posterior.cols, self.posterior.rows, np.ones(values.shape[0]))
+        rows, cols = self.posterior.rows, self.posterior.cols
+        fitted = self._folded(rest, cols, rows, np.ones(values.shape[0]), follow).mean @ cols.mean.T
         return self.center + fitted * self.scale
+
+    def ahead(self, n_rows: int) -> FittedModel:
+        """The model of rows after the last one, nothing of them being known."""
+        n = self.scale.size
+        rows = self._folded(
+            np.full((n_rows, n), np.nan), self.posterior.cols, self.posterior.rows, np.ones(n_rows), True
+        )
+        return replace(self, posterior=replace(self.posterior, rows=rows), row_noise_scale=np.ones(n_rows))
 
     def fold_cols(self, values: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Fitted values of new columns, (m, k) from (m, k) with NaN; `center` and `scale` (k,) are theirs."""
@@ -161,7 +175,8 @@ class FittedModel:
         if cols.has_known:
             units = self._row_unit() / scale
         rest = ((values - center) / scale).T
-        return center + self._fold(rest, self.posterior.rows, cols, units).T * scale
+        rows = self.posterior.rows
+        return center + (self._folded(rest, rows, cols, units, True).mean @ rows.mean.T).T * scale
 
     def _common_center(self) -> float | None:
         """The mean, if it is one number in the data's units (constant columns aside)."""
@@ -173,21 +188,28 @@ class FittedModel:
         cols = self.posterior.cols
         return float((cols.mean[:, cols.fixed] * self.scale)[self.scale > 0].mean())
 
-    def _fold(self, rest: np.ndarray, other: Side, own: Side, units: np.ndarray) -> np.ndarray:
-        """New rows (k, n), standardised, given the columns, or the reverse; `units`: the known coordinate."""
+    def _folded(self, rest: np.ndarray, other: Side, own: Side, units: np.ndarray, follow: bool) -> Side:
+        """Factors of new rows (k, n), standardised, given the columns, or the reverse; `units`: the known
+        coordinate.
+        """
         k = rest.shape[0]
         known = ~np.isnan(rest)
         mean = np.zeros((k, other.mean.shape[1]))
         if self.exact:
             for i in range(k):
                 mean[i] = least_norm(other.mean[known[i]], rest[i, known[i]])
-            return mean @ other.mean.T
+            return replace(own, mean=mean)
         if own.has_known:
             mean[:, own.fixed] = units
         rows, cols = np.nonzero(known)
         cells = compressed(Problem(rows, cols, rest[rows, cols], rest.shape))
-        blank = replace(own, mean=mean, cov=np.empty((k, own.cov.shape[1])), axis_noise=np.ones((k, 2)))
-        return folded(cells, other, blank, self.posterior).mean @ other.mean.T
+        if own.chain is not None and follow:
+            return following(cells, other, own, self.posterior, units)
+        chain = None if own.chain is None else own.chain.of_its_own(k)
+        blank = replace(
+            own, mean=mean, cov=np.empty((k, own.cov.shape[1])), axis_noise=np.ones((k, 2)), chain=chain
+        )
+        return folded(cells, other, blank, self.posterior)
 
 
 def _group_means(values: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:

@@ -41,8 +41,11 @@ class FoldIn:
     col_names: tuple[str, ...] | None
     missing_values: tuple[float, ...] = ()
 
-    def rows(self, new_rows: object) -> np.ndarray:
-        """New rows, completed, shape (k, n)."""
+    def rows(self, new_rows: object, follow: bool = True) -> np.ndarray:
+        """New rows, completed, shape (k, n).
+
+        Where the rows have an order, new ones come after the last one, or are a series of their own.
+        """
         if is_frame(new_rows):
             new_rows, layout = read_frame(new_rows)
             if self.col_names is not None and layout.col_names != self.col_names:
@@ -51,11 +54,14 @@ class FoldIn:
                 )
         given = self._known(vectors_like(new_rows, (None, self.values.problem.n_cols), "rows"))
         values = _on_scale(given, self.values.scale, "rows")
-        col_labels = self.values.problem.components[1]
+        col_labels = self.values.components[1]
         average = self.values.averages["mean"] + self.values.averages["cols"]
-        fitted = self.values.model.fold_rows(values)
+        fitted = self.values.model.fold_rows(values, follow)
+        beside = self.values.of_last(0)
+        if beside is not None and not follow:
+            beside = beside[:0]
         here = np.arange(self.values.problem.n_cols)
-        return self._assembled(given, values, fitted, col_labels, average, here, "row")
+        return self._assembled(given, values, fitted, col_labels, average, here, "row", beside)
 
     def columns(self, new_columns: object) -> np.ndarray:
         """New columns, completed, shape (m, k)."""
@@ -63,9 +69,11 @@ class FoldIn:
         values = _on_scale(given, self.values.scale, "columns")
         average = self.values.averages["mean"] + self.values.averages["rows"]
         fitted = self.values.model.fold_cols(values, *self._units(values))
-        row_labels = self.values.problem.components[0]
+        row_labels = self.values.components[0]
         none = np.full(fitted.shape[0], -1)  # bounds of single columns say nothing about new ones
-        return self._assembled(given.T, values.T, fitted.T, row_labels, average, none, "column").T
+        return self._assembled(
+            given.T, values.T, fitted.T, row_labels, average, none, "column", self.values.of_last(1)
+        ).T
 
     def _known(self, given: np.ndarray) -> np.ndarray:
         """New values with NaN where one stands for a missing value."""
@@ -104,32 +112,32 @@ class FoldIn:
         average: np.ndarray,
         cols: np.ndarray,
         name: str,
+        beside: np.ndarray | None,
     ) -> np.ndarray:
         """Given cells as they are, fitted ones elsewhere; new rows or columns run along the first axis.
 
-        `cols` says in which column the cells along the second axis are, -1 for a new one.
+        `cols` says in which column the cells along the second axis are, -1 for a new one. New ones that
+        follow each other know what any of them knows, and what is known beside them: `beside`, as labels;
+        None if they do not follow each other.
         """
         known = ~np.isnan(values)
         empty = ~known.any(axis=1)
+        if beside is not None:
+            beside = np.union1d(beside, labels[known.any(axis=0)])
+            empty &= beside.size == 0
         if np.any(empty):
             count = int(np.count_nonzero(empty))
             text = (
                 f"{count} new {name}{'s have' if count > 1 else ' has'} no entry: filled with effects only."
             )
             warnings.warn(text, UserWarning, stacklevel=4)
-        comparable = (
-            not self.values.mixed_units
-        )  # a row's level means nothing where columns have different units
         for k in range(values.shape[0]):
             lost = labels < 0
-            if not known[k].any():
+            if empty[k]:
                 fitted[k] = average
             else:
-                lost = lost | ~np.isin(labels, labels[known[k]])
-            fitted[k, lost] = np.nan
-            if self.values.fill == "effects" and np.any(lost):
-                level = np.mean(fitted[k, ~lost] - average[~lost]) if comparable and not lost.all() else 0.0
-                fitted[k, lost] = average[lost] + level
+                lost = lost | ~np.isin(labels, labels[known[k]] if beside is None else beside)
+            self.values.leave_open(fitted[k], lost, average)
         return np.where(known, given, self.values.delivered(fitted, cols))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...frames.writing import holds_whole_numbers
 from ...problem import Problem
+from ..solvers.posterior import Posterior
 from .column_errors import ENOUGH
 
 if TYPE_CHECKING:
@@ -39,6 +40,22 @@ def held_out_error(error: float, standard_error: float) -> str:
     return f", at held-out cells {error:.4g}" + (
         "" if np.isnan(standard_error) else f" with a standard error of {standard_error:.2g}"
     )
+
+
+def order_line(posterior: Posterior) -> list[str]:
+    """Which neighbours resemble each other, and how far the factors remember."""
+    sides = ((posterior.rows.chain, "row", "Rows"), (posterior.cols.chain, "column", "Columns"))
+    out = []
+    for chain, one, name in sides:
+        if chain is None:
+            continue
+        half_lives = np.sort(chain.half_lives)
+        low, middle, high = (chain.in_words(float(each)) for each in np.quantile(half_lives, (0, 0.5, 1)))
+        unit = "" if chain.is_time else f" {one}s" if chain.step == 1 else ""
+        spread = f" (median {middle})" if half_lives.size > 2 else ""
+        lives = f"of {low}{unit}" if low == high else f"from {low} to {high}{unit}{spread}"
+        out.append(f"{name} that follow each other resemble each other: factors have half-lives {lives}.")
+    return out
 
 
 def rank_choices(rank: int, choices: object) -> list[str]:

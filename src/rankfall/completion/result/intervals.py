@@ -9,11 +9,21 @@ regression", JASA 113 (2018), sections 2.2 and 5.2.
 from __future__ import annotations
 
 from math import ceil
+from numbers import Real
 
 import numpy as np
 
+from ...errors import InputError
 from ...geometry import LocalUniqueness
 from .fitted_model import FittedModel
+
+
+def checked_coverage(coverage: object) -> float:
+    """A coverage that intervals can have."""
+    value = float(coverage) if isinstance(coverage, Real) else 0.0
+    if not 0 < value < 1:
+        raise InputError(f"coverage must lie between 0 and 1, not {coverage!r}.")
+    return value
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:

@@ -18,6 +18,7 @@ from ..options import EFFECTS
 KIND = "completion"
 _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
 SIDE = ("mean", "free", "fixed", "prior", "center", "line")
+CHAIN = ("order", "steps", "coefficients", "step", "is_time")
 HELD = ("rows", "cols", "predicted", "spread")
 MODEL = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
 
@@ -85,6 +86,14 @@ def _side(name: str, length: str, free: str) -> tuple[Field, ...]:
         # results of earlier versions lack the means of the priors, which were 0
         Field(f"model_{name}_center", "float", (free,), default=0.0),
         Field(f"model_{name}_line", "float", (length, 2), least=0),
+        # where neighbours resemble each other
+        Field(f"model_{name}_order", "index", (length,), of=length, optional=f"order of {name}"),
+        Field(
+            f"model_{name}_steps", "float", (length,), least=0, allowing=("inf",), optional=f"order of {name}"
+        ),
+        Field(f"model_{name}_coefficients", "float", (free,), above=0, optional=f"order of {name}"),
+        Field(f"model_{name}_step", "float", above=0, optional=f"order of {name}"),
+        Field(f"model_{name}_is_time", "flag", optional=f"order of {name}"),
     )
 
 
@@ -149,6 +158,20 @@ def _coordinates(saved: Saved) -> str | None:
     return None
 
 
+def _orders_are_whole(saved: Saved) -> str | None:
+    for side in ("model_rows", "model_cols"):
+        if f"{side}_order" not in saved:
+            continue
+        order, steps = saved[f"{side}_order"], saved[f"{side}_steps"]
+        if not np.array_equal(np.sort(order), np.arange(order.size)):
+            return f"{side}_order does not name every one once."
+        if not np.isinf(steps[0]):
+            return f"{side}_steps[0] is {steps[0]:g}, but before the first there is none."
+        if np.any(saved[f"{side}_coefficients"] >= 1):
+            return f"{side}_coefficients are not below 1."
+    return None
+
+
 def _held_out_are_observed(saved: Saved) -> str | None:
     if "model_held_out_rows" not in saved:
         return None
@@ -195,6 +218,7 @@ SCHEMA = Schema(
     rules=(
         cells_in_order("rows", "cols"),
         _coordinates,
+        _orders_are_whole,
         _held_out_are_observed,
         _names_fit,
         _bounds_fit,

@@ -14,10 +14,12 @@ from ...files.schema import Saved, blamed_on
 from ...frames.layout import read_layout
 from ...problem import Problem
 from ...scale import scaled
+from ..solvers.chain import Chain
 from ..solvers.noise_model import NoiseModel
-from ..solvers.variational import Posterior, Side, compressed, folded
+from ..solvers.posterior import Posterior, Side, compressed
+from ..solvers.variational import folded
 from .fitted_model import FittedModel, HeldOut
-from .schema import HELD, MODEL, SCHEMA, SIDE
+from .schema import CHAIN, HELD, MODEL, SCHEMA, SIDE
 
 # attributes whose names in files are others
 _ATTRIBUTES = {"line": "axis_noise", "row_share": "row_noise_scale", "col_share": "col_noise_scale"}
@@ -98,6 +100,9 @@ def _arrays(model: FittedModel) -> dict[str, Any]:
         for name, side in (("rows", posterior.rows), ("cols", posterior.cols))
         for part in SIDE
     }
+    for name, side in (("rows", posterior.rows), ("cols", posterior.cols)):
+        if side.chain is not None:
+            out |= {f"{name}_{part}": np.asarray(getattr(side.chain, part)) for part in CHAIN}
     held = model.held_out
     if held is not None:
         out |= {f"held_out_{name}": getattr(held, name) for name in HELD}
@@ -116,7 +121,11 @@ def _model(saved: Saved, problem: Problem) -> FittedModel:
 
     def side(name: str, cov: np.ndarray) -> Side:
         mean, free, fixed, prior, center, axis_noise = (saved[f"model_{name}_{part}"] for part in SIDE)
-        return Side(mean, cov, free, int(fixed), prior, center, axis_noise)
+        chain = None
+        if f"model_{name}_order" in saved:
+            order, steps, coefficients, step, is_time = (saved[f"model_{name}_{part}"] for part in CHAIN)
+            chain = Chain(order, steps, coefficients, float(step), bool(is_time))
+        return Side(mean, cov, free, int(fixed), prior, center, axis_noise, chain)
 
     free = saved.lengths["F"]
     rows = side("rows", np.zeros((problem.n_rows, free * (free + 1) // 2)))

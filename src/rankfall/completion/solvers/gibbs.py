@@ -26,8 +26,9 @@ from .errors import living_rank
 from .factor_prior import draw_prior
 from .gaps import Gaps
 from .kernels import gibbs as kernels
+from .posterior import Posterior, Side
 from .products import products, shortened
-from .variational import Posterior, Side, VariationalFit
+from .variational import VariationalFit
 
 # misfit that is added so that data without noise do not divide by zero
 _LEAST_MISFIT = 1e-12

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...completion.options import EFFECTS_IN_WORDS, default_of
+from ...completion.options import EFFECTS_IN_WORDS, PLACES, default_of
 from ...completion.result.completion import Completion
-from ...completion.result.in_words import rank_choices
+from ...completion.result.determined import components
+from ...completion.result.in_words import order_line, rank_choices
 from ...files.plain_values import is_list, is_table
 
 
 def found(completion: Completion) -> str:
-    """What was found, in one sentence."""
+    """What was found, in one sentence, and one about each order that was used."""
+    return " ".join([_matrix(completion), *order_line(completion.model.posterior)])
+
+
+def _matrix(completion: Completion) -> str:
     problem, rank = completion.problem, completion.rank
     filled = _filled(completion)
     if completion.model.exact:
@@ -33,7 +38,9 @@ def _filled(completion: Completion) -> str:
     if not missing:
         return "and no cell is missing"
     # cells whose row and column hang together, counted without the whole matrix
-    rows, cols = (np.bincount(labels[labels >= 0]) for labels in problem.components)
+    labels = components(problem, completion.model.posterior)
+    size = max(int(each.max(initial=-1)) for each in labels) + 1
+    rows, cols = (np.bincount(each[each >= 0], minlength=size) for each in labels)
     known = int(rows @ cols) - problem.n_observed
     if known == missing or completion.fill is not None:
         return f"and fills in the other {missing:,}"
@@ -41,13 +48,17 @@ def _filled(completion: Completion) -> str:
 
 
 def choice(completion: Completion) -> str:
-    """Whether other ways to choose the rank agree; empty if nothing was chosen."""
+    """On which cells the rank was chosen, and whether other ways agree; empty if nothing was chosen."""
     choices = completion.settings.get("rank_choices")
     if not is_table(choices):
         return ""
     alone = ", and every fold alone," if choices["by_fold"] else ""
     agreed = f"The smallest held-out error and the smallest rank as good{alone} point at this rank."
-    return " ".join(rank_choices(completion.rank, choices)) or agreed
+    parts = rank_choices(completion.rank, choices) or [agreed]
+    held_out = completion.settings.get("held_out_in")
+    if held_out is not None and completion.model.posterior.has_order:
+        parts.insert(0, f"Held out were {held_out}.")
+    return " ".join(parts)
 
 
 def _error(completion: Completion) -> str:
@@ -73,7 +84,7 @@ def _pair(sides: Sequence[float]) -> tuple[float | None, ...]:
 
 
 # options that bear on the result, in the order of the call
-_REPEATED = ("max_rank", "effects", "scaling", "rule", "folds", "fill", "scale", "bounds")
+_REPEATED = ("max_rank", "effects", "scaling", "rule", "folds", "fill", "scale", "bounds", "ordered")
 
 
 def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
@@ -89,11 +100,14 @@ def repeat(completion: Completion) -> tuple[tuple[str, str], ...]:
     arguments += [
         f"{name}={given[name]!r}" for name in _REPEATED if given.get(name) not in (default_of(name), None)
     ]
+    arguments += [f"{name}={name}" for name in PLACES if given.get(name)]
     if completion.problem.weights is not None:
         arguments.append("weights=weights")
+    # dates and numbers among the labels say how far rows, or columns, are apart
+    labels = " with its labels" if completion.model.posterior.has_order and completion.problem.layout else ""
     out.append(
         (
-            "In Python (X: the matrix, NaN where nothing was observed)",
+            f"In Python (X: the matrix{labels}, NaN where nothing was observed)",
             f"import rankfall\n\nresult = rankfall.complete(X, {', '.join(arguments)})",
         )
     )

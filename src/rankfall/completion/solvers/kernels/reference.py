@@ -179,3 +179,66 @@ def row_squares(
     rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
     squares = (values - cell_products(rows, indices, own, other)) ** 2
     return np.array([(weights * other_weights[indices])[a:b] @ squares[a:b] for a, b in pairwise(indptr)])
+
+
+def row_sums(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    by_gaps: np.ndarray,
+    gap_indptr: np.ndarray,
+    gap_indices: np.ndarray,
+    other_weights: np.ndarray,
+    mean: np.ndarray,
+    second: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weighted sums over the entries of every row: of second moments, values times means, and squares."""
+    m, K = indptr.size - 1, mean.shape[1]
+    M, y, squares = np.zeros((m, second.shape[1])), np.zeros((m, K)), np.zeros(m)
+    for i, (a, b) in enumerate(pairwise(indptr)):
+        j, x = indices[a:b], values[a:b]
+        w = weights[a:b] * other_weights[j]
+        M[i], y[i], squares[i] = w @ second[j], (w * x) @ mean[j], w @ x**2
+        if by_gaps[i]:
+            gaps = gap_indices[gap_indptr[i] : gap_indptr[i + 1]]
+            M[i] = other_weights @ second - other_weights[gaps] @ second[gaps]
+    return M, y, squares
+
+
+def smooth(
+    order: np.ndarray,
+    M: np.ndarray,
+    y: np.ndarray,
+    squares: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    diagonal: np.ndarray,
+    link: np.ndarray,
+    noise: np.ndarray,
+    out: np.ndarray,
+    cov: np.ndarray,
+    misfit: np.ndarray,
+) -> np.ndarray:
+    """Posterior of all rows, into `out`, `cov` and `misfit`, from their whole precision matrix; returns the
+    covariances with the row before (see the compiled one).
+    """
+    (m, F), K = diagonal.shape, y.shape[1]
+    precision, rhs = np.zeros((m, F, m, F)), np.zeros((m, F))
+    for t, i in enumerate(order):
+        M_i = unpack(M[i], K)
+        precision[t, :, t] = M_i[np.ix_(free, free)] / noise[i] + np.diag(diagonal[t])
+        rhs[t] = (y[i, free] - (M_i[free, fixed] * out[i, fixed] if fixed >= 0 else 0.0)) / noise[i]
+        if t:
+            precision[t, :, t - 1] = precision[t - 1, :, t] = -np.diag(link[t])
+    joint = np.linalg.inv(precision.reshape(m * F, m * F))
+    mean, joint = (joint @ rhs.ravel()).reshape(m, F), joint.reshape(m, F, m, F)
+    cross = np.zeros((m, F))
+    for t, i in enumerate(order):
+        M_i, S = unpack(M[i], K), joint[t, :, t]
+        out[i, free], cov[i] = mean[t], S[np.tril_indices(F)]
+        total = squares[i] - 2 * out[i] @ y[i] + out[i] @ M_i @ out[i] + np.sum(S * M_i[np.ix_(free, free)])
+        misfit[i] = max(total, 0.0)
+        if t:
+            cross[t] = np.diag(joint[t, :, t - 1])
+    return cross

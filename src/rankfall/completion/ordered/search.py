@@ -1,0 +1,371 @@
+"""Which order, and with how many factors: variational fits, judged on the cells that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...problem import Problem
+from ..clock import Clock, Ending, OutOfTime
+from ..descent.tried_ranks import TriedRank
+from ..noisy.choose_rank import RankChoices, choose_rank
+from ..noisy.data_model import candidate_models
+from ..noisy.folds import Fold, split_cells
+from ..noisy.pilot import earns_its_place, keeps_what_is_shared
+from ..noisy.pooled import Fitted, held_error, held_errors, held_squares
+from ..noisy.row_sample import RowSample, sized_like
+from ..noisy.search import NoisyAnswer
+from ..noisy.starts import truncated
+from ..options import Options
+from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
+from ..solvers.posterior import Posterior
+from ..standardise import NoisyCells
+from .axis_order import AxisOrder, read_groups, read_positions
+from .evidence import resemble
+from .gap_split import split_in_gaps
+from .starts import begun, directions, interpolated
+
+# sweeps of a fit between two looks at the held-out error, and at most, where they take long, too; relative
+# gain that is worth going on
+_SWEEPS, _MOST, _MOST_LONG, _GAIN = 4, 32, 16, 2e-3
+# factors with which orders are compared, at least and at most, and by what numbers of factors then grow
+_FEWEST, _MOST_FIRST, _GROWTH = 10, 40, 1.6
+# relative gain in held-out error after which a larger number of factors is tried, where sweeps take long,
+# too; and for which an order is used at all
+_WORTHWHILE, _WORTHWHILE_LONG, _EARNED = 3e-3, 0.015, 0.01
+# multiplications of one sweep up to which that is cheap, and that are never exceeded; rows times squared
+# factors that take a gigabyte
+_CHEAP, _WORK, _MEMORY = 3e8, 2e10, 6e7
+# splits in gaps of a table that is split several times
+_GAP_SPLITS = 3
+# ranks that differ by no more than this fraction need none in between
+_CLOSE = 0.15
+# number of rows and columns up to which fits may be as wide as the table at once
+_NARROW = 30
+
+
+def _between(bad: int, good: int) -> int | None:
+    """A rank between one that is not as good as the best and one that is; None if they are close."""
+    rank = int(good / _GROWTH)
+    if rank > bad:
+        return rank
+    rank = (bad + good + 1) // 2
+    return rank if bad < rank < good and good - bad > _CLOSE * good else None
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Along which axes a fit knows the order; None where it does not."""
+
+    rows: AxisOrder | None = None
+    cols: AxisOrder | None = None
+
+    @classmethod
+    def of(cls, given: Problem, options: Options) -> Orders:
+        """The order of the rows and columns of a table, from what was said or from its labels.
+
+        Raises
+        ------
+        InputError
+            If positions or groups do not fit the table, or one another.
+        """
+        sides = []
+        for name, positions, groups, size, labels in (
+            ("row_positions", options.row_positions, options.groups, given.n_rows, "rows"),
+            ("column_positions", options.column_positions, None, given.n_cols, "cols"),
+        ):
+            series = None if groups is None else read_groups("groups", groups, size)
+            if positions is not None:
+                at, is_time = read_positions(name, positions, size)
+                sides.append(AxisOrder.of(at, series, is_time))
+            elif series is not None:
+                sides.append(AxisOrder.of(np.arange(size, dtype=float), series))
+            else:
+                index = None if given.layout is None else getattr(given.layout, labels)
+                sides.append(AxisOrder.of_index(index, size))
+        return cls(*sides)
+
+    @property
+    def name(self) -> str:
+        """ "none", "rows", "columns" or "both"."""
+        if self.rows is None:
+            return "none" if self.cols is None else "columns"
+        return "rows" if self.cols is None else "both"
+
+    def of_rows(self, kept: np.ndarray) -> Orders:
+        """Of some rows alone."""
+        return self if self.rows is None else replace(self, rows=self.rows.some(kept))
+
+
+def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) -> NoisyAnswer:
+    """Ask whether fits that know an order predict the held-out cells better; the better answer.
+
+    Parameters
+    ----------
+    answer : NoisyAnswer
+        Without order; it comes back as it is unless an order earns its place.
+    orders : Orders
+        The axes whose order may matter.
+    """
+    plain, whole = answer, None if orders.rows is None else orders.rows.chain()
+    if options.ordered == "none" or options.max_rank == 0:
+        return plain
+    if not answer.sample.is_all:
+        answer = _on_runs(answer, orders, options)
+        orders = orders.of_rows(answer.sample.rows)
+    tried = _worth_trying(answer.counting[0][0], orders, options.ordered)
+    if not tried:
+        return plain
+    try:
+        answer = _in_gaps(answer, orders, tried, options)
+        found = _Search(answer, tried, options, clock).run()
+    except OutOfTime:
+        return replace(plain, ending=Ending.OUT_OF_TIME)
+    except KeyboardInterrupt:
+        return replace(plain, ending=Ending.INTERRUPTED)
+    return plain if found.order == "none" else replace(found, row_chain=whole)
+
+
+def _on_runs(answer: NoisyAnswer, orders: Orders, options: Options) -> NoisyAnswer:
+    """The answer of a tall table for another sample of its rows: runs of neighbours."""
+    assert orders.rows is not None
+    sample = answer.sample
+    sample = RowSample.of_runs(sample.whole, orders.rows.order, sample.rows.size)
+    splits = split_cells(sample.cells.problem, options.seed, None)[:1]
+    return replace(answer, sample=sample, counting=_carried_over(answer, sample.cells, splits))
+
+
+def _in_gaps(answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options) -> NoisyAnswer:
+    """The answer for cells that are held out in gaps like those of the table, if it has such.
+
+    Rows (columns) without entries are gaps if their order is tried: else they will not be filled.
+    """
+    cells = answer.sample.cells
+    times = 1 if len(answer.counting) == 1 else _GAP_SPLITS
+    splits = []
+    if orders.rows is not None:
+        with_empty = any(each.rows is not None for each in tried)
+        splits = split_in_gaps(cells.problem, orders.rows.order, options.seed, times, with_empty)
+    if not splits and orders.cols is not None:
+        with_empty = any(each.cols is not None for each in tried)
+        sides = split_in_gaps(cells.problem.T, orders.cols.order, options.seed, times, with_empty)
+        splits = [(train.T, held.T) for train, held in sides]
+    if not splits:
+        return answer
+    return replace(answer, counting=_carried_over(answer, cells, splits), in_gaps=True)
+
+
+def _carried_over(
+    answer: NoisyAnswer, cells: NoisyCells, splits: Sequence[tuple[Problem, Problem]]
+) -> tuple[tuple[Fold, Posterior], ...]:
+    """Other training and held-out cells under the same data model, the chosen rank fitted to each."""
+    fold, fit = answer.counting[0]
+    out = []
+    for train, held in splits:
+        other = replace(Fold.of(fold.model, train, held, cells), pilot_noise=fold.pilot_noise)
+        start = replace(fit, rows=sized_like(fit.rows, train.n_rows))
+        out.append(
+            (other, other.fitter.improve(other.fitter.adopt(start), _SWEEPS) if fit.rank else other.effects)
+        )
+    return tuple(out)
+
+
+def _worth_trying(fold: Fold, orders: Orders, asked: str) -> list[Orders]:
+    """The orders that are tried, simple ones first."""
+    if asked != "auto":
+        wanted = {"rows": Orders(orders.rows), "columns": Orders(None, orders.cols), "both": orders}
+        return [wanted[asked]] if asked in wanted else []
+    rest = fold.effects_residual()[0]
+    rows = orders.rows if orders.rows is not None and resemble(rest, orders.rows) else None
+    cols = orders.cols if orders.cols is not None and resemble(rest.T, orders.cols) else None
+    found = []
+    for each in (Orders(rows), Orders(None, cols), Orders(rows, cols)):
+        if each.name not in ("none", *(known.name for known in found)):
+            found.append(each)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """One setting with its fits of all folds."""
+
+    orders: Orders
+    noise_model: NoiseModel
+    rank: int
+    fitted: Fitted
+
+    @property
+    def error(self) -> float:
+        return held_error(self.fitted)
+
+    def is_better_than(self, simple: Fitted) -> bool:
+        return earns_its_place(held_squares(simple), held_squares(self.fitted))
+
+
+class _Search:
+    """The settings that are tried, one decision after the other."""
+
+    def __init__(self, answer: NoisyAnswer, tried: list[Orders], options: Options, clock: Clock) -> None:
+        self.answer, self.tried, self.options, self.clock = answer, tried, options, clock
+        self.folds = [fold for fold, _ in answer.counting]
+
+    def run(self) -> NoisyAnswer:
+        """First the order, then the noise model, then the number of factors."""
+        best = self._with_best_noise_model(self._with_best_scaling(self._with_best_order()))
+        candidates = self._with_other_ranks(best)
+        return self._answer(candidates)
+
+    # -- decisions -----------------------------------------------------------------------------------
+
+    def _with_best_order(self) -> _Candidate:
+        best: _Candidate | None = None
+        for orders in self.tried:
+            candidate = self._fit(orders, EQUAL, self._first_rank(orders))
+            if best is None or candidate.is_better_than(best.fitted):
+                best = candidate
+        assert best is not None
+        return best
+
+    def _with_best_scaling(self, best: _Candidate) -> _Candidate:
+        """With a scale for every column if that is better: neighbours in time may be worth more than columns
+        of one unit are to each other.
+        """
+        cells, model = self.folds[0].cells, self.folds[0].model
+        known = candidate_models(cells, self.options.effects, self.options.scaling)
+        if model.scaling == "columns" or ("columns", "columns") not in known:
+            return best
+        folds, self.folds = self.folds, [fold.with_columns_scaled() for fold in self.folds]
+        other = self._fit(best.orders, best.noise_model, best.rank)
+        if other.is_better_than(best.fitted) and keeps_what_is_shared(best.fitted, other.fitted):
+            return other
+        self.folds = folds
+        return best
+
+    def _with_best_noise_model(self, best: _Candidate) -> _Candidate:
+        if best.orders.name == "both" or not all(fold.noise_may_differ for fold in self.folds):
+            return best
+        for noise_model in NOISE_MODELS[1:]:
+            candidate = self._fit(best.orders, noise_model, best.rank)
+            if candidate.is_better_than(best.fitted):
+                best = candidate
+        return best
+
+    def _with_other_ranks(self, best: _Candidate) -> list[_Candidate]:
+        """Larger ranks while they are better, then smaller ones down to the smallest that is as good."""
+        candidates, widest = [best], self._widest(best.orders)
+        while best.rank < widest:
+            rank = min(int(np.ceil(_GROWTH * best.rank)), widest)
+            worthwhile = _WORTHWHILE if self._work(best.orders, best.rank) <= _CHEAP else _WORTHWHILE_LONG
+            candidates.append(self._fit(best.orders, best.noise_model, rank))
+            gain = 1 - candidates[-1].error / best.error
+            best = candidates[-1] if gain > 0 else best
+            if gain < worthwhile:
+                break
+        bad, good = 0, self._choice(candidates, self.options.rule)
+        while (rank := _between(bad, good)) is not None:
+            if all(candidate.rank != rank for candidate in candidates):
+                candidates.append(self._fit(best.orders, best.noise_model, rank))
+            if self._choice(candidates, self.options.rule) <= rank:
+                good = rank
+            else:
+                bad = rank
+        return candidates
+
+    def _choice(self, candidates: Sequence[_Candidate], rule: str) -> int:
+        ranks = {candidate.rank: candidate for candidate in candidates}
+        best = min(candidates, key=lambda candidate: (candidate.error, candidate.rank)).rank
+
+        def squares(rank: int) -> list[np.ndarray]:
+            return [fold.held_squares(fit) for fold, fit in ranks[rank].fitted]
+
+        return choose_rank(rule, list(ranks), best, squares)
+
+    # -- fits ----------------------------------------------------------------------------------------
+
+    def _fit(self, orders: Orders, noise_model: NoiseModel, rank: int) -> _Candidate:
+        """All folds, each until its held-out error falls no more."""
+        fitted = [self._fit_fold(fold, orders, noise_model, rank) for fold in self.folds]
+        candidate = _Candidate(orders, noise_model, rank, fitted)
+        rmse = held_errors(fitted)[0]
+        self.clock.report("asking whether neighbours resemble each other", rank=rank, validation_rmse=rmse)
+        return candidate
+
+    def _fit_fold(
+        self, fold: Fold, orders: Orders, noise_model: NoiseModel, rank: int
+    ) -> tuple[Fold, Posterior]:
+        rows, cols = (None if axis is None else axis.chain() for axis in (orders.rows, orders.cols))
+        known = truncated(self.answer.counting[0][1], rank)
+        V = directions(known, interpolated(fold, rows, cols), rank)
+        fit = begun(fold, V, noise_model, rows, cols)
+        best, before = fit, np.inf
+        most = _MOST if self._work(orders, rank) <= _CHEAP else _MOST_LONG
+        while fit.sweeps < most:
+            self.clock.check()
+            fit = fold.fitter.improve(fit, _SWEEPS)
+            error = fold.held_error(fit)
+            gain = 1 - error / before if np.isfinite(before) else 1.0
+            fit = replace(fit, drift=max(gain, 0.0))
+            if error < before:
+                best, before = fit, error
+            if gain < _GAIN:
+                break
+        return fold, replace(best, drift=fit.drift)
+
+    def _first_rank(self, orders: Orders) -> int:
+        widest = self._widest(orders)
+        if widest <= _NARROW:
+            return widest
+        return min(int(np.clip(self.answer.rank, _FEWEST, _MOST_FIRST)), widest)
+
+    def _work(self, orders: Orders, rank: int) -> float:
+        """Multiplications of one sweep, roughly."""
+        m, n = self.folds[0].training.shape
+        chained = m * (orders.rows is not None) + n * (orders.cols is not None)
+        summed = sum(side.summed for side in self.folds[0].fitter.gaps)
+        return 0.5 * summed * rank**2 + (m + n + 2.0 * chained) * rank**3
+
+    def _widest(self, orders: Orders) -> int:
+        """The largest number of factors for which there is time and memory."""
+        m, n = self.folds[0].training.shape
+        rank = min(m, n)
+        if self.options.max_rank is not None:
+            rank = min(rank, self.options.max_rank)
+        rank = min(rank, int(np.sqrt(_MEMORY / max(*self.answer.sample.whole.problem.shape))))
+        while rank > 1 and self._work(orders, rank) > _WORK:
+            rank -= 1
+        return rank
+
+    # -- the answer ----------------------------------------------------------------------------------
+
+    def _answer(self, candidates: Sequence[_Candidate]) -> NoisyAnswer:
+        """That of the chosen rank, or the one without order."""
+        ranks = {candidate.rank: candidate for candidate in candidates}
+        chosen = ranks[self._choice(candidates, self.options.rule)]
+        if self.options.ordered == "auto":
+            plain = self.answer.counting
+            is_better = chosen.is_better_than(plain)
+            if not is_better or chosen.error > (1 - _EARNED) * held_error(plain):
+                return self.answer
+        tried = [self._tried(candidate) for candidate in sorted(candidates, key=lambda each: each.rank)]
+        return replace(
+            self.answer,
+            chosen=next(one for one in tried if one.rank == chosen.rank),
+            tried=(self._effects_alone(), *tried),
+            counting=tuple(chosen.fitted),
+            choices=RankChoices(self._choice(candidates, "one-se"), self._choice(candidates, "min"), ()),
+            noise_models=(chosen.noise_model,),
+            order=chosen.orders.name,
+        )
+
+    def _effects_alone(self) -> TriedRank:
+        """Rank 0 at the cells that are held out here."""
+        fitted = [(fold, fold.effects) for fold in self.folds]
+        return TriedRank(0, self.folds[0].train_error(self.folds[0].effects), *held_errors(fitted))
+
+    @staticmethod
+    def _tried(candidate: _Candidate) -> TriedRank:
+        fold, fit = candidate.fitted[0]
+        errors = held_errors(candidate.fitted)
+        return TriedRank(candidate.rank, fold.train_error(fit), *errors, refit_ridge=fit.ridge)

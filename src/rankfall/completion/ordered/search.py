@@ -253,7 +253,9 @@ class _Search:
         return best
 
     def _with_other_ranks(self, best: _Candidate) -> list[_Candidate]:
-        """Larger ranks while they are better, then smaller ones down to the smallest that is as good."""
+        """Larger ranks while they are better, then, where that is cheap, smaller ones down to the smallest that
+        is as good.
+        """
         candidates, widest = [best], self._widest(best.orders)
         while best.rank < widest:
             rank = min(int(np.ceil(_GROWTH * best.rank)), widest)
@@ -264,7 +266,7 @@ class _Search:
             if gain < worthwhile:
                 break
         bad, good = 0, self._choice(candidates, self.options.rule)
-        while (rank := _between(bad, good)) is not None:
+        while (rank := _between(bad, good)) is not None and self._work(best.orders, rank) <= _CHEAP:
             if all(candidate.rank != rank for candidate in candidates):
                 candidates.append(self._fit(best.orders, best.noise_model, rank))
             if self._choice(candidates, self.options.rule) <= rank:

@@ -172,6 +172,20 @@ def _orders_are_whole(saved: Saved) -> str | None:
     return None
 
 
+def _last_column_is_known(saved: Saved) -> str | None:
+    """New columns follow the last one, of which a covariance tells what is known."""
+    if "model_cols_order" not in saved or not saved["model_cols_cov"].size:
+        return None
+    free = saved.lengths["G"]
+    covariance = np.zeros((free, free))
+    covariance[np.tril_indices(free)] = saved["model_cols_cov"][saved["model_cols_order"][-1]]
+    try:
+        np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return "model_cols_cov holds what is no covariance."
+    return None
+
+
 def _held_out_are_observed(saved: Saved) -> str | None:
     if "model_held_out_rows" not in saved:
         return None
@@ -219,6 +233,7 @@ SCHEMA = Schema(
         cells_in_order("rows", "cols"),
         _coordinates,
         _orders_are_whole,
+        _last_column_is_known,
         _held_out_are_observed,
         _names_fit,
         _bounds_fit,

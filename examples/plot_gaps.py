@@ -72,7 +72,8 @@ print("ordered:", with_order.settings["ordered"], "- held out:", with_order.sett
 # The table shows the median relative error, and the fraction of hidden values in their 90% intervals. Linear
 # interpolation in time is a third method. Hours without any station stay empty without the order.
 
-truth, interpolated = table.to_numpy(), np.exp(np.log(holes).interpolate(limit_direction="both").to_numpy())
+truth = table.to_numpy()
+interpolated = np.exp(holes.apply(np.log).interpolate(limit_direction="both").to_numpy())
 
 
 def scores(values, cells, result=None):

@@ -7,6 +7,7 @@ import warnings
 from numbers import Integral
 from typing import Any, cast
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -29,8 +30,11 @@ def completed(
     fill: str | None,
     bounds: object = None,
     weights: object = None,
+    in_steps: int | None = None,
 ) -> Completion:
     """Complete `X` with the estimator's parameters.
+
+    `in_steps` rows are each one step after the one before, whatever their labels say.
 
     Raises
     ------
@@ -46,6 +50,7 @@ def completed(
         fill=cast("Any", fill),
         bounds=cast("Any", bounds),
         weights=weights,
+        row_positions=None if in_steps is None else np.arange(in_steps),
         progress=bool(params["verbose"]),
         **settings,
     )

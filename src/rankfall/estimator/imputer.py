@@ -64,8 +64,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     scale, bounds, effects, scaling, rule, folds
         As in :func:`rankfall.complete`.
     ordered : {"none", "auto", "rows", "columns", "both"}
-        As there, but "none" by default: splits and searches shuffle rows. Rows to be transformed are then a
-        series of their own, each one step after the one before.
+        As there, but "none" by default: splits and searches shuffle rows. Each row is one step after the one
+        before, whatever the index says, and rows to be transformed are a series of their own.
     keep_empty_features : bool, default False
         Features without any value at fit are dropped (with a warning at fit), or kept and filled with 0.
     add_indicator : bool, default False
@@ -177,7 +177,9 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             names = layout.col_names
             problem = replace(problem, layout=layout.with_columns(np.flatnonzero(kept).tolist()))
         bounds = kept_columns(self.bounds, kept, names)
-        result = completed(self, problem, fill=self.fill, bounds=bounds, weights=weights)
+        # as transform takes them, which sees no index
+        steps = problem.n_rows
+        result = completed(self, problem, fill=self.fill, bounds=bounds, weights=weights, in_steps=steps)
         features = getattr(self, "feature_names_in_", None)
         if not self.keep_empty_features:
             _warn_of_empty_features(np.flatnonzero(~kept) if features is None else features[~kept])

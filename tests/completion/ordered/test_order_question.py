@@ -351,9 +351,9 @@ def test_an_interrupt_before_any_fit(step: str, plain: Completion, monkeypatch: 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(importlib.import_module("rankfall.completion.ordered.search"), step, interrupt)
-    result = asked(TABLE)
+    result = asked(TABLE, folds=None)
     assert result.outcome is Outcome.INTERRUPTED
-    assert (order_of(result), result.rank) == ("none", plain.rank)
+    assert (order_of(result), result.rank) == ("none", asked(TABLE, folds=None, ordered="none").rank)
 
 
 def test_the_end_of_the_time_delivers_the_answer_without_order(
@@ -390,7 +390,7 @@ def gaps() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def over_gaps(gaps: tuple[np.ndarray, np.ndarray]) -> Completion:
-    return asked(gaps[1])
+    return asked(gaps[1], folds=None)
 
 
 def test_rows_without_entries_are_filled(gaps: tuple[np.ndarray, np.ndarray], over_gaps: Completion) -> None:

@@ -92,6 +92,7 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
             "scale": options.scale,
             "bounds": plain_bounds(options.bounds, request.bounds, request.col_names),
             "errors": _errors_in(options.scale, mixed),
+            "ordered": "none",
             "sgd_steps": answers.sgd_steps,
             "depth": DEPTH,
             **delivered.settings,

@@ -91,6 +91,7 @@ def chosen_model(
         "rule": rule,
         "held_out": answer.n_held,
         "folds": len(answer.counting),
+        **({"held_out_by_split": [len(part.errors) for part in held]} if answer.in_gaps else {}),
         "rank_choices": asdict(answer.choices),
     }
     if not sample.is_all:

@@ -17,6 +17,8 @@ from .unlike_observed import unlike_observed
 _CHEAP_UNKNOWNS = 2500
 # a low rank that gains less than this share of the error over effects alone is probably the wrong model
 _GAIN = 0.01
+# gaps that are longer than those that could be held out by this factor are mentioned
+_MUCH_LONGER = 1.5
 
 
 def warnings_of(
@@ -52,6 +54,8 @@ def warnings_of(
             f"A matrix of rank {exact.underdetermined_rank} reproduces all observed cells, but leaves so "
             "many missing cells open that it says nothing about them; the rank was chosen by held-out cells."
         )
+    out += _order_not_used(options.ordered, str(result.settings["ordered"]), outcome)
+    out += _gaps_not_imitated(noisy)
     out += _wrong_model(noisy, standardisation.unit, rank, outcome)
     if not rank and result.settings["effects"] == "none" and np.any(problem.values):
         out.append("Neither a low-rank part nor effects were fitted: every cell that was filled in is zero.")
@@ -76,6 +80,26 @@ def warnings_of(
         out += _uniqueness_warning(result)
     out += unlike_observed(result)
     return tuple(out)
+
+
+def _order_not_used(asked: str, used: str, outcome: Outcome) -> list[str]:
+    """Whether an order was asked for in vain."""
+    if asked in ("auto", used):
+        return []
+    if outcome is Outcome.EXACT:
+        return [f'ordered="{asked}" was not used: a matrix of low rank fits exactly, without any order.']
+    return [f'ordered="{asked}" was not used: there were too few cells, or too little time.']
+
+
+def _gaps_not_imitated(noisy: NoisyAnswer | None) -> list[str]:
+    """Whether gaps are much longer than all runs of held-out cells."""
+    longest, imitated = (0, 0) if noisy is None else noisy.gap_rows
+    if longest <= _MUCH_LONGER * imitated:
+        return []
+    return [
+        f"The longest gap has {longest:,} rows, but no gap of more than {imitated:,} could be imitated by "
+        "held-out cells: intervals inside longer ones are not calibrated."
+    ]
 
 
 def _wrong_model(noisy: NoisyAnswer | None, unit: float, rank: int, outcome: Outcome) -> list[str]:

@@ -55,6 +55,9 @@ class NoisyAnswer:
         The order of all rows, where that is one of them.
     in_gaps : bool
         Whether cells were held out in gaps like those of the table, not singly.
+    gap_rows : (int, int)
+        Rows of the longest gap in a column, and of the longest that held-out cells imitate, where rows have
+        an order.
     """
 
     chosen: TriedRank
@@ -71,6 +74,7 @@ class NoisyAnswer:
     order: str = "none"
     row_chain: Chain | None = None
     in_gaps: bool = False
+    gap_rows: tuple[int, int] = (0, 0)
 
     @property
     def rank(self) -> int:

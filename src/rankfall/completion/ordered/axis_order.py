@@ -113,7 +113,7 @@ def read_positions(name: str, given: object, size: int) -> tuple[np.ndarray, boo
     if index.size != size:
         raise InputError(f"{name} must have {size} entries, one for each, not {index.size}.")
     if index.hasnans:
-        raise InputError(f"{name} has no position for entry {_first(index.isna())}.")
+        raise InputError(f"{name} has no position for entry {_first(np.asarray(index.isna()))}.")
     if _is_text(index):
         index = _parsed(name, index)
     found = _numbers(index)
@@ -158,15 +158,15 @@ def _parsed(name: str, index: pd.Index) -> pd.Index:
     import pandas as pd
 
     try:
-        numbers = pd.Index(pd.to_numeric(index, errors="coerce"))
+        numbers = pd.Index(pd.to_numeric(index.to_series(), errors="coerce"))
         if not numbers.hasnans:
             return numbers
         times = pd.Index(pd.to_datetime(index, format="ISO8601", utc=True, errors="coerce"))
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must hold numbers or times ({error}).") from error
-    found = max(numbers, times, key=lambda each: int(each.notna().sum()))
+    found = max(numbers, times, key=lambda each: int(np.count_nonzero(each.notna())))
     if found.hasnans:
-        entry = _first(found.isna())
+        entry = _first(np.asarray(found.isna()))
         raise InputError(
             f"{name} must hold numbers or times (2024-01-31 or 2024-01-31 14:00); entry {entry}, "
             f"{str(index[entry])!r}, is neither."
@@ -182,7 +182,7 @@ def _from_text(index: pd.Index) -> pd.Index:
     try:
         if _DATE.match(first):
             return pd.DatetimeIndex(pd.to_datetime(index, format="ISO8601", utc=True))
-        return pd.Index(pd.to_numeric(index))
+        return pd.Index(pd.to_numeric(index.to_series()))
     except (TypeError, ValueError):
         return index
 

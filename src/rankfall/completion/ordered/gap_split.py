@@ -101,7 +101,8 @@ def split_in_gaps(
     observed = np.zeros((m, n), bool)
     observed[problem.rows, problem.cols] = True
     observed = observed[order]
-    filled = observed.any(axis=0) & (with_empty | observed.any(axis=1))[:, None]
+    rows_filled = np.ones(m, bool) if with_empty else observed.any(axis=1)
+    filled = np.outer(rows_filled, observed.any(axis=0))
     if not is_structured(observed[filled.any(axis=1)][:, filled.any(axis=0)]):
         return []
     rng = generator(seed, Stream.HELD_OUT)
@@ -122,11 +123,11 @@ def _hidden(observed: np.ndarray, filled: np.ndarray, rng: np.random.Generator) 
     hidden = np.zeros((m, n), bool)
     left, failed, counts = _wanted(observed), 0, observed.sum(axis=0)
     remaining = counts.copy()
-    for cell in rng.integers(rows.size, size=4 * rows.size):
+    for cell in rng.integers(rows.size, size=4 * rows.size).tolist():
         if left <= 0 or failed == _HOPELESS:
             break
         failed += 1
-        first, last = _run(observed[:, cols[cell]], rows[cell])
+        first, last = _run(observed[:, cols[cell]], int(rows[cell]))
         length = last - first
         block = np.mean(~observed[first:last], axis=0) >= _WITH
         for start in rng.integers(m - length + 1, size=_PLACES):
@@ -147,7 +148,26 @@ def _wanted(observed: np.ndarray) -> float:
     return min(_HELD * np.count_nonzero(observed), _MOST_HELD)
 
 
-def _run(column: np.ndarray, row: int | np.integer) -> tuple[int, int]:
+def _run(column: np.ndarray, row: int) -> tuple[int, int]:
     """First row of a run of missing cells, and the one after its last."""
     before, after = np.flatnonzero(column[:row]), np.flatnonzero(column[row:])
-    return int(before[-1]) + 1 if before.size else 0, int(row + after[0]) if after.size else column.size
+    return int(before[-1]) + 1 if before.size else 0, row + int(after[0]) if after.size else column.size
+
+
+def longest_run(cells: Problem, order: np.ndarray, present: bool) -> int:
+    """Rows of the longest run of cells that are present, or missing, in a column that has some; 0 for a table
+    too large to look at.
+    """
+    m, n = cells.shape
+    if m * n > _LARGEST:
+        return 0
+    there = np.zeros((m + 2, n), bool)
+    place = np.empty(m, np.int64)
+    place[order] = np.arange(1, m + 1)
+    there[place[cells.rows], cells.cols] = True
+    there = there[:, cells.col_counts > 0] if not present else ~there
+    if not present:
+        there[[0, -1]] = True
+    cols, rows = np.nonzero(there.T)
+    steps = np.diff(rows)[np.diff(cols) == 0]
+    return int(steps.max(initial=1)) - 1

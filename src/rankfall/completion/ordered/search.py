@@ -24,7 +24,7 @@ from ..solvers.posterior import Posterior
 from ..standardise import NoisyCells
 from .axis_order import AxisOrder, read_groups, read_positions
 from .evidence import resemble
-from .gap_split import split_in_gaps
+from .gap_split import longest_run, split_in_gaps
 from .starts import begun, directions, interpolated
 
 # sweeps of a fit between two looks at the held-out error, and at most, where they take long, too; relative
@@ -125,7 +125,26 @@ def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) 
         return replace(plain, ending=Ending.OUT_OF_TIME)
     except KeyboardInterrupt:
         return replace(plain, ending=Ending.INTERRUPTED)
-    return plain if found.order == "none" else replace(found, row_chain=whole)
+    if found.order == "none":
+        return plain
+    return replace(found, row_chain=whole, gap_rows=_gap_rows(found, orders))
+
+
+def _gap_rows(answer: NoisyAnswer, orders: Orders) -> tuple[int, int]:
+    """Rows of the longest gap in a column, and of the longest that held-out cells imitate; 0 without an
+    order.
+
+    Where cells are missing at random, single held-out cells lie in gaps of all lengths that chance makes.
+    """
+    if answer.order not in ("rows", "both") or orders.rows is None:
+        return 0, 0
+    order, parts = orders.rows.order, [fold.held for fold, _ in answer.counting]
+    longest = longest_run(answer.sample.cells.problem, order, present=False)
+    problem = answer.sample.cells.problem
+    m, n = problem.shape
+    missing = min(max(1 - problem.n_observed / (m * n), 1 / (m * n)), 1 - 1 / (m * n))
+    by_chance = int(np.ceil(np.log(m * n) / -np.log(missing)))
+    return longest, max(by_chance, *(longest_run(held, order, present=True) for held in parts))
 
 
 def _on_runs(answer: NoisyAnswer, orders: Orders, options: Options) -> NoisyAnswer:
@@ -142,6 +161,8 @@ def _in_gaps(answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: 
 
     Rows (columns) without entries are gaps if their order is tried: else they will not be filled.
     """
+    if options.folds is not None:  # every cell is held out once
+        return answer
     cells = answer.sample.cells
     times = 1 if len(answer.counting) == 1 else _GAP_SPLITS
     splits = []
@@ -253,8 +274,8 @@ class _Search:
         return best
 
     def _with_other_ranks(self, best: _Candidate) -> list[_Candidate]:
-        """Larger ranks while they are better, then, where that is cheap, smaller ones down to the smallest that
-        is as good.
+        """Larger ranks while they are better, then, where that is cheap, smaller ones down to the smallest
+        that is as good.
         """
         candidates, widest = [best], self._widest(best.orders)
         while best.rank < widest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, cast
@@ -127,7 +127,12 @@ class Completion(CompletedMatrix):
         completion by more than chance.
         """
         folds, seed = (self.settings.get(name, default) for name, default in (("folds", 1), ("seed", 0)))
-        return compare(self, int(str(folds)), int(str(seed)), self.seconds)
+        matrix, sizes, held = self, self.settings.get("held_out_by_split"), self.model.held_out
+        if sizes and held is not None:  # in gaps: the cells of one split are hidden together
+            first = int(cast("Sequence[int]", sizes)[0])
+            matrix = replace(self, model=replace(self.model, held_out=held.first(first)))
+            folds = 1
+        return compare(matrix, int(str(folds)), int(str(seed)), self.seconds)
 
     @property
     def validation_rmse(self) -> float:

@@ -39,6 +39,10 @@ class HeldOut:
     predicted: np.ndarray
     spread: np.ndarray
 
+    def first(self, count: int) -> HeldOut:
+        """The first of them."""
+        return HeldOut(*(part[:count] for part in (self.rows, self.cols, self.predicted, self.spread)))
+
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:

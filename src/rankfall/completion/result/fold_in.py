@@ -132,7 +132,7 @@ class FoldIn:
             )
             warnings.warn(text, UserWarning, stacklevel=4)
         for k in range(values.shape[0]):
-            lost = labels < 0
+            lost: np.ndarray = np.less(labels, 0)
             if empty[k]:
                 fitted[k] = average
             else:

@@ -13,7 +13,7 @@ from ...files.schema import Field, Length, Saved, Schema, cells_in_order
 from ...scale import SCALES
 from ...theory.certificate import read_certificate
 from ..descent.watched_run import NEEDED
-from ..options import EFFECTS
+from ..options import EFFECTS, ORDERS
 
 KIND = "completion"
 _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
@@ -39,6 +39,8 @@ _settings = record(
         "bounds": nullable(_asked_bounds),
         "missing_values": listed(any_number),
         "rule": text,
+        "ordered": partial(one_of, allowed=ORDERS),
+        "held_out_by_split": listed(partial(whole, least=1)),
         "command": text,
         "source": text,
         "rank_choices": record(

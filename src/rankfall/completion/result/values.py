@@ -78,7 +78,9 @@ class Values:
         model, n = self.model.ahead(n_rows), self.problem.n_cols
         i, j = (part.ravel() for part in np.indices((n_rows, n)))
         half = noisy_half_widths(model, self.problem.col_counts, i, j, coverage).reshape(n_rows, n)
-        fitted, lost = model.dense(), ~np.isin(self.components[1], self.of_last(0))
+        beside = self.of_last(0)
+        assert beside is not None
+        fitted, lost = model.dense(), ~np.isin(self.components[1], beside)
         for row in fitted:
             self.leave_open(row, lost, self.averages["mean"] + self.averages["cols"])
         half[:, lost] = np.inf

@@ -141,6 +141,17 @@ def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> NoiseModel:
 
 def earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
     """Whether squared errors of a more elaborate model are smaller, noticeably and by a standard error."""
-    gain = simple - elaborate
-    least = max(2 * _EARNED * simple.mean(), gain.std() / np.sqrt(gain.size))
-    return bool(gain.mean() > least)
+    return earns_in_parts([simple], [elaborate])
+
+
+def earns_in_parts(simple: Sequence[np.ndarray], elaborate: Sequence[np.ndarray]) -> bool:
+    """The same where errors within a part may depend on each other: the standard error is that between the
+    sums of the parts if it is larger.
+    """
+    gains = [theirs - ours for theirs, ours in zip(simple, elaborate, strict=True)]
+    gain = np.concatenate(gains)
+    error = gain.std() / np.sqrt(gain.size)
+    if len(gains) > 1:
+        sums = np.array([part.sum() - part.size * gain.mean() for part in gains])
+        error = max(error, np.sqrt(np.sum(sums**2) * len(gains) / (len(gains) - 1)) / gain.size)
+    return bool(gain.mean() > max(2 * _EARNED * np.concatenate(simple).mean(), error))

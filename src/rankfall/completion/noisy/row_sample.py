@@ -86,11 +86,11 @@ class RowSample:
         whole = replace(fold, training=fitter.problem, held=nothing, fitter=fitter, cells=self.whole)
         if fit.rows.chain is not None and chain is not None:
             chain = replace(chain, coefficients=fit.rows.chain.coefficients)
-        start = replace(fit, rows=replace(sized_like(fit.rows, problem.n_rows), chain=chain))
+        start = replace(fit, rows=replace(_sized_like(fit.rows, problem.n_rows), chain=chain))
         return whole, replace(fitter.adopt(start), sweeps=fit.sweeps, converged=fit.converged)
 
 
-def sized_like(side: Side, size: int) -> Side:
+def _sized_like(side: Side, size: int) -> Side:
     """A side of so many rows that are to be folded in, with the priors of another."""
     mean = np.zeros((size, side.mean.shape[1]))
     if side.has_known:

@@ -154,6 +154,24 @@ def _run(column: np.ndarray, row: int) -> tuple[int, int]:
     return int(before[-1]) + 1 if before.size else 0, row + int(after[0]) if after.size else column.size
 
 
+def gap_numbers(held: Problem, order: np.ndarray) -> np.ndarray:
+    """Which gap every held-out cell lies in: runs in several columns that begin and end together are one."""
+    place = np.empty(order.size, np.int64)
+    place[order] = np.arange(order.size)
+    at = place[held.rows]
+    sort = np.lexsort((at, held.cols))
+    at, cols = at[sort], held.cols[sort]
+    begins = np.ones(at.size, bool)
+    begins[1:] = (np.diff(cols) != 0) | (np.diff(at) != 1)
+    first = np.flatnonzero(begins)
+    run = np.cumsum(begins) - 1
+    ends = np.column_stack([at[first], at[np.append(first[1:], at.size) - 1]])
+    numbers = np.unique(ends, axis=0, return_inverse=True)[1].ravel()
+    out = np.empty(at.size, np.int64)
+    out[sort] = numbers[run]
+    return out
+
+
 def longest_run(cells: Problem, order: np.ndarray, present: bool) -> int:
     """Rows of the longest run of cells that are present, or missing, in a column that has some; 0 for a table
     too large to look at.

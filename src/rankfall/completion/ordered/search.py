@@ -13,9 +13,10 @@ from ..descent.tried_ranks import TriedRank
 from ..noisy.choose_rank import RankChoices, choose_rank
 from ..noisy.data_model import candidate_models
 from ..noisy.folds import Fold, split_cells
-from ..noisy.pilot import earns_its_place, keeps_what_is_shared
-from ..noisy.pooled import Fitted, held_error, held_errors, held_squares
-from ..noisy.row_sample import RowSample, sized_like
+from ..noisy.pilot import earns_in_parts, keeps_what_is_shared
+from ..noisy.pooled import Fitted, held_error, held_errors
+from ..noisy.refit import refit, with_covariances
+from ..noisy.row_sample import RowSample
 from ..noisy.search import NoisyAnswer
 from ..noisy.starts import truncated
 from ..options import Options
@@ -24,7 +25,7 @@ from ..solvers.posterior import Posterior
 from ..standardise import NoisyCells
 from .axis_order import AxisOrder, read_groups, read_positions
 from .evidence import resemble
-from .gap_split import longest_run, split_in_gaps
+from .gap_split import gap_numbers, longest_run, split_in_gaps
 from .starts import begun, directions, interpolated
 
 # sweeps of a fit between two looks at the held-out error, and at most, where they take long, too; relative
@@ -53,6 +54,10 @@ def _between(bad: int, good: int) -> int | None:
         return rank
     rank = (bad + good + 1) // 2
     return rank if bad < rank < good and good - bad > _CLOSE * good else None
+
+
+# for every split, the places of each gap's cells among the held-out ones
+Gaps = list[list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -112,15 +117,15 @@ def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) 
     plain, whole = answer, None if orders.rows is None else orders.rows.chain()
     if options.ordered == "none" or options.max_rank == 0:
         return plain
-    if not answer.sample.is_all:
-        answer = _on_runs(answer, orders, options)
-        orders = orders.of_rows(answer.sample.rows)
-    tried = _worth_trying(answer.counting[0][0], orders, options.ordered)
-    if not tried:
-        return plain
     try:
-        answer = _in_gaps(answer, orders, tried, options)
-        found = _Search(answer, tried, options, clock).run()
+        if not answer.sample.is_all:
+            answer = _on_runs(answer, orders, options, clock)
+            orders = orders.of_rows(answer.sample.rows)
+        tried = _worth_trying(answer.counting[0][0], orders, options.ordered)
+        if not tried:
+            return plain
+        answer, gaps = _in_gaps(answer, orders, tried, options, clock)
+        found = _Search(answer, gaps, tried, options, clock).run()
     except OutOfTime:
         return replace(plain, ending=Ending.OUT_OF_TIME)
     except KeyboardInterrupt:
@@ -147,49 +152,69 @@ def _gap_rows(answer: NoisyAnswer, orders: Orders) -> tuple[int, int]:
     return longest, max(by_chance, *(longest_run(held, order, present=True) for held in parts))
 
 
-def _on_runs(answer: NoisyAnswer, orders: Orders, options: Options) -> NoisyAnswer:
+def _on_runs(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) -> NoisyAnswer:
     """The answer of a tall table for another sample of its rows: runs of neighbours."""
     assert orders.rows is not None
     sample = answer.sample
     sample = RowSample.of_runs(sample.whole, orders.rows.order, sample.rows.size)
     splits = split_cells(sample.cells.problem, options.seed, None)[:1]
-    return replace(answer, sample=sample, counting=_carried_over(answer, sample.cells, splits))
+    return replace(
+        answer, sample=sample, counting=_carried_over(answer, sample.cells, splits, options, clock)
+    )
 
 
-def _in_gaps(answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options) -> NoisyAnswer:
-    """The answer for cells that are held out in gaps like those of the table, if it has such.
+def _in_gaps(
+    answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options, clock: Clock
+) -> tuple[NoisyAnswer, Gaps | None]:
+    """The answer for cells that are held out in gaps like those of the table, if it has such, and the gaps.
 
     Rows (columns) without entries are gaps if their order is tried: else they will not be filled.
     """
     if options.folds is not None:  # every cell is held out once
-        return answer
+        return answer, None
     cells = answer.sample.cells
     times = 1 if len(answer.counting) == 1 else _GAP_SPLITS
-    splits = []
+    splits, gaps = [], []
     if orders.rows is not None:
         with_empty = any(each.rows is not None for each in tried)
         splits = split_in_gaps(cells.problem, orders.rows.order, options.seed, times, with_empty)
+        gaps = [_parts(gap_numbers(held, orders.rows.order)) for _, held in splits]
     if not splits and orders.cols is not None:
         with_empty = any(each.cols is not None for each in tried)
         sides = split_in_gaps(cells.problem.T, orders.cols.order, options.seed, times, with_empty)
         splits = [(train.T, held.T) for train, held in sides]
+        # cells of a problem are sorted by row
+        turns = [np.lexsort((held.rows, held.cols)) for _, held in sides]
+        numbers = [gap_numbers(held, orders.cols.order) for _, held in sides]
+        gaps = [_parts(each[turn]) for each, turn in zip(numbers, turns, strict=True)]
     if not splits:
-        return answer
-    return replace(answer, counting=_carried_over(answer, cells, splits), in_gaps=True)
+        return answer, None
+    return replace(answer, counting=_carried_over(answer, cells, splits, options, clock), in_gaps=True), gaps
+
+
+def _parts(numbers: np.ndarray) -> list[np.ndarray]:
+    """Places of the cells of each gap."""
+    return [np.flatnonzero(numbers == gap) for gap in range(int(numbers.max(initial=-1)) + 1)]
 
 
 def _carried_over(
-    answer: NoisyAnswer, cells: NoisyCells, splits: Sequence[tuple[Problem, Problem]]
+    answer: NoisyAnswer,
+    cells: NoisyCells,
+    splits: Sequence[tuple[Problem, Problem]],
+    options: Options,
+    clock: Clock,
 ) -> tuple[tuple[Fold, Posterior], ...]:
-    """Other training and held-out cells under the same data model, the chosen rank fitted to each."""
+    """Other training and held-out cells under the same data model, with means of draws of the chosen rank."""
     fold, fit = answer.counting[0]
     out = []
     for train, held in splits:
         other = replace(Fold.of(fold.model, train, held, cells), pilot_noise=fold.pilot_noise)
-        start = replace(fit, rows=sized_like(fit.rows, train.n_rows))
-        out.append(
-            (other, other.fitter.improve(other.fitter.adopt(start), _SWEEPS) if fit.rank else other.effects)
-        )
+        if not fit.rank:
+            out.append((other, other.effects))
+            continue
+        start = other.start_fit(fit.frames()[1], max(fit.noise, fold.pilot_noise), fit.noise_model)
+        drawn = refit(other, start, options.seed, clock)
+        out.append((other, with_covariances(other, drawn)))
     return tuple(out)
 
 
@@ -221,15 +246,15 @@ class _Candidate:
     def error(self) -> float:
         return held_error(self.fitted)
 
-    def is_better_than(self, simple: Fitted) -> bool:
-        return earns_its_place(held_squares(simple), held_squares(self.fitted))
-
 
 class _Search:
     """The settings that are tried, one decision after the other."""
 
-    def __init__(self, answer: NoisyAnswer, tried: list[Orders], options: Options, clock: Clock) -> None:
-        self.answer, self.tried, self.options, self.clock = answer, tried, options, clock
+    def __init__(
+        self, answer: NoisyAnswer, gaps: Gaps | None, tried: list[Orders], options: Options, clock: Clock
+    ) -> None:
+        self.answer, self.gaps, self.tried = answer, gaps, tried
+        self.options, self.clock = options, clock
         self.folds = [fold for fold, _ in answer.counting]
 
     def run(self) -> NoisyAnswer:
@@ -244,7 +269,7 @@ class _Search:
         best: _Candidate | None = None
         for orders in self.tried:
             candidate = self._fit(orders, EQUAL, self._first_rank(orders))
-            if best is None or candidate.is_better_than(best.fitted):
+            if best is None or self._is_better(candidate.fitted, best.fitted):
                 best = candidate
         assert best is not None
         return best
@@ -259,7 +284,7 @@ class _Search:
             return best
         folds, self.folds = self.folds, [fold.with_columns_scaled() for fold in self.folds]
         other = self._fit(best.orders, best.noise_model, best.rank)
-        if other.is_better_than(best.fitted) and keeps_what_is_shared(best.fitted, other.fitted):
+        if self._is_better(other.fitted, best.fitted) and keeps_what_is_shared(best.fitted, other.fitted):
             return other
         self.folds = folds
         return best
@@ -269,7 +294,7 @@ class _Search:
             return best
         for noise_model in NOISE_MODELS[1:]:
             candidate = self._fit(best.orders, noise_model, best.rank)
-            if candidate.is_better_than(best.fitted):
+            if self._is_better(candidate.fitted, best.fitted):
                 best = candidate
         return best
 
@@ -300,10 +325,18 @@ class _Search:
         ranks = {candidate.rank: candidate for candidate in candidates}
         best = min(candidates, key=lambda candidate: (candidate.error, candidate.rank)).rank
 
-        def squares(rank: int) -> list[np.ndarray]:
-            return [fold.held_squares(fit) for fold, fit in ranks[rank].fitted]
+        return choose_rank(rule, list(ranks), best, lambda rank: self._squares(ranks[rank].fitted))
 
-        return choose_rank(rule, list(ranks), best, squares)
+    def _is_better(self, fitted: Fitted, simple: Fitted) -> bool:
+        """Whether fits are better noticeably and by a standard error, that between gaps if it is larger."""
+        return earns_in_parts(self._squares(simple), self._squares(fitted))
+
+    def _squares(self, fitted: Fitted) -> list[np.ndarray]:
+        """Squared errors at the held-out cells of every fold, or of every gap: those are not independent."""
+        squares = [fold.held_squares(fit) for fold, fit in fitted]
+        if self.gaps is None:
+            return squares
+        return [part[gap] for part, gaps in zip(squares, self.gaps, strict=True) for gap in gaps]
 
     # -- fits ----------------------------------------------------------------------------------------
 
@@ -368,14 +401,16 @@ class _Search:
         chosen = ranks[self._choice(candidates, self.options.rule)]
         if self.options.ordered == "auto":
             plain = self.answer.counting
-            is_better = chosen.is_better_than(plain)
+            is_better = self._is_better(chosen.fitted, plain)
             if not is_better or chosen.error > (1 - _EARNED) * held_error(plain):
                 return self.answer
+        alone = self._effects_alone()
         tried = [self._tried(candidate) for candidate in sorted(candidates, key=lambda each: each.rank)]
         return replace(
             self.answer,
             chosen=next(one for one in tried if one.rank == chosen.rank),
-            tried=(self._effects_alone(), *tried),
+            effects_alone=alone,
+            tried=(alone, *tried),
             counting=tuple(chosen.fitted),
             choices=RankChoices(self._choice(candidates, "one-se"), self._choice(candidates, "min"), ()),
             noise_models=(chosen.noise_model,),

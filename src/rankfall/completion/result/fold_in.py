@@ -121,10 +121,10 @@ class FoldIn:
         None if they do not follow each other.
         """
         known = ~np.isnan(values)
-        empty = ~known.any(axis=1)
+        empty: np.ndarray = np.count_nonzero(known, axis=1) == 0
         if beside is not None:
             beside = np.union1d(beside, labels[known.any(axis=0)])
-            empty &= beside.size == 0
+            empty = empty & (beside.size == 0)
         if np.any(empty):
             count = int(np.count_nonzero(empty))
             text = (
@@ -132,11 +132,12 @@ class FoldIn:
             )
             warnings.warn(text, UserWarning, stacklevel=4)
         for k in range(values.shape[0]):
-            lost: np.ndarray = np.less(labels, 0)
             if empty[k]:
                 fitted[k] = average
+                lost = labels < 0
             else:
-                lost = lost | ~np.isin(labels, labels[known[k]] if beside is None else beside)
+                near = labels[known[k]] if beside is None else beside
+                lost = (labels < 0) | ~np.isin(labels, near)
             self.values.leave_open(fitted[k], lost, average)
         return np.where(known, given, self.values.delivered(fitted, cols))
 

@@ -179,7 +179,7 @@ def complete(
     names = None if given.layout is None else given.layout.col_names
     bounds = read_bounds(options.bounds, given, names)
     orders = Orders.of(given, options)
-    request = Request(standardisation, options, bounds, missing)
+    request = Request(standardisation, options, bounds, missing, orders)
     with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
         clock = Clock(options.max_time, tell, standardisation.unit, started)
         with announced(None if tell is None else clock.tell):

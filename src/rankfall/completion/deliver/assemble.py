@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..descent.plan import DEPTH
 from ..exact import ExactAnswer
 from ..noisy import NoisyAnswer
 from ..options import RULES, Options
+from ..ordered import AxisOrder, Orders
 from ..result.completion import Completion
 from ..result.rank_path import rank_path
 from ..standardise import Standardisation
@@ -33,6 +34,12 @@ class Request:
     options: Options
     bounds: Bounds | None
     missing_values: tuple[float, ...] = ()
+    orders: Orders = field(default_factory=Orders)
+
+    @property
+    def row_order(self) -> AxisOrder | None:
+        """The order of the rows, if it may be used."""
+        return self.orders.rows if self.options.ordered in ("auto", "rows", "both") else None
 
     @property
     def row_names(self) -> tuple[str, ...] | None:
@@ -71,7 +78,7 @@ class Answers:
 def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -> Completion:
     """Fit what was chosen on all cells and put the result together."""
     standardisation, options = request.standardisation, request.options
-    delivered = _model(standardisation, options, answers, ending)
+    delivered = _model(request, answers, ending)
     outcome = _outcome(standardisation, answers, ending)
     if outcome is Outcome.CHOSEN and not delivered.converged:
         outcome = Outcome.NOT_CONVERGED
@@ -122,10 +129,11 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
     )
 
 
-def _model(standardisation: Standardisation, options: Options, answers: Answers, ending: Ending) -> Delivered:
+def _model(request: Request, answers: Answers, ending: Ending) -> Delivered:
     """The delivered model, fitted to all cells."""
+    standardisation, options = request.standardisation, request.options
     if answers.exact is not None and answers.exact.fit is not None:
-        return exact_model(standardisation, answers.exact.fit)
+        return exact_model(standardisation, answers.exact.fit, request.row_order)
     if standardisation.is_zero:
         return zero_model(standardisation)
     if answers.noisy is not None:

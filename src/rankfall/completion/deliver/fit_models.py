@@ -10,6 +10,8 @@ import numpy as np
 from ..noisy import NoisyAnswer
 from ..noisy.folds import Fold
 from ..noisy.refit import fit_all_cells
+from ..ordered import AxisOrder
+from ..ordered.exact_rows import between_neighbours, chain_of_exact_rows
 from ..result.fitted_model import FittedModel, HeldOut, least_norm, noise_scales
 from ..solvers.least_squares import LeastSquaresFit
 from ..solvers.noise_model import EQUAL
@@ -29,17 +31,25 @@ class Delivered:
     converged: bool = True
 
 
-def exact_model(standardisation: Standardisation, fit: LeastSquaresFit) -> Delivered:
-    """That of an exact fit."""
+def exact_model(standardisation: Standardisation, fit: LeastSquaresFit, order: AxisOrder | None) -> Delivered:
+    """That of an exact fit; rows without entries are filled between their neighbours where these matter."""
     U = fit.U * fit.s
     problem = standardisation.problem
     # rows with fewer entries than the rank fit in many ways: the one that transform would give
     for row in np.flatnonzero(problem.row_counts < U.shape[1]):
         cells = problem.rows == row
         U[row] = least_norm(fit.V[problem.cols[cells]], problem.values[cells])
+    chain = chain_of_exact_rows(problem, U, order)
+    if chain is not None:
+        U = between_neighbours(U, problem.row_counts > 0, chain)
     model = _known_model(U, fit.V, standardisation.scales)
+    if chain is not None:
+        posterior = model.posterior
+        rows = replace(posterior.rows, chain=chain)
+        model = replace(model, posterior=replace(posterior, rows=rows))
     rule = "smallest rank that fits to machine precision"
-    return Delivered(model, {"effects": "none", "scaling": "all", "rule": rule})
+    ordered = "none" if chain is None else "rows"
+    return Delivered(model, {"effects": "none", "scaling": "all", "ordered": ordered, "rule": rule})
 
 
 def zero_model(standardisation: Standardisation) -> Delivered:

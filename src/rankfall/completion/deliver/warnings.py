@@ -43,6 +43,12 @@ def warnings_of(
     fate = "filled with effects only" if fill == "effects" else "left empty"
     if empty_rows or empty_cols:
         out.append(f"{_rows_and_columns(empty_rows, empty_cols)} without any entry: their cells are {fate}.")
+    if outcome is Outcome.EXACT and result.model.posterior.has_order:
+        count = int(np.count_nonzero(problem.row_counts == 0))
+        out.append(
+            f"{_rows_and_columns(count, 0)} without any entry: filled between their neighbours, which is not "
+            "exact, and nothing says how well."
+        )
     n_components = np.unique(row_labels[row_labels >= 0]).size
     if n_components > 1:
         out.append(

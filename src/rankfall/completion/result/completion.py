@@ -239,7 +239,7 @@ class Completion(CompletedMatrix):
             If the rows of the completion have no order.
         """
         n_rows = whole("n_rows", n_rows, least=1)
-        if self.model.posterior.rows.chain is None:
+        if self.model.posterior.rows.chain is None or self.model.exact:
             raise InputError(
                 "forecast needs rows that follow each other, and this completion uses no order of rows: "
                 'complete with ordered="rows".'

@@ -137,6 +137,13 @@ class Fold:
         unit = rms(rest)
         return training.with_values(rest / (unit or 1.0)), unit
 
+    def row_effects(self, cells: Problem) -> np.ndarray:
+        """What the effects of their rows are at some cells."""
+        rows, cols = self.effects.rows, self.effects.cols
+        if not cols.has_known:
+            return np.zeros(cells.n_observed)
+        return rows.mean[cells.rows, cols.fixed] * cols.mean[cells.cols, cols.fixed]
+
     @property
     def typical(self) -> float:
         """Root mean square of the scales of the data model, as errors are reported."""

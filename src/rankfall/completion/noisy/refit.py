@@ -28,8 +28,9 @@ _LEAST_BRIEF, _MOST_BRIEF, _BETWEEN_BRIEF = 12, 40, 4
 # to ever less noise, past the best fit. Small tables have few cells held out: there an error that rises may
 # fall again.) Where the errors of several folds are averaged each may be less precise.
 _CONVERGED, _CONVERGED_LONG, _CONVERGED_BRIEF = 1e-3, 2e-3, 3e-3
-# variational sweeps by which a fit that knows an order goes on when the held-out cells are added
-_SWEEPS_IN_ORDER = 8
+# variational sweeps by which a fit that knows an order goes on when held-out cells are added (on 16 tables
+# of hours the error was smaller by 0.2% to 3% after 8 than after none); and where they take long
+_SWEEPS_IN_ORDER, _SWEEPS_IN_ORDER_LONG = 8, 3
 # factors without which the held-out error is larger by no more than this fraction are dead, and dropped
 DEAD = 1e-3
 
@@ -176,7 +177,8 @@ def _all_cells_in_order(fold: Fold, before: Posterior, hurry: bool) -> tuple[Fol
     whole = Fold.of_all_cells(fold.model, fold.cells, before.noise_model)
     fit = whole.fitter.adopt(before)
     if not hurry:
-        fit = whole.fitter.fold_rows(whole.fitter.improve(fit, _SWEEPS_IN_ORDER))
+        sweeps = _SWEEPS_IN_ORDER if is_cheap(fold, before.rank) else _SWEEPS_IN_ORDER_LONG
+        fit = whole.fitter.fold_rows(whole.fitter.improve(fit, sweeps))
     return whole, replace(fit, sweeps=before.sweeps + fit.sweeps, drift=before.drift)
 
 

@@ -223,8 +223,10 @@ def _worth_trying(fold: Fold, orders: Orders, asked: str) -> list[Orders]:
     if asked != "auto":
         wanted = {"rows": Orders(orders.rows), "columns": Orders(None, orders.cols), "both": orders}
         return [wanted[asked]] if asked in wanted else []
-    rest = fold.effects_residual()[0]
-    rows = orders.rows if orders.rows is not None and resemble(rest, orders.rows) else None
+    rest, unit = fold.effects_residual()
+    # levels of rows may follow each other, too
+    levels = rest.with_values(rest.values + fold.row_effects(rest) / (unit or 1.0))
+    rows = orders.rows if orders.rows is not None and resemble(levels, orders.rows) else None
     cols = orders.cols if orders.cols is not None and resemble(rest.T, orders.cols) else None
     found = []
     for each in (Orders(rows), Orders(None, cols), Orders(rows, cols)):
@@ -325,7 +327,10 @@ class _Search:
         ranks = {candidate.rank: candidate for candidate in candidates}
         best = min(candidates, key=lambda candidate: (candidate.error, candidate.rank)).rank
 
-        return choose_rank(rule, list(ranks), best, lambda rank: self._squares(ranks[rank].fitted))
+        def squares(rank: int) -> list[np.ndarray]:
+            return [fold.held_squares(fit) for fold, fit in ranks[rank].fitted]
+
+        return choose_rank(rule, list(ranks), best, squares)
 
     def _is_better(self, fitted: Fitted, simple: Fitted) -> bool:
         """Whether fits are better noticeably and by a standard error, that between gaps if it is larger."""

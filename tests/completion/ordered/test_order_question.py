@@ -350,7 +350,8 @@ def test_an_interrupt_before_any_fit(step: str, plain: Completion, monkeypatch: 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module("rankfall.completion.ordered.search"), step, interrupt)
+    place = "search" if step == "resemble" else "held_out"
+    monkeypatch.setattr(importlib.import_module(f"rankfall.completion.ordered.{place}"), step, interrupt)
     result = asked(TABLE, folds=None)
     assert result.outcome is Outcome.INTERRUPTED
     assert (order_of(result), result.rank) == ("none", asked(TABLE, folds=None, ordered="none").rank)

@@ -12,20 +12,17 @@ from ..clock import Clock, Ending, OutOfTime
 from ..descent.tried_ranks import TriedRank
 from ..noisy.choose_rank import RankChoices, choose_rank
 from ..noisy.data_model import candidate_models
-from ..noisy.folds import Fold, split_cells
+from ..noisy.folds import Fold
 from ..noisy.pilot import earns_in_parts, keeps_what_is_shared
 from ..noisy.pooled import Fitted, held_error, held_errors
-from ..noisy.refit import refit, with_covariances
-from ..noisy.row_sample import RowSample
 from ..noisy.search import NoisyAnswer
 from ..noisy.starts import truncated
 from ..options import Options
 from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
 from ..solvers.posterior import Posterior
-from ..standardise import NoisyCells
-from .axis_order import AxisOrder, read_groups, read_positions
 from .evidence import resemble
-from .gap_split import gap_numbers, longest_run, split_in_gaps
+from .held_out import Gaps, gap_rows, in_gaps, on_runs
+from .orders import Orders
 from .starts import begun, directions, interpolated
 
 # sweeps of a fit between two looks at the held-out error, and at most, where they take long, too; relative
@@ -39,8 +36,6 @@ _WORTHWHILE, _WORTHWHILE_LONG, _EARNED = 3e-3, 0.015, 0.01
 # multiplications of one sweep up to which that is cheap, and that are never exceeded; rows times squared
 # factors that take a gigabyte
 _CHEAP, _WORK, _MEMORY = 3e8, 2e10, 6e7
-# splits in gaps of a table that is split several times
-_GAP_SPLITS = 3
 # ranks that differ by no more than this fraction need none in between
 _CLOSE = 0.15
 # number of rows and columns up to which fits may be as wide as the table at once
@@ -54,54 +49,6 @@ def _between(bad: int, good: int) -> int | None:
         return rank
     rank = (bad + good + 1) // 2
     return rank if bad < rank < good and good - bad > _CLOSE * good else None
-
-
-# for every split, the places of each gap's cells among the held-out ones
-Gaps = list[list[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Orders:
-    """Along which axes a fit knows the order; None where it does not."""
-
-    rows: AxisOrder | None = None
-    cols: AxisOrder | None = None
-
-    @classmethod
-    def of(cls, given: Problem, options: Options) -> Orders:
-        """The order of the rows and columns of a table, from what was said or from its labels.
-
-        Raises
-        ------
-        InputError
-            If positions or groups do not fit the table, or one another.
-        """
-        sides = []
-        for name, positions, groups, size, labels in (
-            ("row_positions", options.row_positions, options.groups, given.n_rows, "rows"),
-            ("column_positions", options.column_positions, None, given.n_cols, "cols"),
-        ):
-            series = None if groups is None else read_groups("groups", groups, size)
-            if positions is not None:
-                at, is_time = read_positions(name, positions, size)
-                sides.append(AxisOrder.of(at, series, is_time))
-            elif series is not None:
-                sides.append(AxisOrder.of(np.arange(size, dtype=float), series))
-            else:
-                index = None if given.layout is None else getattr(given.layout, labels)
-                sides.append(AxisOrder.of_index(index, size))
-        return cls(*sides)
-
-    @property
-    def name(self) -> str:
-        """ "none", "rows", "columns" or "both"."""
-        if self.rows is None:
-            return "none" if self.cols is None else "columns"
-        return "rows" if self.cols is None else "both"
-
-    def of_rows(self, kept: np.ndarray) -> Orders:
-        """Of some rows alone."""
-        return self if self.rows is None else replace(self, rows=self.rows.some(kept))
 
 
 def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) -> NoisyAnswer:
@@ -118,13 +65,14 @@ def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) 
     if options.ordered == "none" or options.max_rank == 0:
         return plain
     try:
-        if not answer.sample.is_all:
-            answer = _on_runs(answer, orders, options, clock)
-            orders = orders.of_rows(answer.sample.rows)
-        tried = _worth_trying(answer.counting[0][0], orders, options.ordered)
+        tried = _worth_trying(answer, orders, options.ordered)
         if not tried:
             return plain
-        answer, gaps = _in_gaps(answer, orders, tried, options, clock)
+        if not answer.sample.is_all:
+            answer = on_runs(answer, orders, options, clock)
+            rows = answer.sample.rows
+            orders, tried = orders.of_rows(rows), [each.of_rows(rows) for each in tried]
+        answer, gaps = in_gaps(answer, orders, tried, options, clock)
         found = _Search(answer, gaps, tried, options, clock).run()
     except OutOfTime:
         return replace(plain, ending=Ending.OUT_OF_TIME)
@@ -132,100 +80,15 @@ def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) 
         return replace(plain, ending=Ending.INTERRUPTED)
     if found.order == "none":
         return plain
-    return replace(found, row_chain=whole, gap_rows=_gap_rows(found, orders))
+    return replace(found, row_chain=whole, gap_rows=gap_rows(found, orders))
 
 
-def _gap_rows(answer: NoisyAnswer, orders: Orders) -> tuple[int, int]:
-    """Rows of the longest gap in a column, and of the longest that held-out cells imitate; 0 without an
-    order.
-
-    Where cells are missing at random, single held-out cells lie in gaps of all lengths that chance makes.
-    """
-    if answer.order not in ("rows", "both") or orders.rows is None:
-        return 0, 0
-    order, parts = orders.rows.order, [fold.held for fold, _ in answer.counting]
-    longest = longest_run(answer.sample.cells.problem, order, present=False)
-    problem = answer.sample.cells.problem
-    m, n = problem.shape
-    missing = min(max(1 - problem.n_observed / (m * n), 1 / (m * n)), 1 - 1 / (m * n))
-    by_chance = int(np.ceil(np.log(m * n) / -np.log(missing)))
-    return longest, max(by_chance, *(longest_run(held, order, present=True) for held in parts))
-
-
-def _on_runs(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) -> NoisyAnswer:
-    """The answer of a tall table for another sample of its rows: runs of neighbours."""
-    assert orders.rows is not None
-    sample = answer.sample
-    sample = RowSample.of_runs(sample.whole, orders.rows.order, sample.rows.size)
-    splits = split_cells(sample.cells.problem, options.seed, None)[:1]
-    return replace(
-        answer, sample=sample, counting=_carried_over(answer, sample.cells, splits, options, clock)
-    )
-
-
-def _in_gaps(
-    answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options, clock: Clock
-) -> tuple[NoisyAnswer, Gaps | None]:
-    """The answer for cells that are held out in gaps like those of the table, if it has such, and the gaps.
-
-    Rows (columns) without entries are gaps if their order is tried: else they will not be filled.
-    """
-    if options.folds is not None:  # every cell is held out once
-        return answer, None
-    cells = answer.sample.cells
-    times = 1 if len(answer.counting) == 1 else _GAP_SPLITS
-    splits, gaps = [], []
-    if orders.rows is not None:
-        with_empty = any(each.rows is not None for each in tried)
-        splits = split_in_gaps(cells.problem, orders.rows.order, options.seed, times, with_empty)
-        gaps = [_parts(gap_numbers(held, orders.rows.order)) for _, held in splits]
-    if not splits and orders.cols is not None:
-        with_empty = any(each.cols is not None for each in tried)
-        sides = split_in_gaps(cells.problem.T, orders.cols.order, options.seed, times, with_empty)
-        splits = [(train.T, held.T) for train, held in sides]
-        # cells of a problem are sorted by row
-        turns = [np.lexsort((held.rows, held.cols)) for _, held in sides]
-        numbers = [gap_numbers(held, orders.cols.order) for _, held in sides]
-        gaps = [_parts(each[turn]) for each, turn in zip(numbers, turns, strict=True)]
-    if not splits:
-        return answer, None
-    return replace(answer, counting=_carried_over(answer, cells, splits, options, clock), in_gaps=True), gaps
-
-
-def _parts(numbers: np.ndarray) -> list[np.ndarray]:
-    """Places of the cells of each gap."""
-    return [np.flatnonzero(numbers == gap) for gap in range(int(numbers.max(initial=-1)) + 1)]
-
-
-def _carried_over(
-    answer: NoisyAnswer,
-    cells: NoisyCells,
-    splits: Sequence[tuple[Problem, Problem]],
-    options: Options,
-    clock: Clock,
-) -> tuple[tuple[Fold, Posterior], ...]:
-    """Other training and held-out cells under the same data model, with means of draws of the chosen rank."""
-    fold, fit = answer.counting[0]
-    out = []
-    for train, held in splits:
-        other = replace(Fold.of(fold.model, train, held, cells), pilot_noise=fold.pilot_noise)
-        if not fit.rank:
-            out.append((other, other.effects))
-            continue
-        start = other.start_fit(fit.frames()[1], max(fit.noise, fold.pilot_noise), fit.noise_model)
-        drawn = refit(other, start, options.seed, clock)
-        out.append((other, with_covariances(other, drawn)))
-    return tuple(out)
-
-
-def _worth_trying(fold: Fold, orders: Orders, asked: str) -> list[Orders]:
+def _worth_trying(answer: NoisyAnswer, orders: Orders, asked: str) -> list[Orders]:
     """The orders that are tried, simple ones first."""
     if asked != "auto":
         wanted = {"rows": Orders(orders.rows), "columns": Orders(None, orders.cols), "both": orders}
         return [wanted[asked]] if asked in wanted else []
-    rest, unit = fold.effects_residual()
-    # levels of rows may follow each other, too
-    levels = rest.with_values(rest.values + fold.row_effects(rest) / (unit or 1.0))
+    levels, rest = _residuals(answer)
     rows = orders.rows if orders.rows is not None and resemble(levels, orders.rows) else None
     cols = orders.cols if orders.cols is not None and resemble(rest.T, orders.cols) else None
     found = []
@@ -233,6 +96,21 @@ def _worth_trying(fold: Fold, orders: Orders, asked: str) -> list[Orders]:
         if each.name not in ("none", *(known.name for known in found)):
             found.append(each)
     return found
+
+
+def _residuals(answer: NoisyAnswer) -> tuple[Problem, Problem]:
+    """What column effects leave of the training cells, and what row effects leave of that.
+
+    Of a tall table, what locations and spreads of the columns leave of all cells.
+    """
+    fold, cells = answer.counting[0][0], answer.sample.whole
+    if not answer.sample.is_all:
+        at = cells.problem.cols
+        rest = cells.problem.with_values((cells.problem.values - cells.center[at]) / cells.spread[at])
+        return rest, rest
+    rest, unit = fold.effects_residual()
+    # levels of rows may follow each other, too
+    return rest.with_values(rest.values + fold.row_effects(rest) / (unit or 1.0)), rest
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from ...problem import Problem
 from ..clock import Clock, Ending, OutOfTime
 from ..descent.tried_ranks import TriedRank
-from ..noisy.choose_rank import RankChoices, choose_rank
+from ..noisy.choose_rank import AS_GOOD, RankChoices, choose_rank
 from ..noisy.data_model import candidate_models
 from ..noisy.folds import Fold
 from ..noisy.pilot import earns_in_parts, keeps_what_is_shared
@@ -138,21 +138,26 @@ class _Search:
         self.folds = [fold for fold, _ in answer.counting]
 
     def run(self) -> NoisyAnswer:
-        """First the order, then the noise model, then the number of factors."""
-        best = self._with_best_noise_model(self._with_best_scaling(self._with_best_order()))
+        """First the order, then scaling and noise model, then the number of factors."""
+        best = self._or_both(self._with_best_noise_model(self._with_best_scaling(self._with_best_order())))
         candidates = self._with_other_ranks(best)
         return self._answer(candidates)
 
     # -- decisions -----------------------------------------------------------------------------------
 
     def _with_best_order(self) -> _Candidate:
-        best: _Candidate | None = None
-        for orders in self.tried:
-            candidate = self._fit(orders, EQUAL, self._first_rank(orders))
-            if best is None or self._is_better(candidate.fitted, best.fitted):
-                best = candidate
-        assert best is not None
-        return best
+        """Of rows or columns, whichever is better; of both if nothing else is tried."""
+        singles = [orders for orders in self.tried if orders.name != "both"] or self.tried
+        fits = [self._fit(orders, EQUAL, self._first_rank(orders)) for orders in singles]
+        return min(fits, key=lambda each: each.error)
+
+    def _or_both(self, best: _Candidate) -> _Candidate:
+        """With both orders if these are better than one with the noise model that is best for it."""
+        both = self.tried[-1]
+        if both.name != "both" or best.orders.name == "both":
+            return best
+        candidate = self._fit(both, EQUAL, best.rank)
+        return candidate if self._is_better(candidate.fitted, best.fitted) else best
 
     def _with_best_scaling(self, best: _Candidate) -> _Candidate:
         """With a scale for every column if that is better: neighbours in time may be worth more than columns
@@ -202,8 +207,14 @@ class _Search:
         return candidates
 
     def _choice(self, candidates: Sequence[_Candidate], rule: str) -> int:
+        """The rank that the rule chooses; in gaps, whose cells are not independent, the smallest whose error
+        is larger by half a percent at most.
+        """
         ranks = {candidate.rank: candidate for candidate in candidates}
         best = min(candidates, key=lambda candidate: (candidate.error, candidate.rank)).rank
+
+        if self.gaps is not None and rule != "min":
+            return min(each for each in ranks if ranks[each].error <= (1 + AS_GOOD) * ranks[best].error)
 
         def squares(rank: int) -> list[np.ndarray]:
             return [fold.held_squares(fit) for fold, fit in ranks[rank].fitted]
@@ -284,7 +295,7 @@ class _Search:
         chosen = ranks[self._choice(candidates, self.options.rule)]
         if self.options.ordered == "auto":
             plain = self.answer.counting
-            is_better = self._is_better(chosen.fitted, plain)
+            is_better = self._fills_rows(chosen) or self._is_better(chosen.fitted, plain)
             if not is_better or chosen.error > (1 - _EARNED) * held_error(plain):
                 return self.answer
         alone = self._effects_alone()
@@ -299,6 +310,10 @@ class _Search:
             noise_models=(chosen.noise_model,),
             order=chosen.orders.name,
         )
+
+    def _fills_rows(self, candidate: _Candidate) -> bool:
+        """Whether a fit fills rows of which nothing is known without it."""
+        return candidate.orders.rows is not None and bool(np.any(self.folds[0].cells.problem.row_counts == 0))
 
     def _effects_alone(self) -> TriedRank:
         """Rank 0 at the cells that are held out here."""

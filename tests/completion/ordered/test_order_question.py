@@ -398,6 +398,7 @@ def test_rows_without_entries_are_filled(gaps: tuple[np.ndarray, np.ndarray], ov
     truth, table = gaps
     assert order_of(over_gaps) == "rows"
     assert over_gaps.settings["held_out_in"] == "gaps like the missing ones"
+    assert "at cells held out in gaps like the missing ones" in over_gaps.summary()
     filled = over_gaps.to_dense()
     assert np.isfinite(filled[:, :6]).all() and np.isnan(filled[:, 6]).all()
     assert [text for text in over_gaps.warnings if "row" in text] == []

@@ -290,7 +290,11 @@ class Completion(CompletedMatrix):
             f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
             f"{self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"
-            + held_out_error(self.validation_rmse, self.validation_standard_error)
+            + held_out_error(
+                self.validation_rmse,
+                self.validation_standard_error,
+                in_gaps="held_out_by_split" in self.settings,
+            )
             + (" (in columns' standard deviations)" if self.mixed_units else "")
             + ("" if self.scale == "linear" else " (of the logarithms)")
             + f"; {self.seconds:.1f} s.",

@@ -33,11 +33,12 @@ def error_line(errors: pd.DataFrame) -> list[str]:
     ]
 
 
-def held_out_error(error: float, standard_error: float) -> str:
+def held_out_error(error: float, standard_error: float, in_gaps: bool = False) -> str:
     """The held-out error with its uncertainty, for the summary; empty if there is none."""
     if np.isnan(error):
         return ""
-    return f", at held-out cells {error:.4g}" + (
+    where = "cells held out in gaps like the missing ones" if in_gaps else "held-out cells"
+    return f", at {where} {error:.4g}" + (
         "" if np.isnan(standard_error) else f" with a standard error of {standard_error:.2g}"
     )
 

@@ -13,6 +13,7 @@ from ..noisy.folds import Fold, split_cells
 from ..noisy.refit import refit, with_covariances
 from ..noisy.row_sample import RowSample
 from ..noisy.search import NoisyAnswer
+from ..noisy.starts import grown
 from ..options import Options
 from ..solvers.posterior import Posterior
 from ..standardise import NoisyCells
@@ -77,7 +78,9 @@ def _carried_over(
     options: Options,
     clock: Clock,
 ) -> tuple[tuple[Fold, Posterior], ...]:
-    """Other training and held-out cells under the same data model, with means of draws of the chosen rank."""
+    """Other training and held-out cells under the same data model, with means of draws of the chosen rank,
+    from starts that have not seen the held-out cells.
+    """
     fold, fit = answer.counting[0]
     out = []
     for train, held in splits:
@@ -85,7 +88,8 @@ def _carried_over(
         if not fit.rank:
             out.append((other, other.effects))
             continue
-        start = other.start_fit(fit.frames()[1], max(fit.noise, fold.pilot_noise), fit.noise_model)
+        V = grown(other, other.effects, fit.rank, options.seed)
+        start = other.start_fit(V, max(fit.noise, fold.pilot_noise), fit.noise_model)
         drawn = refit(other, start, options.seed, clock)
         out.append((other, with_covariances(other, drawn)))
     return tuple(out)

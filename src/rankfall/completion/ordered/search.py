@@ -236,17 +236,20 @@ class _Search:
 
     def _fit(self, orders: Orders, noise_model: NoiseModel, rank: int) -> _Candidate:
         """All folds, each until its held-out error falls no more."""
-        fitted = [self._fit_fold(fold, orders, noise_model, rank) for fold in self.folds]
+        plain = [fit for _, fit in self.answer.counting]  # each has seen the training cells of its fold only
+        fitted = [
+            self._fit_fold(fold, truncated(fit, rank), orders, noise_model, rank)
+            for fold, fit in zip(self.folds, plain, strict=True)
+        ]
         candidate = _Candidate(orders, noise_model, rank, fitted)
         rmse = held_errors(fitted)[0]
         self.clock.report("asking whether neighbours resemble each other", rank=rank, validation_rmse=rmse)
         return candidate
 
     def _fit_fold(
-        self, fold: Fold, orders: Orders, noise_model: NoiseModel, rank: int
+        self, fold: Fold, known: np.ndarray, orders: Orders, noise_model: NoiseModel, rank: int
     ) -> tuple[Fold, Posterior]:
         rows, cols = (None if axis is None else axis.chain() for axis in (orders.rows, orders.cols))
-        known = truncated(self.answer.counting[0][1], rank)
         V = directions(known, interpolated(fold, rows, cols), rank)
         fit = begun(fold, V, noise_model, rows, cols)
         best, before = fit, np.inf

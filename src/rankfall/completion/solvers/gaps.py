@@ -12,6 +12,8 @@ import numpy as np
 
 from ...problem import Problem
 
+# relative rounding error of a sum of products, and fraction of a precision that is nothing
+_ROUNDING, _NOTHING = 1e-14, 1e-3
 # cells that are looked at together when the missing ones are listed
 _BLOCK = 2**22
 
@@ -58,3 +60,8 @@ def gaps(problem: Problem) -> Gaps:
         found.append(np.nonzero(missing)[1])
     summed = int(counts.sum() + problem.row_counts[~by_gaps].sum())
     return Gaps(by_gaps, np.concatenate([[0], np.cumsum(counts)]), np.concatenate(found), summed)
+
+
+def may_subtract(largest: float, least_prior: float) -> bool:
+    """Whether what rounding leaves of a difference of sums is nothing beside the prior's precision."""
+    return _ROUNDING * largest < _NOTHING * least_prior

@@ -24,7 +24,7 @@ from ...geometry import thin_svd
 from ...problem import Problem
 from .errors import living_rank
 from .factor_prior import draw_prior
-from .gaps import Gaps
+from .gaps import Gaps, may_subtract
 from .kernels import gibbs as kernels
 from .posterior import Posterior, Side
 from .products import products, shortened
@@ -38,8 +38,6 @@ _LEAST_VARIANCE = 1e-9
 # range of noise scales. Rows that are copies of each other fit without any error: the noise scales of the
 # others would grow without bound while the noise variance vanishes
 _NOISE_SCALES = 1e-4, 1e4
-# relative rounding error of a sum of products, and fraction of a precision that is nothing
-_ROUNDING, _NOTHING = 1e-14, 1e-3
 # columns of factors, as multiples of the rank, after which a sum of products is compressed, and to how many
 _BUFFER, _KEPT = 6, 2
 
@@ -130,7 +128,7 @@ class Sampler:
     ) -> bool:
         """Whether what rounding leaves of a difference of sums is nothing beside the prior's precision."""
         largest = np.max(np.einsum("jk,jk,j->k", other, other, weights))
-        return bool(_ROUNDING * largest / noise.min() < _NOTHING * precision.diagonal().min())
+        return may_subtract(float(largest / noise.min()), float(precision.diagonal().min()))
 
     def _draw_noise(self) -> None:
         by_rows = self._squares(0)

@@ -7,12 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...compute.threads import threads_for
-from .gaps import Gaps
+from .gaps import Gaps, may_subtract
 from .kernels import chain as kernels
 from .posterior import Compressed, Posterior, Side
-
-# relative rounding error of a sum of products, and fraction of a precision that is nothing
-_ROUNDING, _NOTHING = 1e-14, 1e-3
 
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -67,9 +64,8 @@ def _sums(cells: Compressed, gaps: Gaps | None, other: Side, own: Side, posterio
     """Sums over the cells of every row."""
     second = other.second()
     q = np.ones(other.mean.shape[0]) if posterior.noise_model.is_equal else 1 / other.noise_scale
-    # what rounding leaves of a difference of sums must be nothing beside the prior
     largest = np.max(q @ second, initial=0.0) / posterior.noise
-    if gaps is None or _ROUNDING * largest > _NOTHING * own.prior.min(initial=np.inf):
+    if gaps is None or not may_subtract(float(largest), float(own.prior.min(initial=np.inf))):
         gaps = Gaps.none(cells[0].size - 1)
     return kernels.row_sums(*cells, gaps.by_gaps, gaps.indptr, gaps.indices, q, other.mean, second)
 

@@ -15,12 +15,11 @@ from ..files.missing_marks import as_missing_values, equals_any
 from ..problem import Problem
 from ..progress_display import shown_progress
 from . import exact, noisy
-from . import ordered as order_question
 from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
 from .exact import Precision
 from .options import Options
-from .ordered import Orders
+from .ordered import OrderQuestion, Orders
 from .result.completion import Completion
 from .standardise import Standardisation
 
@@ -207,10 +206,11 @@ def _ask(
             return answers, found.ending
         if found.ending is Ending.OUT_OF_TIME:
             clock.check()  # was it half of the time, or all of it?
-        chosen = noisy.search(standardisation.noisy, options, clock)
+        question = OrderQuestion(orders, options, clock)
+        chosen = noisy.search(standardisation.noisy, options, clock, question.early)
         answers = Answers(found, chosen)
-        if chosen is not None and chosen.ending is Ending.COMPLETE:
-            chosen = order_question.search(chosen, orders, options, clock)
+        if chosen is not None and chosen.ending is Ending.COMPLETE and chosen.order == "none":
+            chosen = question.settle(chosen)
         answers = Answers(found, chosen)
         if chosen is None or chosen.ending is not Ending.COMPLETE:
             return answers, found.ending if chosen is None else chosen.ending

@@ -115,12 +115,12 @@ def test_orders_that_mean_nothing_are_seen_through() -> None:
     answer = noisy.search(Standardisation.of(given, "linear").noisy, options, Clock())
     assert answer is not None
     true = Orders.of(given, options)
-    assert order_question.search(answer, true, options, Clock()).order == "rows"
+    assert order_question.OrderQuestion(true, options, Clock()).settle(answer).order == "rows"
     rng = np.random.default_rng(0)
     chosen = []
     for _ in range(20):
         orders = Orders.of(given, replace(options, row_positions=rng.permutation(120)))
-        found = order_question.search(answer, orders, options, Clock())
+        found = order_question.OrderQuestion(orders, options, Clock()).settle(answer)
         chosen.append(found.order)
         assert found is answer or found.order != "none"
     assert sum(order != "none" for order in chosen) <= 1
@@ -350,7 +350,7 @@ def test_an_interrupt_before_any_fit(step: str, plain: Completion, monkeypatch: 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    place = "search" if step == "resemble" else "held_out"
+    place = "question" if step == "resemble" else "held_out"
     monkeypatch.setattr(importlib.import_module(f"rankfall.completion.ordered.{place}"), step, interrupt)
     result = asked(TABLE, folds=None)
     assert result.outcome is Outcome.INTERRUPTED

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 import rankfall as rf
+from dense_products import products
 from rankfall.completion.result.fitted_model import noise_scales
 from rankfall.completion.solvers.kernels import reference
 from rankfall.completion.solvers.kernels import variational as kernels
@@ -41,9 +42,10 @@ def plain(problem, rank, seed=0, noise_model=EQUAL, effects=(False, False), swee
     st.integers(0, 10),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
     st.integers(0, 1000),
 )
-def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, seed):
+def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, by_products, seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((m, n))
     X[rng.random((m, n)) < 0.4] = np.nan
@@ -66,31 +68,21 @@ def test_kernels_agree_with_their_twins(m, n, r, with_fixed, by_line, seed):
     for module in (kernels, reference):
         out, line = np.ones((m, K)), np.ones((m, 2))
         packed = np.empty((m, free.size * (free.size + 1) // 2))
-        module.update_rows(
-            *compressed(problem),
-            weights,
-            mean,
-            second,
-            free,
-            fixed,
-            prior,
-            prior_rhs,
-            0.3,
-            shrinkage,
-            3,
-            out,
-            packed,
-            line,
-        )
+        priors = prior, prior_rhs, 0.3, shrinkage
+        with products(by_products):
+            module.update_rows(
+                *compressed(problem), weights, mean, second, free, fixed, *priors, 3, out, packed, line
+            )
         results.append((out, packed, line))
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(fast, slow, atol=1e-8, rtol=1e-8)
     left = results[0][0]
     left_second = kernels.second_moments(left, results[0][1], free)
     cells = (problem.rows, problem.cols, left, left_second, mean, second)
-    np.testing.assert_allclose(
-        kernels.cell_variances(*cells), np.maximum(reference.cell_variances(*cells), 0), atol=1e-8, rtol=1e-8
-    )
+    slow = np.maximum(reference.cell_variances(*cells), 0)
+    np.testing.assert_allclose(kernels.cell_variances(*cells), slow, atol=1e-8, rtol=1e-8)
+    with products(by_products):
+        np.testing.assert_allclose(kernels.entry_variances(*cells), slow, atol=1e-8, rtol=1e-8)
 
 
 def test_rows_are_bayesian_ridge_regressions_on_known_columns():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,12 @@ from ..solvers.posterior import Posterior
 from ..standardise import NoisyCells
 from .candidates import CandidateTable
 from .choose_rank import RankChoices
+from .effort import is_cheap
 from .folds import MIN_CELLS, Fold, split_cells
 from .pilot import choose_models
 from .refit import with_covariances
 from .row_sample import RowSample
-from .search_ranks import search_ranks
+from .search_ranks import is_ahead, meet_ranks, settle_rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +108,20 @@ class NoisyAnswer:
         )
 
 
-def search(cells: NoisyCells, options: Options, clock: Clock) -> NoisyAnswer | None:
+def search(
+    cells: NoisyCells,
+    options: Options,
+    clock: Clock,
+    early: Callable[[NoisyAnswer], NoisyAnswer | None] = lambda answer: None,
+) -> NoisyAnswer | None:
     """Hold cells out, choose the data model, and search the rank that predicts them as well as any.
 
     Parameters
     ----------
     cells : NoisyCells
+    early : callable
+        Is told what is known once the ranks that chains of SGD met are refitted, if what follows takes long.
+        The answer that it returns is taken if larger ranks do not catch up with it.
 
     Returns
     -------
@@ -125,13 +135,25 @@ def search(cells: NoisyCells, options: Options, clock: Clock) -> NoisyAnswer | N
         return None
     ending = Ending.COMPLETE
     try:
-        for latest in search_ranks(table, options.max_rank, options.seed, clock):
+        for latest in meet_ranks(table, options.max_rank, options.seed, clock):
+            table = latest
+        if len(table.folds) == 1 and not is_cheap(table.first, 2 * table.best().rank):
+            found = early(NoisyAnswer.of(table, sample, ending))
+            if found is not None and (options.ordered != "auto" or _leads(found, table, options, clock)):
+                return found
+        for latest in settle_rank(table, options.max_rank, options.seed, clock):
             table = latest
     except OutOfTime:
         ending = Ending.OUT_OF_TIME
     except KeyboardInterrupt:
         ending = Ending.INTERRUPTED
     return NoisyAnswer.of(table, sample, ending)
+
+
+def _leads(found: NoisyAnswer, table: CandidateTable, options: Options, clock: Clock) -> bool:
+    """Whether an answer is better than what the search for ranks will find, as far as one of them tells."""
+    clock.report("trying larger ranks")
+    return is_ahead(table, found.rank, found.chosen.merit, options.seed, clock)
 
 
 def _with_data_model(cells: NoisyCells, options: Options, clock: Clock) -> CandidateTable | None:

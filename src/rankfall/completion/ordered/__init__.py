@@ -2,6 +2,6 @@
 
 from .axis_order import AxisOrder
 from .orders import Orders
-from .search import search
+from .question import OrderQuestion
 
-__all__ = ["AxisOrder", "Orders", "search"]
+__all__ = ["AxisOrder", "OrderQuestion", "Orders"]

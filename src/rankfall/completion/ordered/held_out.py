@@ -37,15 +37,16 @@ def on_runs(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock)
     )
 
 
-def in_gaps(
-    answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options, clock: Clock
-) -> tuple[NoisyAnswer, Gaps | None]:
-    """The answer for cells that are held out in gaps like those of the table, if it has such, and the gaps.
+def gap_splits(
+    answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options
+) -> tuple[list[tuple[Problem, Problem]], Gaps]:
+    """Splits into training and held-out cells, these in gaps like those of the table, and the gaps.
 
-    Rows (columns) without entries are gaps if their order is tried: else they will not be filled.
+    None if the table has no such gaps. Rows (columns) without entries are gaps if their order is tried: else
+    they will not be filled.
     """
     if options.folds is not None:  # every cell is held out once
-        return answer, None
+        return [], []
     cells = answer.sample.cells
     times = 1 if len(answer.counting) == 1 else _GAP_SPLITS
     splits, gaps = [], []
@@ -61,9 +62,18 @@ def in_gaps(
         turns = [np.lexsort((held.rows, held.cols)) for _, held in sides]
         numbers = [gap_numbers(held, orders.cols.order) for _, held in sides]
         gaps = [_parts(each[turn]) for each, turn in zip(numbers, turns, strict=True)]
+    return splits, gaps
+
+
+def in_gaps(
+    answer: NoisyAnswer, orders: Orders, tried: list[Orders], options: Options, clock: Clock
+) -> tuple[NoisyAnswer, Gaps | None]:
+    """The answer for cells held out in gaps like those of the table, if it has such, and these gaps."""
+    splits, gaps = gap_splits(answer, orders, tried, options)
     if not splits:
         return answer, None
-    return replace(answer, counting=_carried_over(answer, cells, splits, options, clock), in_gaps=True), gaps
+    carried = _carried_over(answer, answer.sample.cells, splits, options, clock)
+    return replace(answer, counting=carried, in_gaps=True), gaps
 
 
 def _parts(numbers: np.ndarray) -> list[np.ndarray]:

@@ -236,7 +236,7 @@ def noise_scales(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np
     cells.
     """
     squares = (posterior.at(problem.rows, problem.cols) - problem.values) ** 2
-    squares = (squares + posterior.variance(problem.rows, problem.cols)) / posterior.noise
+    squares = (squares + posterior.entry_variance(problem)) / posterior.noise
     if problem.weights is not None:
         squares = squares * problem.weights
     by_row, by_col = np.ones(problem.n_rows), np.ones(problem.n_cols)

@@ -108,6 +108,12 @@ class Posterior:
         with threads_for(rows.size * left.mean.shape[1] ** 2):
             return kernels.cell_variances(rows, cols, left.mean, left.second(), right.mean, right.second())
 
+    def entry_variance(self, problem: Problem) -> np.ndarray:
+        """That variance at all entries of a problem."""
+        left, right, cells = self.rows, self.cols, (problem.rows, problem.cols)
+        with threads_for(problem.n_observed * left.mean.shape[1] ** 2):
+            return kernels.entry_variances(*cells, left.mean, left.second(), right.mean, right.second())
+
     @property
     def ridge(self) -> float:
         """Geometric mean of the factors' ridges, ``noise sqrt(prior_row prior_col)``; NaN at rank 0."""

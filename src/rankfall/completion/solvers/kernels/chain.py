@@ -16,6 +16,7 @@ from numba import njit
 from ....compute.njit_options import LOOP_WITH_NAN
 from ....compute.threads import parallel_for
 from ....compute.vector_loops import clear
+from . import dense_sums
 from .small_systems import factor, invert, padded
 
 # rows that are summed together, and numbers of a strip of their moments
@@ -58,21 +59,23 @@ def row_sums(
     """
     m, K = indptr.size - 1, mean.shape[1]
     M, y, squares = np.zeros((m, K * (K + 1) // 2)), np.zeros((m, K)), np.zeros(m)
-    total = other_weights @ second if by_gaps.any() else np.zeros(M.shape[1])
-    parallel_for(
-        _row_sums, m, indptr, indices, values, weights, by_gaps, gap_indptr, gap_indices, total,
-        other_weights, mean, second, M, y, squares,
-    )  # fmt: skip
+    summed = gap_indices.size + int(np.diff(indptr)[~by_gaps].sum())
+    if dense_sums.pays(summed, m, mean.shape[0]):
+        cells = indptr, indices, weights * other_weights[indices]
+        parallel_for(dense_sums.sum_blocks, dense_sums.n_blocks(m, M.shape[1]), *cells, second, M)
+    else:
+        total = other_weights @ second if by_gaps.any() else np.zeros(M.shape[1])
+        gaps = by_gaps, gap_indptr, gap_indices
+        parallel_for(_second_sums, m, indptr, indices, weights, *gaps, total, other_weights, second, M)
+    parallel_for(_first_sums, m, indptr, indices, values, weights, other_weights, mean, y, squares)
     return M, y, squares
 
 
 @njit(**LOOP_WITH_NAN)
-def _row_sums(
-    begin, end, indptr, indices, values, weights, by_gaps, gap_indptr, gap_indices, total, other_weights,
-    mean, second, M, y, squares,
-):  # fmt: skip  # pragma: no cover (compiled)
-    K = mean.shape[1]
-    packed = K * (K + 1) // 2
+def _second_sums(
+    begin, end, indptr, indices, weights, by_gaps, gap_indptr, gap_indices, total, other_weights, second, M
+):  # pragma: no cover (compiled)
+    packed = second.shape[1]
     # moments are streamed from memory once for a block of rows, in strips that stay in the cache
     for first in range(begin, end, _ROWS):
         last = min(first + _ROWS, end)
@@ -93,12 +96,18 @@ def _row_sums(
                         w, moments = weights[x] * other_weights[j], second[j, left:right]
                         for k in range(right - left):
                             sums[k] += w * moments[k]
+
+
+@njit(**LOOP_WITH_NAN)
+def _first_sums(
+    begin, end, indptr, indices, values, weights, other_weights, mean, y, squares
+):  # pragma: no cover (compiled)
     for i in range(begin, end):
         for x in range(indptr[i], indptr[i + 1]):
             j = indices[x]
             wx = weights[x] * other_weights[j] * values[x]
             squares[i] += wx * values[x]
-            for a in range(K):
+            for a in range(mean.shape[1]):
                 y[i, a] += wx * mean[j, a]
 
 

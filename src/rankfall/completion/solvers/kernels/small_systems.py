@@ -82,12 +82,23 @@ def solve(R, y, x, F, size):  # pragma: no cover (compiled)
 
 @njit(**LOOP_WITH_NAN)
 def invert(R, W, order, out, F, size):  # pragma: no cover (compiled)
-    """``out = (R^T R)^-1``, upper triangle; W of the same shape is for its work, `order` as above."""
+    """``out = (R^T R)^-1``, upper triangle; W of the same shape is for its work, `order` as above.
+
+    R is overwritten.
+    """
     clear(W, 0, size * size)
     clear(out, 0, size * size)
-    for a in range(F):  # W = R^-T, row by row
-        W[a * size + a] = 1.0
-        for b in range(a):
-            add(W, a * size, -R[b * size + a], W, b * size, padded(b + 1))
-        assign(W, a * size, 1 / R[a * size + a], W, a * size, padded(a + 1))
-    add_products(out, W, W, order, 0, F, F, size)
+    for a in range(F):
+        assign(R, a * size, -1, R, a * size, size)
+    for begin in range(0, F, _LANES):  # W = R^-T, a block of rows after the other; W is lower triangular
+        for c in range(0, begin, _LANES):
+            for a in range(begin, begin + _LANES, AT_ONCE):
+                add_outer(W, a * size + c, R, c * size + a, W, c, order, c, size, begin - c)
+        for a in range(begin, min(begin + _LANES, F)):
+            W[a * size + a] = 1.0
+            for b in range(begin, a):
+                add(W, a * size, R[b * size + a], W, b * size, begin + _LANES)
+            assign(W, a * size, -1 / R[a * size + a], W, a * size, begin + _LANES)
+    for b in range(0, F, _LANES):  # out = W^T W, without the zeros of W
+        for a in range(0, min(b + _LANES, F), AT_ONCE):
+            add_outer(out, a * size + b, W, b * size + a, W, b, order, b, size, F - b)

@@ -6,12 +6,15 @@ Symmetric matrices are packed: the lower triangle row by row, so that entry (a, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 from ....compute.njit_options import LOOP_WITH_NAN
 from ....compute.threads import parallel_for
 from ....compute.vector_loops import clear
+from . import dense_sums
 from .small_systems import factor, invert, padded
 
 # rows that are summed together, and numbers of a strip of their moments
@@ -162,10 +165,43 @@ def update_rows(
     row_noise : ndarray, shape (m, 2)
         Noise scales, read and replaced; and the expected misfits.
     """
-    parallel_for(
-        _update_rows, indptr.size - 1, indptr, indices, values, weights, mean, second, free, fixed, prior,
-        prior_rhs, noise, shrinkage, n_rounds, out, cov, row_noise,
+    m, n = indptr.size - 1, mean.shape[0]
+    arguments = (
+        indptr, indices, values, weights, mean, second, free, fixed, prior, prior_rhs, noise, shrinkage,
+        n_rounds, out, cov, row_noise,
     )  # fmt: skip
+    if dense_sums.pays(indices.size, m, n):
+        parallel_for(_update_blocks, dense_sums.n_blocks(m, second.shape[1]), *arguments)
+    else:
+        parallel_for(_update_rows, m, *arguments)
+
+
+def _update_blocks(begin: int, end: int, *arguments: Any) -> None:
+    """Rows of some blocks, their sums of second moments made by matrix products."""
+    indptr, indices, _, weights, mean, second = arguments[:6]
+    m, step = indptr.size - 1, dense_sums.rows_at_once(second.shape[1])
+    for first in range(begin * step, min(end * step, m), step):
+        last = min(first + step, m)
+        sums = dense_sums.dense_rows(indptr, indices, weights, first, last, mean.shape[0]) @ second
+        _update_given(first, last, sums, *arguments)
+    if begin == end:  # to compile it
+        _update_given(0, 0, np.empty((0, second.shape[1])), *arguments)
+
+
+@njit(**LOOP_WITH_NAN)
+def _update_given(
+    first, last, sums, indptr, indices, values, weights, mean, second, free, fixed, prior, prior_rhs, noise,
+    shrinkage, n_rounds, out, cov, row_noise,
+):  # fmt: skip  # pragma: no cover (compiled)
+    size = padded(free.size)
+    order = np.arange(size)
+    H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
+    for i in range(first, last):
+        _update_row(
+            indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed,
+            prior, prior_rhs,
+            noise, shrinkage, n_rounds, i, out, cov, row_noise, H, inverse, work, order,
+        )  # fmt: skip
 
 
 @njit(**LOOP_WITH_NAN)
@@ -173,13 +209,10 @@ def _update_rows(
     begin, end, indptr, indices, values, weights, mean, second, free, fixed, prior, prior_rhs, noise,
     shrinkage, n_rounds, out, cov, row_noise,
 ):  # fmt: skip  # pragma: no cover (compiled)
-    K = mean.shape[1]
-    packed, size = K * (K + 1) // 2, padded(free.size)
-    order = np.arange(size)
+    packed = second.shape[1]
     for first in range(begin, end, _ROWS):
         last = min(first + _ROWS, end)
         sums = np.zeros((last - first, packed))
-        H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
         # moments are streamed from memory once for a block of rows, in strips that stay in the cache
         for left in range(0, packed, _STRIP):
             right = min(left + _STRIP, packed)
@@ -189,12 +222,10 @@ def _update_rows(
                     w, moments = weights[x], second[indices[x], left:right]
                     for k in range(right - left):
                         total[k] += w * moments[k]
-        for i in range(first, last):
-            _update_row(
-                indptr[i], indptr[i + 1], indices, values, weights, mean, sums[i - first], free, fixed,
-                prior, prior_rhs,
-                noise, shrinkage, n_rounds, i, out, cov, row_noise, H, inverse, work, order,
-            )  # fmt: skip
+        _update_given(
+            first, last, sums, indptr, indices, values, weights, mean, second, free, fixed, prior, prior_rhs,
+            noise, shrinkage, n_rounds, out, cov, row_noise,
+        )  # fmt: skip
 
 
 def cell_products(rows: np.ndarray, cols: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -222,25 +253,52 @@ def cell_variances(
     right: np.ndarray,
     right_second: np.ndarray,
 ) -> np.ndarray:
-    """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells."""
+    """``Var[u_i . v_j] = sum_ab E[u_a u_b] E[v_a v_b] - (u_i . v_j)^2`` at some cells.
+
+    The bits of a cell do not depend on which others are asked for.
+    """
     out = np.empty(rows.size)
+    right_second = _counted_twice(right_second, right.shape[1])
     parallel_for(_cell_variances, rows.size, rows, cols, left, left_second, right, right_second, out)
     return out
+
+
+def entry_variances(
+    rows: np.ndarray,
+    cols: np.ndarray,
+    left: np.ndarray,
+    left_second: np.ndarray,
+    right: np.ndarray,
+    right_second: np.ndarray,
+) -> np.ndarray:
+    """As :func:`cell_variances`, for cells that are sorted by row: by matrix products where these are many."""
+    m, n = left.shape[0], right.shape[0]
+    if not dense_sums.pays(rows.size, m, n):
+        return cell_variances(rows, cols, left, left_second, right, right_second)
+    right_second, out = _counted_twice(right_second, right.shape[1]), np.empty(rows.size)
+    blocks = dense_sums.n_blocks(m, n)
+    starts = np.searchsorted(rows, np.arange(blocks + 1) * dense_sums.rows_at_once(n))
+    parallel_for(dense_sums.products_at, blocks, starts, rows, cols, left_second, right_second, out)
+    return np.maximum(out - cell_products(rows, cols, left, right) ** 2, 0.0)
+
+
+def _counted_twice(second: np.ndarray, K: int) -> np.ndarray:
+    """Packed moments, those off the diagonal doubled: what stands for both halves in a sum."""
+    places = np.arange(K)
+    twice = np.full(second.shape[1], 2.0)
+    twice[places * (places + 3) // 2] = 1.0
+    return twice * second
 
 
 @njit(**LOOP_WITH_NAN)
 def _cell_variances(
     begin, end, rows, cols, left, left_second, right, right_second, out
 ):  # pragma: no cover (compiled)
-    K = left.shape[1]
     for x in range(begin, end):
         i, j = rows[x], cols[x]
-        total, k, dot = 0.0, 0, 0.0
-        for a in range(K):
-            dot += left[i, a] * right[j, a]
-            for _ in range(a):
-                total += 2 * left_second[i, k] * right_second[j, k]
-                k += 1
+        total, dot = 0.0, 0.0
+        for k in range(left_second.shape[1]):
             total += left_second[i, k] * right_second[j, k]
-            k += 1
+        for a in range(left.shape[1]):
+            dot += left[i, a] * right[j, a]
         out[x] = max(total - dot * dot, 0.0)

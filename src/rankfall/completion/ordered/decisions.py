@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...problem import Problem
-from ..clock import Clock, Ending, OutOfTime
+from ..clock import Clock
 from ..descent.tried_ranks import TriedRank
 from ..noisy.choose_rank import AS_GOOD, RankChoices, choose_rank
 from ..noisy.data_model import candidate_models
@@ -20,14 +19,13 @@ from ..noisy.starts import truncated
 from ..options import Options
 from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
 from ..solvers.posterior import Posterior
-from .evidence import resemble
-from .held_out import Gaps, gap_rows, in_gaps, on_runs
+from .held_out import Gaps
 from .orders import Orders
 from .starts import begun, directions, interpolated
 
-# sweeps of a fit between two looks at the held-out error, and at most, where they take long, too; relative
-# gain that is worth going on
-_SWEEPS, _MOST, _MOST_LONG, _GAIN = 4, 32, 16, 2e-3
+# sweeps of a fit before the first look at the held-out error, between two looks, and at most, where they take
+# long, too; relative gain between looks that is worth going on
+_FIRST, _SWEEPS, _MOST, _MOST_LONG, _GAIN = 4, 2, 32, 16, 1e-3
 # factors with which orders are compared, at least and at most, and by what numbers of factors then grow
 _FEWEST, _MOST_FIRST, _GROWTH = 10, 40, 1.6
 # relative gain in held-out error after which a larger number of factors is tried, where sweeps take long,
@@ -51,70 +49,8 @@ def _between(bad: int, good: int) -> int | None:
     return rank if bad < rank < good and good - bad > _CLOSE * good else None
 
 
-def search(answer: NoisyAnswer, orders: Orders, options: Options, clock: Clock) -> NoisyAnswer:
-    """Ask whether fits that know an order predict the held-out cells better; the better answer.
-
-    Parameters
-    ----------
-    answer : NoisyAnswer
-        Without order; it comes back as it is unless an order earns its place.
-    orders : Orders
-        The axes whose order may matter.
-    """
-    plain, whole = answer, None if orders.rows is None else orders.rows.chain()
-    if options.ordered == "none" or options.max_rank == 0:
-        return plain
-    try:
-        tried = _worth_trying(answer, orders, options.ordered)
-        if not tried:
-            return plain
-        if not answer.sample.is_all:
-            answer = on_runs(answer, orders, options, clock)
-            rows = answer.sample.rows
-            orders, tried = orders.of_rows(rows), [each.of_rows(rows) for each in tried]
-        answer, gaps = in_gaps(answer, orders, tried, options, clock)
-        found = _Search(answer, gaps, tried, options, clock).run()
-    except OutOfTime:
-        return replace(plain, ending=Ending.OUT_OF_TIME)
-    except KeyboardInterrupt:
-        return replace(plain, ending=Ending.INTERRUPTED)
-    if found.order == "none":
-        return plain
-    return replace(found, row_chain=whole, gap_rows=gap_rows(found, orders))
-
-
-def _worth_trying(answer: NoisyAnswer, orders: Orders, asked: str) -> list[Orders]:
-    """The orders that are tried, simple ones first."""
-    if asked != "auto":
-        wanted = {"rows": Orders(orders.rows), "columns": Orders(None, orders.cols), "both": orders}
-        return [wanted[asked]] if asked in wanted else []
-    levels, rest = _residuals(answer)
-    rows = orders.rows if orders.rows is not None and resemble(levels, orders.rows) else None
-    cols = orders.cols if orders.cols is not None and resemble(rest.T, orders.cols) else None
-    found = []
-    for each in (Orders(rows), Orders(None, cols), Orders(rows, cols)):
-        if each.name not in ("none", *(known.name for known in found)):
-            found.append(each)
-    return found
-
-
-def _residuals(answer: NoisyAnswer) -> tuple[Problem, Problem]:
-    """What column effects leave of the training cells, and what row effects leave of that.
-
-    Of a tall table, what locations and spreads of the columns leave of all cells.
-    """
-    fold, cells = answer.counting[0][0], answer.sample.whole
-    if not answer.sample.is_all:
-        at = cells.problem.cols
-        rest = cells.problem.with_values((cells.problem.values - cells.center[at]) / cells.spread[at])
-        return rest, rest
-    rest, unit = fold.effects_residual()
-    # levels of rows may follow each other, too
-    return rest.with_values(rest.values + fold.row_effects(rest) / (unit or 1.0)), rest
-
-
 @dataclass(frozen=True, eq=False)
-class _Candidate:
+class Candidate:
     """One setting with its fits of all folds."""
 
     orders: Orders
@@ -127,8 +63,17 @@ class _Candidate:
         return held_error(self.fitted)
 
 
-class _Search:
-    """The settings that are tried, one decision after the other."""
+class Decisions:
+    """The settings that are tried, one decision after the other.
+
+    Parameters
+    ----------
+    answer : NoisyAnswer
+        Without order: what is known of ranks, and its fits of the folds.
+    gaps : list or None
+        If cells are held out in gaps, the places of each gap's cells among those of every fold.
+    tried : list of Orders
+    """
 
     def __init__(
         self, answer: NoisyAnswer, gaps: Gaps | None, tried: list[Orders], options: Options, clock: Clock
@@ -137,21 +82,20 @@ class _Search:
         self.options, self.clock = options, clock
         self.folds = [fold for fold, _ in answer.counting]
 
-    def run(self) -> NoisyAnswer:
-        """First the order, then scaling and noise model, then the number of factors."""
+    def candidates(self) -> list[Candidate]:
+        """First the order, then scaling and noise model, then, if it is promising, the number of factors."""
         best = self._or_both(self._with_best_noise_model(self._with_best_scaling(self._with_best_order())))
-        candidates = self._with_other_ranks(best)
-        return self._answer(candidates)
+        return self._with_other_ranks(best) if self._is_promising(best) else [best]
 
     # -- decisions -----------------------------------------------------------------------------------
 
-    def _with_best_order(self) -> _Candidate:
+    def _with_best_order(self) -> Candidate:
         """Of rows or columns, whichever is better; of both if nothing else is tried."""
         singles = [orders for orders in self.tried if orders.name != "both"] or self.tried
         fits = [self._fit(orders, EQUAL, self._first_rank(orders)) for orders in singles]
         return min(fits, key=lambda each: each.error)
 
-    def _or_both(self, best: _Candidate) -> _Candidate:
+    def _or_both(self, best: Candidate) -> Candidate:
         """With both orders if these are better than one with the noise model that is best for it."""
         both = self.tried[-1]
         if both.name != "both" or best.orders.name == "both":
@@ -159,7 +103,7 @@ class _Search:
         candidate = self._fit(both, EQUAL, best.rank)
         return candidate if self._is_better(candidate.fitted, best.fitted) else best
 
-    def _with_best_scaling(self, best: _Candidate) -> _Candidate:
+    def _with_best_scaling(self, best: Candidate) -> Candidate:
         """With a scale for every column if that is better: neighbours in time may be worth more than columns
         of one unit are to each other.
         """
@@ -174,7 +118,7 @@ class _Search:
         self.folds = folds
         return best
 
-    def _with_best_noise_model(self, best: _Candidate) -> _Candidate:
+    def _with_best_noise_model(self, best: Candidate) -> Candidate:
         if best.orders.name == "both" or not all(fold.noise_may_differ for fold in self.folds):
             return best
         for noise_model in NOISE_MODELS[1:]:
@@ -183,7 +127,18 @@ class _Search:
                 best = candidate
         return best
 
-    def _with_other_ranks(self, best: _Candidate) -> list[_Candidate]:
+    def _is_promising(self, candidate: Candidate) -> bool:
+        """Whether a candidate is better than fits without order that have no more factors: only then will it
+        be with more of them, or that lead was never seen to come.
+
+        Those were judged on single cells: gaps say nothing about them.
+        """
+        if self.options.ordered != "auto" or self.gaps is not None or self._fills_rows(candidate):
+            return True
+        known = [one.merit for one in self.answer.tried if one.rank <= candidate.rank]
+        return candidate.error < min(known)
+
+    def _with_other_ranks(self, best: Candidate) -> list[Candidate]:
         """Larger ranks while they are better, then, where that is cheap, smaller ones down to the smallest
         that is as good.
         """
@@ -206,7 +161,7 @@ class _Search:
                 bad = rank
         return candidates
 
-    def _choice(self, candidates: Sequence[_Candidate], rule: str) -> int:
+    def _choice(self, candidates: Sequence[Candidate], rule: str) -> int:
         """The rank that the rule chooses; in gaps, whose cells are not independent, the smallest whose error
         is larger by half a percent at most.
         """
@@ -234,14 +189,14 @@ class _Search:
 
     # -- fits ----------------------------------------------------------------------------------------
 
-    def _fit(self, orders: Orders, noise_model: NoiseModel, rank: int) -> _Candidate:
+    def _fit(self, orders: Orders, noise_model: NoiseModel, rank: int) -> Candidate:
         """All folds, each until its held-out error falls no more."""
         plain = [fit for _, fit in self.answer.counting]  # each has seen the training cells of its fold only
         fitted = [
             self._fit_fold(fold, truncated(fit, rank), orders, noise_model, rank)
             for fold, fit in zip(self.folds, plain, strict=True)
         ]
-        candidate = _Candidate(orders, noise_model, rank, fitted)
+        candidate = Candidate(orders, noise_model, rank, fitted)
         rmse = held_errors(fitted)[0]
         self.clock.report("asking whether neighbours resemble each other", rank=rank, validation_rmse=rmse)
         return candidate
@@ -256,7 +211,7 @@ class _Search:
         most = _MOST if self._work(orders, rank) <= _CHEAP else _MOST_LONG
         while fit.sweeps < most:
             self.clock.check()
-            fit = fold.fitter.improve(fit, _SWEEPS)
+            fit = fold.fitter.improve(fit, _SWEEPS if fit.sweeps else _FIRST)
             error = fold.held_error(fit)
             gain = 1 - error / before if np.isfinite(before) else 1.0
             fit = replace(fit, drift=max(gain, 0.0))
@@ -292,19 +247,18 @@ class _Search:
 
     # -- the answer ----------------------------------------------------------------------------------
 
-    def _answer(self, candidates: Sequence[_Candidate]) -> NoisyAnswer:
+    def answer_of(self, candidates: Sequence[Candidate], plain: NoisyAnswer) -> NoisyAnswer:
         """That of the chosen rank, or the one without order."""
         ranks = {candidate.rank: candidate for candidate in candidates}
         chosen = ranks[self._choice(candidates, self.options.rule)]
         if self.options.ordered == "auto":
-            plain = self.answer.counting
-            is_better = self._fills_rows(chosen) or self._is_better(chosen.fitted, plain)
-            if not is_better or chosen.error > (1 - _EARNED) * held_error(plain):
-                return self.answer
+            is_better = self._fills_rows(chosen) or self._is_better(chosen.fitted, plain.counting)
+            if not is_better or chosen.error > (1 - _EARNED) * held_error(plain.counting):
+                return plain
         alone = self._effects_alone()
         tried = [self._tried(candidate) for candidate in sorted(candidates, key=lambda each: each.rank)]
         return replace(
-            self.answer,
+            plain,
             chosen=next(one for one in tried if one.rank == chosen.rank),
             effects_alone=alone,
             tried=(alone, *tried),
@@ -314,7 +268,7 @@ class _Search:
             order=chosen.orders.name,
         )
 
-    def _fills_rows(self, candidate: _Candidate) -> bool:
+    def _fills_rows(self, candidate: Candidate) -> bool:
         """Whether a fit fills rows of which nothing is known without it."""
         return candidate.orders.rows is not None and bool(np.any(self.folds[0].cells.problem.row_counts == 0))
 
@@ -324,7 +278,7 @@ class _Search:
         return TriedRank(0, self.folds[0].train_error(self.folds[0].effects), *held_errors(fitted))
 
     @staticmethod
-    def _tried(candidate: _Candidate) -> TriedRank:
+    def _tried(candidate: Candidate) -> TriedRank:
         fold, fit = candidate.fitted[0]
         errors = held_errors(candidate.fitted)
         return TriedRank(candidate.rank, fold.train_error(fit), *errors, refit_ridge=fit.ridge)

@@ -180,6 +180,17 @@ def test_groups_are_series(tmp_path: Path, rankfall: Callable) -> None:
     np.testing.assert_array_equal(np.flatnonzero(np.isinf(chain.steps)), [0, 40])
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
+def test_row_names_that_are_positions_stay_row_names(name: str, tmp_path: Path, rankfall: Callable) -> None:
+    table = TABLE.set_axis(pd.Index(DAYS, name="day"))
+    path, cells, out = tmp_path / name, tmp_path / "cells.csv", tmp_path / "out.csv"
+    table.to_csv(path) if path.suffix == ".csv" else table.to_parquet(path)
+    cells.write_text(f"row,column\n{DAYS[3]},c\n")
+    ran = rankfall("complete", path, "-o", out, "--positions", "day", "--cells", cells, *QUICK, "--json")
+    assert facts(ran)["settings"]["ordered"] == "rows"
+    assert out.read_text().splitlines()[1].startswith(f"{DAYS[3]},c,")
+
+
 def test_a_column_may_be_left_aside_by_name_too(tmp_path: Path, rankfall: Callable) -> None:
     path = written(tmp_path, "in.csv", 6, day=DAYS)
     ran = rankfall(

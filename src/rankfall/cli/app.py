@@ -226,7 +226,7 @@ def complete(
             certificate=certificate,
             reading=Reading(
                 triplets, row, column, value, tuple(aside or ()), tuple(missing or ()), skip, sheet
-            ).setting_aside(positions, groups),
+            ).with_columns_beside(positions, groups),
             positions=positions,
             groups=groups,
             rounded=not no_round,

@@ -23,13 +23,16 @@ class Reading:
     missing: tuple[str, ...] = ()
     skip: int = 0
     sheet: str | None = None
+    beside: tuple[str, ...] = ()
 
-    def setting_aside(self, *columns: str | None) -> Reading:
-        """With these columns read as no measurements; of triplets there are none."""
+    def with_columns_beside(self, *columns: str | None) -> Reading:
+        """With these columns read as no measurements, unless they are the row names; of triplets there are
+        none.
+        """
         named = [name for name in columns if name is not None]
         if named and self.triplets:
             raise InputError("--positions and --groups name columns of a table; triplets have none.")
-        return replace(self, aside=tuple(dict.fromkeys((*self.aside, *named))))
+        return replace(self, beside=tuple(dict.fromkeys(named)))
 
     def table(self, path: Path) -> Table:
         """Read a table."""
@@ -38,6 +41,7 @@ class Reading:
             path,
             triplets=self.triplets,
             aside=self.aside,
+            beside=self.beside,
             missing=self.missing,
             skip=self.skip,
             roles=Roles(*named) if any(name is not None for name in named) else None,
@@ -58,7 +62,7 @@ class Reading:
 
 
 def column_of(table: Table, option: str, name: str | None) -> tuple[str, ...] | None:
-    """The cells of a column that was set aside, as text.
+    """The cells of a column that holds no measurements, as text.
 
     Raises
     ------
@@ -72,7 +76,9 @@ def column_of(table: Table, option: str, name: str | None) -> tuple[str, ...] | 
         {str(column.before + k)} if table.col_names is None else {column.name, column.name.lstrip("# ")}
         for k, column in enumerate(table.asides)
     ]
-    cells = next(column.cells for column, names in zip(table.asides, called, strict=True) if name in names)
+    found = [column.cells for column, names in zip(table.asides, called, strict=True) if name in names]
+    cells = found[0] if found else table.row_names
+    assert cells is not None  # else there is no such column, which the reader has said
     if "" in cells:
         row = table.row_label(cells.index(""))
         raise InputError(f"{option} {name}: the cell of row {row} is empty.")

@@ -24,6 +24,7 @@ def read_table(
     triplets: bool = False,
     duplicates: str = "error",
     aside: Sequence[str] = (),
+    beside: Sequence[str] = (),
     missing: Sequence[str] = (),
     skip: int = 0,
     roles: Roles | None = None,
@@ -44,6 +45,8 @@ def read_table(
     aside : sequence of str
         Names of columns that hold no measurements, or positions of data columns counted from zero where there
         is no header. They are not read, and written back as they are.
+    beside : sequence of str
+        The same, for columns that are used otherwise: one of row names stays that.
     missing : sequence of str
         What missing cells hold beside the usual words: numbers such as -999, however they are written, words,
         or words in which ``*`` stands for any characters (``<*``).
@@ -92,7 +95,7 @@ def read_table(
     if duplicates not in ("error", "mean"):
         raise InputError(f'duplicates must be "error" or "mean", not {duplicates!r}.')
     triplets = triplets or roles is not None
-    if triplets and aside:
+    if triplets and (aside or beside):
         raise InputError("Triplets have no columns to leave aside.")
     source = unpacked(path)
     kind = kind_of_input(source)
@@ -100,7 +103,9 @@ def read_table(
         raise InputError(f"{source}: lines are skipped in text tables and workbooks only.")
     if sheet is not None and kind not in EXCEL:
         raise InputError(f"{source} has no sheets; --sheet is for Excel workbooks.")
-    return _read(source, kind, triplets, duplicates, aside, MissingMarks.of(missing), skip, roles, sheet)
+    return _read(
+        source, kind, triplets, duplicates, aside, beside, MissingMarks.of(missing), skip, roles, sheet
+    )
 
 
 def _read(
@@ -109,6 +114,7 @@ def _read(
     triplets: bool,
     duplicates: str,
     aside: Sequence[str],
+    beside: Sequence[str],
     marks: MissingMarks,
     skip: int,
     roles: Roles | None,
@@ -127,7 +133,7 @@ def _read(
         if triplets:
             table = read_text_triplets(found, source, duplicates, roles)
         else:
-            table = read_wide(found, source, aside)
+            table = read_wide(found, source, aside, beside)
             assert isinstance(table.source, SheetSource)
             table = replace(table, source=replace(table.source, book=book))
         return replace(table, notes=(*notes, *table.notes))
@@ -136,8 +142,8 @@ def _read(
 
         if triplets:
             return read_frame_triplets(source, kind, duplicates, marks, roles)
-        return read_frame(source, kind, aside, marks)
-    if aside:
+        return read_frame(source, kind, aside, beside, marks)
+    if aside or beside:
         raise InputError(f"{source}: NumPy files have no columns to leave aside; take them out of this one.")
     if triplets:
         raise InputError(f"{source}: triplets are not read from NumPy files; save a sparse matrix instead.")

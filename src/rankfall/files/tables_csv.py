@@ -20,7 +20,7 @@ from .table import SheetSource, Table
 from .tables_text import Sheet, quote
 
 
-def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = ()) -> Table:
+def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Sequence[str] = ()) -> Table:
     """Read a text table; see :func:`rankfall.files.read_table` for the rules."""
     notation = sheet.style.notation
     # what stands for a missing number may well be a name
@@ -38,7 +38,7 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = ()) -> Table:
     first_is_aside = bool(names) and names[0] in aside
     index = short or (not first_is_aside and is_index(leads, name, len(body[0]), naming))
     start, n_cols = int(index), _count_columns(cells, index, short)
-    set_aside = _set_aside(names, aside, path, start, n_cols)
+    set_aside = _set_aside(names, (*aside, *beside), path, start, n_cols)
     if header:  # columns of nothing, not even a name, set others apart
         set_aside |= {
             k for k, name in enumerate(names) if not name and not any(row[k].strip() for row in body)

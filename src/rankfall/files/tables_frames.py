@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def read_frame(source: Source, kind: str, aside: Sequence[str], marks: MissingMarks) -> Table:
+def read_frame(
+    source: Source, kind: str, aside: Sequence[str], beside: Sequence[str], marks: MissingMarks
+) -> Table:
     """A table from a file; see :func:`rankfall.files.read_table`."""
-    return _from_frame(_read(source, kind), aside, marks, source)
+    return _from_frame(_read(source, kind), aside, beside, marks, source)
 
 
 def read_frame_triplets(
@@ -95,12 +97,15 @@ def _array(cells: list[Any], dtype: Any) -> ExtensionArray:
     return cast("ExtensionArray", pd.array(cells, dtype=dtype))
 
 
-def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, path: Source) -> Table:
+def _from_frame(
+    frame: pd.DataFrame, aside: Sequence[str], beside: Sequence[str], marks: MissingMarks, path: Source
+) -> Table:
     import pandas as pd
 
     all_names = [label(name) for name in frame.columns]
-    for name in aside:
-        if name not in all_names:
+    named = [] if frame.index.name is None else [label(frame.index.name)]
+    for name in (*aside, *beside):
+        if name not in (all_names if name in aside else [*named, *all_names]):
             known = ", ".join(map(repr, all_names))
             raise InputError(f"{path} has no column {name!r} to leave aside; its columns are {known}.")
     row_names, names_at = None, None
@@ -108,7 +113,8 @@ def _from_frame(frame: pd.DataFrame, aside: Sequence[str], marks: MissingMarks, 
         row_names = tuple(label(x) for x in frame.index)
     elif frame.shape[1] > 1 and all_names[0] not in aside and not _numeric(frame.iloc[:, 0]):
         row_names, names_at = tuple(label(x) for x in frame.iloc[:, 0]), 0
-    places = [k for k, name in enumerate(all_names) if k != names_at and name not in aside]
+    unread = {*aside, *beside}
+    places = [k for k, name in enumerate(all_names) if k != names_at and name not in unread]
     if not places or not len(frame):
         raise InputError(f"{path} has no {'rows' if places else 'column of numbers'}.")
     values = np.empty((len(frame), len(places)))

@@ -271,7 +271,7 @@ def entry_variances(
     right: np.ndarray,
     right_second: np.ndarray,
 ) -> np.ndarray:
-    """As :func:`cell_variances`, for cells that are sorted by row: by matrix products where these are many."""
+    """As :func:`cell_variances`, for cells sorted by row: by matrix products where these are many."""
     m, n = left.shape[0], right.shape[0]
     if not dense_sums.pays(rows.size, m, n):
         return cell_variances(rows, cols, left, left_second, right, right_second)

@@ -61,9 +61,10 @@ def complete(
     everywhere, or different between rows and columns) where that predicts better. The smallest rank whose
     held-out error is within one standard error (or 0.2%; 0.5% if at most 2,000 cells are held out, or the
     rank is large) of the smallest, in squared and in absolute errors, is fitted once more on all cells.
-    Whatever is chosen is chosen on errors relative to the spread of each column. Last, where neighbouring
-    rows or columns seem to resemble each other, fits in which the factors of each follow those of the one
-    before are judged on held-out cells, too, and the better answer is returned.
+    Whatever is chosen is chosen on errors relative to the spread of each column. Where neighbouring rows or
+    columns seem to resemble each other, fits in which the factors of each follow those of the one before are
+    judged on held-out cells, too, and the better answer is returned; where sweeps take long they are tried
+    before larger ranks, which are left out if they are behind.
 
     Parameters
     ----------

@@ -185,6 +185,17 @@ def _precision(H, rhs, t, i, M, y, free, fixed, diagonal, noise, out, size):  # 
 
 
 @njit(**LOOP_WITH_NAN)
+def _solve(H, right, work, order_of_rows, inverse, mean, F, size):  # pragma: no cover (compiled)
+    """``H^-1`` and ``H^-1 right``; H is overwritten."""
+    factor(H, work, order_of_rows, F, size)
+    invert(H, work, order_of_rows, inverse, F, size)
+    for z in range(F):
+        mean[z] = 0.0
+        for x in range(F):
+            mean[z] += inverse[min(x, z) * size + max(x, z)] * right[x]
+
+
+@njit(**LOOP_WITH_NAN)
 def _filter(
     begin, end, order, M, y, free, fixed, diagonal, link, noise, out, ahead, behind, rhs
 ):  # pragma: no cover (compiled)
@@ -195,7 +206,7 @@ def _filter(
     m, F = diagonal.shape
     size = padded(F)
     H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
-    order_of_rows, right = np.arange(size), np.zeros(F)
+    order_of_rows, right, mean = np.arange(size), np.zeros(F), np.zeros(F)
     for number in range(begin, end):
         corrections = ahead if number == 0 else behind
         for step in range(m - 1):
@@ -215,14 +226,10 @@ def _filter(
                 for x in range(z + 1):
                     H[x * size + z] -= corrections[t, k]
                     k += 1
-            factor(H, work, order_of_rows, F, size)
-            invert(H, work, order_of_rows, inverse, F, size)
+            _solve(H, right, work, order_of_rows, inverse, mean, F, size)
             k = 0
             for z in range(F):
-                total = 0.0
-                for x in range(F):
-                    total += inverse[min(x, z) * size + max(x, z)] * right[x]
-                rhs[number, to, z] = link[at, z] * total
+                rhs[number, to, z] = link[at, z] * mean[z]
                 for x in range(z + 1):
                     corrections[to, k] = link[at, x] * inverse[x * size + z] * link[at, z]
                     k += 1
@@ -236,7 +243,7 @@ def _combine(
     F, K = free.size, y.shape[1]
     size = padded(F)
     H, inverse, work = np.empty(size * size), np.empty(size * size), np.empty(size * size)
-    order_of_rows, right = np.arange(size), np.zeros(F)
+    order_of_rows, right, mean = np.arange(size), np.zeros(F), np.zeros(F)
     for t in range(begin, end):
         i = order[t]
         _precision(H, right, t, i, M, y, free, fixed, diagonal, noise, out, size)
@@ -246,14 +253,10 @@ def _combine(
             for x in range(z + 1):
                 H[x * size + z] -= ahead[t, k] + behind[t, k]
                 k += 1
-        factor(H, work, order_of_rows, F, size)
-        invert(H, work, order_of_rows, inverse, F, size)
+        _solve(H, right, work, order_of_rows, inverse, mean, F, size)
         k = 0
         for z in range(F):
-            total = 0.0
-            for x in range(F):
-                total += inverse[min(x, z) * size + max(x, z)] * right[x]
-            out[i, free[z]] = total
+            out[i, free[z]] = mean[z]
             for x in range(z + 1):
                 cov[i, k] = inverse[x * size + z]
                 k += 1

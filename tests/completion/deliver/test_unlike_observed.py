@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import rankfall as rf
 from rankfall.completion.deliver.unlike_observed import unlike_observed
@@ -107,3 +108,43 @@ def test_the_range_of_a_few_cells_is_narrow() -> None:
     table[9:, 2] = np.nan
     (text,) = said(table, bounds="observed")
     assert text.startswith("Column 2 has fewer than 10 observed cells") and "bounds=(1, 5)" in text
+
+
+# -- scales of whole numbers ------------------------------------------------------------------------------
+
+
+def grades(high: int = 5, seed: int = 0) -> np.ndarray:
+    """Ratings that would often be better than the best one."""
+    rng = np.random.default_rng(seed)
+    liked = 3 + 1.5 * rng.normal(size=(80, 1)) + np.linspace(-1, 1, 12) + 0.5 * rng.normal(size=(80, 12))
+    return np.where(rng.random((80, 12)) < 0.3, np.nan, np.clip(np.round(liked), 1, high))
+
+
+def test_grades_beyond_the_scale() -> None:
+    table = grades()
+    (text,) = said(table)
+    filled = rf.complete(table, seed=0, max_rank=0, effects="both", scaling="all").to_dense()
+    outside = np.isnan(table) & (np.abs(filled - 3) > 2.2)
+    beyond = int(np.count_nonzero(outside))
+    assert "hold only whole numbers from 1 to 5" in text
+    assert f"but {beyond} of " in text and "bounds=(1, 5) (--bounds 1,5) keeps them within" in text
+    assert said(table, bounds=(1, 5)) == []
+
+
+@pytest.mark.parametrize(("grade", "given"), [(3, 3.5), (3, 4)])
+def test_numbers_that_are_no_grades_are_left_alone(grade: float, given: float) -> None:
+    """One that is not whole, or one that nobody gave."""
+    table = grades()
+    assert not any("whole" in text for text in said(np.where(table == grade, given, table)))
+
+
+def test_counts_are_no_grades() -> None:
+    rng = np.random.default_rng(0)
+    counts = 1.0 + rng.poisson(1.5, (80, 12))
+    assert said(np.where(rng.random(counts.shape) < 0.3, np.nan, counts)) == []
+
+
+def test_grades_beside_other_columns() -> None:
+    table = np.hstack([grades(), np.random.default_rng(0).normal(size=(80, 3))])
+    (text,) = said(table)
+    assert "from 1 to 5" in text and "bounds keep them within, as in" in text

@@ -121,7 +121,7 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
     return replace(
         result,
         warnings=(
-            *input_notes(standardisation.given, request.col_names),
+            *input_notes(standardisation.given, request.col_names, request.row_names),
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
         ),
         watched=watched_run(result.rank, outcome is Outcome.EXACT, anchors, answers.sgd_steps, options.seed),

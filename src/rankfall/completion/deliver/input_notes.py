@@ -8,6 +8,7 @@ import numpy as np
 
 from ...files.bad_cells import shell_word
 from ...problem import Problem
+from .totals_note import totals_note
 from .triplets_note import triplets_note
 
 # -- numbers that stand for missing values -----------------------------------------------------------------
@@ -43,21 +44,23 @@ _NAMED = 3
 Namer = Callable[[int], str]
 
 
-def input_notes(problem: Problem, col_names: Sequence[str] | None = None) -> tuple[str, ...]:
+def input_notes(
+    problem: Problem, col_names: Sequence[str] | None = None, row_names: Sequence[str] | None = None
+) -> tuple[str, ...]:
     """One sentence for everything in the observed cells that was probably meant otherwise.
 
     Parameters
     ----------
     problem : Problem
         The observed cells, as given.
-    col_names : sequence of str, optional
-        What the columns are called; else their positions, counted from zero.
+    col_names, row_names : sequence of str, optional
+        What columns and rows are called; else their positions, counted from zero.
 
     Returns
     -------
     tuple of str
         Lists of triplets read as a matrix; numbers that stand for missing values; columns of labels; columns
-        that seem to hold two units.
+        that seem to hold two units; rows of totals.
     """
 
     def name(col: int) -> str:
@@ -70,7 +73,7 @@ def input_notes(problem: Problem, col_names: Sequence[str] | None = None) -> tup
     coded = _sentinels(columns)
     said = [*_coded_sentences(coded, name), *_zeros(problem), *_even_steps(columns, name)]
     known = {col for cols in coded.values() for col in cols}
-    return (*said, *_two_units(columns, name, known))
+    return (*said, *_two_units(columns, name, known), *totals_note(problem, row_names))
 
 
 class _Columns:

@@ -1,7 +1,10 @@
-"""Filled values that are unlike every observed one of their column: negative rain, shares above one."""
+"""Filled values that are unlike every observed one of their column: negative rain, shares above one, six of
+five stars.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +23,12 @@ _AT_A_TIME = 1 << 20
 _ROUNDING = 1e-9
 
 
+# highest grade of a scale from 1; share of a column's cells that hold it (counts tail off, scales end), and
+# of its filled cells that are beyond by this share of the scale
+_GRADES, _AT_THE_END, _OFTEN, _CLEARLY = 10, 0.02, 0.01, 0.05
+_FEWEST_GRADES = 3
+
+
 @dataclass(frozen=True, eq=False)
 class _Kind:
     """What all observed cells of some columns have in common, and some filled cells do not.
@@ -28,6 +37,8 @@ class _Kind:
     ----------
     low, high : float
         The limits that the observed cells keep to.
+    slack : float
+        How far beyond them a filled cell may be.
     observed, filled : str
         What the columns hold, and what is wrong with a filled cell.
     """
@@ -36,6 +47,7 @@ class _Kind:
     high: float
     observed: str
     filled: str
+    slack: float = 0.0
 
 
 _SHARES = _Kind(0.0, 1.0, "hold only numbers between 0 and 1", "are not")
@@ -50,8 +62,8 @@ def unlike_observed(result: Completion) -> list[str]:
     """
     problem = result.problem
     out = []
-    shares = _keeping(result, _SHARES)
-    for kind, cols in ((_SHARES, shares), (_SIZES, _keeping(result, _SIZES) & ~shares)):
+    shares, grades = _keeping(result, _SHARES), _highest_grades(result)
+    for kind, cols in ((_SHARES, shares), (_SIZES, _keeping(result, _SIZES) & ~shares & (grades == 0))):
         if cols.any():
             beyond, filled, seen = _count(result, kind, cols)
             bad = np.flatnonzero(beyond)
@@ -64,7 +76,54 @@ def unlike_observed(result: Completion) -> list[str]:
                     f"{where[0].upper()}{where[1:]} {_verb(kind.observed, bad.size)}, but {counts} "
                     f"{kind.filled}{seen}: {_remedy(result, kind, bad, everywhere)}."
                 )
-    return out + _beyond_bounds(result) + _ranges_of_few(result)
+    return out + _beyond_grades(result, grades) + _beyond_bounds(result) + _ranges_of_few(result)
+
+
+def _beyond_grades(result: Completion, highest: np.ndarray) -> list[str]:
+    """A sentence for each scale of whole numbers from 1 that many filled cells of its columns leave."""
+    out = []
+    for high in np.unique(highest[highest > 0]).tolist():
+        scale = _Kind(1.0, high, "", "", _CLEARLY * (high - 1))
+        cols = _keeping(result, scale) & (highest == high)
+        if not cols.any():
+            continue
+        beyond, filled, _ = _count(result, scale, cols)
+        bad = np.flatnonzero(beyond > _OFTEN * filled)
+        if bad.size:
+            where = columns_in_words(bad, result.col_names)
+            everywhere = bool(cols.all()) and result.bounds is None
+            words = f"bounds=(1, {high:g}) (--bounds 1,{high:g}) keeps them within"
+            out.append(
+                f"{where[0].upper()}{where[1:]} {_verb('hold', bad.size)} only whole numbers from 1 to "
+                f"{high:g}, but {beyond[bad].sum():,} of {filled[bad].sum():,} filled cells there are "
+                f"clearly outside: {words if everywhere else _remedy(result, scale, bad, False)}."
+            )
+    return out
+
+
+def _highest_grades(result: Completion) -> np.ndarray:
+    """For each column the end of its scale of whole numbers from 1; 0 if there is none.
+
+    Scales are those of columns that use all their numbers, two columns or more of them unless it is the
+    longest; the others belong to the shortest that holds them.
+    """
+    problem = result.problem
+    low, high = column_ranges(problem)
+    whole = np.bincount(problem.cols, problem.values % 1 != 0, problem.n_cols) == 0
+    some = whole & (low >= 1) & (high <= _GRADES) & (problem.col_counts > 0)
+    at = some[problem.cols]
+    counts = np.zeros((problem.n_cols, _GRADES + 1), np.int64)
+    np.add.at(counts, (problem.cols[at], problem.values[at].astype(np.int64)), 1)
+    scales: Counter[float] = Counter()
+    for col in np.flatnonzero(some & (high >= _FEWEST_GRADES)).tolist():
+        used = counts[col, 1 : int(high[col]) + 1]
+        if used.all() and used[-1] >= _AT_THE_END * used.sum():
+            scales[float(high[col])] += 1
+    out = np.zeros(problem.n_cols)
+    for scale in sorted(scales, reverse=True):
+        if scales[scale] > 1 or scale == max(scales):
+            out[some & (high <= scale)] = scale
+    return out
 
 
 def _keeping(result: Completion, kind: _Kind) -> np.ndarray:
@@ -85,7 +144,7 @@ def _count(result: Completion, kind: _Kind, cols: np.ndarray) -> tuple[np.ndarra
     """Filled cells beyond the limits and filled cells at all, by column, and how many rows were looked at."""
     problem, (m, n) = result.problem, result.shape
     at = np.flatnonzero(cols)
-    slack = _ROUNDING * np.maximum(*np.abs(column_ranges(problem)))[at]
+    slack = _ROUNDING * np.maximum(*np.abs(column_ranges(problem)))[at] + kind.slack
     rows = np.unique(np.linspace(0, m - 1, min(m, max(1, _LOOKED_AT // at.size))).astype(np.int64))
     beyond, filled = np.zeros(n, np.int64), np.zeros(n, np.int64)
     step = max(1, _AT_A_TIME // at.size)

@@ -34,6 +34,7 @@ from .monitored_set import check_monitored
 from .one_step import Successors, successors
 from .rank_lock import lock
 from .reach import Reach, reach_bound
+from .sharpness import step_sharpness
 from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
 from .tail_growth import growth_bound, mean_steps, robust_factors, sufficient_factors
 from .tail_transmission import a_bound
@@ -83,6 +84,7 @@ __all__ = [
     "s_plus",
     "schatten_cost",
     "solve",
+    "step_sharpness",
     "successors",
     "sufficient_factors",
     "tail_factors",

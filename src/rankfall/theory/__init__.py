@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from .absorbing import AbsorbingSet
 from .all_time_certificate import LemmaB, lemma_b, lock_all_time
+from .branch import Branch, BranchPoint
 from .certificate import Certificate, Condition
 from .certify_point import certify
 from .choose_constants import solve
 from .constants import Constants, batch_constant, check_constants
 from .critical_points import Minimum, critical_point
+from .critical_ridge import CriticalRidge, critical_ridge
 from .deflation import deflate
 from .gradient_descent import certify_gd, loss_lower_bound
 from .landscape import (
@@ -41,10 +43,13 @@ from .tail_transmission import a_bound
 
 __all__ = [
     "AbsorbingSet",
+    "Branch",
+    "BranchPoint",
     "Certificate",
     "ClosedForm",
     "Condition",
     "Constants",
+    "CriticalRidge",
     "Firing",
     "LemmaB",
     "Minima",
@@ -66,6 +71,7 @@ __all__ = [
     "check_monitored",
     "closed_form_minima",
     "critical_point",
+    "critical_ridge",
     "deflate",
     "effective_loss",
     "growth_bound",

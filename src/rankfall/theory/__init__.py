@@ -10,6 +10,7 @@ from __future__ import annotations
 from .absorbing import AbsorbingSet
 from .all_time_certificate import LemmaB, lemma_b, lock_all_time
 from .branch import Branch, BranchPoint
+from .branches import Branches, branches
 from .certificate import Certificate, Condition
 from .certify_point import certify
 from .choose_constants import solve
@@ -45,6 +46,7 @@ __all__ = [
     "AbsorbingSet",
     "Branch",
     "BranchPoint",
+    "Branches",
     "Certificate",
     "ClosedForm",
     "Condition",
@@ -65,6 +67,7 @@ __all__ = [
     "barrier",
     "basin_radius",
     "batch_constant",
+    "branches",
     "certify",
     "certify_gd",
     "check_constants",

@@ -136,16 +136,22 @@ def follow(
             return points, "fold"  # several folds coincide here
         there, length = found
         turned = sign * there.slope <= 0
-        if turned or there.curvature < 0:
-            last, kind = _end(curve, here, there, turned)
-            return [*points, last], kind
-        if sign * (there.ridge - limit) >= 0:
-            at = curve.at_ridge(there.point, limit)
-            last = None if at is None else curve.begin(at, limit, upwards)
-            # so short a way from a regular point Newton's method fails only just short of the end
-            return [*points, there if last is None else last], "range"
+        ended = _end(curve, here, there, turned) if turned or there.curvature < 0 else None
+        last = there if ended is None else ended[0]
+        if sign * (last.ridge - limit) >= 0:
+            return [*points, _stopped(curve, here, last, limit, sign)], "range"
+        if ended is not None:
+            return [*points, last], ended[1]
         points.append(there)
     raise InputError("The branch winds on without an end; the ridge may be too small for this problem.")
+
+
+def _stopped(curve: Curve, here: CurvePoint, there: CurvePoint, limit: float, sign: float) -> CurvePoint:
+    """The point between two others at a given ridge."""
+    near = _zero(curve, here, _distance(here, there), lambda point: sign * np.log(limit / point.ridge))
+    at = curve.at_ridge(near.point, limit)
+    exact = None if at is None else curve.begin(at, limit, sign > 0)
+    return near if exact is None else exact  # Newton's method at a fixed ridge fails only at a fold
 
 
 def _end(curve: Curve, here: CurvePoint, there: CurvePoint, turned: bool) -> tuple[CurvePoint, End]:

@@ -37,6 +37,7 @@ from .monitored_set import check_monitored
 from .one_step import Successors, successors
 from .rank_lock import lock
 from .reach import Reach, reach_bound
+from .saddle import Saddle, saddle
 from .sharpness import step_sharpness
 from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
 from .tail_growth import growth_bound, mean_steps, robust_factors, sufficient_factors
@@ -59,6 +60,7 @@ __all__ = [
     "Monitor",
     "MonitorLog",
     "Reach",
+    "Saddle",
     "Search",
     "Successors",
     "TailFactors",
@@ -91,6 +93,7 @@ __all__ = [
     "s_glob",
     "s_loc",
     "s_plus",
+    "saddle",
     "schatten_cost",
     "solve",
     "step_sharpness",

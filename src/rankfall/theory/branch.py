@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 End = Literal["fold", "bifurcation", "range"]
 
 # First and longest step along a curve, in units of the norm of A and of log(ridge).
-_FIRST_STEP, _LONGEST_STEP = 0.02, 0.25
+FIRST_STEP, LONGEST_STEP = 0.02, 0.25
 _MOST_STEPS = 5000
 # At a fold the least eigenvalue of the Hessian is zero. Below minus this, relative to the largest, it crossed
 # zero earlier: the minimum was lost to a bifurcation before its curve turns.
@@ -126,12 +126,12 @@ def follow(
     loss: FixedRankLoss, start: CurvePoint, limit: float, upwards: bool
 ) -> tuple[list[CurvePoint], End]:
     """Minima from `start` on, up (down) to the ridge `limit` or the end of the branch, and how they end."""
-    curve, length = Curve(loss), _FIRST_STEP
+    curve, length = Curve(loss), FIRST_STEP
     sign = 1.0 if upwards else -1.0
     points = [start]
     for _ in range(_MOST_STEPS):
         here = points[-1]
-        found = curve.walk(here, length, _LONGEST_STEP)
+        found = curve.walk(here, length, LONGEST_STEP)
         if found is None:
             return points, "fold"  # several folds coincide here
         there, length = found

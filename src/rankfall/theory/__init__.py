@@ -32,6 +32,7 @@ from .landscape import (
     weight_gradient,
 )
 from .minima import Minima, Search, minima
+from .minima_inside import check_minima_inside, contraction_steps
 from .monitor import Firing, Monitor, MonitorLog
 from .monitored_set import check_monitored
 from .one_step import Successors, successors
@@ -73,8 +74,10 @@ __all__ = [
     "certify",
     "certify_gd",
     "check_constants",
+    "check_minima_inside",
     "check_monitored",
     "closed_form_minima",
+    "contraction_steps",
     "critical_point",
     "critical_ridge",
     "deflate",

@@ -5,7 +5,7 @@ found: whether B_r holds it, with constants for single entries and for batches o
 and pairs (minimum, B_r) checked for each size, and those that break the proposition of section 1.1, which
 must be none.
 
-    python benchmarks/minima_inside.py               a few minutes
+    python benchmarks/minima_inside.py               five minutes
     python benchmarks/minima_inside.py --quick       the first two problems
 """
 
@@ -25,7 +25,7 @@ from rankfall.theory.critical_ridge import ridge_bound
 
 RANKS = range(6)
 # of the bound of section 4b(iii) on the ridge at rank one
-SHARES = (0.01, 0.03, 0.1, 0.3)
+SHARES = (0.003, 0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4)
 
 
 def problems() -> list[tuple[int, rf.Problem]]:
@@ -63,7 +63,7 @@ def main() -> None:
                 if check_constants(k).holds and check_minima_inside(k).holds
             ]
             refused += 2 - len(allowed)
-            found = [point for point in minima(problem, depth, ridge, RANKS, n_starts=30) if point.is_minimum]
+            found = [point for point in minima(problem, depth, ridge, RANKS, n_starts=15) if point.is_minimum]
             here += len(found)
             for point, k, rank in itertools.product(found, allowed, range(max(RANKS) + 2)):
                 network = point.network(width=max(point.rank, 1) + 1)

@@ -103,5 +103,7 @@ def test_rank_zero_by_sampling_small_entries(batch_size):
     for seed in range(2):
         start = on_the_sphere((5, 3, 4, 6), k.C, seed)
         path = reach.path(seed)
-        end = rf.train(problem, start, rf.SGD(lr=k.lr, ridge=0.1, n_steps=reach.n_steps, entries=path)).final(0)
+        end = rf.train(problem, start, rf.SGD(lr=k.lr, ridge=0.1, n_steps=reach.n_steps, entries=path)).final(
+            0
+        )
         assert AbsorbingSet(0, k).contains(end) and not AbsorbingSet(0, k).contains(start)

@@ -73,3 +73,15 @@ def test_tables():
 def test_bad_input(use, message):
     with pytest.raises(rf.InputError, match=message):
         use()
+
+
+def test_the_two_by_two_family():
+    """Section 9: the trap of rank two ends at a fold, long before the completion of rank one does."""
+    problem, _ = rf.datasets.two_by_two(0.48)
+    found = branches(problem, 3, np.geomspace(1e-4, 0.3, 5), n_starts=5)
+    (trap,) = found.at(2)
+    assert trap.ends == "fold"
+    assert trap.points[-1].ridge == pytest.approx(critical_ridge(problem, 2).ridge, rel=1e-9)
+    # the entry that is not observed is below 1/e in the trap
+    assert trap.points[0].matrix()[1, 0] == pytest.approx(1.23, abs=0.05)
+    assert max(branch.points[-1].ridge for branch in found.at(1)) > 0.1

@@ -77,6 +77,8 @@ class Curve:
         upward = np.zeros(at.gradient.size + 1)
         upward[-1] = 1.0
         direction = self._tangent(found, ridge, at, upward)
+        if not direction.any():
+            return None
         sign = 1.0 if (direction[-1] > 0) == upwards else -1.0
         return CurvePoint(found, ridge, at, sign * direction)
 
@@ -172,7 +174,8 @@ class Curve:
         right = np.zeros(J.shape[0])
         right[-1] = _scale(at)
         x = np.linalg.lstsq(J, right, rcond=_SINGULAR)[0]
-        return x / np.linalg.norm(x)
+        length = float(np.linalg.norm(x))
+        return x / length if length > 0 else x  # the zero vector has no angle with any direction
 
     def _carried(self, start: CurvePoint, point: Point, at: Derivatives) -> np.ndarray:
         """The direction at `start` in the coordinates at `point`, by projection, of unit length."""

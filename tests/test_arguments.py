@@ -29,6 +29,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     ),
     (lambda: rf.first_passage(NETWORK, PROBLEM, SGD, 1), PROBLEM_WANTED),
     (lambda: rf.splitting(NETWORK, PROBLEM, SGD, 1, 4), PROBLEM_WANTED),
+    (lambda: rf.descend(NETWORK, PROBLEM, ridge=0.1), PROBLEM_WANTED),
     (lambda: rf.analysis.monitor(NETWORK, PROBLEM, SGD), PROBLEM_WANTED),
     (lambda: rf.measures.data_loss(NETWORK, PROBLEM), PROBLEM_WANTED),
     (lambda: rf.geometry.identifiability(NETWORK, 1), PROBLEM_WANTED),

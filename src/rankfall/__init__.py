@@ -21,7 +21,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import analysis, datasets, geometry, lab, measures, plot, theory
-    from .analysis import Jumps, Splitting, find_jumps, first_passage, splitting
+    from .analysis import Descended, Jumps, Splitting, descend, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
     from .dynamics import GD, SGD, Record, Trace, replay, train
@@ -43,6 +43,8 @@ _HOMES = {
     "Completion": ".completion",
     "complete": ".completion.complete",
     "load": ".completion",
+    "Descended": ".analysis",
+    "descend": ".analysis",
     "Splitting": ".analysis",
     "first_passage": ".analysis",
     "splitting": ".analysis",
@@ -55,6 +57,7 @@ __all__ = [
     "GD",
     "SGD",
     "Completion",
+    "Descended",
     "InputError",
     "Jumps",
     "LowRankImputer",
@@ -69,6 +72,7 @@ __all__ = [
     "analysis",
     "complete",
     "datasets",
+    "descend",
     "find_jumps",
     "first_passage",
     "geometry",

@@ -84,3 +84,26 @@ def test_the_path_of_epochs_lies_in_two_epochs():
     start = on_the_sphere((30, 3, 3, 40), k.C, 0)
     trace = rf.train(problem, start, rf.SGD(lr=k.lr, ridge=0.3, n_steps=steps.size, entries=steps))
     assert AbsorbingSet(1, k).contains(trace.final(0))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_rank_zero_by_sampling_small_entries(batch_size):
+    """A table with zeros: while only they are sampled, every layer decays until the network is in B_0."""
+    X = holed(6, 5, seed=3).to_dense()
+    X[:, 2], X[0, 0] = 0.0, 1e-4
+    problem = rf.Problem.from_dense(X)
+    largest = solve(3, 0.1, 1.0, batch_size)
+    k = largest.at_lr(0.5 * largest.lr)
+    reach = reach_bound(problem, constants=k, rank=0)
+    assert np.abs(problem.values[reach.entries]).max() < 0.2 and reach.lines.size == 0
+    n_small = reach.entries.size
+    assert reach.log_probability == pytest.approx(
+        batch_size * reach.n_steps * math.log(n_small / problem.n_observed)
+    )
+    for seed in range(2):
+        start = on_the_sphere((5, 3, 4, 6), k.C, seed)
+        path = reach.path(seed)
+        end = rf.train(problem, start, rf.SGD(lr=k.lr, ridge=0.1, n_steps=reach.n_steps, entries=path)).final(
+            0
+        )
+        assert AbsorbingSet(0, k).contains(end) and not AbsorbingSet(0, k).contains(start)

@@ -213,6 +213,15 @@ def test_what_is_not_covered_is_refused(call):
     assert str(caught.value).endswith(".")
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (4, 4)])
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_where_nothing_can_be_kept_zero_is_the_only_minimum(shape, depth):
+    X = np.random.default_rng(1).standard_normal(shape)
+    (only,) = theory.closed_form_minima(X, depth, ridge=100.0)
+    assert (only.rank, only.loss) == (0, pytest.approx(0.5 * np.mean(X**2)))
+    np.testing.assert_array_equal(only.matrix(), np.zeros(shape))
+
+
 def test_weights_are_refused():
     weighted = rf.Problem.from_dense(np.eye(2)).with_weights(np.array([1.0, 2.0, 3.0, 4.0]))
     for call in (

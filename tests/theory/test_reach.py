@@ -126,7 +126,9 @@ def test_refusals():
     with pytest.raises(rf.InputError, match="do not satisfy Theorem 1"):
         reach_bound(problem, HALF.at_delta(10.0), rank=1)
     with pytest.raises(rf.InputError, match="rank must be"):
-        reach_bound(problem, HALF, rank=0)
+        reach_bound(problem, HALF, rank=-1)
+    with pytest.raises(rf.InputError, match="For rank 0 no path"):
+        reach_bound(problem, solve(3, 0.1, 0.5).halved(), rank=0)
     with pytest.raises(rf.InputError, match="side must be"):
         reach_bound(problem, HALF, rank=1, side="diagonals")
     with pytest.raises(rf.InputError, match="too many to be written down"):

@@ -3,7 +3,8 @@
 ``monitored_run`` runs SGD with the certificate of Theorem 3 riding along; ``jumps`` finds where the rank
 fell or rose and stayed; ``survival`` has the statistics of such events. ``splitting`` measures
 probabilities too small to sample (``multilevel_splitting`` is the algorithm for any Markov chain,
-``branching_sgd`` makes SGD one), ``first_passage`` mean times.
+``branching_sgd`` makes SGD one), ``first_passage`` mean times. ``stationary_descent`` follows gradient
+descent to where it ends.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from .first_passage import FirstPassage, Growth, first_passage, passage_growth
 from .jumps import Jumps, find_jumps
 from .monitored_run import Monitored, monitor
 from .splitting import Path, Splitting, splitting
+from .stationary_descent import Descended, descend
 from .survival import Rate, kaplan_meier, poisson_rate
 
 __all__ = [
+    "Descended",
     "FirstPassage",
     "Growth",
     "Jumps",
@@ -22,6 +25,7 @@ __all__ = [
     "Path",
     "Rate",
     "Splitting",
+    "descend",
     "find_jumps",
     "first_passage",
     "kaplan_meier",

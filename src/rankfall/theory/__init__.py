@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from .absorbing import AbsorbingSet
 from .all_time_certificate import LemmaB, lemma_b, lock_all_time
+from .branch import Branch, BranchPoint
+from .branches import Branches, branches
 from .certificate import Certificate, Condition
 from .certify_point import certify
 from .choose_constants import solve
 from .constants import Constants, batch_constant, check_constants
 from .critical_points import Minimum, critical_point
+from .critical_ridge import CriticalRidge, critical_ridge
 from .deflation import deflate
 from .gradient_descent import certify_gd, loss_lower_bound
 from .landscape import (
@@ -29,21 +32,28 @@ from .landscape import (
     weight_gradient,
 )
 from .minima import Minima, Search, minima
+from .minima_inside import check_minima_inside, contraction_steps
 from .monitor import Firing, Monitor, MonitorLog
 from .monitored_set import check_monitored
 from .one_step import Successors, successors
 from .rank_lock import lock
 from .reach import Reach, reach_bound
+from .saddle import Saddle, saddle
+from .sharpness import step_sharpness
 from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
 from .tail_growth import growth_bound, mean_steps, robust_factors, sufficient_factors
 from .tail_transmission import a_bound
 
 __all__ = [
     "AbsorbingSet",
+    "Branch",
+    "BranchPoint",
+    "Branches",
     "Certificate",
     "ClosedForm",
     "Condition",
     "Constants",
+    "CriticalRidge",
     "Firing",
     "LemmaB",
     "Minima",
@@ -51,6 +61,7 @@ __all__ = [
     "Monitor",
     "MonitorLog",
     "Reach",
+    "Saddle",
     "Search",
     "Successors",
     "TailFactors",
@@ -59,12 +70,16 @@ __all__ = [
     "barrier",
     "basin_radius",
     "batch_constant",
+    "branches",
     "certify",
     "certify_gd",
     "check_constants",
+    "check_minima_inside",
     "check_monitored",
     "closed_form_minima",
+    "contraction_steps",
     "critical_point",
+    "critical_ridge",
     "deflate",
     "effective_loss",
     "growth_bound",
@@ -81,8 +96,10 @@ __all__ = [
     "s_glob",
     "s_loc",
     "s_plus",
+    "saddle",
     "schatten_cost",
     "solve",
+    "step_sharpness",
     "successors",
     "sufficient_factors",
     "tail_factors",

@@ -275,7 +275,8 @@ def closed_form_minima(
     U, s_star, Vt = np.linalg.svd(X, full_matrices=False)
     kept = s_plus(s_star, ridge, X.size, depth)
     k_max = int(np.count_nonzero(kept))
-    if np.any(s_star[: k_max - 1] - s_star[1:k_max] <= _TIE * s_star[: max(k_max - 1, 0)]):
+    larger = s_star[: max(k_max - 1, 0)]
+    if np.any(larger - s_star[1 : larger.size + 1] <= _TIE * larger):
         raise InputError("Two singular values that can be kept coincide: the minima are not isolated.")
     if width is not None:
         k_max = min(k_max, int(width))

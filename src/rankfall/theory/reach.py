@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..problem import Problem
 from .constants import Constants, check_constants
+from .minima_inside import tail_norm
 from .requirements import largest_entry, require_whole
 
 LONGEST_PATH = 10**9  # entries of a path that are still worth writing down
@@ -90,6 +91,13 @@ def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "
         epochs       the largest prod_{j<T1} (n_r - j)/(N - j) prod_{j<T2} (n_r - j)/(N - j), T1 + T2 = T, for
                      single entries and from the start of an epoch.
 
+    For r = 0 the entries are instead those of absolute value up to some ``a_0``: while only these are
+    sampled, norms settle below ``c_0 = q^2 a_0^2 / (4 ridge (1 - lr ridge) (2 q - lr nu C^(L-1)))``, and the
+    network is in B_0 once ``V_T <= eps`` and ``sqrt(M_T) + beta M_T <= delta``,
+    ``M_T = c_0 + q^(2T) (C - c_0)_+``. The ``a_0`` of the largest probability is taken.
+
+    From norms outside the ball, first come the steps of :func:`contraction_steps`, whatever they sample.
+
     It only says that the probability is positive: real falls take likelier ways, through noise in the weakest
     singular value.
 
@@ -99,8 +107,9 @@ def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "
     constants : Constants
         With ``eps > eps*`` and otherwise as :func:`solve` makes them; batch size and sampling are theirs.
     rank : int
-        r, 1 or more.
+        r, 0 or more.
     side : {"columns", "rows"}
+        Plays no part for r = 0.
 
     Returns
     -------
@@ -111,12 +120,15 @@ def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "
     InputError
         If the constants do not satisfy Theorem 1, an entry exceeds their bound, or there is no path of this
         kind: distinct batches larger than n_r, epochs with ``T > 2 n_r``, rows with
-        ``(L-1) eps* >= (delta - beta C)^2``. Epochs of batches are not covered.
+        ``(L-1) eps* >= (delta - beta C)^2``, rank 0 without an entry that is small enough.
+        Epochs of batches are not covered.
     """
-    require_whole(1, rank=rank)
+    require_whole(0, rank=rank)
     if side not in ("columns", "rows"):
         raise InputError(f'side must be "columns" or "rows", not {side!r}.')
     _check_constants(problem, constants)
+    if rank == 0:
+        return _reach_zero(problem, constants, side)
     counts, where = (
         (problem.col_counts, problem.cols) if side == "columns" else (problem.row_counts, problem.rows)
     )
@@ -135,6 +147,46 @@ def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "
         constants.sampling,
         before,
     )
+
+
+def _reach_zero(problem: Problem, k: Constants, side: str) -> Reach:
+    """The likeliest path into B_0 that samples only small entries."""
+    sizes = np.abs(problem.values)
+    room = 2 * k.q - k.lr * k.nu * k.C ** (k.depth - 1)
+    decay, target = -2 * log1p(-2 * k.lr * k.ridge), tail_norm(k)
+    excess = max((1 + k.kappa) * k.C - k.eps_star, 0.0)
+    found: list[Reach] = []
+    for largest in np.unique(sizes):
+        floor = k.q**2 * float(largest) ** 2 / (4 * k.ridge * (1 - k.lr * k.ridge) * room)
+        if floor >= target:
+            break
+        pairs = ((excess, k.eps - k.eps_star), (k.C - floor, target - floor))
+        n_steps = max([0, *(ceil(log(top / end) / decay) for top, end in pairs if top > end)])
+        entries = np.flatnonzero(sizes <= largest)
+        if k.sampling == "distinct" and k.batch_size > entries.size:
+            continue
+        if k.sampling == "epochs" and entries.size < sizes.size and n_steps > 2 * entries.size:
+            continue
+        log_probability, before = _log_probability(k, n_steps, entries.size, problem.n_observed)
+        found.append(
+            Reach(
+                0,
+                side,
+                np.zeros(0, np.int64),
+                entries,
+                n_steps,
+                log_probability,
+                k.batch_size,
+                k.sampling,
+                before,
+            )
+        )
+    if not found:
+        raise InputError(
+            "For rank 0 no path of this kind exists: it samples only entries near zero, and there are not "
+            "enough of them."
+        )
+    return max(found, key=lambda reach: reach.log_probability)
 
 
 def _check_constants(problem: Problem, k: Constants) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..argument_checks import array, fraction
 from .conversion import read
-from .spaces import RANK_TOL, centred_columns, orthonormal_columns, with_constant
+from .spaces import RANK_TOL, Frame
 
 
 def layer_cost(K: object, K_sigma: object, *, tol: float = 1e-10) -> float:
@@ -102,12 +102,10 @@ def covariance_cost(
     actual: list[float] = []
     for l, (W, H) in enumerate(zip(given.weights, activities, strict=True), 1):
         b = given.bias(l)
-        if b is None:
-            basis = orthonormal_columns(H, tol)
-        elif given.penalise_biases:
-            W, basis = np.column_stack([W, b]), orthonormal_columns(with_constant(H), tol)
-        else:
-            basis = centred_columns(H, tol)
-        least.append(float(np.sum((W @ basis) ** 2)))
-        actual.append(float(np.sum(W**2)))
+        A, cheapest = Frame.of(H, tol).cheapest(W, b, penalised=given.penalise_biases)
+        cost, cheaper = float(np.sum(W**2)), float(np.sum(A**2))
+        if given.penalise_biases and b is not None and cheapest is not None:
+            cost, cheaper = cost + float(np.sum(b**2)), cheaper + float(np.sum(cheapest**2))
+        least.append(cheaper)
+        actual.append(cost)
     return CovarianceCost(np.array(least), np.array(actual))

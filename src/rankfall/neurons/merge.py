@@ -63,16 +63,18 @@ def _merged_layer(network: HomogeneousNetwork, layer: int, tol: float) -> Homoge
     groups = grouped(inputs, tol, opposite=sign != 0)
     lengths = np.linalg.norm(inputs, axis=1)
     leads = groups.representatives
-    out = np.zeros((V.shape[0], leads.size))
+    merged_inputs, out = inputs[leads].copy(), np.zeros((V.shape[0], leads.size))
     for number, lead in enumerate(leads):
         members = np.flatnonzero(groups.labels == number)
-        # exact for a neuron alone, so that nothing is rounded where nothing is merged
-        share = np.where(members == lead, 1.0, lengths[members] / lengths[lead])
+        # a length that costs nothing even for neurons that are only a free bias, whose scale nothing balances
+        length = float(np.linalg.norm(lengths[members]))
+        merged_inputs[number] *= length / lengths[lead]
+        share = lengths[members] / length
         if sign < 0:
             share = share * np.sign(inputs[members] @ inputs[lead])
         out[:, number] = V[:, members] @ share
     kept = np.any(out != 0, axis=0)
-    return _with(network, layer, inputs[leads][kept], out[:, kept])
+    return _with(network, layer, merged_inputs[kept], out[:, kept])
 
 
 def balanced(network: HomogeneousNetwork, layers: Sequence[int] | None = None) -> HomogeneousNetwork:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Singular values of rows of unit length, relative to the largest, that count as 0: rounding leaves some 1e-15.
+# Singular values of rows of unit length, relative to the largest, that count as 0 (rounding leaves 1e-15).
 # With this value none of 40 000 random and degenerate networks (tests/neurons/attack.py) kept more neurons
 # than its bound, grew in norm, or moved its outputs by more than 1e-9.
 RANK_TOL = 1e-12

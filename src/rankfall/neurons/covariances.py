@@ -17,7 +17,7 @@ def layer_cost(K: object, K_sigma: object, *, tol: float = 1e-10) -> float:
     """``Tr[K K_sigma^+]``: least ``|W|^2`` with ``W H = Z``, where ``K = Z^T Z`` and ``K_sigma = H^T H``.
 
     K is drawn towards `K_sigma` of the layer below, whose own size pays to be large: attraction and
-    repulsion :cite:p:`jacot2022`.
+    repulsion (Jacot et al. 2022).
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import numpy as np
 from ..argument_checks import not_negative, one_of
 from .conversion import read
 
-# |z|^2 below which section 2.2's runs counted a neuron as dead; none of those came back 100-fold
+# |z|^2 below which the study `neurons` counts a neuron as dead; most of these keep decaying there, not all
 DEAD = 1e-4
 # pairs whose cosines say that they may be on one ray are compared again, without cancellation
 _NEAR = 1e-6

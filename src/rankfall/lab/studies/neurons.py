@@ -2,7 +2,8 @@
 
 A network 64-24-24-10 (ReLU, no biases) learns 200 digits of scikit-learn with the squared loss on one-hot
 labels, one sample a step, drawn with replacement. ``z_i = [w_i | v_i^T]`` holds the in- and out-weights of a
-hidden neuron; it is called dead when ``|z_i|^2 < 1e-4``, and revived when it is above 1e-2 after that.
+hidden neuron; it is called dead when ``|z_i|^2 < 1e-4``, and revived when it is above 1e-2 after that. (A
+first run showed that this misses neurons that come back to a small size, so a claim on these was added.)
 
 From the start "plain" (He) one sees which neurons die. When the dead neurons S of a layer are small enough
 for Theorem 3-NL, ``Phi_S <= p_fail threshold``, S is fixed and ``Lambda_S`` computed at *every* step, until
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 DEAD, REVIVED = 1e-4, 1e-2
 RARE = 0.05
 RAY_TOL = 1e-6
+FIRING = ("step", "phi", "worst", "exceeded", "steps", "covered")
 
 RULES = {
     "zero": (
@@ -53,6 +55,12 @@ RULES = {
         "Share of the neurons that were dead at some look and had |z|^2 above 1e-2 at a later one, plain "
         "runs: exact binomial interval. Supported if it lies below 5%, not supported if above, undecided "
         "otherwise."
+    ),
+    "grow": (
+        "Share of the neurons that were dead at some look and at a later one had |z|^2 above 1e-4 and 100 "
+        "times its smallest value, plain runs: exact binomial interval. Supported if it lies below 5%, not "
+        "supported if above, undecided otherwise. (Added after a first run, whose live neurons became more "
+        "again.)"
     ),
     "single": (
         "Share of looks at single dead neurons that find Lambda_i >= 1: mean and range over the plain runs. "
@@ -135,6 +143,8 @@ class Watched:
     began_at_zero: np.ndarray
     ever_dead: np.ndarray
     revived: np.ndarray
+    lowest: np.ndarray
+    grown: np.ndarray
     looks: int = 0
     above_one: int = 0
     largest_zero: float = 0.0
@@ -145,6 +155,8 @@ class Watched:
         self.began_at_zero = np.all(network.neurons(layer) == 0, axis=1)
         self.ever_dead = np.zeros(network.widths[layer], bool)
         self.revived = np.zeros(network.widths[layer], bool)
+        self.lowest = np.full(network.widths[layer], np.inf)
+        self.grown = np.zeros(network.widths[layer], bool)
 
     def look(
         self, network: HomogeneousNetwork, X: np.ndarray, Y: np.ndarray, settings: dict[str, Any]
@@ -152,6 +164,8 @@ class Watched:
         """Count, and take the factors of the dead neurons one by one."""
         sizes = np.sum(network.neurons(self.layer) ** 2, axis=1)
         self.revived |= self.ever_dead & (sizes > REVIVED)
+        self.lowest = np.minimum(self.lowest, sizes)
+        self.grown |= self.ever_dead & (sizes > DEAD) & (sizes >= 100 * self.lowest)
         dead = (sizes < DEAD) & ~self.began_at_zero
         self.ever_dead |= dead
         self.largest_zero = max(self.largest_zero, float(sizes[self.began_at_zero].max(initial=0.0)))
@@ -199,6 +213,7 @@ class Watched:
             "neurons": int(self.ever_dead.size - self.began_at_zero.sum()),
             "ever_dead": int(self.ever_dead.sum()),
             "revived": int(self.revived.sum()),
+            "grown": int(self.grown.sum()),
             "factors": self.looks,
             "above_one": int(self.above_one),
             "zeros": int(self.began_at_zero.sum()),
@@ -209,8 +224,7 @@ class Watched:
         """The row of the firing, if there was one."""
         if self.fired is None:
             return []
-        names = ("step", "phi", "worst", "exceeded", "steps", "covered")
-        row = {name: self.fired[name] for name in names}
+        row = {name: self.fired[name] for name in FIRING}
         return [{"kind": "firing", "layer": self.layer, **row, "fired": len(self.fired["neurons"])}]
 
 
@@ -220,13 +234,16 @@ class Watched:
 def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
     """The claims; see `RULES`."""
     layers, looks = results[results["kind"] == "layer"], results[results["kind"] == "look"]
-    firings, plain = results[results["kind"] == "firing"], layers[layers["begin"] == "plain"]
+    plain = layers[layers["begin"] == "plain"]
+    # without any firing there are no such columns
+    firings = results[results["kind"] == "firing"].reindex(columns=["fired", *FIRING])
     return (
         _zero(layers),
         _rays(looks[looks["begin"] == "doubled"]),
         _rank(),
         _die(plain, looks),
-        _revive(plain),
+        _back(plain, "revived", "Dead neurons do not come back.", "revive"),
+        _back(plain, "grown", "Dead neurons do not come back to a small size either.", "grow"),
         _single(plain),
         _credit(firings),
         _holds(firings),
@@ -277,15 +294,15 @@ def _die(plain: pd.DataFrame, looks: pd.DataFrame) -> Claim:
     return _range("In every run some neurons die.", "die", share.to_numpy(float), share.gt(0).tolist())
 
 
-def _revive(plain: pd.DataFrame) -> Claim:
-    dead, revived = int(plain["ever_dead"].sum()), int(plain["revived"].sum())
-    share = binomial_share(revived, dead)
+def _back(plain: pd.DataFrame, name: str, statement: str, rule: str) -> Claim:
+    dead, back = int(plain["ever_dead"].sum()), int(plain[name].sum())
+    share = binomial_share(back, dead)
     return Claim(
-        "Dead neurons do not come back.",
-        RULES["revive"],
+        statement,
+        RULES[rule],
         *share,
         verdict(share.low, share.high, below=RARE) if dead else "undecided",
-        f"{revived} of {dead} dead neurons.",
+        f"{back} of {dead} dead neurons.",
     )
 
 

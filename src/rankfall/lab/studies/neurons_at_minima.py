@@ -38,8 +38,8 @@ FAR, NEAR = 1e-2, 1e-3
 
 _RAYS = (
     "Rays of the last hidden layer at the end over N times the outputs, networks with {}: mean and range. "
-    "Supported if it is at most 1 everywhere, not supported if nowhere, undecided otherwise. (The theorem says "
-    "that as few neurons suffice, not that every minimum has as few rays.)"
+    "Supported if it is at most 1 everywhere, not supported if nowhere, undecided otherwise. (The theorem "
+    "says that as few neurons suffice, not that every minimum has as few rays.)"
 )
 RULES = {
     "certificate": (

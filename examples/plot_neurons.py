@@ -18,9 +18,9 @@ plt.rcParams.update(STYLE)
 # %%
 # A wide network
 # --------------
-# One input, 100 neurons with biases, one output. It is trained for a while with the gradient of all points and
-# little weight decay, which counts weights and biases alike. :func:`rankfall.neurons.sgd_step` is plain NumPy;
-# a ``torch.nn.Sequential`` could stand here as well.
+# One input, 100 neurons with biases, one output. It is trained for a while with the gradient of all points
+# and little weight decay, which counts weights and biases alike. :func:`rankfall.neurons.sgd_step` is plain
+# NumPy; a ``torch.nn.Sequential`` could stand here as well.
 
 rng = np.random.default_rng(0)
 X = np.linspace(-1, 1, 8)[:, None]
@@ -35,9 +35,9 @@ for _ in range(1000):
 print(f"misfit {np.abs(network(X) - Y).max():.2f}")
 
 # %%
-# Is training at its end? Certainly not. There is a path along which the outputs on all points stay the same and
-# the norm falls, so whatever the loss is, this point is no local minimum of it with weight decay. The test goes
-# one way only: where it finds nothing to save, it proves nothing.
+# Is training at its end? Certainly not. There is a path along which the outputs on all points stay the same
+# and the norm falls, so whatever the loss is, this point is no local minimum of it with weight decay. The
+# test goes one way only: where it finds nothing to save, it proves nothing.
 
 test = rf.neurons.is_not_local_minimum(network, X)
 print(f"certainly no local minimum: {test.certified}, {test.decrease:.0%} of the norm can be saved")
@@ -45,11 +45,12 @@ print(f"certainly no local minimum: {test.certified}, {test.decrease:.0%} of the
 # %%
 # Merged and pruned
 # -----------------
-# Neurons whose in-weights have the same direction can be merged, which keeps the function everywhere. No two of
-# these have, so merging only balances their weights: a ReLU does not change if its in-weights are multiplied and
-# its out-weights divided by the same number. Pruning goes further. The outputs on the eight points are a sum over
-# the neurons of vectors with eight entries, and by Carathéodory's theorem eight of these, with other positive
-# coefficients, have the same sum. The coefficients are chosen so that the norm does not grow.
+# Neurons whose in-weights have the same direction can be merged, which keeps the function everywhere. No two
+# of these have, so merging only balances their weights: a ReLU does not change if its in-weights are
+# multiplied and its out-weights divided by the same number. Pruning goes further. The outputs on the eight
+# points are a sum over the neurons of vectors with eight entries, and by Carathéodory's theorem eight of
+# these, with other positive coefficients, have the same sum. The coefficients are chosen so that the norm
+# does not grow.
 
 merged = rf.neurons.merge_rays(network)
 pruned = rf.neurons.prune(network, X)
@@ -60,8 +61,8 @@ print(f"pruned: {pruned.after[0]} neurons, norm {pruned.norm_after / pruned.norm
 print(pruned.certificate)
 
 # %%
-# On the eight points the two functions agree to 15 digits. The certificate says nothing about any other input,
-# and the picture shows why: the kinks of the function have moved.
+# On the eight points the two functions agree to 15 digits. The certificate says nothing about any other
+# input, and the picture shows why: the kinks of the function have moved.
 
 x = np.linspace(-1.4, 1.4, 400)[:, None]
 fig, ax = plt.subplots(figsize=(7, 4))

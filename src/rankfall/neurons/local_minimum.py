@@ -19,8 +19,8 @@ STEPS: dict[str, Callable[[Layer], Layer]] = {
     "gram": gram,
     "out": out,
 }
-# Relative decrease that rounding cannot explain: at minima found by Newton's method to gradients of 1e-12,
-# the largest one in tests/neurons/test_local_minimum.py is below 1e-10.
+# Relative decrease that rounding cannot explain: at the minima of tests/neurons/test_local_minimum.py, known
+# ones and those of BFGS, it is below 1e-10.
 DECREASE = 1e-9
 
 

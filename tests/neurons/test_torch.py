@@ -14,6 +14,7 @@ from rankfall.neurons import (
     is_not_local_minimum,
     live_neurons,
     merge_rays,
+    neuron_factors,
     prune,
     rays,
     sgd_step,
@@ -32,6 +33,11 @@ def model(dtype: torch.dtype = torch.float64) -> nn.Sequential:
 def test_a_sequential_comes_back(dtype: torch.dtype, digits: float) -> None:
     net = model(dtype).eval()
     X = torch.randn(6, 4, dtype=dtype)
+    factors = [
+        neuron_factors(one, X.double(), np.ones((6, 2)), layer=2, neurons=[3], lr=0.1, ridge=0.01)
+        for one in (net, from_torch(net))
+    ]
+    assert factors[0].mean_factor == factors[1].mean_factor
     state = torch.get_rng_state()
     found = prune(net, X)
     assert torch.equal(state, torch.get_rng_state())

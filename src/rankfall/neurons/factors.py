@@ -9,7 +9,7 @@ import numpy as np
 from ..argument_checks import number, positive
 from ..errors import InputError
 from ..theory import Certificate, Condition
-from .network import HomogeneousNetwork
+from .conversion import read
 from .signals import check_decayed, check_samples, check_step, layer_signals
 
 
@@ -42,7 +42,7 @@ class NeuronFactors:
 
 
 def neuron_factors(
-    network: HomogeneousNetwork,
+    network: object,
     X: object,
     Y: object,
     *,
@@ -51,6 +51,7 @@ def neuron_factors(
     lr: float,
     ridge: float,
     loss: str = "squared",
+    activation: object = None,
 ) -> NeuronFactors:
     """Expected and largest growth of some neurons in one step of SGD (Theorem 3-NL), O(N w).
 
@@ -64,7 +65,7 @@ def neuron_factors(
 
     Parameters
     ----------
-    network : HomogeneousNetwork
+    network : HomogeneousNetwork, list of weights or of (weights, bias), or torch.nn.Sequential
     X, Y : array_like, shapes (N, w_0) and (N, w_L)
         All samples that SGD draws from, uniformly given the past.
     layer : int
@@ -75,6 +76,8 @@ def neuron_factors(
         PyTorch's ``weight_decay`` is 2 ridge.
     loss : {"squared", "cross-entropy"}
         ``|f - y|^2 / 2`` per sample, or cross-entropy with the probabilities y.
+    activation
+        For lists: see :class:`HomogeneousNetwork`; "relu" by default.
 
     Returns
     -------
@@ -85,17 +88,18 @@ def neuron_factors(
     InputError
         If an argument does not fit, or the layer has biases without penalty.
     """
-    columns, targets = check_samples(network, X, Y, loss)
-    layer = check_decayed(network, layer)
-    chosen = _indices(neurons, network.widths[layer])
+    given = read(network, activation).network
+    columns, targets = check_samples(given, X, Y, loss)
+    layer = check_decayed(given, layer)
+    chosen = _indices(neurons, given.widths[layer])
     lr, ridge = check_step(lr, ridge)
     q = 1 - 2 * lr * ridge
-    seen = layer_signals(network, columns, targets, layer, loss)
+    seen = layer_signals(given, columns, targets, layer, loss)
     p, back, got = seen.slopes[chosen], seen.sent_back[chosen], seen.received[chosen]
     h2, delta2 = np.sum(seen.inputs**2, axis=0), np.sum(seen.deltas**2, axis=0)
     change = -4 * lr * q * p * back * got + (lr * p) ** 2 * (back**2 * h2 + got**2 * delta2)
     per_sample = change.sum(axis=0)
-    phi = float(np.sum(network.neurons(layer)[chosen] ** 2))
+    phi = float(np.sum(given.neurons(layer)[chosen] ** 2))
     mean, most = (per_sample.mean(), per_sample.max()) if phi > 0 else (0.0, 0.0)
     scale = phi if phi > 0 else 1.0
     steepest = np.max(np.abs(p) * np.sqrt(h2 * delta2), axis=1, initial=0.0)
@@ -110,7 +114,7 @@ def neuron_factors(
 
 
 def certify_dead(
-    network: HomogeneousNetwork,
+    network: object,
     X: object,
     Y: object,
     *,
@@ -121,12 +125,13 @@ def certify_dead(
     threshold: float,
     budget: float = 1.0,
     loss: str = "squared",
+    activation: object = None,
 ) -> Certificate:
     """Theorem 3-NL at one point: the neurons stay small until the product of their factors says otherwise.
 
     Parameters
     ----------
-    network, X, Y, layer, neurons, lr, ridge, loss
+    network, X, Y, layer, neurons, lr, ridge, loss, activation
         As for :func:`neuron_factors`.
     threshold : float
         Level that ``Phi_S`` is to stay below.
@@ -144,7 +149,9 @@ def certify_dead(
         As for :func:`neuron_factors`, and if `threshold` or `budget` is out of range.
     """
     threshold, budget = positive("threshold", threshold), number("budget", budget, least=1)
-    found = neuron_factors(network, X, Y, layer=layer, neurons=neurons, lr=lr, ridge=ridge, loss=loss)
+    found = neuron_factors(
+        network, X, Y, layer=layer, neurons=neurons, lr=lr, ridge=ridge, loss=loss, activation=activation
+    )
     p_fail = min(1.0, budget * found.phi / threshold)
     source = "Theorem 3-NL"
     return Certificate(

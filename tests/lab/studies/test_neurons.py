@@ -50,10 +50,10 @@ def test_exact_claims():
 def test_deaths_and_revivals():
     assert on("some neurons die") == "supported"
     assert on("some neurons die", live=24) == "not supported"
-    assert on("do not come back.") == "supported"
-    assert on("do not come back.", n=3) == "undecided"
-    assert on("do not come back.", revived=4) == "not supported"
-    assert on("do not come back.", dead=0) == "undecided"
+    assert on("rarely come back.") == "supported"
+    assert on("rarely come back.", n=3) == "undecided"
+    assert on("rarely come back.", revived=4) == "not supported"
+    assert on("rarely come back.", dead=0) == "undecided"
     assert on("small size either") == "supported"
     assert on("small size either", grown=4) == "not supported"
 

@@ -14,11 +14,14 @@ from rankfall.errors import InputError
 from rankfall.neurons import Activation, HomogeneousNetwork, prune
 from rankfall.neurons.conic import fewer_terms
 
+# networks that cost digits, or ranks of rounding: nearly constant neurons, weak columns, free biases
+HARD = (2662, 5422, 6117, 13786, 16957, 18248, 19132, 20161, 29841, 33497)
 
-@pytest.mark.parametrize("first", range(0, 1890, 378))
-def test_attack(first: int) -> None:
+
+@pytest.mark.parametrize("seeds", [*(range(n, n + 378) for n in range(0, 1890, 378)), HARD], ids=str)
+def test_attack(seeds: range | tuple[int, ...]) -> None:
     """All activations, biases, depths and kinds of data, 1 to 5 samples."""
-    for seed in range(first, first + 378):
+    for seed in seeds:
         net, X, modes, merge = case(seed)
         found = prune(net, X, modes, merge=merge)
         assert found.certificate.holds, (seed, found)

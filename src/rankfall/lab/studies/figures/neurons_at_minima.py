@@ -54,5 +54,5 @@ def counts(ax: Axes, table: pd.DataFrame, outputs: int) -> None:
     bound = np.minimum(np.array(sizes) * outputs, float(table["width"].max()))
     ax.plot(range(len(sizes)), bound, "_", color=GREEN, ms=22, mew=2, label="N x outputs, or all")
     ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
-    ax.set(xlabel="samples N", ylim=(0, None))
+    ax.set(xlabel="samples N", ylim=(0, 1.06 * float(table["width"].max())))
     ax.grid(visible=True, axis="y")

@@ -20,7 +20,7 @@ from .errors import InputError, Outcome, RankfallError
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, plot, theory
+    from . import analysis, datasets, geometry, lab, measures, neurons, plot, theory
     from .analysis import Descended, Jumps, Splitting, descend, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
@@ -51,7 +51,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "plot", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "neurons", "plot", "theory")
 
 __all__ = [
     "GD",
@@ -79,6 +79,7 @@ __all__ = [
     "lab",
     "load",
     "measures",
+    "neurons",
     "plot",
     "replay",
     "splitting",

@@ -2,11 +2,13 @@
 
 A statement is checked by evaluating its inequalities into a :class:`Certificate`. Sets that the rank does not
 leave again are :class:`AbsorbingSet` with constants from :func:`solve`; :func:`lock` and :class:`Monitor`
-certify a rank at a point and along a run; where the minima of each rank are, :func:`minima` finds out.
+certify a rank at a point and along a run, :mod:`rolling` proves it between looks; where the minima of each
+rank are, :func:`minima` finds out.
 """
 
 from __future__ import annotations
 
+from . import rolling
 from .absorbing import AbsorbingSet
 from .all_time_certificate import LemmaB, lemma_b, lock_all_time
 from .certificate import Certificate, Condition
@@ -34,6 +36,7 @@ from .monitored_set import check_monitored
 from .one_step import Successors, successors
 from .rank_lock import lock
 from .reach import Reach, reach_bound
+from .rolling import RollingCertificate, RollingLedger
 from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
 from .tail_growth import growth_bound, mean_steps, robust_factors, sufficient_factors
 from .tail_transmission import a_bound
@@ -51,6 +54,8 @@ __all__ = [
     "Monitor",
     "MonitorLog",
     "Reach",
+    "RollingCertificate",
+    "RollingLedger",
     "Search",
     "Successors",
     "TailFactors",
@@ -78,6 +83,7 @@ __all__ = [
     "rank_upper_bound",
     "reach_bound",
     "robust_factors",
+    "rolling",
     "s_glob",
     "s_loc",
     "s_plus",

@@ -1,0 +1,261 @@
+"""One look of the rolling certificate: how fast a tail can grow in a ball around a network (Theorem 6)."""
+
+# matrices have capital letters
+# pyright: reportConstantRedefinition=false
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod, sqrt
+
+import numpy as np
+
+from ...linalg import operator_norm
+from ...network import Network
+from ...problem import Problem
+from ..requirements import check_point, check_step, require_bounds
+from ..tail import sparse
+
+# cells up to which the residuals are held as a dense matrix, which is faster
+_DENSE = 1 << 20
+# smaller side up to which the norm of the mean residual is computed; above, it is bounded
+_EXACT_NORM = 400
+# singular values are computed up to this fraction of the largest
+_ROUNDING = 1e-15
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is known at a network, and what follows in the ball of a radius around it.
+
+    For all networks within `radius` (Frobenius norm over all layers) of this one, one step of SGD has
+    ``E[Phi_l'] <= (1 + growth_l) Phi_l``, for every rank: the Lemma of Theorem 6.
+
+    Attributes
+    ----------
+    radius : float
+        d.
+    norm : float
+        omega, the largest operator norm of a layer.
+    rms_residual : float
+        Root mean square of ``rho_ij = A_ij - x_ij`` over the observed entries.
+    mean_residual : float
+        The operator norm of ``Rbar = (1/N) sum rho_ij e_i e_j^T`` (of large matrices, an upper bound).
+    mean_push : ndarray, shape (L - 1,)
+        ``b_l``, the operator norm of ``Bbar_l = P_{l+1}^T Rbar Q_l^T``.
+    squared_push : ndarray, shape (L - 1,)
+        ``n_l``, the mean of ``rho_ij^2 |p_i|^2 |q_j|^2``, ``p_i = P_{l+1}^T e_i``, ``q_j = Q_l e_j``.
+    largest_pair : ndarray, shape (L - 1,)
+        ``m_l``, the largest ``|p_i| |q_j|`` of an observed entry.
+    phi : ndarray, shape (L - 1, R + 1)
+        ``Phi_l`` for the ranks 0..R, R the smallest width, with ``w_l (1e-15 |Z_l|)^2`` for rounding added.
+    size : float
+        The Frobenius norm of all weights together.
+    drift, spread : float
+        ``lr |grad|`` and ``lr^2 (E |G|^2 - |E G|^2)`` of a single entry: how far the mean step goes, and how
+        much single steps differ from it. They play no part in any bound; they tell how long SGD will stay in
+        the ball.
+    lr, ridge : float
+    batch_size, depth, n_observed : int
+    """
+
+    radius: float
+    norm: float
+    rms_residual: float
+    mean_residual: float
+    mean_push: np.ndarray
+    squared_push: np.ndarray
+    largest_pair: np.ndarray
+    phi: np.ndarray
+    size: float
+    drift: float
+    spread: float
+    lr: float
+    ridge: float
+    batch_size: int
+    depth: int
+    n_observed: int
+
+    @property
+    def mean_push_within(self) -> np.ndarray:
+        """``b^_l``, a bound of ``|Bbar_l|`` in the ball, shape (L - 1,)."""
+        return self.within(np.array([self.radius]))[0][0]
+
+    @property
+    def squared_push_within(self) -> np.ndarray:
+        """``n^_l``, a bound of ``E rho^2 |p|^2 |q|^2`` in the ball, shape (L - 1,)."""
+        return self.within(np.array([self.radius]))[1][0]
+
+    @property
+    def growth(self) -> np.ndarray:
+        """``gamma_l`` in the ball, shape (L - 1,)."""
+        return self.growth_within(np.array([self.radius]))[0]
+
+    def within(self, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``b^_l`` and ``n^_l`` for several radii d, each of shape (k, L - 1).
+
+        With ``o = omega + d``, ``D = sqrt(L) o^(L-1) d`` (how far A can move) and
+        ``rho_d = |Rbar| + D / N``,
+
+            b^_l       = b_l + (sqrt(L) o^(2L-3) / N + sqrt(L-2) o^(L-3) rho_d) d,
+            sqrt(n^_l) = sqrt(n_l) + (m_l + (L-2) o^(L-3) d) D / sqrt(N) + rho_rms (L-2) o^(L-3) d.
+        """
+        L, N = self.depth, self.n_observed
+        d = radii[:, None]
+        o = self.norm + d
+        moved = sqrt(L) * o ** (L - 1) * d
+        # for two layers these terms are zero, whatever the power of o
+        one_factor = o ** (L - 3) * d if L > 2 else 0 * d
+        mean = self.mean_push + sqrt(L) / N * o ** (2 * L - 3) * d
+        mean = mean + sqrt(L - 2) * one_factor * (self.mean_residual + moved / N)
+        root = np.sqrt(self.squared_push) + (self.largest_pair + (L - 2) * one_factor) * moved / sqrt(N)
+        root = root + self.rms_residual * (L - 2) * one_factor
+        return mean, root**2
+
+    def growth_within(self, radii: np.ndarray) -> np.ndarray:
+        """``gamma_l`` for several radii, shape (k, L - 1).
+
+            gamma_l = [q^2 + 2 lr q b^_l + lr^2 (n^_l / b + (1 - 1/b) b^_l^2) - 1]_+,   q = 1 - 2 lr ridge,
+
+        for b entries with replacement or b different ones.
+        """
+        mean, squared = self.within(radii)
+        lr, share = self.lr, 1 / self.batch_size
+        decay = 4 * lr * self.ridge * (1 - lr * self.ridge)  # 1 - q^2
+        noise = lr**2 * (share * squared + (1 - share) * mean**2)
+        return np.maximum(2 * lr * (1 - 2 * lr * self.ridge) * mean + noise - decay, 0.0)
+
+
+def look(
+    problem: Problem, network: Network, *, lr: float, ridge: float, batch_size: int = 1, radius: float
+) -> Look:
+    """Measure a network, and bound the growth of its tails in a ball around it (Theorem 6, Lemma).
+
+    All observed entries are enumerated; the cost is O(sum w^3 + N w).
+
+    Parameters
+    ----------
+    problem : Problem
+    network : Network
+        One network.
+    lr, ridge : float
+        0 or more, ``2 lr ridge < 1``.
+    batch_size : int
+        b entries, drawn uniformly given the past, with replacement or different ones.
+    radius : float
+        0 or more.
+
+    Returns
+    -------
+    Look
+
+    Raises
+    ------
+    InputError
+        If the problem has weights, the network does not fit it, or an argument is out of range.
+    """
+    check_point(problem, network)
+    check_step(problem, ridge, lr, batch_size, "replacement")
+    require_bounds(radius=radius)
+    weights = [W.astype(np.float64, copy=False) for W in network.weights]
+    # Q_1 .. Q_L and P_1 .. P_L, without the identities Q_1 and P_L
+    below, above = [weights[0]], [weights[-1]]
+    for W in weights[1:-1]:
+        below.append(W @ below[-1])
+    for W in weights[-2:0:-1]:
+        above.insert(0, above[0] @ W)
+    rows, cols, n = problem.rows, problem.cols, problem.n_observed
+    residual = _residuals(problem, below[-1], weights[-1])
+    squares = residual**2
+    R = _dense(problem, residual / n) if _is_small(problem) else sparse(problem, residual / n)
+    # |Q_l e_j|^2 and |P_l^T e_i|^2 for l = 1..L, at the observed entries
+    q2 = [np.ones(n), *(np.einsum("kj,kj->j", Q, Q)[cols] for Q in below)]
+    p2 = [*(np.einsum("ik,ik->i", P, P)[rows] for P in above), np.ones(n)]
+    rho_bar = _residual_norm(problem, residual / n)
+    pushes: list[float] = []
+    squared: list[float] = []
+    pairs: list[float] = []
+    mean_gradients: list[np.ndarray] = []
+    for l in range(len(weights) - 1):
+        if l == 0 and len(weights) == 2:  # Bbar is Rbar itself
+            pushes.append(rho_bar)
+            mean_gradients.append((R.T @ weights[1]).T)
+        else:
+            B = (R.T @ above[1]).T if l == 0 else R @ below[l - 1].T
+            B = above[l + 1].T @ B if 0 < l < len(weights) - 2 else B
+            pushes.append(_norm_bound(B))
+            mean_gradients.append(weights[l + 1].T @ B)  # G_l = W_{l+1}^T Bbar_l
+        both = p2[l + 1] * q2[l]
+        squared.append(float(squares @ both) / n)
+        pairs.append(sqrt(float(both.max())))
+    mean_gradients.append(R @ below[-1].T)
+    mean_gradient = sum(float(np.sum(np.square(G))) for G in mean_gradients)
+    slopes = (G + 2 * ridge * W for G, W in zip(mean_gradients, weights, strict=True))
+    slope = sum(float(np.sum(np.square(grad))) for grad in slopes)
+    gradient = sum(float(squares @ (p * q)) for p, q in zip(p2, q2, strict=True)) / n
+    return Look(
+        radius=float(radius),
+        norm=max(operator_norm(W) for W in weights),
+        rms_residual=sqrt(float(squares.sum()) / n),
+        mean_residual=rho_bar,
+        mean_push=np.array(pushes),
+        squared_push=np.array(squared),
+        largest_pair=np.array(pairs),
+        phi=_tails(network),
+        size=sqrt(sum(float(np.sum(np.square(W))) for W in weights)),
+        drift=lr * sqrt(slope),
+        spread=lr**2 * max(gradient - mean_gradient, 0.0),
+        lr=float(lr),
+        ridge=float(ridge),
+        batch_size=int(batch_size),
+        depth=len(weights),
+        n_observed=n,
+    )
+
+
+def _residuals(problem: Problem, inner: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """``rho_ij`` at the observed entries, from ``W_{L-1} ... W_1`` and ``W_L``."""
+    rows, cols = problem.rows, problem.cols
+    if _is_small(problem):
+        return (last @ inner)[rows, cols] - problem.values
+    return Network((inner, last)).predict(rows, cols) - problem.values
+
+
+def _is_small(problem: Problem) -> bool:
+    return problem.n_rows * problem.n_cols <= _DENSE
+
+
+def _dense(problem: Problem, values: np.ndarray) -> np.ndarray:
+    """Values at the observed positions and zeros elsewhere."""
+    out = np.zeros(problem.shape)
+    out[problem.rows, problem.cols] = values
+    return out
+
+
+def _norm_bound(M: np.ndarray) -> float:
+    """The operator norm; of large matrices the Frobenius norm, which is larger."""
+    return operator_norm(M) if min(M.shape) <= _EXACT_NORM else float(np.linalg.norm(M))
+
+
+def _residual_norm(problem: Problem, values: np.ndarray) -> float:
+    """``|Rbar|``; for large matrices an upper bound.
+
+    That is the smaller of the Frobenius norm and the root of the largest absolute row sum times the largest
+    column sum.
+    """
+    if _is_small(problem) and min(problem.shape) <= _EXACT_NORM:
+        return operator_norm(_dense(problem, values))
+    sizes = np.abs(values)
+    sums = (float(np.bincount(at, sizes).max()) for at in (problem.rows, problem.cols))
+    return min(sqrt(prod(sums)), float(np.linalg.norm(values)))
+
+
+def _tails(network: Network) -> np.ndarray:
+    """``Phi_l + w_l (1e-15 |Z_l|)^2`` for the ranks 0 .. smallest width, shape (L - 1, R + 1)."""
+    top = min(network.widths)
+    out = np.empty((network.depth - 1, top + 1))
+    for l, Z in enumerate(network.hidden_spaces()):
+        sigma = np.linalg.svd(Z.astype(np.float64, copy=False), compute_uv=False)
+        squares = np.append(np.square(sigma), np.zeros(max(top + 1 - sigma.size, 0)))
+        # small values first
+        out[l] = np.cumsum(squares[::-1])[::-1][: top + 1] + Z.shape[0] * (_ROUNDING * sigma[0]) ** 2
+    return out

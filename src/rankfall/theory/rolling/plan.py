@@ -1,0 +1,142 @@
+"""Which rank, layer, radius and interval a look chooses: what is cheap to promise for long (Theorem 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, inf, log
+
+import numpy as np
+
+from .growth_in_ball import Look
+
+# radii as multiples of the largest layer norm, and how many numbers of steps are tried: neighbours of either
+# grid differ by a quarter or less, which changes a charge by less than its own spread between looks
+_RADII = np.geomspace(2e-3, 0.5, 28)
+_STEPS = 40
+# An interval is trusted if the charges that follow, extrapolated, stay below this part of what is left of the
+# budget: the other half is for a tail that shrinks more slowly than assumed, and for lower ranks later.
+TRUSTED = 0.5
+# Charges below this part of it are too small to matter, and looks become rare instead. At 0.01 a run of
+# 1 / (4 lr ridge) steps spends a hundredth of the budget, and looks are 2 to 5 times rarer than with the
+# smallest charges (benchmarks/rolling.py).
+CHEAP = 0.01
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a look would promise until the next one.
+
+    Attributes
+    ----------
+    rank, layer : int
+        r and the hidden layer that is watched, counted from 1.
+    radius : float
+    n_steps : int
+        T, steps until the next look if SGD stays in the ball.
+    growth : float
+        ``gamma`` of that layer in the ball.
+    phi : float
+        ``Phi`` of that layer and rank.
+    charge : float
+        ``p = (1 + gamma)^T Phi / Phi_thr``.
+    extrapolated : float
+        Sum of this charge and later ones if every interval is like this one and ``Phi`` shrinks by ``q^2`` a
+        step: ``p / (1 - q^(2 s))`` for the s steps that SGD is expected to stay. An estimate, no bound.
+    affordable : bool
+        Whether that is at most half of what is left of the budget.
+    """
+
+    rank: int
+    layer: int
+    radius: float
+    n_steps: int
+    growth: float
+    phi: float
+    charge: float
+    extrapolated: float
+    affordable: bool
+
+
+def steps_within(look: Look, radii: np.ndarray, pace: float) -> np.ndarray:
+    """Steps after which ``|theta_s - theta_t|^2 = pace (drift^2 s^2 + spread s / b)`` leaves the balls.
+
+    An estimate from one point: without forces that pull back, the expected square of the displacement is that
+    with pace 1.
+    """
+    square = np.square(radii) / max(pace, 1e-300)
+    spread = look.spread / look.batch_size
+    return 2 * square / np.maximum(spread + np.sqrt(spread**2 + 4 * look.drift**2 * square), 1e-300)
+
+
+def plan(
+    look: Look,
+    threshold: float,
+    left: float,
+    pace: float,
+    radius: float | None = None,
+    max_steps: int | None = None,
+) -> Plan:
+    """Choose the smallest rank that can be afforded, and the longest interval that costs next to nothing.
+
+    Tried are all radii and numbers of steps of a grid. Without an interval whose charges are negligible, the
+    one with the smallest extrapolated sum is taken, that is with the smallest charge per step; then T is
+    about ``1 / gamma``. Where no rank can be afforded, the plan is about the smallest rank that is below the
+    threshold now.
+
+    Parameters
+    ----------
+    look : Look
+    threshold : float
+        ``Phi_thr``.
+    left : float
+        What is left of the budget.
+    pace : float
+        See :func:`steps_within`.
+    radius, max_steps : float and int, optional
+        Prescribed; chosen by default.
+    """
+    radii = look.norm * _RADII if radius is None else np.array([radius])
+    decay = -2 * log(1 - 2 * look.lr * look.ridge)  # -log q^2
+    per_epoch = ceil(look.n_observed / look.batch_size)
+    if max_steps is None:
+        longest = max(per_epoch, ceil(1 / decay))
+        steps = np.unique(np.geomspace(1, longest, _STEPS).astype(np.int64))
+    else:
+        steps = np.array([max_steps])
+    log_growth = np.log1p(look.growth_within(radii))  # (d, l)
+    stay = np.minimum(steps, np.maximum(steps_within(look, radii, pace)[:, None], 1.0))  # (d, T)
+    log_charge = steps[:, None] * log_growth[:, None, :]  # (d, T, l)
+    log_total = log_charge - np.log(-np.expm1(-decay * stay))[:, :, None]
+    with np.errstate(divide="ignore"):
+        log_tail = np.log(look.phi) - (log(threshold) if threshold < inf else 1e300)  # (l, r)
+    best = log_tail + log_total.min(axis=(0, 1))[:, None]
+    limit = log(max(left, 1e-300))
+    # from the smallest width on, a rank says nothing about the product
+    fits = np.flatnonzero(best.min(axis=0)[:-1] <= limit + log(TRUSTED))
+    below = np.flatnonzero(log_tail.min(axis=0) <= 0)
+    rank = int(fits[0]) if fits.size else int(below[0])
+    total = log_total + log_tail[:, rank]
+    cheap = total <= limit + log(CHEAP)
+    if fits.size and cheap.any():
+        longest_stay = np.where(cheap, stay[:, :, None], -1.0)
+        ties = longest_stay >= longest_stay.max() * (1 - 1e-9)
+        at = np.unravel_index(int(np.argmin(np.where(ties, total, inf))), total.shape)
+    else:
+        at = np.unravel_index(int(np.argmin(total)), total.shape)
+    d, t, l = (int(k) for k in at)
+    return Plan(
+        rank=rank,
+        layer=l + 1,
+        radius=float(radii[d]),
+        n_steps=int(steps[t]),
+        growth=float(np.expm1(log_growth[d, l])),
+        phi=float(look.phi[l, rank]),
+        charge=_exp(float(log_charge[d, t, l] + log_tail[l, rank])),
+        extrapolated=_exp(float(total[at])),
+        affordable=bool(fits.size),
+    )
+
+
+def _exp(x: float) -> float:
+    """``e^x``, infinite where it overflows."""
+    return float(np.exp(min(x, 709.0))) if x < 709 else inf

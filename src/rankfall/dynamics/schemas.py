@@ -105,6 +105,7 @@ def measured_fields(prefix: str, depth: int, chains: int | str, records: int | s
         "imbalance": (),
         "hidden_singular_values": (depth - 1, "h"),
         "ledger": (2, depth - 1),
+        "displacement": (2,),
         "*": (...,),
     }
     return [

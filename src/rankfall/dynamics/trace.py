@@ -115,6 +115,15 @@ class Trace:
         """
         return self._recorded("ledger")
 
+    @property
+    def displacement(self) -> np.ndarray:
+        """Distance of all weights from those at the previous record, and its largest value in between.
+
+        Shape (n_chains, n_records, 2); Frobenius norm over all layers. The second is an upper bound, at most
+        a quarter too large. After a deflation distances are measured from there.
+        """
+        return self._recorded("displacement")
+
     def final(self, chain: int = 0) -> Network:
         """The last weights of one chain."""
         return self.networks[chain]

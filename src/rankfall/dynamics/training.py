@@ -179,6 +179,8 @@ def replay(
         state.scales[0], state.bounds[0] = shots.scales[at, chain], shots.bounds[at, chain]
         state.widths[0] = shots.widths[at, chain]
         state.clock[0] = state.deflated[0] = trace.steps[at]
+        if "displacement" in record.what:
+            state.anchor(0, state.network(0))
         run.engine.resume()
     return run.go(Recorder(record, trace.problem, state, record.steps(start, stop)), None, n_threads, None)
 
@@ -217,6 +219,12 @@ class _Run:
             if isinstance(optimiser, GD):
                 raise InputError('"ledger" can be recorded for SGD only: GD does not use single entries.')
             state.ledgers = ledger.blank(state.n_chains, network.depth - 1)
+        if "displacement" in record.what:
+            if isinstance(optimiser, GD):
+                raise InputError('"displacement" can be recorded for SGD only.')
+            state.watch()
+            for k in range(state.n_chains):
+                state.anchor(k, state.network(k))
         return cls(Engine(problem, optimiser, state, seed, deflate), starts, network, numbers, stored)
 
     def go(

@@ -22,7 +22,7 @@ from .state import State
 # seconds between two writes; the last state is always written
 INTERVAL = 10.0
 
-_STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers")
+_STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers", "balls", "anchors")
 
 
 class Checkpoint:
@@ -63,7 +63,7 @@ class Checkpoint:
         """Write the state; the old file remains until the new one is complete."""
         arrays = {
             "buffer": np.ascontiguousarray(state.buffer),
-            **{name: getattr(state, name) for name in _STATE},
+            **{name: np.ascontiguousarray(getattr(state, name)) for name in _STATE},
             **{f"record_{name}": column for name, column in recorder.columns.items()},
         }
         meta = {"fingerprint": self.fingerprint, "taken": recorder.taken}
@@ -89,6 +89,8 @@ class Checkpoint:
             Field("bounds", "float", (n_chains,), allowing=ANY),
             Field("deflated", "whole", (1,), least=0, most=last),
             Field("ledgers", "float", state.ledgers.shape, allowing=ANY),
+            Field("balls", "float", state.balls.shape, allowing=ANY),
+            Field("anchors", "float", state.anchors.shape, allowing=ANY, dtype=dtype),
             *measured_fields("record_", depth, n_chains, n_records),
         ]
         if "weights" in recorder.record.what:

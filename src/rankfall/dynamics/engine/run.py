@@ -118,7 +118,7 @@ class Engine:
             entries = np.array(optimiser.entries[start:stop])
         arguments = (
             *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
-            state.chains, self.sampling, state.ledgers,
+            state.chains, self.sampling, state.ledgers, state.balls, state.anchors,
         )  # fmt: skip
         if optimiser.batch_size == 1:
             parallel_for(kernels.advance_single, state.n_chains, *arguments)

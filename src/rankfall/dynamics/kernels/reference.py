@@ -128,6 +128,32 @@ def ledger(problem: Problem, network: Network, optimiser: SGD, chain: int = 0, s
     return out
 
 
+def displacements(
+    problem: Problem, network: Network, optimiser: SGD, chain: int, seed: int, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement from the start after every step, and its running bound, each of shape (n_steps,).
+
+    The bound is ``q D + (1 - q) |theta_0| + lr (mean of |G|)`` over the entries of the batch, with D the
+    bound before; where it exceeds `level` it is the displacement itself.
+    """
+    weights = start = [W.astype(np.float64) for W in network.weights]
+    size = np.sqrt(sum(np.sum(W**2) for W in start))
+    exact, bounds = np.zeros(optimiser.n_steps), np.zeros(optimiser.n_steps)
+    bound = 0.0
+    for step in range(optimiser.n_steps):
+        lr, ridge = _settings(optimiser, step)
+        q = 1 - 2 * lr * ridge
+        norms = []
+        for entry in batch(optimiser, problem.n_observed, seed, chain, step):
+            G = gradients(weights, problem.rows[[entry]], problem.cols[[entry]], problem.values[[entry]])
+            norms.append(np.sqrt(sum(np.sum(g**2) for g in G)))
+        weights = _step(problem, weights, optimiser, chain, seed, step)
+        exact[step] = np.sqrt(sum(np.sum((W - V) ** 2) for W, V in zip(weights, start, strict=True)))
+        bound = q * bound + (1 - q) * size + lr * np.mean(norms)
+        bounds[step] = bound = exact[step] if bound > level else bound
+    return exact, bounds
+
+
 def _step(
     problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
 ) -> list[np.ndarray]:

@@ -312,7 +312,7 @@ def test_nothing_is_claimed_where_nothing_is_trusted():
     problem, network = holed((6, 5)), rf.Network.gaussian((5, 4, 4, 6), scale=1.0, seed=0)
     watch = RollingCertificate().begin(problem, 3, lr=0.05, ridge=1e-3)
     interval = watch.look(0, network)
-    assert not interval.trusted and interval.radius == np.inf and interval.stop == problem.n_observed
+    assert not interval.trusted and interval.radius == np.inf and interval.stop > 2 * problem.n_observed
     watch.moved(interval.stop, np.inf)
     ledger = watch.ledger()
     assert ledger.spent == 0 and ledger.fired is None and np.all(ledger.product_bounds() == np.inf)

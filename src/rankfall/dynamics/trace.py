@@ -12,7 +12,8 @@ from ..files.schema import blamed_on
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .archive import describe_optimiser, optimiser_arrays, read_optimiser
+from ..theory import RollingLedger
+from .archive import describe_optimiser, ledger_arrays, optimiser_arrays, read_ledgers, read_optimiser
 from .engine.snapshots import Snapshots
 from .engine.state import pack, unpack
 from .kernels.layout import VERSION
@@ -53,6 +54,8 @@ class Trace:
         Present when "weights" were recorded.
     rank_tol : float
         Tolerance of the numerical rank.
+    certificates : tuple of RollingLedger
+        What is proved about every chain; empty if the run had no certificate.
     """
 
     steps: np.ndarray
@@ -72,6 +75,7 @@ class Trace:
     seconds: float
     snapshots: Snapshots | None = field(default=None, repr=False)
     rank_tol: float = RANK_TOL
+    certificates: tuple[RollingLedger, ...] = ()
 
     @property
     def n_chains(self) -> int:
@@ -180,6 +184,7 @@ class Trace:
             seconds=meta["seconds"],
             snapshots=Snapshots(**snapshots) if snapshots else None,
             rank_tol=meta["rank_tol"],
+            certificates=read_ledgers(saved, optimiser),
         )
 
     @property
@@ -214,6 +219,7 @@ class Trace:
             **{f"measured_{name}": values for name, values in self.measured.items()},
             **{f"start_{layer}": W for layer, W in enumerate(self.start.weights)},
             **optimiser_arrays(self.optimiser),
+            **ledger_arrays(self.certificates),
         }
         if self.snapshots is not None:
             arrays |= {f"snapshot_{name}": values for name, values in vars(self.snapshots).items()}

@@ -23,7 +23,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ...compute.cache_lines import DEFERRED
 from ...compute.njit_options import LOOP
 from ...compute.vector_loops import dot
 
@@ -108,13 +107,14 @@ def displacement(anchor, flat, widths, padded, layers, inputs, outputs, scale):
             total += np.float64(gap * gap)
     for layer in range(2, depth):
         size, height = padded[layer - 1], padded[layer]
+        X = inputs[layer]
         for row in range(widths[layer]):
-            start, total_row = layers[layer] + row * size, 0.0
+            start, Y = layers[layer] + row * size, outputs[layer] + row
+            # spelt out for the four deferred updates, so that the loop becomes vector instructions
+            b0, b1, b2, b3 = flat[Y], flat[Y + height], flat[Y + 2 * height], flat[Y + 3 * height]
             for k in range(size):
-                weight = flat[start + k]
-                for s in range(DEFERRED):
-                    weight -= flat[outputs[layer] + s * height + row] * flat[inputs[layer] + s * size + k]
+                weight = flat[start + k] - b0 * flat[X + k] - b1 * flat[X + size + k]
+                weight = weight - b2 * flat[X + 2 * size + k] - b3 * flat[X + 3 * size + k]
                 gap = scale * weight - anchor[start + k]
-                total_row += np.float64(gap * gap)
-            total += total_row
+                total += np.float64(gap * gap)
     return np.sqrt(total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil, inf, sqrt
+from math import inf, sqrt
 
 import numpy as np
 
@@ -32,9 +32,11 @@ class RollingCertificate:
     the charge ``p = (1 + gamma)^T Phi_l / Phi_thr``. Intervals are trusted while their charges sum to at
     most the budget.
 
-    The rule, fixed here: an interval is trusted if its charge and the later ones, extrapolated with ``Phi_l``
-    shrinking by ``(1 - 2 lr ridge)^2`` a step, sum to at most half of what is left of the budget; the rank is
-    the smallest for which that is so. Half, because a lower rank may have to be paid for later. Radius and T
+    The rule, fixed here: the rank is the numerical one, the largest number of ``sigma(Z_l)^2 >= Phi_thr`` in
+    any hidden layer. An interval is trusted if its charge and the later ones, extrapolated with ``Phi_l``
+    shrinking by ``(1 - 2 lr ridge)^2`` a step, sum to at most half of what is left of the budget; half,
+    because a lower rank may have to be paid for later. Until then looks are rare: the next one comes after
+    half of the steps that the tail needs at this rate, but at least after an epoch. Radius and T
     are those that last longest among those whose extrapolated sum is at most a hundredth of what is left, and
     else those with the smallest charge per step, for which T is about ``1 / gamma``. The estimate of how long
     SGD stays in a ball comes from its own displacement since the previous look. Half and a hundredth were
@@ -184,7 +186,7 @@ class RollingWatch:
             self._spent += chosen.charge
             stop = step + chosen.n_steps
         else:
-            stop = step + (self.certificate.max_steps or ceil(seen.n_observed / self.batch_size))
+            stop = step + chosen.wait
         self._looks.append(
             [
                 step, step, chosen.n_steps, chosen.rank, chosen.layer, chosen.radius, seen.norm,

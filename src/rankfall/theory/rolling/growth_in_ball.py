@@ -9,7 +9,6 @@ from math import prod, sqrt
 
 import numpy as np
 
-from ...linalg import operator_norm
 from ...network import Network
 from ...problem import Problem
 from ..requirements import check_point, check_step, require_bounds
@@ -170,39 +169,37 @@ def look(
     # |Q_l e_j|^2 and |P_l^T e_i|^2 for l = 1..L, at the observed entries
     q2 = [np.ones(n), *(np.einsum("kj,kj->j", Q, Q)[cols] for Q in below)]
     p2 = [*(np.einsum("ik,ik->i", P, P)[rows] for P in above), np.ones(n)]
-    rho_bar = _residual_norm(problem, residual / n)
-    pushes: list[float] = []
-    squared: list[float] = []
-    pairs: list[float] = []
-    mean_gradients: list[np.ndarray] = []
+    pushes: list[np.ndarray] = []  # Bbar_l
+    gradients: list[np.ndarray] = []  # E G_l = W_{l+1}^T Bbar_l
     for l in range(len(weights) - 1):
-        if l == 0 and len(weights) == 2:  # Bbar is Rbar itself
-            pushes.append(rho_bar)
-            mean_gradients.append((R.T @ weights[1]).T)
-        else:
-            B = (R.T @ above[1]).T if l == 0 else R @ below[l - 1].T
-            B = above[l + 1].T @ B if 0 < l < len(weights) - 2 else B
-            pushes.append(_norm_bound(B))
-            mean_gradients.append(weights[l + 1].T @ B)  # G_l = W_{l+1}^T Bbar_l
-        both = p2[l + 1] * q2[l]
-        squared.append(float(squares @ both) / n)
-        pairs.append(sqrt(float(both.max())))
-    mean_gradients.append(R @ below[-1].T)
-    mean_gradient = sum(float(np.sum(np.square(G))) for G in mean_gradients)
-    slopes = (G + 2 * ridge * W for G, W in zip(mean_gradients, weights, strict=True))
-    slope = sum(float(np.sum(np.square(grad))) for grad in slopes)
+        if len(weights) == 2:
+            gradients.append((R.T @ weights[1]).T)
+            break
+        B = (R.T @ above[1]).T if l == 0 else R @ below[l - 1].T
+        pushes.append(above[l + 1].T @ B if 0 < l < len(weights) - 2 else B)
+        gradients.append(weights[l + 1].T @ pushes[-1])
+    gradients.append(R @ below[-1].T)
+    pairs = [p2[l + 1] * q2[l] for l in range(len(weights) - 1)]
+    exact = _is_small(problem) and min(problem.shape) <= _EXACT_NORM
+    norms = _norms([*weights, *pushes, _dense(problem, residual / n)] if exact else [*weights, *pushes])
+    rho_bar = norms[-1] if exact else _bounded_norm(problem, residual / n)
+    size = sum(float(np.vdot(W, W)) for W in weights)
+    mean_gradient = sum(float(np.vdot(G, G)) for G in gradients)
+    # <W_l, G_l> is the mean of rho A_ij in every layer
+    inner = float(residual @ (residual + problem.values)) / n
+    slope = mean_gradient + 4 * ridge * len(weights) * inner + 4 * ridge**2 * size
     gradient = sum(float(squares @ (p * q)) for p, q in zip(p2, q2, strict=True)) / n
     return Look(
         radius=float(radius),
-        norm=max(operator_norm(W) for W in weights),
+        norm=max(norms[: len(weights)]),
         rms_residual=sqrt(float(squares.sum()) / n),
         mean_residual=rho_bar,
-        mean_push=np.array(pushes),
-        squared_push=np.array(squared),
-        largest_pair=np.array(pairs),
+        mean_push=np.array(norms[len(weights) : 2 * len(weights) - 1] if pushes else [rho_bar]),
+        squared_push=np.array([float(squares @ both) / n for both in pairs]),
+        largest_pair=np.sqrt([both.max() for both in pairs]),
         phi=_tails(network),
-        size=sqrt(sum(float(np.sum(np.square(W))) for W in weights)),
-        drift=lr * sqrt(slope),
+        size=sqrt(size),
+        drift=lr * sqrt(max(slope, 0.0)),
         spread=lr**2 * max(gradient - mean_gradient, 0.0),
         lr=float(lr),
         ridge=float(ridge),
@@ -231,19 +228,33 @@ def _dense(problem: Problem, values: np.ndarray) -> np.ndarray:
     return out
 
 
-def _norm_bound(M: np.ndarray) -> float:
-    """The operator norm; of large matrices the Frobenius norm, which is larger."""
-    return operator_norm(M) if min(M.shape) <= _EXACT_NORM else float(np.linalg.norm(M))
+def _norms(matrices: list[np.ndarray]) -> list[float]:
+    """Operator norms; of large matrices the Frobenius norm, which is larger.
 
-
-def _residual_norm(problem: Problem, values: np.ndarray) -> float:
-    """``|Rbar|``; for large matrices an upper bound.
-
-    That is the smaller of the Frobenius norm and the root of the largest absolute row sum times the largest
-    column sum.
+    From the smaller Gram matrices, all of one size at a time.
     """
-    if _is_small(problem) and min(problem.shape) <= _EXACT_NORM:
-        return operator_norm(_dense(problem, values))
+    out = [float(np.linalg.norm(M)) if min(M.shape) > _EXACT_NORM else 0.0 for M in matrices]
+    alike: dict[int, list[int]] = {}
+    for k, M in enumerate(matrices):
+        if min(M.shape) <= _EXACT_NORM:
+            alike.setdefault(min(M.shape), []).append(k)
+    for members in alike.values():
+        square = [_gram(matrices[k]) for k in members]
+        for k, largest in zip(members, np.linalg.eigvalsh(np.array(square))[:, -1].tolist(), strict=True):
+            out[k] = sqrt(max(largest, 0.0))
+    return out
+
+
+def _gram(M: np.ndarray) -> np.ndarray:
+    return M @ M.T if M.shape[0] <= M.shape[1] else M.T @ M
+
+
+def _bounded_norm(problem: Problem, values: np.ndarray) -> float:
+    """An upper bound of the operator norm of a sparse matrix with these values.
+
+    The smaller of the Frobenius norm and the root of the largest absolute row sum times the largest column
+    sum.
+    """
     sizes = np.abs(values)
     sums = (float(np.bincount(at, sizes).max()) for at in (problem.rows, problem.cols))
     return min(sqrt(prod(sums)), float(np.linalg.norm(values)))

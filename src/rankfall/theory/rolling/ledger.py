@@ -23,6 +23,8 @@ COLUMNS = (
 DEFLATION_COLUMNS = ("step", "rank", "bound")
 _WHOLE = {"start", "stop", "planned", "rank", "layer"}
 _FLAGS = {"trusted", "left", "missed"}
+# stretches of trusted steps that a summary lists
+_SHOWN = 6
 _EXACT = "Exact arithmetic; each Phi_l has w_l (1e-15 |Z_l|)^2 added, later rounding is not modelled."
 
 
@@ -199,9 +201,11 @@ class RollingLedger:
                 f"layer that was watched had no more singular values of Z_l at or above "
                 f"{self.phi_threshold**0.5:.3g} than said:"
             )
+            if len(stretches) > _SHOWN:
+                lines.append(f"  ({len(stretches) - _SHOWN} earlier stretches of steps are in the table)")
             lines += [
                 f"  steps {first} to {last}: {rank}, so sigma_{rank + 1}(A) <= {bound:.3g} before each exit"
-                for first, last, rank, bound in stretches
+                for first, last, rank, bound in stretches[-_SHOWN:]
             ]
             lines.append(
                 f"{int(self.looks['trusted'].sum())} of {self.n_looks} intervals are trusted; their charges "

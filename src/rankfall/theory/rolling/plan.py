@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, inf, log
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from .growth_in_ball import Look
 
 # radii as multiples of the largest layer norm, and how many numbers of steps are tried: neighbours of either
-# grid differ by a quarter or less, which changes a charge by less than its own spread between looks
-_RADII = np.geomspace(2e-3, 0.5, 28)
-_STEPS = 40
+# grid differ by a third or so, which changes a charge by less than it varies from look to look
+_RADII = np.geomspace(2e-3, 0.5, 24)
+_STEPS = 30
 # An interval is trusted if the charges that follow, extrapolated, stay below this part of what is left of the
 # budget: the other half is for a tail that shrinks more slowly than assumed, and for lower ranks later.
 TRUSTED = 0.5
@@ -44,6 +45,9 @@ class Plan:
         step: ``p / (1 - q^(2 s))`` for the s steps that SGD is expected to stay. An estimate, no bound.
     affordable : bool
         Whether that is at most half of what is left of the budget.
+    wait : int
+        Steps after which to look again if nothing is affordable: half of those that the tail needs at least
+        if it shrinks by ``q^2`` a step, and an epoch or more.
     """
 
     rank: int
@@ -55,6 +59,7 @@ class Plan:
     charge: float
     extrapolated: float
     affordable: bool
+    wait: int
 
 
 def steps_within(look: Look, radii: np.ndarray, pace: float) -> np.ndarray:
@@ -76,12 +81,12 @@ def plan(
     radius: float | None = None,
     max_steps: int | None = None,
 ) -> Plan:
-    """Choose the smallest rank that can be afforded, and the longest interval that costs next to nothing.
+    """Choose, for the numerical rank, the longest interval that costs next to nothing.
 
-    Tried are all radii and numbers of steps of a grid. Without an interval whose charges are negligible, the
-    one with the smallest extrapolated sum is taken, that is with the smallest charge per step; then T is
-    about ``1 / gamma``. Where no rank can be afforded, the plan is about the smallest rank that is below the
-    threshold now.
+    The numerical rank is the largest number of ``sigma(Z_l)^2 >= Phi_thr`` in any hidden layer; a larger one
+    could often be afforded, and would only cost. Tried are all layers, and the radii and numbers of steps of
+    a grid. Without an interval whose charges are negligible, the one with the smallest extrapolated sum is
+    taken, that is with the smallest charge per step; then T is about ``1 / gamma``.
 
     Parameters
     ----------
@@ -100,7 +105,7 @@ def plan(
     per_epoch = ceil(look.n_observed / look.batch_size)
     if max_steps is None:
         longest = max(per_epoch, ceil(1 / decay))
-        steps = np.unique(np.geomspace(1, longest, _STEPS).astype(np.int64))
+        steps = _steps(longest)
     else:
         steps = np.array([max_steps])
     log_growth = np.log1p(look.growth_within(radii))  # (d, l)
@@ -109,15 +114,15 @@ def plan(
     log_total = log_charge - np.log(-np.expm1(-decay * stay))[:, :, None]
     with np.errstate(divide="ignore"):
         log_tail = np.log(look.phi) - (log(threshold) if threshold < inf else 1e300)  # (l, r)
-    best = log_tail + log_total.min(axis=(0, 1))[:, None]
-    limit = log(max(left, 1e-300))
+    top = look.phi.shape[1] - 1
+    counts = np.count_nonzero(look.phi[:, :-1] - look.phi[:, 1:] >= threshold, axis=1)
     # from the smallest width on, a rank says nothing about the product
-    fits = np.flatnonzero(best.min(axis=0)[:-1] <= limit + log(TRUSTED))
-    below = np.flatnonzero(log_tail.min(axis=0) <= 0)
-    rank = int(fits[0]) if fits.size else int(below[0])
+    rank = min(int(counts.max()), top - 1)
     total = log_total + log_tail[:, rank]
+    limit = log(max(left, 1e-300))
+    affordable = int(counts.max()) < top and bool(total.min() <= limit + log(TRUSTED))
     cheap = total <= limit + log(CHEAP)
-    if fits.size and cheap.any():
+    if affordable and cheap.any():
         longest_stay = np.where(cheap, stay[:, :, None], -1.0)
         ties = longest_stay >= longest_stay.max() * (1 - 1e-9)
         at = np.unravel_index(int(np.argmin(np.where(ties, total, inf))), total.shape)
@@ -133,8 +138,15 @@ def plan(
         phi=float(look.phi[l, rank]),
         charge=_exp(float(log_charge[d, t, l] + log_tail[l, rank])),
         extrapolated=_exp(float(total[at])),
-        affordable=bool(fits.size),
+        affordable=affordable,
+        wait=max(per_epoch, ceil((float(log_tail[:, rank].min()) - limit - log(TRUSTED)) / (2 * decay))),
     )
+
+
+@lru_cache
+def _steps(longest: int) -> np.ndarray:
+    """The numbers of steps that are tried."""
+    return np.unique(np.geomspace(1, longest, _STEPS).astype(np.int64))
 
 
 def _exp(x: float) -> float:

@@ -232,7 +232,7 @@ def test_looks_and_reports_make_a_ledger(settled):
     assert ledger.fired == 10 and ledger.unbroken_from == 10 and ledger.n_steps == 82
     assert ledger.promised(np.array([9, 10, 32, 82, 83])).tolist() == [-1, 2, 2, 2, -1]
     found = ledger.certificate()
-    assert found.holds and found.rank == 2 and "every step from 10 to 82" in found.claim
+    assert found.holds and found.rank == 2 and "steps from 10 to 82 are trusted at rank 2" in found.claim
     seen = look(problem, network, lr=0.05, ridge=1e-2, radius=0.2)
     layer = int(ledger.looks["layer"][0]) - 1
     expected = (1 + seen.growth[layer]) ** 50 * seen.phi[layer, 2] / ledger.phi_threshold
@@ -252,7 +252,7 @@ def test_a_missed_exit_ends_the_trust(settled):
     assert ledger.looks["stop"][0] == 6 and ledger.looks["missed"][0]
     assert ledger.promised(np.arange(4, 10)).tolist() == [2, 2, 2, -1, -1, -1]
     assert ledger.unbroken_from is None and not ledger.certificate().holds
-    assert "unnoticed" in ledger.summary() and "steps 0 to 6: 2" in ledger.summary()
+    assert "unnoticed" in ledger.summary() and "steps 0 to 6 at rank 2" in ledger.summary()
     watch.look(9, network)  # a new interval may be trusted again
     watch.moved(20, 0.1)
     assert watch.ledger().unbroken_from == 9

@@ -12,7 +12,7 @@ import numpy as np
 from ..files.schema import Saved
 from ..network import Network
 from ..problem import Problem
-from ..theory import RollingLedger
+from ..theory.rolling import RollingLedger
 from ..theory.rolling.ledger import COLUMNS, DEFLATION_COLUMNS, columns
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD

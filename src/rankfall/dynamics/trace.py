@@ -12,7 +12,7 @@ from ..files.schema import blamed_on
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from ..theory import RollingLedger
+from ..theory.rolling import RollingLedger
 from .archive import describe_optimiser, ledger_arrays, optimiser_arrays, read_ledgers, read_optimiser
 from .engine.snapshots import Snapshots
 from .engine.state import pack, unpack

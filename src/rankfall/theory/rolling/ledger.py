@@ -157,9 +157,10 @@ class RollingLedger:
             return Certificate(
                 theorem=THEOREM,
                 claim=(
-                    f"With probability at least {1 - self.budget:.10g}, at every step from {first} to "
-                    f"{self.n_steps}, the hidden layer watched at that step has at most {rank} singular "
-                    "values of Z_l at or above sqrt(Phi_thr)."
+                    f"The steps from {first} to {self.n_steps} are trusted at rank {rank}, by a rule fixed "
+                    f"at the start: with probability at least {1 - self.budget:.10g} over runs from there, "
+                    "no trusted step has more singular values of the watched Z_l at or above sqrt(Phi_thr) "
+                    "than its rank."
                 ),
                 conditions=(spent, n_last),
                 rank=rank,
@@ -197,14 +198,16 @@ class RollingLedger:
         stretches = self._stretches()
         if stretches:
             lines.append(
-                f"With probability at least {1 - self.budget:.10g}, at all these steps at once, the hidden "
-                f"layer that was watched had no more singular values of Z_l at or above "
-                f"{self.phi_threshold**0.5:.3g} than said:"
+                "Steps are trusted at a rank by a rule that was fixed at the start. With probability at "
+                f"least {1 - self.budget:.10g} over runs from there, at all trusted steps at once, the hidden "
+                "layer that is watched has no more singular values of Z_l at or above "
+                f"{self.phi_threshold**0.5:.3g} than this rank. Trusted:"
             )
             if len(stretches) > _SHOWN:
                 lines.append(f"  ({len(stretches) - _SHOWN} earlier stretches of steps are in the table)")
             lines += [
-                f"  steps {first} to {last}: {rank}, so sigma_{rank + 1}(A) <= {bound:.3g} before each exit"
+                f"  steps {first} to {last} at rank {rank}; then sigma_{rank + 1}(A) <= {bound:.3g}, but for "
+                "the steps that left a ball"
                 for first, last, rank, bound in stretches[-_SHOWN:]
             ]
             lines.append(
@@ -212,8 +215,8 @@ class RollingLedger:
                 f"sum to {self.spent:.3g} of the budget {self.budget:.3g}."
             )
             lines.append(
-                "Not promised: anything about other steps, later steps or other layers; a probability given "
-                "that the trust lasted. The budgets of several runs add up."
+                "Not promised: anything about other steps, later steps or other layers; any probability "
+                "given that the trust lasted so long. The budgets of several runs add up."
             )
         elif not self.deflations["step"].size:
             lines.append(f"No interval was trusted in {self.n_looks} looks: nothing is promised.")

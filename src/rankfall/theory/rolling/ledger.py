@@ -199,8 +199,8 @@ class RollingLedger:
         if stretches:
             lines.append(
                 "Steps are trusted at a rank by a rule that was fixed at the start. With probability at "
-                f"least {1 - self.budget:.10g} over runs from there, at all trusted steps at once, the hidden "
-                "layer that is watched has no more singular values of Z_l at or above "
+                f"least {1 - self.budget:.10g} over runs from there, at all trusted steps at once, the "
+                "hidden layer that is watched has no more singular values of Z_l at or above "
                 f"{self.phi_threshold**0.5:.3g} than this rank. Trusted:"
             )
             if len(stretches) > _SHOWN:

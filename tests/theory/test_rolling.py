@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import rankfall as rf
 from dynamics.problems import holed
 from rankfall.theory.rolling import RollingCertificate, look
+from rankfall.theory.rolling.growth_in_ball import measured
+from rankfall.theory.rolling.leading import Leading
 from theory.points import points, rotated, transposed
 from theory.rolling_attacks import all_batches, bad_probability, displaced, displacement, step, tails
 
@@ -168,6 +170,36 @@ def test_a_large_problem_gets_upper_bounds_of_norms(monkeypatch):
     assert bounded.mean_residual >= exact.mean_residual
     assert np.all(bounded.mean_push >= exact.mean_push - 1e-12) and np.all(bounded.growth >= exact.growth)
     np.testing.assert_allclose(bounded.squared_push, exact.squared_push)
+
+
+@settings(max_examples=60, deadline=None)
+@given(points(min_depth=3), st.integers(0, 99), st.integers(1, 3))
+def test_leading_directions_give_upper_bounds_whichever_they_are(point, seed, rank):
+    problem, network = point
+    weights = list(network.weights)
+    rank = min(rank, *network.widths[1:-1])
+    rng = np.random.default_rng(seed)
+    other = [W + 0.1 * rng.standard_normal(W.shape) for W in weights]
+    exact = measured(problem, weights, LR, RIDGE, 1, 0.1)
+    for leading in (Leading.of(weights, rank), Leading.of(other, rank).refreshed(weights)):
+        bound = measured(problem, weights, LR, RIDGE, 1, 0.1, leading)
+        assert np.all(bound.phi >= exact.phi * (1 - 1e-9))
+        assert bound.norm >= exact.norm * (1 - 1e-12)
+        assert bound.mean_residual >= exact.mean_residual * (1 - 1e-12)
+        assert np.all(bound.mean_push >= exact.mean_push * (1 - 1e-12))
+        np.testing.assert_allclose(bound.squared_push, exact.squared_push)
+        assert np.all(bound.growth >= exact.growth - 1e-12)
+
+
+def test_leading_directions_lose_little_where_the_rank_is_clear(settled):
+    problem, network = settled
+    weights = list(network.weights)
+    moved = [W + 1e-3 * np.random.default_rng(0).standard_normal(W.shape) for W in weights]
+    exact = measured(problem, weights, LR, RIDGE, 1, 0.1)
+    bound = measured(problem, weights, LR, RIDGE, 1, 0.1, Leading.of(moved, 2).refreshed(weights))
+    np.testing.assert_allclose(bound.phi[:, :3], exact.phi[:, :3], rtol=1e-3)
+    np.testing.assert_allclose(bound.mean_push, exact.mean_push, rtol=0.2)
+    assert bound.norm == pytest.approx(exact.norm, rel=1e-6)
 
 
 def test_the_factor_of_single_cells_may_exceed_that_of_batches():

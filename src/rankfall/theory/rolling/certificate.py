@@ -12,9 +12,10 @@ from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ..rank_lock import check_probability
-from ..requirements import check_depth_and_ridge, check_step, require_alike
+from ..requirements import check_depth_and_ridge, check_point, check_step, require_alike
 from ..tail import phi_threshold
-from .growth_in_ball import Look, look
+from .growth_in_ball import Look, measured
+from .leading import Leading
 from .ledger import COLUMNS, DEFLATION_COLUMNS, RollingLedger, columns
 from .plan import Plan, plan
 
@@ -154,6 +155,7 @@ class RollingWatch:
     _last: tuple[int, Network, Look] | None = field(default=None, init=False, repr=False)
     _interval: Interval | None = field(default=None, init=False, repr=False)
     _step: int = field(default=-1, init=False, repr=False)
+    _leading: Leading | None = field(default=None, init=False, repr=False)
 
     @property
     def trusted(self) -> bool:
@@ -169,17 +171,18 @@ class RollingWatch:
         """Look at the network after `step` steps, and decide what to promise from here on."""
         if step < self._step:
             raise InputError(f"Looks come at later and later steps; {step} comes after {self._step}.")
+        if network.depth != self.depth:
+            raise InputError(f"This certificate is for depth {self.depth}, not {network.depth}.")
+        check_point(self.problem, network)
         self._step = step
-        seen = self._measure(network)
         self._learn_pace(step, network)
-        chosen = self._plan(seen)
+        seen, chosen = self._seen(network)
         rank = max(chosen.rank, 1)
         if self.certificate.deflate and chosen.affordable and rank < max(network.widths[1:-1]):
             small = network.compress(rank)
             self._deflations.append([step, rank, small.bound])
             network = small.network
-            seen = self._measure(network)
-            chosen = self._plan(seen)
+            seen, chosen = self._seen(network)
         self._last = step, network, seen
         trusted = chosen.affordable and self._spent + chosen.charge <= self.certificate.budget
         if trusted:
@@ -244,17 +247,29 @@ class RollingWatch:
             batch_size=self.batch_size,
         )
 
-    def _measure(self, network: Network) -> Look:
-        if network.depth != self.depth:
-            raise InputError(f"This certificate is for depth {self.depth}, not {network.depth}.")
-        return look(
-            self.problem,
-            network,
-            lr=self.lr,
-            ridge=self.ridge,
-            batch_size=self.batch_size,
-            radius=self.certificate.radius or 0.0,
-        )
+    def _seen(self, network: Network) -> tuple[Look, Plan]:
+        """A look at the network and what it chooses.
+
+        While the rank is trusted, upper bounds from the leading directions will do, and cost a fraction of
+        the decompositions; where they do not, everything is computed.
+        """
+        weights = [W.astype(np.float64, copy=False) for W in network.weights]
+        if self._leading is not None and self._leading.fits(weights):
+            self._leading = self._leading.refreshed(weights)
+            seen = self._measured(weights, self._leading)
+            chosen = self._plan(seen)
+            if chosen.affordable and chosen.rank == self._leading.rank:
+                return seen, chosen
+        self._leading = None
+        seen = self._measured(weights, None)
+        chosen = self._plan(seen)
+        if chosen.affordable and 0 < chosen.rank < min(network.widths[1:-1]):
+            self._leading = Leading.of(weights, chosen.rank)
+        return seen, chosen
+
+    def _measured(self, weights: list[np.ndarray], leading: Leading | None) -> Look:
+        radius = self.certificate.radius or 0.0
+        return measured(self.problem, weights, self.lr, self.ridge, self.batch_size, radius, leading)
 
     def _plan(self, seen: Look) -> Plan:
         settings = self.certificate

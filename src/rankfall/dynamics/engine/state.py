@@ -41,7 +41,7 @@ class State:
         The shuffled entries of the current epoch.
     ledgers : ndarray of float64, shape (n_chains, 4, depth - 1 or 0)
         See :mod:`..kernels.ledger`; without columns if not recorded.
-    balls : ndarray of float64, shape (n_chains, 5 or 0)
+    balls : ndarray of float64, shape (n_chains, 9 or 0)
         See :mod:`..kernels.displacement`; without columns if nothing is watched.
     anchors : ndarray, shape (n_chains, row_size or 0)
         Where displacements are measured from: true weights, laid out as in `buffer`.
@@ -100,7 +100,7 @@ class State:
         """Measure the displacement of chain `k` from `network`, which is where it stands, from now on."""
         self.anchors[k] = 0
         write(self.anchors[k], network)
-        self.balls[k] = radius, level, 0.0, 0.0, np.sqrt(sum(np.sum(np.square(W)) for W in network.weights))
+        self.balls[k] = displacement.around(network.weights, radius, level)
 
     def moved(self, k: int) -> tuple[float, float]:
         """Displacement of chain `k` from its anchor, and the highest bound of it since."""

@@ -12,7 +12,7 @@ from numba import njit
 from ...compute.cache_lines import DEFERRED
 from ...compute.njit_options import LOOP
 from ...compute.vector_loops import add, assign, dot
-from .displacement import batch_gradient_norm, is_watched, leaves_ball
+from .displacement import is_watched, leaves_ball, note_batch
 from .ledger import record_batch
 from .passes import absorb_scale, flush_updates, subtract_products, times, times_transposed
 from .single import ABSORB_EVERY, DISTINCT, EPOCHS, REPLACEMENT, SMALLEST_SCALE, lanes_of, layout
@@ -69,7 +69,7 @@ def run_batches(
     while sampling == DISTINCT and table_size < 2 * batch_size:
         table_size *= 2
     table = np.zeros(table_size, np.int64)
-    watched, push = is_watched(ball), 0.0
+    watched = is_watched(ball)
     for step in range(n_steps):
         index = start + step
         count = draw_batch(picked, table, order, entries, step, index, values.size, key, chain, sampling)
@@ -98,7 +98,13 @@ def run_batches(
         if ledger.shape[1] > 0:
             record_batch(ledger, padded, F, B, residuals, count, lr_now * power, q)
         if watched:
-            push = lr_now * power * scale * batch_gradient_norm(padded, F, B, residuals, count)
+            inner = 0.0
+            for e in range(count):
+                inner += lr_now * residuals[e] * (residuals[e] + values[picked[e]]) / count
+            note_batch(
+                ball, anchor, padded, F, B, residuals, rows, cols, picked, first, last, count,
+                lr_now * power * scale, q, inner,
+            )  # fmt: skip
         coef = lr_now * power / (q * count)
         take_step(flat, widths, padded, layers, F, B, coef, count)
         for e in range(count):
@@ -109,9 +115,7 @@ def run_batches(
         if (index + 1) % ABSORB_EVERY == 0 or scale < SMALLEST_SCALE:
             absorb_scale(flat[:end], scale, tiny)
             scale = 1.0
-        if watched and leaves_ball(
-            ball, anchor, flat, widths, padded, layers, inputs, outputs, scale, q, push
-        ):  # fmt: skip
+        if watched and leaves_ball(ball, anchor, flat, widths, padded, layers, inputs, outputs, scale):
             return scale, step + 1, True
     return scale, n_steps, False
 

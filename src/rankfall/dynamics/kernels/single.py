@@ -27,7 +27,7 @@ from numba import njit
 from ...compute.cache_lines import CACHE_LINE, DEFERRED
 from ...compute.njit_options import LOOP
 from ...compute.vector_loops import add, assign, clear, dot, prefetch
-from .displacement import gradient_norm, is_watched, leaves_ball
+from .displacement import is_watched, leaves_ball, note_step
 from .layout import layout as plain_layout
 from .ledger import record_step
 from .passes import (
@@ -118,7 +118,7 @@ def run_chain(
     n_ahead = DEFERRED if pass_ahead else 0
     forward, backward = np.zeros(n_ahead * high, flat.dtype), np.zeros(n_ahead * low, flat.dtype)
     have_products = False
-    watched, left, push = is_watched(ball), False, 0.0
+    watched, left = is_watched(ball), False
     step = 0
     while step < n_steps and not left:
         ahead += 1
@@ -176,8 +176,10 @@ def run_chain(
                 ledger_outputs[layer] = dot(flat, b, flat, b, padded[layer])
             record_step(ledger, ledger_inputs, ledger_outputs, lr_now * abs(rho) * power, q)
         if watched:
-            norm = gradient_norm(flat, padded, inputs, outputs, slot, top, bottom)
-            push = lr_now * abs(rho) * power * scale * norm
+            note_step(
+                ball, anchor, flat, padded, inputs, outputs, slot, top, bottom, row, col,
+                lr_now * rho * power * scale, q, lr_now * rho * (rho + target),
+            )  # fmt: skip
         coef = flat.dtype.type(lr_now * rho * power / q)
         for layer in range(2, depth):
             place = outputs[layer] + slot * padded[layer]
@@ -201,9 +203,7 @@ def run_chain(
             absorb_scale(flat[:end], scale, tiny)
             scale = 1.0
         if watched:
-            left = leaves_ball(
-                ball, anchor, flat, widths, padded, layers, inputs, outputs, scale, q, push
-            )  # fmt: skip
+            left = leaves_ball(ball, anchor, flat, widths, padded, layers, inputs, outputs, scale)
     clear(flat, top, high + low)
     return scale, step, left
 

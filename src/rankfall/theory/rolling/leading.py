@@ -1,12 +1,12 @@
 """Upper bounds from the leading directions of the hidden layers: what a look needs, without decompositions.
 
-Near a network of rank r nearly everything happens in r directions of every hidden layer. With a matrix U_l of r
-orthonormal columns, whichever they are, and ``T_l = U_l^T Z_l``,
+Near a network of rank r nearly everything happens in r directions of every hidden layer. With a matrix U_l
+of r orthonormal columns, whichever they are, and ``T_l = U_l^T Z_l``,
 
     Phi_l(r) <= |Z_l - U_l T_l|_F^2,
 
-because the difference has a subtrahend of rank r, and norms split into a part along U_l and the rest. One step
-of subspace iteration per look keeps the directions so close to the leading ones that little is lost.
+because the subtrahend has rank r, and norms split into a part along U_l and the rest. One step of subspace
+iteration per look keeps the directions so close to the leading ones that little is lost.
 """
 
 # matrices have capital letters

@@ -19,8 +19,8 @@ _STEPS = 30
 TRUSTED = 0.5
 # Charges below this part of it are too small to matter, and looks become rare instead. In the 50 epochs after
 # firing in benchmarks/rolling.py they are 3.6 times rarer than with the smallest charges at lr 0.1 and ridge
-# 3e-3, 1.7 times at ridge 1e-3, and equally rare at lr 0.01. With 0.1 they would be a quarter rarer still, but
-# the budget of a long run would shrink ten times faster.
+# 3e-3, 1.7 times at ridge 1e-3, and equally rare at lr 0.01. With 0.1 they would be a quarter rarer still,
+# but the budget of a long run would shrink ten times faster.
 CHEAP = 0.01
 
 

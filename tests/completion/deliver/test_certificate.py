@@ -38,7 +38,7 @@ def test_the_certificate_survives_the_disk_and_is_reported(tmp_path, exact):
 
 
 def test_where_no_proof_reaches_the_end_the_evidence_of_the_monitor_counts(monkeypatch, exact, tmp_path):
-    monkeypatch.setattr(watched_run, "_FURTHER", 0.0)
+    monkeypatch.setattr(watched_run, "_FURTHER", -1.0)
     problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
     result = rf.complete(problem, seed=0)
     found = result.certificate

@@ -35,14 +35,14 @@ class RollingCertificate:
 
     The rule, fixed here: the rank is the numerical one, the largest number of ``sigma(Z_l)^2 >= Phi_thr`` in
     any hidden layer. An interval is trusted if its charge and the later ones, extrapolated with ``Phi_l``
-    shrinking by ``(1 - 2 lr ridge)^2`` a step, sum to at most half of what is left of the budget; half,
-    because a lower rank may have to be paid for later. Until then looks are rare: the next one comes after
-    half of the steps that the tail needs at this rate, but at least after an epoch. Radius and T
-    are those that last longest among those whose extrapolated sum is at most a hundredth of what is left, and
+    shrinking by ``(1 - 2 lr ridge)^2`` a step, sum to at most half of what is left of the budget, because a
+    lower rank may have to be paid for later; or to three quarters, if the interval before was trusted at this
+    rank. Until then looks are rare: the next one comes after half of the steps that the tail needs at this
+    rate, but at least after an epoch (a tenth, just after an interval that was trusted). Radius and T are
+    those that last longest among those whose extrapolated sum is at most a hundredth of what is left, and
     else those with the smallest charge per step, for which T is about ``1 / gamma``. The estimate of how long
-    SGD stays in a ball comes from its own displacement since the previous look. Half and a hundredth were
-    found with ``benchmarks/rolling.py``: with the smallest charges throughout, the looks of a run at lr 0.1
-    take several times longer than its steps. No choice affects what is proved.
+    SGD stays in a ball comes from its own displacement since the previous look. These parts were found with
+    ``benchmarks/rolling.py``; how, stands beside them in the code. None of them affects what is proved.
 
     Parameters
     ----------
@@ -156,6 +156,7 @@ class RollingWatch:
     _interval: Interval | None = field(default=None, init=False, repr=False)
     _step: int = field(default=-1, init=False, repr=False)
     _leading: Leading | None = field(default=None, init=False, repr=False)
+    _kept: int | None = field(default=None, init=False, repr=False)
 
     @property
     def trusted(self) -> bool:
@@ -190,6 +191,7 @@ class RollingWatch:
             stop = step + chosen.n_steps
         else:
             stop = step + chosen.wait
+        self._kept = chosen.rank if trusted else None
         self._looks.append(
             [
                 step, step, chosen.n_steps, chosen.rank, chosen.layer, chosen.radius, seen.norm,
@@ -274,7 +276,9 @@ class RollingWatch:
     def _plan(self, seen: Look) -> Plan:
         settings = self.certificate
         left = settings.budget - self._spent
-        return plan(seen, self.phi_threshold, left, self._pace, settings.radius, settings.max_steps)
+        return plan(
+            seen, self.phi_threshold, left, self._pace, settings.radius, settings.max_steps, self._kept
+        )
 
     def _learn_pace(self, step: int, network: Network) -> None:
         """How the squared displacement since the last look compares with what was expected there."""

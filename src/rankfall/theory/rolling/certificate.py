@@ -44,6 +44,9 @@ class RollingCertificate:
     SGD stays in a ball comes from its own displacement since the previous look. These parts were found with
     ``benchmarks/rolling.py``; how, stands beside them in the code. None of them affects what is proved.
 
+    Momentum, reshuffled epochs and repeated cells are not covered, and cells must be drawn afresh: a run that
+    goes on from the end of another needs another seed. Several runs have a budget each; these add up.
+
     Parameters
     ----------
     budget : float

@@ -351,6 +351,17 @@ def test_nothing_is_claimed_where_nothing_is_trusted():
     assert "nothing is promised" in str(ledger) and not ledger.certificate().holds
 
 
+def test_networks_and_data_of_zeros():
+    problem = holed((6, 5))
+    zero = rf.Network(tuple(0 * W for W in rf.Network.gaussian((5, 4, 4, 6), seed=0)))
+    watch = RollingCertificate().begin(problem, 3, lr=0.05, ridge=1e-3)
+    assert watch.look(0, zero).trusted and watch.ledger().looks["rank"][0] == 0
+    nothing = problem.with_values(0 * problem.values)
+    watch = RollingCertificate().begin(nothing, 3, lr=0.05, ridge=1e-9)
+    interval = watch.look(0, rf.Network.gaussian((5, 4, 4, 6), seed=0))
+    assert interval.trusted and interval.rank == 0 and watch.ledger().spent == 0
+
+
 def test_displacements_are_over_all_layers():
     weights = [np.zeros((2, 3)), np.zeros((4, 2))]
     moved = displaced(weights, np.arange(1.0, 15.0), 0.7)

@@ -119,8 +119,8 @@ def plan(
     stay = np.minimum(steps, np.maximum(steps_within(look, radii, pace)[:, None], 1.0))  # (d, T)
     log_charge = steps[:, None] * log_growth[:, None, :]  # (d, T, l)
     log_total = log_charge - np.log(-np.expm1(-decay * stay))[:, :, None]
-    with np.errstate(divide="ignore"):
-        log_tail = np.log(look.phi) - (log(threshold) if threshold < inf else 1e300)  # (l, r)
+    # a zero network has no tail, and data of zeros no threshold; neither may become infinite
+    log_tail = np.log(np.maximum(look.phi, 1e-300)) - (log(threshold) if threshold < inf else 1e100)  # (l, r)
     top = look.phi.shape[1] - 1
     counts = np.count_nonzero(look.phi[:, :-1] - look.phi[:, 1:] >= threshold, axis=1)
     # from the smallest width on, a rank says nothing about the product

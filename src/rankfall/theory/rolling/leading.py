@@ -22,7 +22,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Leading:
-    """r directions of every hidden layer of a network, and what they leave out.
+    """r directions of every hidden layer of a network of depth 3 or more, and what they leave out.
 
     Attributes
     ----------
@@ -94,8 +94,7 @@ class Leading:
 
     def _split(self, l: int) -> int:
         """Width below hidden layer l (from 0)."""
-        above = self.frames[l + 1].shape[0] if l + 1 < len(self.frames) else None
-        return self.frames[l - 1].shape[0] if l else self.parts[0].shape[1] - (above or 0)
+        return self.frames[l - 1].shape[0] if l else self.parts[0].shape[1] - self.frames[1].shape[0]
 
 
 def _spaces(weights: list[np.ndarray]) -> list[np.ndarray]:

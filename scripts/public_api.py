@@ -88,6 +88,8 @@ def _of_module(module: ModuleType, shown: dict[int, str]) -> Iterator[Line]:
         value, name = getattr(module, short), f"{module.__name__}.{short}"
         if inspect.ismodule(value):
             yield "module", name, ""
+            if name not in packages() and name.startswith(f"{PACKAGE}."):
+                yield from _of_module(value, shown)
         elif id(value) in shown and not isinstance(value, _SIMPLE):
             yield "alias", name, f" = {shown[id(value)]}"
         else:

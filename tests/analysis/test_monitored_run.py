@@ -32,6 +32,24 @@ def test_a_watched_run_is_the_run_and_its_rank_is_certified(small):
     assert seen.certificate is seen.certificates[0] and seen.log is seen.logs[0]
 
 
+def test_a_rolling_certificate_rides_along(small):
+    problem, network = small
+    optimiser = rf.SGD(lr=0.05, ridge=1e-2, n_steps=150 * problem.n_observed)
+    certificate = rf.theory.RollingCertificate(budget=2e-3)
+    seen = rf.analysis.monitor(problem, network, optimiser, seed=3, chains=2, certificate=certificate)
+    plain = rf.analysis.monitor(problem, network, optimiser, seed=3, chains=2)
+    assert all(same_bits(seen.trace.final(k), plain.trace.final(k)) for k in range(2))
+    assert plain.ledgers == () and seen.certificate == plain.certificate
+    for ledger, found in zip(seen.ledgers, seen.certificates, strict=True):
+        assert ledger.certificate().rank == found.rank and 0 < ledger.spent <= 2e-3
+        # a proof between looks costs more than evidence at looks
+        assert ledger.fired >= found.values["step"]
+    with pytest.raises(rf.InputError, match="leave out deflate"):
+        rf.analysis.monitor(
+            problem, network, optimiser, certificate=rf.theory.RollingCertificate(deflate=True)
+        )
+
+
 def test_batches_and_other_intervals(small):
     problem, network = small
     optimiser = rf.SGD(lr=0.1, ridge=1e-2, n_steps=6000, batch_size=4, sampling="distinct")

@@ -23,8 +23,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_inequalities_are_printed(rankfall, saved):
     ran = rankfall("certify", saved)
     assert ran.code == 0 and not ran.err
-    assert "at least 0.999" in ran.out and "more than 2 singular values" in ran.out
-    for word in ("inequality", "left side", "right side", "margin", "source", "Lambda_1 < 1", "Theorem 3(b)"):
+    assert "at least 0.999" in ran.out and "trusted at rank 2" in ran.out
+    for word in ("inequality", "left side", "right side", "margin", "source", "charges", "Theorem 6"):
         assert word in ran.out
     assert "Assumed: This is about SGD" in ran.out
 

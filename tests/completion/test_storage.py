@@ -113,7 +113,7 @@ def test_a_certificate_that_says_too_little(tmp_path: Path) -> None:
     arrays, meta = load_archive(path)
     for change, sentence in (
         ({"conditions": []}, "its certificate has no condition."),
-        ({"values": {"step": 1.0}}, "its certificate lacks the value 'visits'."),
+        ({"values": {"step": 1.0}}, "its certificate lacks the value 'last_step'."),
     ):
         changed = {**meta, "certificate": {**meta["certificate"], **change}}
         save_archive(path, arrays, changed, "completion")

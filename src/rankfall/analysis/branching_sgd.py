@@ -186,7 +186,7 @@ class SGDChain:
             buffer=buffer, widths=np.repeat(self.widths, n, axis=0), scales=scales.copy(), clock=clock.copy(),
             running=running.copy(), chains=np.zeros(n, np.int64), limits=np.repeat(self.limits, n),
             bounds=np.zeros(n), deflated=np.zeros(1, np.int64), orders=orders.copy(),
-            ledgers=np.zeros((n, 4, 0)),
+            ledgers=np.zeros((n, 4, 0)), balls=np.zeros((n, 0)), anchors=np.zeros((n, 0)),
         )  # fmt: skip
 
     # -- replay -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ..dynamics import GD, SGD, Constant, Progress, Record, Trace, train
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from ..theory import Certificate, Monitor, MonitorLog
+from ..theory import Certificate, Monitor, MonitorLog, RollingCertificate, RollingLedger
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +29,15 @@ class Monitored:
         What stood at the end, one for every chain.
     every : int
         Steps between two visits.
+    ledgers : tuple of RollingLedger
+        What is proved about the steps of every chain, if there was a rolling certificate; else empty.
     """
 
     trace: Trace
     logs: tuple[MonitorLog, ...]
     certificates: tuple[Certificate, ...]
     every: int
+    ledgers: tuple[RollingLedger, ...] = ()
 
     @property
     def log(self) -> MonitorLog:
@@ -59,11 +62,14 @@ def monitor(
     chains: int | Sequence[int] | None = None,
     n_threads: int | None = None,
     callback: Callable[[Progress], bool | None] | None = None,
+    certificate: RollingCertificate | None = None,
 ) -> Monitored:
     """Train, and let a :class:`rankfall.theory.Monitor` look at every chain once per epoch.
 
     In between, the kernels keep the ledger of Theorem 3(c), which proves (where its budget lasts) that the
-    rank did not rise between two looks. The run is bit for bit that of :func:`rankfall.train`.
+    rank did not rise between two looks. The run is bit for bit that of :func:`rankfall.train`. What the
+    monitor certifies rests on factors at its visits; a rolling certificate beside it (Theorem 6) proves what
+    it promises at every trusted step.
 
     Parameters
     ----------
@@ -81,6 +87,8 @@ def monitor(
         G of Theorem 3(b).
     chains, n_threads, callback
         As of :func:`rankfall.train`.
+    certificate : RollingCertificate, optional
+        Watches the chains as well, with looks and a budget of its own; it must not deflate.
 
     Returns
     -------
@@ -106,6 +114,9 @@ def monitor(
     settings = {"ridge": ridge, "lr": lr, "batch_size": optimiser.batch_size, "sampling": optimiser.sampling}
     # one monitor before the run, so that settings it refuses cost no time
     Monitor(problem, network.depth, **settings, p_fail=p_fail, budget=budget)
+    certificate = optional(instance, "certificate", certificate, RollingCertificate)
+    if certificate is not None and certificate.deflate:
+        raise InputError("The monitor follows one network; leave out deflate=True, or use rankfall.train.")
     every = optional(whole, "every", every, least=1)
     if every is None:
         every = -(-problem.n_observed // optimiser.batch_size)
@@ -120,6 +131,7 @@ def monitor(
         record=record,
         n_threads=n_threads,
         callback=callback,
+        certificate=certificate,
     )
     logs, certificates = [], []
     for chain in range(trace.n_chains):
@@ -130,7 +142,7 @@ def monitor(
             watcher.update(step, trace.weights(chain, index), trace.ledger[chain, index, 1])
         logs.append(watcher.log())
         certificates.append(watcher.certificate())
-    return Monitored(trace, tuple(logs), tuple(certificates), record.every)
+    return Monitored(trace, tuple(logs), tuple(certificates), record.every, trace.certificates)
 
 
 def _constant(schedule: object, name: str) -> float:

@@ -22,6 +22,7 @@ OBSERVABLES = (
     "hidden_singular_values",
     "weights",
     "ledger",
+    "displacement",
 )
 
 # chains that one thread decomposes at a time, and the widest layers for which BLAS certainly starts no
@@ -43,9 +44,11 @@ class Record:
         Any of "singular_values" (of A), "train_loss" (``1/(2N) sum (A_ij - x_ij)^2``, without the
         ridge), "rank" (numerical rank of A), "imbalance" (the largest operator norm of
         ``W_l^T W_l - W_{l-1} W_{l-1}^T``), "hidden_singular_values" (of every
-        ``Z_l = [W_l | W_{l+1}^T]``), "weights" (snapshots, from which `replay` can start) and "ledger"
+        ``Z_l = [W_l | W_{l+1}^T]``), "weights" (snapshots, from which `replay` can start), "ledger"
         (for SGD: sum and highest partial sum of ``log(q + lr |B_l|)`` over the steps since the previous
-        record, which bound the growth of the hidden layers; Theorem 3(c)).
+        record, which bound the growth of the hidden layers; Theorem 3(c)) and "displacement" (for SGD: the
+        distance of all weights from those at the previous record, and a bound of that distance at every step
+        in between, at most a quarter above the largest).
     extra : mapping of str to function
         Further observables: functions that take the :class:`Network` of one chain and return a number, or an
         array of constant shape.
@@ -80,7 +83,7 @@ class Record:
 
 
 def measure(problem: Problem, network: Network, record: Record) -> dict[str, np.ndarray]:
-    """Observables of an ensemble, each with a leading axis of chains; without "weights" and "ledger"."""
+    """Observables of an ensemble, each with a leading axis of chains; not what the kernels keep."""
     out: dict[str, np.ndarray] = {}
     if "singular_values" in record.what or "rank" in record.what:
         s = in_blocks(Network.singular_values, network).astype(np.float64)

@@ -12,7 +12,8 @@ from ..files.schema import blamed_on
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
-from .archive import describe_optimiser, optimiser_arrays, read_optimiser
+from ..theory.rolling import RollingLedger
+from .archive import describe_optimiser, ledger_arrays, optimiser_arrays, read_ledgers, read_optimiser
 from .engine.snapshots import Snapshots
 from .engine.state import pack, unpack
 from .kernels.layout import VERSION
@@ -53,6 +54,8 @@ class Trace:
         Present when "weights" were recorded.
     rank_tol : float
         Tolerance of the numerical rank.
+    certificates : tuple of RollingLedger
+        What is proved about every chain; empty if the run had no certificate.
     """
 
     steps: np.ndarray
@@ -72,6 +75,7 @@ class Trace:
     seconds: float
     snapshots: Snapshots | None = field(default=None, repr=False)
     rank_tol: float = RANK_TOL
+    certificates: tuple[RollingLedger, ...] = ()
 
     @property
     def n_chains(self) -> int:
@@ -114,6 +118,15 @@ class Trace:
         Shape (n_chains, n_records, 2, depth - 1); see Theorem 3(c).
         """
         return self._recorded("ledger")
+
+    @property
+    def displacement(self) -> np.ndarray:
+        """Distance of all weights from those at the previous record, and its largest value in between.
+
+        Shape (n_chains, n_records, 2); Frobenius norm over all layers. The second is an upper bound, at most
+        a quarter too large. After a deflation distances are measured from there.
+        """
+        return self._recorded("displacement")
 
     def final(self, chain: int = 0) -> Network:
         """The last weights of one chain."""
@@ -171,6 +184,7 @@ class Trace:
             seconds=meta["seconds"],
             snapshots=Snapshots(**snapshots) if snapshots else None,
             rank_tol=meta["rank_tol"],
+            certificates=read_ledgers(saved, optimiser),
         )
 
     @property
@@ -205,6 +219,7 @@ class Trace:
             **{f"measured_{name}": values for name, values in self.measured.items()},
             **{f"start_{layer}": W for layer, W in enumerate(self.start.weights)},
             **optimiser_arrays(self.optimiser),
+            **ledger_arrays(self.certificates),
         }
         if self.snapshots is not None:
             arrays |= {f"snapshot_{name}": values for name, values in vars(self.snapshots).items()}

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..argument_checks import fraction, function, instance, optional, shown, whole, wholes
-from ..compute.threads import threads
+from ..compute.threads import threads, threads_without_blas
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+from ..theory.rolling import RollingCertificate
 from .archive import fingerprint
 from .engine.checkpoints import Checkpoint
 from .engine.recorder import Recorder
 from .engine.run import Engine
 from .engine.stability import residual_limits, stable_lr
 from .engine.state import State
+from .engine.watched import WatchedChains
 from .kernels import ledger
 from .optimisers import GD, SGD
 from .record import Record
@@ -70,6 +72,7 @@ def train(
     n_threads: int | None = None,
     dtype: type | np.dtype | str = np.float64,
     callback: Callable[[Progress], bool | None] | None = None,
+    certificate: RollingCertificate | None = None,
 ) -> Trace:
     """Train one network, or many independent chains of it.
 
@@ -98,6 +101,11 @@ def train(
     callback : function, optional
         Called with a :class:`~rankfall.dynamics.Progress` between kernel calls (which last about half a
         second or less); training ends early if it returns True.
+    certificate : RollingCertificate, optional
+        Watch every chain (Theorem 6): the ledger of what is proved about which steps is in
+        ``Trace.certificates``. For SGD in double precision with constant lr and ridge and entries drawn by
+        "replacement" or "distinct"; without `deflate` and `checkpoint`. It changes no bit of the run, unless
+        it is to deflate.
 
     Returns
     -------
@@ -118,7 +126,12 @@ def train(
     deflate = optional(fraction, "deflate", deflate)
     n_threads = optional(whole, "n_threads", n_threads, least=1)
     callback = optional(function, "callback", callback)
+    certificate = optional(instance, "certificate", certificate, RollingCertificate)
+    if certificate is not None:
+        _check_watched(record, deflate, checkpoint)
     run = _Run.prepare(problem, network, optimiser, chains, seed, record, deflate, dtype)
+    if certificate is not None:
+        run.engine.watched = WatchedChains(certificate, problem, optimiser, run.engine.state)
     recorder = Recorder(record, problem, run.engine.state, record.steps(0, optimiser.n_steps))
     saver = None
     if checkpoint is not None:
@@ -166,6 +179,10 @@ def replay(
     stop = whole("stop", stop, least=start, most=trace.optimiser.n_steps)
     record = Record(every=1) if record is None else instance("record", record, Record)
     n_threads = optional(whole, "n_threads", n_threads, least=1)
+    if any(ledger.deflations["step"].size for ledger in trace.certificates):
+        raise InputError(
+            "A run that a certificate deflated cannot be replayed; train it again with the certificate."
+        )
     number = [int(trace.chains[chain])]
     run = _Run.prepare(
         trace.problem, trace.start, trace.optimiser, number, trace.seed, record, trace.deflate, trace.dtype
@@ -179,6 +196,8 @@ def replay(
         state.scales[0], state.bounds[0] = shots.scales[at, chain], shots.bounds[at, chain]
         state.widths[0] = shots.widths[at, chain]
         state.clock[0] = state.deflated[0] = trace.steps[at]
+        if "displacement" in record.what:
+            state.anchor(0, state.network(0))
         run.engine.resume()
     return run.go(Recorder(record, trace.problem, state, record.steps(start, stop)), None, n_threads, None)
 
@@ -217,6 +236,12 @@ class _Run:
             if isinstance(optimiser, GD):
                 raise InputError('"ledger" can be recorded for SGD only: GD does not use single entries.')
             state.ledgers = ledger.blank(state.n_chains, network.depth - 1)
+        if "displacement" in record.what:
+            if isinstance(optimiser, GD):
+                raise InputError('"displacement" can be recorded for SGD only.')
+            state.watch()
+            for k in range(state.n_chains):
+                state.anchor(k, state.network(k))
         return cls(Engine(problem, optimiser, state, seed, deflate), starts, network, numbers, stored)
 
     def go(
@@ -228,7 +253,8 @@ class _Run:
     ) -> Trace:
         """Run to the last record and return the trace."""
         began = time.perf_counter()
-        with threads(n_threads):
+        watched = self.engine.watched is not None
+        with (threads_without_blas if watched else threads)(n_threads):
             try:
                 self._loop(recorder, saver, callback, began)
             except KeyboardInterrupt:
@@ -282,6 +308,19 @@ class _Run:
             seconds=time.perf_counter() - began,
             snapshots=snapshots,
             rank_tol=recorder.record.rank_tol,
+            certificates=() if engine.watched is None else engine.watched.ledgers(),
+        )
+
+
+def _check_watched(record: Record, deflate: float | None, checkpoint: str | os.PathLike[str] | None) -> None:
+    """Refuse what does not go together with a certificate."""
+    if deflate is not None:
+        raise InputError("With a certificate, leave out deflate, and use RollingCertificate(deflate=True).")
+    if checkpoint is not None:
+        raise InputError("A run with a certificate cannot be resumed; leave out checkpoint.")
+    if "displacement" in record.what:
+        raise InputError(
+            'With a certificate, displacements are measured from its looks; leave out "displacement".'
         )
 
 

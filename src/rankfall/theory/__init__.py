@@ -2,11 +2,13 @@
 
 A statement is checked by evaluating its inequalities into a :class:`Certificate`. Sets that the rank does not
 leave again are :class:`AbsorbingSet` with constants from :func:`solve`; :func:`lock` and :class:`Monitor`
-certify a rank at a point and along a run; where the minima of each rank are, :func:`minima` finds out.
+certify a rank at a point and along a run, :mod:`rolling` proves it between looks; where the minima of each
+rank are, :func:`minima` finds out.
 """
 
 from __future__ import annotations
 
+from . import rolling
 from .absorbing import AbsorbingSet
 from .all_time_certificate import LemmaB, lemma_b, lock_all_time
 from .branch import Branch, BranchPoint
@@ -38,6 +40,7 @@ from .monitored_set import check_monitored
 from .one_step import Successors, successors
 from .rank_lock import lock
 from .reach import Reach, reach_bound
+from .rolling import RollingCertificate, RollingLedger
 from .saddle import Saddle, saddle
 from .sharpness import step_sharpness
 from .tail import TailFactors, TailTable, phi_threshold, rank_upper_bound, tail_factors, tail_table
@@ -61,6 +64,8 @@ __all__ = [
     "Monitor",
     "MonitorLog",
     "Reach",
+    "RollingCertificate",
+    "RollingLedger",
     "Saddle",
     "Search",
     "Successors",
@@ -93,6 +98,7 @@ __all__ = [
     "rank_upper_bound",
     "reach_bound",
     "robust_factors",
+    "rolling",
     "s_glob",
     "s_loc",
     "s_plus",

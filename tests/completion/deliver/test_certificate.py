@@ -21,10 +21,10 @@ def exact() -> rf.Completion:
 def test_an_exact_completion_is_certified_at_its_rank(exact):
     found = exact.certificate
     assert found is not None and found.holds and found.rank == exact.rank == 2
-    assert found.theorem == "Theorem 3, monitored" and found.p_fail == 1e-3
+    assert found.theorem == "Theorem 6, rolling" and found.p_fail == 1e-3
     assert "not about the refit or the least-squares fit" in found.assumptions[0]
-    assert found.values["visits"] >= 1 and found.values["violations"] == 0
-    sentence = "its hidden layers do not exceed rank 2 ("
+    assert found.values["step"] < found.values["last_step"] and 0 < found.values["spent"] <= 1e-3
+    sentence = "trusted to stay at rank 2 from step"
     assert sum(sentence in line for line in exact.summary(certificate=True).splitlines()) == 1
     assert "ertif" not in exact.summary()
 
@@ -34,7 +34,19 @@ def test_the_certificate_survives_the_disk_and_is_reported(tmp_path, exact):
     again = rf.load(tmp_path / "c.npz")
     assert again.certificate == exact.certificate and again.summary() == exact.summary()
     page = render(report_tables(again))
-    assert "Whether the rank stays" in page and "Lambda_1 &lt; 1" in page
+    assert "Whether the rank stays" in page and "sum of the trusted charges &lt;= budget" in page
+
+
+def test_where_no_proof_reaches_the_end_the_evidence_of_the_monitor_counts(monkeypatch, exact, tmp_path):
+    monkeypatch.setattr(watched_run, "_FURTHER", -1.0)
+    problem, _ = rf.datasets.low_rank((40, 35), rank=2, observed=0.5, seed=0)
+    result = rf.complete(problem, seed=0)
+    found = result.certificate
+    assert found is not None and found.holds and found.rank == 2 and found.theorem == "Theorem 3, monitored"
+    assert found.values["visits"] >= 1 and found.values["violations"] == 0
+    assert "its hidden layers do not exceed rank 2 (" in result.summary(certificate=True)
+    result.save(tmp_path / "c.npz")
+    assert rf.load(tmp_path / "c.npz").certificate == found
 
 
 @pytest.mark.slow

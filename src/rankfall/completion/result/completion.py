@@ -98,14 +98,15 @@ class Completion(CompletedMatrix):
 
     @cached_property
     def certificate(self) -> Certificate | None:
-        """Why the rank is believed to stay: Theorem 3 for the SGD chain that met it, watched while it goes
-        on for a while.
+        """Why the rank is believed to stay: what is proved about the SGD chain that met it, while it goes on
+        for a while.
 
-        The chain goes on when this is first asked for (or the result printed or saved), which takes a tenth
-        of a second to seconds. A conditional statement about that run (its assumptions say of what), not
-        about the refit or the least-squares fit that was delivered; of a tall table, about a chain on the
-        sample of its rows. ``holds`` is False if the monitor did not certify this rank; None if no chain met
-        it.
+        By Theorem 6 for the stretch of steps that it names, where that covers the end of the run; else by
+        Theorem 3 up to the monitor's first violation, with evidence only between its visits. The chain goes
+        on when this is first asked for (or the result printed or saved), which takes a tenth of a second to
+        seconds. A statement about that run (its assumptions say of what), not about the refit or the
+        least-squares fit that was delivered; of a tall table, about a chain on the sample of its rows.
+        ``holds`` is False if neither certifies this rank; None if no chain met it.
         """
         return self.watched.certificate() if isinstance(self.watched, WatchedRun) else self.watched
 

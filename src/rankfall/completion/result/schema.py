@@ -12,7 +12,7 @@ from ...files.plain_values import any_number, anything, listed, mapping, nullabl
 from ...files.schema import Field, Length, Saved, Schema, cells_in_order
 from ...scale import SCALES
 from ...theory.certificate import read_certificate
-from ..descent.watched_run import NEEDED
+from ..descent.watched_run import needed_values
 from ..options import EFFECTS, ORDERS
 
 KIND = "completion"
@@ -221,7 +221,8 @@ def _certificate_says_enough(saved: Saved) -> str | None:
         return None
     if not certificate.conditions:
         return "its certificate has no condition."
-    lacks = [name for name in NEEDED if certificate.holds and name not in certificate.values]
+    needed = needed_values(certificate) if certificate.holds else ()
+    lacks = [name for name in needed if name not in certificate.values]
     return f"its certificate lacks the value {lacks[0]!r}." if lacks else None
 
 

@@ -23,6 +23,8 @@ from .state import State
 INTERVAL = 10.0
 
 _STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers")
+# of runs that record displacements
+_PLACES = ("balls", "anchors")
 
 
 class Checkpoint:
@@ -53,7 +55,7 @@ class Checkpoint:
             return False
         saved = self._schema(state, recorder).read(self.path)
         state.buffer[:] = saved["buffer"]
-        for name in _STATE:
+        for name in _kept(state):
             getattr(state, name)[:] = saved[name]
         recorder.columns = saved.group("record_")
         recorder.taken = saved.meta["taken"]
@@ -63,7 +65,7 @@ class Checkpoint:
         """Write the state; the old file remains until the new one is complete."""
         arrays = {
             "buffer": np.ascontiguousarray(state.buffer),
-            **{name: getattr(state, name) for name in _STATE},
+            **{name: np.ascontiguousarray(getattr(state, name)) for name in _kept(state)},
             **{f"record_{name}": column for name, column in recorder.columns.items()},
         }
         meta = {"fingerprint": self.fingerprint, "taken": recorder.taken}
@@ -91,6 +93,11 @@ class Checkpoint:
             Field("ledgers", "float", state.ledgers.shape, allowing=ANY),
             *measured_fields("record_", depth, n_chains, n_records),
         ]
+        if state.balls.shape[1]:
+            fields += [
+                Field("balls", "float", state.balls.shape, allowing=ANY),
+                Field("anchors", "float", state.anchors.shape, allowing=ANY, dtype=dtype),
+            ]
         if "weights" in recorder.record.what:
             fields += snapshot_fields("record__", depth, dtype, n_chains, n_records, room)
         return Schema(
@@ -108,6 +115,10 @@ class Checkpoint:
         return (
             "is the checkpoint of a run with other settings; give another path, or delete it to start afresh."
         )
+
+
+def _kept(state: State) -> tuple[str, ...]:
+    return _STATE + _PLACES if state.balls.shape[1] else _STATE
 
 
 def _clocks_agree(steps: np.ndarray, saved: Saved) -> str | None:

@@ -18,7 +18,7 @@ from .state import State
 PORTION = 1024
 
 # stored as they are, not computed from the networks
-NOT_MEASURED = {"weights", "ledger"}
+NOT_MEASURED = {"weights", "ledger", "displacement"}
 SPECTRA = ("singular_values", "hidden_singular_values")
 
 
@@ -67,6 +67,11 @@ class Recorder:
             values = ledger.read(state.ledgers)
             self._column("ledger", values)[running, index] = values[running]
             state.ledgers[:] = ledger.blank(*state.ledgers.shape[::2])
+        if "displacement" in self.record.what:
+            column = self._column("displacement", np.zeros((state.n_chains, 2)))
+            for k in np.flatnonzero(state.running).tolist():
+                column[k, index] = state.moved(k)
+                state.anchor(k, state.network(k))
         if "_buffers" in self.columns:
             self.columns["_buffers"][index] = state.buffer
             self.columns["_scales"][index] = state.scales

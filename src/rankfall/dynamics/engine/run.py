@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..kernels.streams import shuffle_ahead, stream_key
 from ..optimisers import GD, SGD
 from .deflation import EVERY, deflate
 from .state import State
+from .watched import WatchedChains
 
 # target duration of a call in seconds: between calls, Ctrl-C and callbacks take effect
 CALL_SECONDS = 0.5
@@ -29,6 +31,8 @@ class Engine:
 
     Attributes
     ----------
+    watched : WatchedChains, optional
+        Of a run under a certificate.
     steady : bool
         False while `state` changes between two calls; an interrupted run is saved only if True.
     """
@@ -38,6 +42,7 @@ class Engine:
     state: State
     seed: int
     deflate: float | None = None
+    watched: WatchedChains | None = None
 
     def __post_init__(self) -> None:
         state, optimiser = self.state, self.optimiser
@@ -79,7 +84,10 @@ class Engine:
         if self.deflate is not None:
             stop = min(stop, (start // EVERY + 1) * EVERY)
         began = time.perf_counter()
-        self._call(start, stop)
+        if self.watched is None:
+            self._call(start, stop)
+        else:
+            self.watched.advance(stop, self._move_chain)
         fraction = (time.perf_counter() - began) / CALL_SECONDS
         if stop - start == self.call_steps or fraction > 1:
             wanted = int((stop - start) / max(fraction, 0.25))
@@ -103,27 +111,33 @@ class Engine:
         self._call(0, n_steps)
 
     def _call(self, start: int, stop: int) -> None:
+        kernel, arguments = self._prepared(start, stop)
+        parallel_for(kernel, self.state.n_chains, *arguments)
+
+    def _move_chain(self, k: int, n_steps: int) -> None:
+        """Advance chain `k` alone by `n_steps`, or until it leaves its ball; lr and ridge are constant."""
+        kernel, arguments = self._prepared(0, n_steps)
+        kernel(k, k + 1, *arguments)
+
+    def _prepared(self, start: int, stop: int) -> tuple[Callable[..., None], tuple[object, ...]]:
+        """The kernel that makes these steps, and its arguments after the range of chains."""
         state, optimiser = self.state, self.optimiser
         lr, ridge = (np.array(s.values(start, stop)) for s in (optimiser.lr, optimiser.ridge))
         weights = (state.buffer, state.widths, state.scales)
         fate = (state.clock, state.running, state.limits, self.tiny)
         data = (self.rows, self.cols, self.values)
         if isinstance(optimiser, GD):
-            parallel_for(
-                batches.advance_full, state.n_chains, *weights, *fate, *data, lr, ridge, stop - start
-            )
-            return
+            return batches.advance_full, (*weights, *fate, *data, lr, ridge, stop - start)
         entries = np.zeros((0, 1), np.int64)
         if optimiser.entries is not None:
             entries = np.array(optimiser.entries[start:stop])
         arguments = (
             *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
-            state.chains, self.sampling, state.ledgers,
+            state.chains, self.sampling, state.ledgers, state.balls, state.anchors,
         )  # fmt: skip
         if optimiser.batch_size == 1:
-            parallel_for(kernels.advance_single, state.n_chains, *arguments)
-        else:
-            parallel_for(batches.advance_batches, state.n_chains, *arguments, optimiser.batch_size)
+            return kernels.advance_single, arguments
+        return batches.advance_batches, (*arguments, optimiser.batch_size)
 
 
 def smallest_weight(dtype: np.dtype, depth: int) -> float:

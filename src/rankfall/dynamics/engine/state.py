@@ -9,6 +9,7 @@ import numpy as np
 from ...compute.cache_lines import CACHE_LINE, DEFERRED, lanes
 from ...errors import InputError
 from ...network import Network
+from ..kernels import displacement
 from ..kernels.layout import layout
 
 
@@ -40,6 +41,10 @@ class State:
         The shuffled entries of the current epoch.
     ledgers : ndarray of float64, shape (n_chains, 4, depth - 1 or 0)
         See :mod:`..kernels.ledger`; without columns if not recorded.
+    balls : ndarray of float64, shape (n_chains, 9 or 0)
+        See :mod:`..kernels.displacement`; without columns if nothing is watched.
+    anchors : ndarray, shape (n_chains, row_size or 0)
+        Where displacements are measured from: true weights, laid out as in `buffer`.
     """
 
     buffer: np.ndarray
@@ -53,6 +58,8 @@ class State:
     deflated: np.ndarray
     orders: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
     ledgers: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 0)))
+    balls: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    anchors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def start(cls, networks: list[Network], chains: np.ndarray, dtype: np.dtype, limits: np.ndarray) -> State:
@@ -70,6 +77,8 @@ class State:
             bounds=np.zeros(n_chains),
             deflated=np.zeros(1, np.int64),
             ledgers=np.zeros((n_chains, 4, 0)),
+            balls=displacement.blank(n_chains, watched=False),
+            anchors=np.zeros((n_chains, 0), dtype),
         )
         for k, network in enumerate(networks):
             if k and network is networks[k - 1]:  # chains that share a start
@@ -82,12 +91,31 @@ class State:
     def n_chains(self) -> int:
         return self.clock.size
 
+    def watch(self) -> None:
+        """Make room for balls and anchors."""
+        self.balls = displacement.blank(self.n_chains, watched=True)
+        self.anchors = aligned_zeros(self.n_chains, self.buffer.shape[1], self.buffer.dtype)
+
+    def anchor(self, k: int, network: Network, radius: float = np.inf, level: float = 0.0) -> None:
+        """Measure the displacement of chain `k` from `network`, which is where it stands, from now on."""
+        self.anchors[k] = 0
+        write(self.anchors[k], network)
+        self.balls[k] = displacement.around(network.weights, radius, level)
+
+    def moved(self, k: int) -> tuple[float, float]:
+        """Displacement of chain `k` from its anchor, and the highest bound of it since."""
+        here = np.zeros_like(self.anchors[k])
+        write(here, self.network(k))
+        return float(np.linalg.norm(here - self.anchors[k])), float(self.balls[k, displacement.HIGHEST])
+
     def put(self, k: int, network: Network) -> None:
         """Store a network as chain `k`, with decay scalar 1."""
         self.buffer[k] = 0
         write(self.buffer[k], network)
         self.widths[k] = network.widths
         self.scales[k] = 1.0
+        if self.anchors.shape[1]:  # the old place has other widths
+            self.anchor(k, network)
 
     def network(self, k: int) -> Network:
         """The network of chain `k` (a copy)."""

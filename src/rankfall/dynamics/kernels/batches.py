@@ -12,6 +12,7 @@ from numba import njit
 from ...compute.cache_lines import DEFERRED
 from ...compute.njit_options import LOOP
 from ...compute.vector_loops import add, assign, dot
+from .displacement import is_watched, leaves_ball, note_batch
 from .ledger import record_batch
 from .passes import absorb_scale, flush_updates, subtract_products, times, times_transposed
 from .single import ABSORB_EVERY, DISTINCT, EPOCHS, REPLACEMENT, SMALLEST_SCALE, lanes_of, layout
@@ -52,9 +53,9 @@ def draw_batch(picked, table, order, entries, step, index, n_entries, key, chain
 @njit(**LOOP)
 def run_batches(
     flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
-    chain, sampling, ledger, batch_size,
+    chain, sampling, ledger, ball, anchor, batch_size,
 ):  # fmt: skip
-    """Advance one chain by steps of `batch_size` entries; returns the decay scalar and the steps made."""
+    """Advance one chain by steps of `batch_size` entries; returns as :func:`.single.run_chain`."""
     depth = widths.size - 1
     padded, layers, inputs, outputs, end, _, _, _ = layout(widths, lanes_of(flat))
     # single-entry steps may have left deferred updates in the row
@@ -68,6 +69,7 @@ def run_batches(
     while sampling == DISTINCT and table_size < 2 * batch_size:
         table_size *= 2
     table = np.zeros(table_size, np.int64)
+    watched = is_watched(ball)
     for step in range(n_steps):
         index = start + step
         count = draw_batch(picked, table, order, entries, step, index, values.size, key, chain, sampling)
@@ -83,7 +85,7 @@ def run_batches(
             row = last + rows[picked[e]] * high
             rho = power * scale * scale * dot(flat, row, F[depth - 1], e * high, high) - values[picked[e]]
             if not (abs(rho) < limit):
-                return scale, step
+                return scale, step, False
             assign(B[depth - 1], e * high, rho, flat, row, high)
             # the update of the last layer needs the factor rho that B contains
             residuals[e] = rho
@@ -95,6 +97,14 @@ def run_batches(
         q = 1.0 - 2.0 * lr_now * ridge_now
         if ledger.shape[1] > 0:
             record_batch(ledger, padded, F, B, residuals, count, lr_now * power, q)
+        if watched:
+            inner = 0.0
+            for e in range(count):
+                inner += lr_now * residuals[e] * (residuals[e] + values[picked[e]]) / count
+            note_batch(
+                ball, anchor, padded, F, B, residuals, rows, cols, picked, first, last, count,
+                lr_now * power * scale, q, inner,
+            )  # fmt: skip
         coef = lr_now * power / (q * count)
         take_step(flat, widths, padded, layers, F, B, coef, count)
         for e in range(count):
@@ -105,7 +115,9 @@ def run_batches(
         if (index + 1) % ABSORB_EVERY == 0 or scale < SMALLEST_SCALE:
             absorb_scale(flat[:end], scale, tiny)
             scale = 1.0
-    return scale, n_steps
+        if watched and leaves_ball(ball, anchor, flat, widths, padded, layers, inputs, outputs, scale):
+            return scale, step + 1, True
+    return scale, n_steps, False
 
 
 @njit(**LOOP)
@@ -175,18 +187,19 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
 @njit(**LOOP)
 def advance_batches(
     begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr,
-    ridge, n_steps, key, chains, sampling, ledgers, batch_size,
+    ridge, n_steps, key, chains, sampling, ledgers, balls, anchors, batch_size,
 ):  # fmt: skip
-    """Advance the running chains among `begin` to `end` by `n_steps` batches; divergence stops a chain."""
+    """Advance the running chains among `begin` to `end` by `n_steps` batches, as :func:`.advance_single`."""
     for c in range(begin, end):
         if running[c]:
-            scale, done = run_batches(
+            scale, done, left = run_batches(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
-                lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c], batch_size,
+                lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c], balls[c], anchors[c],
+                batch_size,
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done
-            running[c] = done == n_steps
+            running[c] = done == n_steps or left
 
 
 @njit(**LOOP)

@@ -128,6 +128,41 @@ def ledger(problem: Problem, network: Network, optimiser: SGD, chain: int = 0, s
     return out
 
 
+def displacements(
+    problem: Problem, network: Network, optimiser: SGD, chain: int, seed: int, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement from the start after every step, and its running bound, each of shape (n_steps,).
+
+    The bound has two parts. The displacement of the first and the last layer is exact for a single entry; for
+    a batch ``|G|^2`` is replaced by its mean over the entries. That of the layers between is at most
+    ``q D + (1 - q) |theta_0| + lr |G|`` with D the bound before, and ``|G|^2`` at most its mean. Where the
+    bound exceeds `level` it is the displacement itself.
+    """
+    weights = start = [W.astype(np.float64) for W in network.weights]
+    size = np.sqrt(sum(np.sum(W**2) for W in start[1:-1]))
+    exact, bounds = np.zeros(optimiser.n_steps), np.zeros(optimiser.n_steps)
+    moved, excess = 0.0, 0.0
+    for step in range(optimiser.n_steps):
+        lr, ridge = _settings(optimiser, step)
+        q = 1 - 2 * lr * ridge
+        picked = batch(optimiser, problem.n_observed, seed, chain, step)
+        single = [
+            gradients(weights, problem.rows[[e]], problem.cols[[e]], problem.values[[e]]) for e in picked
+        ]
+        mean = [sum(G) / len(picked) for G in zip(*single, strict=True)]
+        weights = _step(problem, weights, optimiser, chain, seed, step)
+        gaps = [np.sum((W - V) ** 2) for W, V in zip(weights, start, strict=True)]
+        exact[step] = np.sqrt(sum(gaps))
+        outer = sum(np.sum(G[0] ** 2) + np.sum(G[-1] ** 2) for G in single) / len(picked)
+        excess = q**2 * excess + lr**2 * (outer - np.sum(mean[0] ** 2) - np.sum(mean[-1] ** 2))
+        between = sum(np.sum(g**2) for G in single for g in G[1:-1]) / len(picked)
+        moved = q * moved + (1 - q) * size + lr * np.sqrt(between)
+        bounds[step] = np.sqrt(gaps[0] + gaps[-1] + excess + moved**2)
+        if bounds[step] > level:
+            bounds[step], moved, excess = exact[step], np.sqrt(sum(gaps[1:-1])), 0.0
+    return exact, bounds
+
+
 def _step(
     problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
 ) -> list[np.ndarray]:

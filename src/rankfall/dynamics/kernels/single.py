@@ -27,6 +27,7 @@ from numba import njit
 from ...compute.cache_lines import CACHE_LINE, DEFERRED
 from ...compute.njit_options import LOOP
 from ...compute.vector_loops import add, assign, clear, dot, prefetch
+from .displacement import is_watched, leaves_ball, note_step
 from .layout import layout as plain_layout
 from .ledger import record_step
 from .passes import (
@@ -89,7 +90,7 @@ def contains(numbers, wanted):
 @njit(**LOOP)
 def run_chain(
     flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
-    chain, sampling, ledger,
+    chain, sampling, ledger, ball, anchor,
 ):  # fmt: skip
     """Advance one chain by single-entry steps.
 
@@ -99,6 +100,8 @@ def run_chain(
         The decay scalar after the last step.
     done : int
         Steps made; fewer than `n_steps` if the residual reached `limit` or was NaN.
+    left : bool
+        Whether the last step left the ball, which ends the run.
     """
     depth = widths.size - 1
     padded, layers, inputs, outputs, end, top, bottom, _ = layout(widths, lanes_of(flat))
@@ -115,8 +118,9 @@ def run_chain(
     n_ahead = DEFERRED if pass_ahead else 0
     forward, backward = np.zeros(n_ahead * high, flat.dtype), np.zeros(n_ahead * low, flat.dtype)
     have_products = False
+    watched, left = is_watched(ball), False
     step = 0
-    while step < n_steps:
+    while step < n_steps and not left:
         ahead += 1
         if ahead == drawn:
             ahead = 0
@@ -171,6 +175,11 @@ def run_chain(
                 ledger_inputs[layer - 1] = dot(flat, f, flat, f, padded[layer - 1])
                 ledger_outputs[layer] = dot(flat, b, flat, b, padded[layer])
             record_step(ledger, ledger_inputs, ledger_outputs, lr_now * abs(rho) * power, q)
+        if watched:
+            note_step(
+                ball, anchor, flat, padded, inputs, outputs, slot, top, bottom, row, col,
+                lr_now * rho * power * scale, q, lr_now * rho * (rho + target),
+            )  # fmt: skip
         coef = flat.dtype.type(lr_now * rho * power / q)
         for layer in range(2, depth):
             place = outputs[layer] + slot * padded[layer]
@@ -193,22 +202,27 @@ def run_chain(
         if absorbing:
             absorb_scale(flat[:end], scale, tiny)
             scale = 1.0
+        if watched:
+            left = leaves_ball(ball, anchor, flat, widths, padded, layers, inputs, outputs, scale)
     clear(flat, top, high + low)
-    return scale, step
+    return scale, step, left
 
 
 @njit(**LOOP)
 def advance_single(
     begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr,
-    ridge, n_steps, key, chains, sampling, ledgers,
+    ridge, n_steps, key, chains, sampling, ledgers, balls, anchors,
 ):  # fmt: skip
-    """Advance the running chains among `begin` to `end` by `n_steps` steps; divergence stops a chain."""
+    """Advance the running chains among `begin` to `end` by `n_steps` steps; divergence stops a chain.
+
+    A chain that leaves its ball stops there, and may go on.
+    """
     for c in range(begin, end):
         if running[c]:
-            scale, done = run_chain(
+            scale, done, left = run_chain(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
-                lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c],
+                lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c], balls[c], anchors[c],
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done
-            running[c] = done == n_steps
+            running[c] = done == n_steps or left

@@ -4,7 +4,8 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 (:func:`train` with :class:`SGD` or :class:`GD`, recorded as :class:`Record` says into a :class:`Trace`), and
 what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled data are in
 :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
-:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of
+:mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`, matrices that commute with a finite group
+in :mod:`rankfall.symmetry`; :func:`find_jumps` says where the rank of
 a run fell or rose. Results are read back with :func:`load`. For scikit-learn there are
 :class:`LowRankImputer` and :class:`LowRankRegressor`.
 
@@ -20,7 +21,7 @@ from .errors import InputError, Outcome, RankfallError
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, plot, theory
+    from . import analysis, datasets, geometry, lab, measures, plot, symmetry, theory
     from .analysis import Jumps, Splitting, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
@@ -49,7 +50,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "plot", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "plot", "symmetry", "theory")
 
 __all__ = [
     "GD",
@@ -78,6 +79,7 @@ __all__ = [
     "plot",
     "replay",
     "splitting",
+    "symmetry",
     "theory",
     "train",
 ]

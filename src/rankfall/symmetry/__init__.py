@@ -5,7 +5,7 @@ ones and certify that they did. Equivariant matrices are blocks in these coordin
 (:class:`EquivariantMaps`), equivariant deep linear networks one deep linear network for each irrep
 (:class:`EquivariantNetwork`, :func:`train`), and :func:`complete` finds a matrix from few of its cells, with
 a rank for each irrep and orbit filling beside it. :func:`lock` and :class:`AbsorbingBlocks` certify that
-these ranks do not rise again. The mathematics is in docs/theory.md, its use in docs/symmetry.md.
+these ranks do not rise again. See docs/symmetry.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A symmetric matrix that commutes with the group has invariant eigenspaces, and for a generic one they are
 irreducible. So a random symmetric matrix is averaged over the group and diagonalised; no table of
-representations is needed (docs/theory.md, "Linear equivariant networks").
+representations is needed (docs/symmetry.md).
 """
 
 # matrices have capital letters

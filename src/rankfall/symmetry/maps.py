@@ -40,8 +40,8 @@ class EquivariantMaps:
     """The matrices A with ``A rho_columns(g) = rho_rows(g) A``, in coordinates in which they are blocks.
 
     ``A = sum_tau sum_{p,q,a} M_a[p, q] V_p E_a V'_q^T`` with frames V of the rows and V' of the columns, and
-    the basis ``E_a`` of the algebra D of the irrep (Schur's lemma; docs/theory.md). The block of an irrep is
-    the array ``M``, shape (e, m, n): a matrix over D with m rows and n columns in its e real components.
+    the basis ``E_a`` of the algebra D of the irrep (Schur's lemma, docs/symmetry.md). The block of an irrep
+    is the array ``M``, shape (e, m, n): a matrix over D with m rows and n columns in its e real components.
 
     Attributes
     ----------

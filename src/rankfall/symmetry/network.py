@@ -22,7 +22,7 @@ class EquivariantNetwork:
     """Weights ``W_1, ..., W_L`` that all commute with the group, in block form.
 
     Hidden layer l is a space with ``m_l`` copies of each irrep; the product of the weights is an equivariant
-    matrix, and its block of an irrep is the product of this irrep's weights over D (docs/theory.md).
+    matrix, and its block of an irrep is the product of this irrep's weights over D (docs/symmetry.md).
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """Orbit filling, the baseline of every equivariant completion: copy each cell over its orbit, then complete.
 
 Equivariant training is not more accurate than this; it is cheaper, exactly symmetric, and certified by irrep
-(docs/theory.md).
+(docs/symmetry.md).
 """
 
 # matrices have capital letters

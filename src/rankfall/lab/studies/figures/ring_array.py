@@ -59,5 +59,6 @@ def _panel(ax: Axes, table: pd.DataFrame, methods: Sequence[str]) -> None:
     ax.axhline(1, color=INK, lw=0.8, ls=":")
     ax.set_yscale("log")
     ax.set_xticks(range(len(counts)), [str(n) for n in counts])
+    ax.set_xlim(-0.5, len(counts) - 0.5)
     ax.set_xlabel(f"observed cells ({table['freedom'].iloc[0]} degrees of freedom)")
     ax.grid(visible=True, axis="y")

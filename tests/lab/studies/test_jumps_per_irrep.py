@@ -23,17 +23,7 @@ def table(rises: int = 0, tail: float = 1e-16, alone: int = 40, whole: int = 40)
     low = pd.DataFrame({**chain, "start": "low", "chain": every, "falls": 0, "rises": 0, "tail": tail})
     fall = {"kind": "fall", "group": "C6", "irrep": "1a", "dimension": 1, "start": "full", "step": 9000}
     falls = pd.DataFrame({**fall, "chain": every, "late": 1, "alone": (every < alone).astype(int)})
-    path = pd.DataFrame(
-        {
-            "kind": "path",
-            "group": "C6",
-            "irrep": "1a",
-            "dimension": 1,
-            "start": "full",
-            "step": every,
-            "rank": 1.0,
-        }
-    )
+    path = pd.DataFrame({**fall, "kind": "path", "chain": 0, "step": every, "rank": 1.0})
     return pd.concat([full, low, falls, path], ignore_index=True)
 
 

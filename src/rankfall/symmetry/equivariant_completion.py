@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..argument_checks import array, function, instance, optional, positive, whole
+from ..argument_checks import array, flag, function, instance, optional, positive, whole
 from ..dynamics import GD, SGD, Geometric
 from ..errors import InputError
 from ..problem import Problem
 from ..theory import Certificate
-from .algebra import components, embed
+from .algebra import embed
 from .block_engine import Cells, Layout
+from .block_refit import cut, refit
 from .block_tails import lock
 from .maps import EquivariantMaps
 from .network import EquivariantNetwork
@@ -56,6 +57,8 @@ class EquivariantCompletion:
         Spectra along the run, in the same units.
     ranks : dict of str to int
         Numerical rank over D of each irrep at the end.
+    blocks : dict of str to ndarray, shapes (e, m, n)
+        The answer in block form, of these ranks, in the unit of the data.
     unit : float
         Root mean square of the observed cells.
     settled : bool
@@ -76,6 +79,7 @@ class EquivariantCompletion:
     network: EquivariantNetwork = field(repr=False)
     trace: EquivariantTrace = field(repr=False)
     ranks: dict[str, int]
+    blocks: dict[str, np.ndarray] = field(repr=False)
     unit: float
     settled: bool
     certificate: Certificate | None = field(repr=False)
@@ -91,19 +95,11 @@ class EquivariantCompletion:
     @property
     def degrees_of_freedom(self) -> int:
         """Real numbers that make up equivariant matrices of these ranks: ``sum e r (m + n - r)``."""
-        return sum(
-            self.maps.irrep(name).endomorphisms * r * (sum(self.maps.sizes[name]) - r)
-            for name, r in self.ranks.items()
-        )
+        return _freedom(self.maps, self.ranks)
 
     def to_dense(self) -> np.ndarray:
-        """The completed matrix, exactly equivariant: the product cut to the ranks of its irreps."""
-        blocks: dict[str, np.ndarray] = {}
-        for name, M in self.network.product_blocks().items():
-            e, r = self.maps.irrep(name).endomorphisms, self.ranks[name]
-            U, s, Vt = np.linalg.svd(embed(M), full_matrices=False)
-            blocks[name] = components((U[:, : e * r] * s[: e * r]) @ Vt[: e * r], e)
-        return self.unit * self.maps.assemble(blocks)
+        """The completed matrix, exactly equivariant."""
+        return self.maps.assemble(self.blocks)
 
     def jumps(self, *, dwell: int | None = None) -> DataFrame:
         """Jumps of the ranks along the run, by irrep; see :meth:`EquivariantTrace.jump_table`."""
@@ -153,6 +149,7 @@ def complete(
     batch_size: int | None = None,
     scale: float = 0.5,
     seed: int = 0,
+    refit_ranks: bool = True,
     check: Problem | None = None,
     baseline: Callable[[Problem], np.ndarray] | None = None,
 ) -> EquivariantCompletion:
@@ -182,6 +179,9 @@ def complete(
     scale : float
         Of the start.
     seed : int
+    refit_ranks : bool
+        Whether to fit the cells by least squares at the ranks that were found, which takes the shrinkage by
+        the ridge away. It is done only where there are as many cells as degrees of freedom.
     check : Problem, optional
         Cells that are known and not used: errors on them are reported for the answer and for the baseline.
     baseline : function of Problem, optional
@@ -203,6 +203,7 @@ def complete(
     depth, n_steps = whole("depth", depth, least=2), whole("n_steps", n_steps, least=1)
     ridge, lr = optional(positive, "ridge", ridge), optional(positive, "lr", lr)
     batch_size = optional(whole, "batch_size", batch_size, least=1)
+    refit_ranks = flag("refit_ranks", refit_ranks)
     check, baseline = optional(instance, "check", check, Problem), optional(function, "baseline", baseline)
     for name, each in (("X", problem), ("check", check)):
         if each is not None and each.shape != (rows.dimension, columns.dimension):
@@ -238,14 +239,24 @@ def complete(
     certificate = None
     if depth >= 3:
         certificate = lock(scaled, network, ranks, ridge=ridge, lr=lr, batch_size=batch_size)
-    found = EquivariantCompletion(
-        problem, maps, network, trace, ranks, unit, settled, certificate, None, {}, 0.0
-    )
-    other = _baseline(problem, rows, columns, baseline, found.rank, seed)
-    errors = {} if check is None else _errors(check, found.to_dense(), other)
+    blocks = cut(maps, network.product_blocks(), ranks)
+    if refit_ranks and 0 < _freedom(maps, ranks) <= problem.n_observed:
+        blocks = refit(scaled, maps, blocks, ranks)
+    blocks = {name: unit * M for name, M in blocks.items()}
+    rank = sum(each.dimension * ranks[each.name] for each in maps.irreps)
+    other = _baseline(problem, rows, columns, baseline, rank, seed)
+    errors = {} if check is None else _errors(check, maps.assemble(blocks), other)
     seconds = time.perf_counter() - began
     return EquivariantCompletion(
-        problem, maps, network, trace, ranks, unit, settled, certificate, other, errors, seconds
+        problem, maps, network, trace, ranks, blocks, unit, settled, certificate, other, errors, seconds
+    )
+
+
+def _freedom(maps: EquivariantMaps, ranks: Mapping[str, int]) -> int:
+    """``sum e r (m + n - r)``."""
+    return sum(
+        each.endomorphisms * ranks[each.name] * (sum(maps.sizes[each.name]) - ranks[each.name])
+        for each in maps.irreps
     )
 
 

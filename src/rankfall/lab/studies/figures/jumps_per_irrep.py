@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ....plot.style import DASHES, INK, SERIES, STYLE
 
 if TYPE_CHECKING:
@@ -36,11 +38,11 @@ def jumps_figure(table: pd.DataFrame) -> Figure:
 
 def _panel(ax: Axes, table: pd.DataFrame) -> None:
     irreps = list(dict.fromkeys(table["irrep"]))
-    total = None
+    total = np.zeros(table["step"].nunique())
     for k, irrep in enumerate(irreps):
         part = table[table["irrep"] == irrep].sort_values("step")
         d, rank = int(part["dimension"].iloc[0]), part["rank"].to_numpy(float)
-        total = d * rank if total is None else total + d * rank
+        total = total + d * rank
         # irreps of equal rank lie on top of each other
         place = rank + 0.06 * (k - (len(irreps) - 1) / 2)
         ax.step(
@@ -54,6 +56,8 @@ def _panel(ax: Axes, table: pd.DataFrame) -> None:
         )
     first = table[table["irrep"] == irreps[0]].sort_values("step")
     ax.step(first["step"].clip(lower=1), total, where="post", lw=1.8, color=INK, label="A")
+    # room for the legend
+    ax.set_ylim(-0.5, 1.4 * max(float(total.max()), 1.0))
     ax.set_xscale("log")
     ax.set_xlabel("step")
     ax.legend(fontsize=7, loc="upper right")

@@ -106,6 +106,9 @@ def test_refusals() -> None:
     rows, columns = spaces(GROUPS["D4"])
     with pytest.raises(InputError, match="decomposed together"):
         EquivariantMaps(rows.decompose(), columns.decompose())
+    group = GROUPS["D4"]
+    with pytest.raises(InputError, match="share no irrep"):
+        EquivariantMaps.between(Representation.trivial(group), Representation.sign(group))
     with pytest.raises(InputError, match="A must have shape"):
         maps.blocks(np.eye(3))
     with pytest.raises(InputError, match='irrep must be "1a"'):

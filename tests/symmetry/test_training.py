@@ -162,6 +162,10 @@ def test_networks_refuse_blocks_that_do_not_fit() -> None:
     net = network(GROUPS["D4"])
     with pytest.raises(InputError, match="blocks must hold weights of 1a, 1b"):
         EquivariantNetwork(net.maps, {})
+    with pytest.raises(InputError, match='irrep must be "1a"'):
+        EquivariantNetwork.gaussian(net.maps, hidden={"9z": 1})
+    narrow = EquivariantNetwork.gaussian(net.maps, hidden={"2a": 1})
+    assert narrow.copies["2a"] == (4, 1, 1, 2 + 1) and narrow.copies["1b"][1] == min(narrow.copies["1b"][::3])
     wrong = {name: layers[1:] for name, layers in net.blocks.items()}
     with pytest.raises(InputError, match="must be two or more blocks that lead from"):
         EquivariantNetwork(net.maps, wrong)

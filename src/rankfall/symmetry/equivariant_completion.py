@@ -64,8 +64,8 @@ class EquivariantCompletion:
     settled : bool
         Whether no rank changed in the last quarter of the run.
     certificate : Certificate or None
-        Theorem 3 for every irrep at the last weights, for further steps like those of the run; None at depth
-        2.
+        Theorem 3 for every irrep at the last weights, for further steps like those of the run: about the
+        network, not about the fit at its ranks. None at depth 2.
     baseline : ndarray, shape (m, n), or None
         Plain completion of the cells that orbit filling gives; None where there are no orbits.
     errors : dict of str to float

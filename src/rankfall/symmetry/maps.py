@@ -63,6 +63,8 @@ class EquivariantMaps:
             )
             if len(left) and len(right)
         }
+        if not frames:
+            raise InputError("Rows and columns share no irrep: only the zero matrix is equivariant.")
         object.__setattr__(self, "_frames", frames)
 
     @classmethod

@@ -81,6 +81,9 @@ class EquivariantNetwork:
         instance("maps", maps, EquivariantMaps)
         depth, scale = whole("depth", depth, least=2), number("scale", scale)
         rng = np.random.default_rng(whole("seed", seed, least=0))
+        if isinstance(hidden, Mapping):
+            for name in hidden:
+                maps.irrep(name)
         blocks: dict[str, tuple[np.ndarray, ...]] = {}
         for each in maps.irreps:
             m, n = maps.sizes[each.name]

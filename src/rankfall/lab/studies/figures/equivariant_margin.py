@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def margin_figure(table: pd.DataFrame, threshold: float) -> Figure:
-    """Residuals of stationarity, and Schatten costs against those of the largest margin.
+    """Distances from stationarity, and Schatten costs against those of the largest margin.
 
     Parameters
     ----------
     table : DataFrame
-        group, depth, repeat, residual, cost, cost_of_margin.
+        group, depth, repeat, early, residual, cost, cost_of_margin.
     threshold : float
-        Of the residual.
+        Of the distance.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def margin_figure(table: pd.DataFrame, threshold: float) -> Figure:
             right.plot(places, ratio, "o", ms=4, mew=0, color=SERIES[k], alpha=0.7)
         left.axhline(threshold, color=INK, lw=0.8, ls=":")
         right.axhline(1, color=INK, lw=0.8, ls=":")
-        left.set(yscale="log", title="Distance from stationarity", ylabel="residual")
+        left.set(yscale="log", title="Distance from stationarity", ylabel="relative distance")
         right.set(title="Schatten cost / cost of the largest margin")
         for ax in (left, right):
             ax.set_xticks(range(len(groups)), groups)

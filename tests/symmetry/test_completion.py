@@ -7,8 +7,18 @@ import pytest
 
 import rankfall as rf
 from rankfall import InputError
-from rankfall.symmetry import Group, Representation, complete, fill_orbits, fit_rank, pair_orbits, project
-from symmetry.groups import turned
+from rankfall.symmetry import (
+    EquivariantMaps,
+    Group,
+    Representation,
+    complete,
+    fill_orbits,
+    fit_rank,
+    pair_orbits,
+    project,
+)
+from rankfall.symmetry.block_refit import cut, refit
+from symmetry.groups import GROUPS, turned
 from symmetry.ring import observed, ring, unseen
 
 
@@ -91,6 +101,29 @@ def test_single_cells_and_no_permutations(small) -> None:
     found = complete(observed(A, 80), rows=rho, columns=rho, n_steps=500, batch_size=4, depth=2)
     assert found.baseline is None and found.certificate is None
     assert "no orbits to fill" in found.summary()
+
+
+@pytest.mark.parametrize("name", ["D4", "Q8", "SL(2,3)"])
+def test_the_refit_finds_blocks_of_given_ranks(name: str) -> None:
+    rho = Representation.regular(GROUPS[name]).tensor(Representation.trivial(GROUPS[name], 2))
+    maps = EquivariantMaps.between(rho, rho)
+    rng = np.random.default_rng(3)
+    ranks = {each: k % 2 for k, each in enumerate(maps.sizes)}
+    A = maps.assemble(cut(maps, maps.blocks(rng.standard_normal(maps.shape)), ranks))
+    freedom = sum(
+        maps.irrep(each).endomorphisms * r * (sum(maps.sizes[each]) - r) for each, r in ranks.items()
+    )
+    problem = observed(A, 4 * freedom)
+    start = cut(maps, maps.blocks(A + 0.05 * rng.standard_normal(A.shape)), ranks)
+    found = refit(problem, maps, start, ranks)
+    np.testing.assert_allclose(maps.assemble(found), A, atol=1e-5)
+    assert maps.singular_values(maps.assemble(found)).keys() == ranks.keys()
+    for each, s in maps.singular_values(maps.assemble(found)).items():
+        assert (s[ranks[each] :] < 1e-10).all()
+    # nothing better is to be found
+    exact = maps.blocks(A)
+    for each, M in refit(problem, maps, exact, ranks).items():
+        np.testing.assert_allclose(M, exact[each], atol=1e-8)
 
 
 def test_filled_orbits_hold_the_means_of_their_cells() -> None:

@@ -205,12 +205,7 @@ def complete(
     batch_size = optional(whole, "batch_size", batch_size, least=1)
     refit_ranks = flag("refit_ranks", refit_ranks)
     check, baseline = optional(instance, "check", check, Problem), optional(function, "baseline", baseline)
-    for name, each in (("X", problem), ("check", check)):
-        if each is not None and each.shape != (rows.dimension, columns.dimension):
-            raise InputError(
-                f"{name} is {each.n_rows} x {each.n_cols}, but the representations act on "
-                f"{rows.dimension} rows and {columns.dimension} columns."
-            )
+    _check_shapes(rows, columns, {"X": problem, "check": check})
     unit = float(np.sqrt(np.mean(np.square(problem.values))))
     if unit == 0:
         raise InputError("All observed cells are zero; there is nothing to complete.")
@@ -219,20 +214,7 @@ def complete(
     start = EquivariantNetwork.gaussian(maps, depth=depth, hidden=hidden, scale=scale, seed=seed)
     default_ridge, default_lr = _defaults(scaled, start)
     ridge, lr = ridge or default_ridge, lr or default_lr
-    for _ in range(_RESTARTS):
-        falling = Geometric(_ANNEALING * ridge, ridge, max(1, n_steps // 2))
-        optimiser = (
-            GD(lr=lr, ridge=falling, n_steps=n_steps)
-            if batch_size is None
-            else SGD(lr=lr, ridge=falling, n_steps=n_steps, batch_size=batch_size)
-        )
-        trace = train(scaled, start, optimiser, seed=seed, every=max(1, n_steps // 200))
-        network = trace.networks[0]
-        if network is not None:
-            break
-        lr /= 2
-    else:
-        raise InputError(f"Every run diverged, down to a learning rate of {2 * lr:.2g}; give a smaller lr.")
+    trace, network, lr = _descended(scaled, start, ridge, lr, n_steps, batch_size, seed)
     ranks = {name: int(found[0, -1]) for name, found in trace.ranks.items()}
     late = trace.steps >= 0.75 * n_steps
     settled = all((found[0, late] == found[0, -1]).all() for found in trace.ranks.values())
@@ -250,6 +232,40 @@ def complete(
     return EquivariantCompletion(
         problem, maps, network, trace, ranks, blocks, unit, settled, certificate, other, errors, seconds
     )
+
+
+def _check_shapes(rows: Representation, columns: Representation, given: Mapping[str, Problem | None]) -> None:
+    for name, each in given.items():
+        if each is not None and each.shape != (rows.dimension, columns.dimension):
+            raise InputError(
+                f"{name} is {each.n_rows} x {each.n_cols}, but the representations act on "
+                f"{rows.dimension} rows and {columns.dimension} columns."
+            )
+
+
+def _descended(
+    problem: Problem,
+    start: EquivariantNetwork,
+    ridge: float,
+    lr: float,
+    n_steps: int,
+    batch_size: int | None,
+    seed: int,
+) -> tuple[EquivariantTrace, EquivariantNetwork, float]:
+    """The run, its last network, and its learning rate: half of the one before after every divergence."""
+    falling = Geometric(_ANNEALING * ridge, ridge, max(1, n_steps // 2))
+    for _ in range(_RESTARTS):
+        optimiser = (
+            GD(lr=lr, ridge=falling, n_steps=n_steps)
+            if batch_size is None
+            else SGD(lr=lr, ridge=falling, n_steps=n_steps, batch_size=batch_size)
+        )
+        trace = train(problem, start, optimiser, seed=seed, every=max(1, n_steps // 200))
+        network = trace.networks[0]
+        if network is not None:
+            return trace, network, lr
+        lr /= 2
+    raise InputError(f"Every run diverged, down to a learning rate of {2 * lr:.2g}; give a smaller lr.")
 
 
 def _freedom(maps: EquivariantMaps, ranks: Mapping[str, int]) -> int:
@@ -274,8 +290,9 @@ def _defaults(problem: Problem, start: EquivariantNetwork) -> tuple[float, float
     for name, where in layout.slices.items():
         block = embed(sums[where].reshape(layout.sizes[name]))
         top = max(top, float(np.linalg.norm(block, 2)))
-    lengths = np.sqrt(cells.spreads / np.where(cells.reads == 0, 1, cells.reads))
-    curvature = float(np.linalg.norm(cells.reads * lengths, 2)) ** 2 / problem.n_observed
+    # in coordinates in which the norm is that of whole matrices
+    reads = np.sign(cells.reads) * np.sqrt(cells.reads * cells.spreads)
+    curvature = float(np.linalg.norm(reads, 2)) ** 2 / problem.n_observed
     depth = start.depth
     power = top ** (2 - 2 / depth)
     return _SHRINKAGE * power / (2 * float(np.prod(problem.shape))), 2 * _SHARE / (depth * power * curvature)

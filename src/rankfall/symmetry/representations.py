@@ -205,7 +205,7 @@ class Representation:
             return Representation(subgroup, self._moves[at])
         return Representation(subgroup, None, self._matrices[at])
 
-    def decompose(self, *, seed: int = 0) -> Decomposition:
+    def decompose(self, seed: int = 0) -> Decomposition:
         """Split it into irreducible representations; see :func:`rankfall.symmetry.decompose`."""
         return decompose(self, seed=seed)[0]
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -62,8 +62,10 @@ def pair_orbits(rows: Action, columns: Action) -> np.ndarray:
     InputError
         If a representation does not permute coordinates.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse import coo_array  # pyright: ignore[reportMissingTypeStubs]
+    from scipy.sparse.csgraph import (  # pyright: ignore[reportMissingTypeStubs]
+        connected_components,  # pyright: ignore[reportUnknownVariableType]
+    )
 
     check_pair(rows, columns)
     left, right = rows.permutations, columns.permutations
@@ -77,7 +79,8 @@ def pair_orbits(rows: Action, columns: Action) -> np.ndarray:
     ends = np.concatenate([cells, *moved])
     starts = np.tile(cells, len(moved) + 1)
     graph = coo_array((np.ones(ends.size, dtype=np.int8), (starts, ends)), shape=(cells.size, cells.size))
-    return connected_components(graph, directed=False)[1].reshape(shape)
+    labels = cast(np.ndarray, connected_components(graph, directed=False)[1])
+    return labels.reshape(shape)
 
 
 def degrees_of_freedom(rows: Action, columns: Action) -> int:

@@ -152,14 +152,19 @@ def lock(
         raise InputError("Theorem 3 is about depth 3 and more.")
     ridge = positive("ridge", ridge)
     threshold = block_phi_threshold(problem, network, ridge)
-    settings = {"ridge": ridge, "lr": lr, "batch_size": batch_size, "sampling": sampling}
+
+    def factors(at: Mapping[str, int]) -> dict[str, BlockTails]:
+        return tail_factors(
+            problem, network, at, ridge=ridge, lr=lr, batch_size=batch_size, sampling=sampling
+        )
+
     if ranks is None:
-        seen = tail_factors(problem, network, {}, **settings)
+        seen = factors({})
         ranks = {
             name: int(np.count_nonzero(tails.sigma**2 >= threshold, axis=1).max())
             for name, tails in seen.items()
         }
-    table = tail_factors(problem, network, ranks, **settings)
+    table = factors(ranks)
     maps = network.maps
     shares = {
         name: float(t.phi.sum()) / (maps.irrep(name).dimension * threshold) for name, t in table.items()

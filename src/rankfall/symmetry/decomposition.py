@@ -176,8 +176,9 @@ def _irreducible(matrices: np.ndarray) -> bool:
 
     The dimension of those that do is ``1/|G| sum_g (chi(g)^2 + chi(g^2)) / 2``.
     """
-    squares = np.mean(np.einsum("gii->g", matrices) ** 2)
-    frobenius_schur = np.mean(np.einsum("gij,gji->g", matrices, matrices))
+    order = matrices.shape[0]
+    squares = float(np.linalg.norm(np.einsum("gii->g", matrices))) ** 2 / order
+    frobenius_schur = float(np.sum(matrices * np.swapaxes(matrices, 1, 2))) / order
     return abs((squares + frobenius_schur) / 2 - 1) < 0.25
 
 

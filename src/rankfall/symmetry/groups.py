@@ -55,7 +55,8 @@ class Group:
         """
         name = text("name", name)
         rows = permutations("generators", generators)
-        moves = [row for row in rows if (row != np.arange(row.size)).any()]
+        unmoved = np.arange(int(rows.shape[1]))
+        moves = [row for row in rows if not np.array_equal(row, unmoved)]
         elements, letter, rest = _closure(np.array(moves, dtype=np.int64).reshape(len(moves), rows.shape[1]))
         found = {element.tobytes(): k for k, element in enumerate(elements)}
         at = np.array([found[row.tobytes()] for row in moves], dtype=np.int64)
@@ -106,12 +107,12 @@ class Group:
         sizes = [each.n_points for each in groups]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         rows: list[np.ndarray] = []
-        for each, start in zip(groups, starts, strict=False):
+        for each, start in zip(groups, starts.tolist(), strict=False):
             for generator in each.elements[each.generators]:
-                row = np.arange(starts[-1])
+                row = np.arange(sum(sizes))
                 row[start : start + each.n_points] = start + generator
                 rows.append(row)
-        rows = rows or [np.arange(starts[-1])]
+        rows = rows or [np.arange(sum(sizes))]
         return cls.from_permutations(np.array(rows), name=" x ".join(each.name for each in groups))
 
     # -- facts -----------------------------------------------------------------------------------

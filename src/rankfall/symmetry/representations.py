@@ -67,7 +67,7 @@ class Representation:
             return cls(group, group.elements)
         rows = permutations("images", images)
         _one_per_generator(group, rows.shape[0], "images")
-        found = _spelled(group, np.arange(rows.shape[1]), rows, lambda s, h: s[h])
+        found = _spelled(group, np.arange(int(rows.shape[1])), rows, _composed)
         return cls(group, found)._checked()
 
     @classmethod
@@ -256,6 +256,10 @@ def _spelled(
     for g in range(1, group.order):
         out[g] = product(generators[group.letter[g]], out[group.rest[g]])
     return out
+
+
+def _composed(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    return outer[inner]
 
 
 def _sign(row: np.ndarray) -> int:

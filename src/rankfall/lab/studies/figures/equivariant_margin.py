@@ -41,8 +41,8 @@ def margin_figure(table: pd.DataFrame, threshold: float) -> Figure:
         left.axhline(threshold, color=INK, lw=0.8, ls=":")
         right.axhline(1, color=INK, lw=0.8, ls=":")
         left.set(yscale="log", title="Distance from stationarity", ylabel="relative distance")
-        right.set(title="Schatten cost / cost of the largest margin")
+        right.set(title="Schatten cost at margin one", ylabel="over that of the largest margin")
         for ax in (left, right):
             ax.set_xticks(range(len(groups)), groups)
-        left.legend(fontsize=8)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return figure

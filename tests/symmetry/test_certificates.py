@@ -155,6 +155,29 @@ def test_tails_grow_in_the_mean_by_no_more_than_their_factor(name: str, depth: i
         np.testing.assert_allclose(tails.factor * tails.phi, total[n], rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["C7", "Q8"])
+def test_factors_of_batches(name: str) -> None:
+    """Without a cut the factor is exact: full batches by one step, pairs by enumeration of all of them."""
+    net = network(GROUPS[name], scale=0.8)
+    problem, lr, ridge = whole_problem(net, 4), 0.3, 0.02
+    full = tail_factors(problem, net, {}, ridge=ridge, lr=lr, batch_size=None)
+    after = train(problem, net, rf.GD(lr=lr, ridge=ridge, n_steps=1)).networks[0]
+    for n, tails in full.items():
+        np.testing.assert_allclose(tails.factor * tails.phi, _phi(after, n, 0), rtol=1e-9)
+    for sampling, pairs in (
+        ("replacement", [(i, j) for i in range(4) for j in range(4)]),
+        ("distinct", [(i, j) for i in range(4) for j in range(4) if i != j]),
+    ):
+        found = tail_factors(problem, net, {}, ridge=ridge, lr=lr, batch_size=2, sampling=sampling)
+        means = dict.fromkeys(net.blocks, 0.0)
+        for pair in pairs:
+            step = rf.SGD(lr=lr, ridge=ridge, n_steps=1, entries=np.array([pair]))
+            after = train(problem, net, step).networks[0]
+            means = {n: total + _phi(after, n, 0) / len(pairs) for n, total in means.items()}
+        for n, tails in found.items():
+            np.testing.assert_allclose(tails.factor * tails.phi, means[n], rtol=1e-9)
+
+
 def test_the_group_of_one_element_has_the_factors_of_theorem_3() -> None:
     group = Group.cyclic(1)
     rows, columns = Representation.trivial(group, 5), Representation.trivial(group, 4)

@@ -21,10 +21,9 @@ def group_named(name: str) -> Group:
     return GROUPS[name[0]](int(name[1:]))
 
 
-def channels_of(group: Group, channels: int, *, regular: bool = True) -> Representation:
-    """Channels on every element of the group, or on every point that it moves."""
-    places = Representation.regular(group) if regular else Representation.permutation(group)
-    return places.tensor(Representation.trivial(group, channels))
+def channels_of(group: Group, channels: int) -> Representation:
+    """Channels on every element of the group; for rotations, on every place of the ring."""
+    return Representation.regular(group).tensor(Representation.trivial(group, channels))
 
 
 def low_rank_operator(maps: EquivariantMaps, rank: int, seed: int) -> np.ndarray:

@@ -5,8 +5,9 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled data are in
 :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
 :mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of
-a run fell or rose. Results are read back with :func:`load`. For scikit-learn there are
-:class:`LowRankImputer` and :class:`LowRankRegressor`.
+a run fell or rose. Neurons of homogeneous networks are in :mod:`rankfall.neurons`, matrices that commute with
+a finite group in :mod:`rankfall.symmetry`. Results are read back with :func:`load`. For scikit-learn there
+are :class:`LowRankImputer` and :class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -20,7 +21,7 @@ from .errors import InputError, Outcome, RankfallError
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, neurons, plot, theory
+    from . import analysis, datasets, geometry, lab, measures, neurons, plot, symmetry, theory
     from .analysis import Descended, Jumps, Splitting, descend, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
@@ -51,7 +52,17 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "neurons", "plot", "theory")
+_MODULES = (
+    "analysis",
+    "datasets",
+    "geometry",
+    "lab",
+    "measures",
+    "neurons",
+    "plot",
+    "symmetry",
+    "theory",
+)
 
 __all__ = [
     "GD",
@@ -83,6 +94,7 @@ __all__ = [
     "plot",
     "replay",
     "splitting",
+    "symmetry",
     "theory",
     "train",
 ]

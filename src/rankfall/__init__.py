@@ -5,8 +5,9 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled data are in
 :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
 :mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of
-a run fell or rose. Results are read back with :func:`load`. For scikit-learn there are
-:class:`LowRankImputer` and :class:`LowRankRegressor`.
+a run fell or rose, and :mod:`rankfall.memory` bounds the ranks of any network that PyTorch trains. Results
+are read back with :func:`load`. For scikit-learn there are :class:`LowRankImputer` and
+:class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -20,7 +21,7 @@ from .errors import InputError, Outcome, RankfallError
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, plot, theory
+    from . import analysis, datasets, geometry, lab, measures, memory, plot, theory
     from .analysis import Jumps, Splitting, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
@@ -49,7 +50,7 @@ _HOMES = {
     "LowRankImputer": ".estimator",
     "LowRankRegressor": ".estimator",
 }
-_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "plot", "theory")
+_MODULES = ("analysis", "datasets", "geometry", "lab", "measures", "memory", "plot", "theory")
 
 __all__ = [
     "GD",
@@ -75,6 +76,7 @@ __all__ = [
     "lab",
     "load",
     "measures",
+    "memory",
     "plot",
     "replay",
     "splitting",

@@ -13,6 +13,7 @@ from .certified import CertifiedRank, certified_rank
 from .momentum import certified_rank_momentum, decay_rate, transition
 from .norm_ball import NormBall, cross_entropy_ball, cross_entropy_constant, norm_ball
 from .predict import Prediction, predict
+from .rank_memory import RankMemory
 from .spectral import FactorMemory, spectral_bound
 from .sum_bound import sum_bound
 
@@ -21,6 +22,7 @@ __all__ = [
     "FactorMemory",
     "NormBall",
     "Prediction",
+    "RankMemory",
     "certified_rank",
     "certified_rank_momentum",
     "cross_entropy_ball",

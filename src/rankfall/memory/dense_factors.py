@@ -1,0 +1,185 @@
+"""The two factors of Theorem S1 for dense layers of a PyTorch network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .spectral import WeightSigns, spectral_bound
+from .torch_import import import_torch
+
+if TYPE_CHECKING:
+    from .momentum import Matrix
+    from .optimisers import Step
+    from .weight import Weight
+
+LARGEST = 512
+"""Inputs and outputs of a layer whose factors are kept: their cost grows with the square."""
+
+# rows that are collected before one large product: more are no faster, fewer are
+_ROWS = 2048
+# the products of so many rows in single precision are wrong by sqrt(2048) 2^-24 = 3e-6 of the largest
+# eigenvalue, typically
+_ROUNDING = 1e-5
+# columns of a block: of a symmetric product only the blocks below the diagonal are computed
+_BLOCK = 128
+# random directions along which signals and gradient are compared
+_PROBES = 4
+# signals and gradient agree up to this, in units of what a random direction sees of the gradient; in half
+# precision less well
+_AGREE, _HALF_AGREE = 1e-3, 0.1
+
+
+class DenseFactors:
+    """``M_D`` and ``M_H`` in double precision, and signals of the last steps that have not been added yet.
+
+    A call contributes ``sum_k d_k h_k^T`` to the gradient, d being the gradient of the loss by the outputs;
+    in the theorem's terms ``delta = b d`` for b rows.
+    """
+
+    def __init__(self, weight: Weight) -> None:
+        torch = self._torch = import_torch()
+        m, n = weight.shape
+        self._weight = weight
+        like = {"dtype": weight.parameter.dtype, "device": weight.parameter.device}
+        if like["dtype"] in (torch.float16, torch.bfloat16):
+            like["dtype"] = torch.float32
+        self._rounding = 1e-15 if like["dtype"] == torch.float64 else _ROUNDING
+        self._rows = (torch.empty((_ROWS, m), **like), torch.empty((_ROWS, n), **like))
+        self._probe = torch.randn((n, _PROBES), generator=torch.Generator().manual_seed(0)).to(**like)
+        self.start(np.zeros(0), 0.0)
+
+    def start(self, spectrum: np.ndarray | None, velocity: float) -> None:
+        """Begin anew from a matrix with these singular values, and a velocity of this norm."""
+        m, n = self._weight.shape
+        # of weights and velocity, (2, m, m) and (2, n, n)
+        self._sums = (np.zeros((2, m, m)), np.zeros((2, n, n)))
+        self._spectrum, self._velocity = np.zeros(0) if spectrum is None else spectrum, velocity
+        self._product = np.eye(2)
+        self._signs = WeightSigns()
+        # where the signals of this step begin, those of this backward pass, and where all end
+        self._begun = self._opened = self._filled = 0
+        self._steps: list[tuple[int, int, Matrix, tuple[float, float]]] = []
+        self._scaled = False
+        self.lost = ""
+
+    def lose(self, why: str) -> None:
+        """From now on the factors bound nothing."""
+        self.lost = self.lost or why
+
+    def collect(self, deltas: Any, features: Any) -> None:
+        """Signals of one call, during backward."""
+        if self.lost:
+            return
+        m, n = self._weight.shape
+        deltas, features = deltas.detach().reshape(-1, m), features.reshape(-1, n)
+        end = self._filled + len(deltas)
+        if end > len(self._rows[0]):
+            self._make_room(len(deltas))
+            end = self._filled + len(deltas)
+        # copies: whoever made them may overwrite them after the step
+        self._rows[0][self._filled : end].copy_(deltas)
+        self._rows[1][self._filled : end].copy_(features)
+        self._filled = end
+
+    def arrive(self, fresh: bool) -> None:
+        """The signals of a backward pass are complete; earlier ones of this step are gone if it is fresh."""
+        if fresh and self._opened > self._begun:
+            kept = self._filled - self._opened
+            for rows in self._rows:
+                rows[self._begun : self._begun + kept] = rows[self._opened : self._filled].clone()
+            self._filled = self._begun + kept
+        self._opened = self._filled
+
+    def _make_room(self, rows: int) -> None:
+        self._flush()
+        while self._filled + rows > len(self._rows[0]):
+            self._rows = tuple(self._torch.cat([part, self._torch.empty_like(part)]) for part in self._rows)
+
+    def step(self, step: Step, first: bool, audit: bool) -> None:
+        """A step has used the signals since its last step; an audit compares them with its gradient."""
+        if self.lost:
+            return
+        matrix, inflow = (step.first, step.first_inflow) if first else (step.matrix, step.inflow)
+        if not step.momentum:
+            # the theorem takes |a|; what the velocity holds does not come back without momentum
+            matrix = (abs(step.a), 0.0, 0.0, 0.0)
+        scale = self._compare() if self._scaled or audit else 1.0
+        self._signs.advance(matrix, inflow)
+        if not self._signs.kept:
+            self.lose("gradients enter with both signs at these settings, and Theorem S1 says nothing")
+        share = (inflow[0] * scale, inflow[1] * scale)
+        self._steps.append((self._begun, self._filled, matrix, share))
+        self._begun = self._opened = self._filled
+
+    def _compare(self) -> float:
+        """The number by which the gradient of the step differs from what the signals say.
+
+        Clipping by norm makes it smaller than 1, and the bound holds as it is; the scale of mixed precision
+        makes it tiny, and then every step is compared. The comparison is along a few random directions.
+        """
+        deltas, features = (part[self._begun : self._filled] for part in self._rows)
+        told = (deltas.T @ (features @ self._probe)).double()
+        gradient = self._weight.matrix_of(self._weight.parameter.grad).to(self._probe.dtype)
+        used = (gradient @ self._probe).double()
+        size = float((told * told).sum())
+        scale = float((told * used).sum()) / size if size > 0 else 1.0
+        most = _HALF_AGREE if self._weight.half else _AGREE
+        if float((used - scale * told).norm()) > most * float(gradient.norm()) * _PROBES**0.5:
+            self.lose("its gradient is not the product of the signals that its module saw")
+        self._scaled = self._scaled or abs(scale - 1) > most
+        return abs(scale) if self._scaled else 1.0
+
+    def _flush(self) -> None:
+        """Add the signals of finished steps to the sums, each with the weight that it has by now."""
+        if not self._steps:
+            return
+        torch, used = self._torch, self._steps[-1][1]
+        shares, product = np.empty((2, len(self._steps))), np.eye(2)
+        for k in range(len(self._steps) - 1, -1, -1):
+            _, _, (a, b, c, d), inflow = self._steps[k]
+            shares[:, k] = product @ inflow
+            # in the coordinates (-W, V)
+            product = product @ np.array([[a, -b], [-c, d]])
+        counts = np.array([end - begin for begin, end, _, _ in self._steps])
+        b = np.maximum(counts, 1)
+        momentum = bool(np.any(shares[1])) or bool(np.any(self._sums[0][1]))
+        for side, (rows, sums) in enumerate(zip(self._rows, self._sums, strict=True)):
+            # lr b d d^T and lr / b h h^T
+            weights = np.repeat(shares * b if side == 0 else shares / b, counts, axis=1)
+            sums[:] = np.einsum("ij,jkl->ikl", product, sums) if momentum else product[0, 0] * sums
+            for part in range(1 + momentum):
+                sums[part] += _weighted_gram(torch, rows[:used], weights[part])
+        self._product = product @ self._product
+        kept = self._filled - used
+        for rows in self._rows:
+            rows[:kept] = rows[used : self._filled].clone()
+        self._filled, self._steps = kept, []
+        self._begun, self._opened = self._begun - used, self._opened - used
+
+    def bound(self) -> np.ndarray | None:
+        """Upper bounds of the singular values now; None if they are lost."""
+        if self.lost:
+            return None
+        self._flush()
+        m, n = self._weight.shape
+        remembered = np.zeros(min(m, n))
+        remembered[: self._spectrum.size] = abs(self._product[0, 0]) * self._spectrum
+        remembered += abs(self._product[0, 1]) * self._velocity
+        rounding = self._rounding if self._rounding < 1e-12 else self._rounding / max(m, n)
+        return spectral_bound(self._sums[0][0], self._sums[1][0], remembered, rounding=rounding)
+
+
+def _weighted_gram(torch: Any, rows: Any, weights: np.ndarray) -> np.ndarray:
+    """``rows^T diag(weights) rows``, of which only the blocks below the diagonal are computed."""
+    size = rows.shape[1]
+    weighted = rows * torch.as_tensor(weights, dtype=rows.dtype, device=rows.device)[:, None]
+    if size <= _BLOCK:
+        return (weighted.T @ rows).double().cpu().numpy()
+    out = np.empty((size, size))
+    for low in range(0, size, _BLOCK):
+        high = min(low + _BLOCK, size)
+        out[low:high, :high] = (weighted[:, low:high].T @ rows[:, :high]).cpu().numpy()
+        out[:low, low:high] = out[low:high, :low].T
+    return out

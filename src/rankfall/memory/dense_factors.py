@@ -12,7 +12,6 @@ from .torch_import import import_torch
 if TYPE_CHECKING:
     from .momentum import Matrix
     from .optimisers import Step
-    from .weight import Weight
 
 LARGEST = 512
 """Inputs and outputs of a layer whose factors are kept: their cost grows with the square."""
@@ -38,26 +37,29 @@ class DenseFactors:
     in the theorem's terms ``delta = b d`` for b rows.
     """
 
-    def __init__(self, weight: Weight) -> None:
+    def __init__(self, parameter: Any) -> None:
         torch = self._torch = import_torch()
-        m, n = weight.shape
-        self._weight = weight
-        like = {"dtype": weight.parameter.dtype, "device": weight.parameter.device}
+        self._parameter = parameter
+        self._shape: tuple[int, int] = tuple(parameter.shape)
+        m, n = self._shape
+        self._half = False
+        like = {"dtype": parameter.dtype, "device": parameter.device}
         if like["dtype"] in (torch.float16, torch.bfloat16):
             like["dtype"] = torch.float32
         self._rounding = 1e-15 if like["dtype"] == torch.float64 else _ROUNDING
+        self._room = _ROWS
         self._rows = (torch.empty((_ROWS, m), **like), torch.empty((_ROWS, n), **like))
         self._probe = torch.randn((n, _PROBES), generator=torch.Generator().manual_seed(0)).to(**like)
         self.start(np.zeros(0), 0.0)
 
     def start(self, spectrum: np.ndarray | None, velocity: float) -> None:
         """Begin anew from a matrix with these singular values, and a velocity of this norm."""
-        m, n = self._weight.shape
+        m, n = self._shape
         # of weights and velocity, (2, m, m) and (2, n, n)
         self._sums = (np.zeros((2, m, m)), np.zeros((2, n, n)))
         self._spectrum, self._velocity = np.zeros(0) if spectrum is None else spectrum, velocity
         self._product = np.eye(2)
-        self._signs = WeightSigns()
+        self._signs: WeightSigns | None = None
         # where the signals of this step begin, those of this backward pass, and where all end
         self._begun = self._opened = self._filled = 0
         self._steps: list[tuple[int, int, Matrix, tuple[float, float]]] = []
@@ -72,16 +74,18 @@ class DenseFactors:
         """Signals of one call, during backward."""
         if self.lost:
             return
-        m, n = self._weight.shape
-        deltas, features = deltas.detach().reshape(-1, m), features.reshape(-1, n)
-        end = self._filled + len(deltas)
-        if end > len(self._rows[0]):
-            self._make_room(len(deltas))
-            end = self._filled + len(deltas)
+        self._half = deltas.element_size() == 2
+        if deltas.requires_grad or deltas.dim() != 2:
+            m, n = self._shape
+            deltas, features = deltas.detach().reshape(-1, m), features.reshape(-1, n)
+        # this is done at every call of a layer, and len() of a tensor is slow
+        count = deltas.shape[0]
+        if self._filled + count > self._room:
+            self._make_room(count)
         # copies: whoever made them may overwrite them after the step
-        self._rows[0][self._filled : end].copy_(deltas)
-        self._rows[1][self._filled : end].copy_(features)
-        self._filled = end
+        self._rows[0].narrow(0, self._filled, count).copy_(deltas)
+        self._rows[1].narrow(0, self._filled, count).copy_(features)
+        self._filled += count
 
     def arrive(self, fresh: bool) -> None:
         """The signals of a backward pass are complete; earlier ones of this step are gone if it is fresh."""
@@ -94,24 +98,36 @@ class DenseFactors:
 
     def _make_room(self, rows: int) -> None:
         self._flush()
-        while self._filled + rows > len(self._rows[0]):
+        while self._filled + rows > self._room:
             self._rows = tuple(self._torch.cat([part, self._torch.empty_like(part)]) for part in self._rows)
+            self._room *= 2
 
     def step(self, step: Step, first: bool, audit: bool) -> None:
         """A step has used the signals since its last step; an audit compares them with its gradient."""
         if self.lost:
             return
         matrix, inflow = (step.first, step.first_inflow) if first else (step.matrix, step.inflow)
-        if not step.momentum:
-            # the theorem takes |a|; what the velocity holds does not come back without momentum
+        if step.momentum:
+            self._check_signs(matrix, inflow)
+        elif self._signs is not None:
+            self.lose("momentum was switched off")
+        else:
+            # the theorem takes |a|
             matrix = (abs(step.a), 0.0, 0.0, 0.0)
-        scale = self._compare() if self._scaled or audit else 1.0
+        if self._scaled or audit:
+            scale = self._compare()
+            inflow = (inflow[0] * scale, inflow[1] * scale)
+        self._steps.append((self._begun, self._filled, matrix, inflow))
+        self._begun = self._opened = self._filled
+
+    def _check_signs(self, matrix: Matrix, inflow: tuple[float, float]) -> None:
+        if self._signs is None:
+            self._signs = WeightSigns()
+            # gradients of before are in the weights alone
+            self._signs.advance((1.0, 0.0, 0.0, 0.0), (1.0, 0.0))
         self._signs.advance(matrix, inflow)
         if not self._signs.kept:
             self.lose("gradients enter with both signs at these settings, and Theorem S1 says nothing")
-        share = (inflow[0] * scale, inflow[1] * scale)
-        self._steps.append((self._begun, self._filled, matrix, share))
-        self._begun = self._opened = self._filled
 
     def _compare(self) -> float:
         """The number by which the gradient of the step differs from what the signals say.
@@ -121,11 +137,11 @@ class DenseFactors:
         """
         deltas, features = (part[self._begun : self._filled] for part in self._rows)
         told = (deltas.T @ (features @ self._probe)).double()
-        gradient = self._weight.matrix_of(self._weight.parameter.grad).to(self._probe.dtype)
+        gradient = self._parameter.grad.to(self._probe.dtype)
         used = (gradient @ self._probe).double()
         size = float((told * told).sum())
         scale = float((told * used).sum()) / size if size > 0 else 1.0
-        most = _HALF_AGREE if self._weight.half else _AGREE
+        most = _HALF_AGREE if self._half else _AGREE
         if float((used - scale * told).norm()) > most * float(gradient.norm()) * _PROBES**0.5:
             self.lose("its gradient is not the product of the signals that its module saw")
         self._scaled = self._scaled or abs(scale - 1) > most
@@ -136,15 +152,17 @@ class DenseFactors:
         if not self._steps:
             return
         torch, used = self._torch, self._steps[-1][1]
-        shares, product = np.empty((2, len(self._steps))), np.eye(2)
+        shares = np.empty((2, len(self._steps)))
+        # the product of the steps that follow, in the coordinates (-W, V)
+        p, q, r, s = 1.0, 0.0, 0.0, 1.0
         for k in range(len(self._steps) - 1, -1, -1):
-            _, _, (a, b, c, d), inflow = self._steps[k]
-            shares[:, k] = product @ inflow
-            # in the coordinates (-W, V)
-            product = product @ np.array([[a, -b], [-c, d]])
+            _, _, (a, b, c, d), (x, v) = self._steps[k]
+            shares[0, k], shares[1, k] = p * x + q * v, r * x + s * v
+            p, q, r, s = p * a - q * c, q * d - p * b, r * a - s * c, s * d - r * b
+        product = np.array([[p, q], [r, s]])
         counts = np.array([end - begin for begin, end, _, _ in self._steps])
         b = np.maximum(counts, 1)
-        momentum = bool(np.any(shares[1])) or bool(np.any(self._sums[0][1]))
+        momentum = self._signs is not None
         for side, (rows, sums) in enumerate(zip(self._rows, self._sums, strict=True)):
             # lr b d d^T and lr / b h h^T
             weights = np.repeat(shares * b if side == 0 else shares / b, counts, axis=1)
@@ -163,7 +181,7 @@ class DenseFactors:
         if self.lost:
             return None
         self._flush()
-        m, n = self._weight.shape
+        m, n = self._shape
         remembered = np.zeros(min(m, n))
         remembered[: self._spectrum.size] = abs(self._product[0, 0]) * self._spectrum
         remembered += abs(self._product[0, 1]) * self._velocity

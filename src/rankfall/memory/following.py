@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from math import inf, isfinite
 from typing import Any
 
@@ -14,7 +13,7 @@ from .dense_factors import LARGEST, DenseFactors
 from .layers import Plan, find_weights
 from .modules import hook
 from .momentum import MomentumWindow
-from .optimisers import DESTROYED, Optimiser
+from .optimisers import DESTROYED, Optimiser, Step
 from .sum_bound import LargestTerms
 from .torch_import import import_torch
 from .weight import DIRECTION, PLAIN, Weight
@@ -52,13 +51,14 @@ class Following:
         if not isinstance(model, self._torch.nn.Module):
             raise InputError(f"model must be a torch.nn.Module, not a {type(model).__name__}.")
         self.weights, plan = find_weights(optimizer, model, layers)
-        self._by_parameter = {id(weight.parameter): weight for weight in self.weights}
+        self._watched: list[tuple[dict[str, Any], list[Weight]]] = []
         self._audit_every, self._tell = audit_every, after
         self.steps = 0
         self._handles: list[Any] = []
         for weight in self.weights:
             self._prepare(weight, factors, plan)
         self._handles += [hook(module, counted) for module, counted in plan.items()]
+        self._find_groups()
         self._handles.append(optimizer.register_step_pre_hook(self._before))
         self._follow_gradients()
         self._handles.append(optimizer.register_step_post_hook(self._after))
@@ -67,7 +67,7 @@ class Following:
         """Hear of every gradient; of a frozen parameter once it is not frozen any more."""
         for weight in self.weights:
             if not weight.followed and weight.parameter.requires_grad:
-                self._handles.append(weight.parameter.register_hook(partial(_arrive, weight)))
+                self._handles.append(weight.parameter.register_hook(weight.arrive))
                 weight.followed = True
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Following:
                 f"{weight.name} is none; choose others with layers=[...]."
             )
         if self._settings.plain:
-            weight.factors = DenseFactors(weight)
+            weight.factors = DenseFactors(weight.parameter)
         else:
             weight.sums = LargestTerms(weight.limit, 0.0)
 
@@ -133,16 +133,25 @@ class Following:
         weight.version = weight.parameter._version
         weight.buffer_version = None if velocity is None else (id(velocity), velocity._version)
 
-    # -- every step
-    # -------------------------------------------------------------------------------------------
+    # -- every step ---------------------------------------------------------------------------------------
+
+    def _find_groups(self) -> None:
+        by_parameter = {id(weight.parameter): weight for weight in self.weights}
+        self._watched = [
+            (group, [by_parameter[id(p)] for p in group["params"] if id(p) in by_parameter])
+            for group in self._optimizer.param_groups
+        ]
 
     def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         audited = self._audited(self.steps)
         self._follow_gradients()
         for weight in self.weights:
-            velocity = self._velocity(weight)
-            now = None if velocity is None else (id(velocity), velocity._version)
-            if weight.version != weight.parameter._version or weight.buffer_version != now:
+            changed = weight.version != weight.parameter._version
+            if isinstance(weight.memory, MomentumWindow):
+                velocity = self._velocity(weight)
+                now = None if velocity is None else (id(velocity), velocity._version)
+                changed = changed or weight.buffer_version != now
+            if changed:
                 self._restart(weight)
             elif audited and weight.copy is not None:
                 if not self._torch.equal(weight.copy, weight.parameter.detach()):
@@ -160,8 +169,8 @@ class Following:
         grad, gain = weight.gain.grad, weight.gain.detach()
         if grad is None or closure or getattr(self._optimizer, "grad_scale", None) is not None:
             return inf
-        for group in self._optimizer.param_groups:
-            if any(p is weight.parameter for p in group["params"]):
+        for group, weights in self._watched:
+            if weight in weights:
                 step = self._settings.step(group)
                 square = weight.matrix().double().square().sum(1)
                 stretch = step.sign * step.lr * (gain * grad).reshape(-1).double() / square
@@ -180,45 +189,46 @@ class Following:
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._skipped():
             for weight in self.weights:
-                # a skipped first step leaves a velocity behind that was never filled: the next one begins
-                # anew
+                # a velocity that a skipped first step leaves unfilled makes the next one begin anew
                 weight.version = weight.parameter._version
             return
         self.steps += 1
         audit = self._audited(self.steps)
-        stepped: list[tuple[Weight, Any, bool]] = []
-        tensors: list[Any] = []
-        for group in optimizer.param_groups:
+        if len(self._watched) != len(optimizer.param_groups):
+            self._find_groups()
+        stepped: list[tuple[Weight, Step]] = []
+        for group, weights in self._watched:
             step = self._settings.step(group)
-            for parameter in group["params"]:
-                weight = self._by_parameter.get(id(parameter))
-                if weight is None or parameter.grad is None:
-                    continue
-                stepped.append((weight, step, weight.buffer_version is None))
-                tensors.append(parameter.detach())
-        velocities = [
-            self._velocity(weight) if isinstance(weight.memory, MomentumWindow) else None
-            for weight, _, _ in stepped
-        ]
-        norms = self._norms([*tensors, *(v for v in velocities if v is not None)])
-        rest = iter(norms[len(tensors) :])
-        for (weight, step, first), norm, velocity in zip(stepped, norms, velocities, strict=False):
-            speed = next(rest) if velocity is not None else 0.0
+            stepped += [(weight, step) for weight in weights if weight.parameter.grad is not None]
+        tensors = [weight.parameter.detach() for weight, _ in stepped]
+        fast = {
+            id(weight): self._velocity(weight)
+            for weight, step in stepped
+            if step.momentum or isinstance(weight.memory, MomentumWindow)
+        }
+        moving = [velocity for velocity in fast.values() if velocity is not None]
+        norms = self._norms([*tensors, *moving])
+        speeds = dict(zip(map(id, moving), norms[len(tensors) :], strict=True))
+        for (weight, step), norm in zip(stepped, norms, strict=False):
+            velocity = fast.get(id(weight))
             if step.momentum and not isinstance(weight.memory, MomentumWindow):
                 self._turn_to_momentum(weight)
-                weight.gained()
                 continue
-            weight.step(step, first, norm, speed, audit)
-            self._note_versions(weight)
+            first = weight.buffer_version is None
+            weight.step(step, first, norm, speeds.get(id(velocity), 0.0), audit)
+            weight.version = weight.parameter._version
+            if velocity is not None:
+                weight.buffer_version = (id(velocity), velocity._version)
             if weight.sums is not None:
                 self._add_update(weight, step.a)
             if audit:
                 weight.reason = weight.reason or weight.audit()
-                weight.copy = weight.parameter.detach().clone() if self._audited(self.steps) else None
+                weight.copy = weight.parameter.detach().clone()
         self._tell()
 
     def _turn_to_momentum(self, weight: Weight) -> None:
         """Momentum was switched on: the log begins anew, with the velocity."""
+        weight.gained()
         weight.memory = MomentumWindow(weight.limit)
         self._restart(weight)
 
@@ -228,7 +238,3 @@ class Following:
         assert weight.sums is not None
         weight.sums.advance(abs(a), values)
         weight.before = None
-
-
-def _arrive(weight: Weight, grad: Any) -> None:
-    weight.arrive()

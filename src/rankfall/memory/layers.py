@@ -42,7 +42,7 @@ def find_weights(optimizer: Any, model: Any, layers: Iterable[str] | None) -> tu
     found: dict[int, Weight] = {}
     plan: Plan = {}
     for path, module in model.named_modules():
-        for name, (_, rows) in weight_names(module).items():
+        for name, rows in weight_names(module).items():
             for weight, more in _of_name(path, module, name, trained, found):
                 plan.setdefault(module, []).append((weight, rows, more))
     for name, parameter in model.named_parameters():

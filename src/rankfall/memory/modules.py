@@ -7,6 +7,7 @@ or that ran without gradients, count nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,18 @@ Rows = Callable[[tuple[Any, ...], dict[str, Any], Any], int]
 """From the arguments and the output of a call to a bound of the rank of its gradient."""
 
 
-def weight_names(module: Any) -> dict[str, tuple[str, Rows]]:
+@dataclass(frozen=True)
+class OutputRows:
+    """A call counts by its output alone: so many channels, and a block of the matrix for every group."""
+
+    channels: int
+    groups: int = 1
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> int:
+        return self.groups * (output.numel() // self.channels)
+
+
+def weight_names(module: Any) -> dict[str, Rows]:
     """The weights of a module whose calls are understood: name, and how a call counts.
 
     A name is that of the parameter; one that is computed from others (a parametrisation) is named, too.
@@ -28,34 +40,21 @@ def weight_names(module: Any) -> dict[str, tuple[str, Rows]]:
     if isinstance(module, nn.MultiheadAttention):
         return _attention(module)
     if isinstance(module, nn.Linear):
-        return {"weight": ("dense", partial(_by_output, module.out_features))}
+        return {"weight": OutputRows(module.out_features)}
     if isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
-        return {"weight": ("convolution", partial(_by_input, module.in_channels, module.groups))}
+        return {"weight": partial(_by_input, module.in_channels, module.groups)}
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-        return {"weight": ("convolution", partial(_by_positions, module.out_channels, module.groups))}
-    if isinstance(module, nn.Embedding):
-        return {"weight": ("embedding", _distinct)}
-    if isinstance(module, nn.EmbeddingBag):
-        return {"weight": ("embedding", _distinct)}
+        return {"weight": OutputRows(module.out_channels, module.groups)}
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        return {"weight": _distinct}
     if isinstance(module, nn.RNNBase):
         names = [name for name, value in module.named_parameters(recurse=False) if value.dim() == 2]
-        return {name: ("recurrent", partial(_by_tokens, module.input_size)) for name in names}
+        return {name: partial(_by_tokens, module.input_size) for name in names}
     return {}
 
 
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "input") -> Any:
     return args[0] if args else kwargs[name]
-
-
-def _by_output(width: int, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> int:
-    return output.numel() // width
-
-
-def _by_positions(
-    channels: int, groups: int, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
-) -> int:
-    # every group has a block of rows of its own
-    return groups * (output.numel() // channels)
 
 
 def _by_input(channels: int, groups: int, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> int:
@@ -72,7 +71,7 @@ def _by_tokens(size: int, args: tuple[Any, ...], kwargs: dict[str, Any], output:
     return getattr(given, "data", given).numel() // size
 
 
-def _attention(module: Any) -> dict[str, tuple[str, Rows]]:
+def _attention(module: Any) -> dict[str, Rows]:
     """Attention uses its weights in one function: its own projections are never called as modules."""
 
     def tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[int, int]]:
@@ -87,61 +86,62 @@ def _attention(module: Any) -> dict[str, tuple[str, Rows]]:
         # the three projections have their rows in the span of the same inputs, where these are the same
         return sum(dict(tokens(args, kwargs)).values())
 
-    names: dict[str, tuple[str, Rows]] = {"out_proj.weight": ("attention", partial(one, 0))}
+    names: dict[str, Rows] = {"out_proj.weight": partial(one, 0)}
     if module.in_proj_weight is not None:
-        return names | {"in_proj_weight": ("attention", together)}
-    return names | {f"{letter}_proj_weight": ("attention", partial(one, k)) for k, letter in enumerate("qkv")}
+        return names | {"in_proj_weight": together}
+    return names | {f"{letter}_proj_weight": partial(one, k) for k, letter in enumerate("qkv")}
 
 
 def hook(module: Any, counted: list[tuple[Weight, Rows, int]]) -> Any:
     """Count every call of a module for its weights; `counted` holds also what a call adds by itself."""
-    if (
-        type(module).__name__ != "MultiheadAttention"
-        and len(counted) == 1
-        and counted[0][0].factors is not None
-    ):
-        return module.register_forward_hook(partial(_with_factors, counted[0][0], counted[0][2]))
+    weight, rows, more = counted[0]
+    if isinstance(rows, OutputRows):
+        if weight.factors is not None:
+            return module.register_forward_hook(partial(_with_factors, weight, rows))
+        return module.register_forward_hook(partial(_simple, weight, rows, more))
 
     def forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         tensors = [each for each in _tensors(output) if each.requires_grad]
         if not tensors:
             return
         half = tensors[0].element_size() == 2
-        rows = [(weight, count(args, kwargs, output) + more) for weight, count, more in counted]
-        if len(tensors) == 1:
-            tensors[0].register_hook(partial(_count, rows, half))
-        else:
-            # the call counts once, whichever of its outputs the loss needs
-            waiting = [rows]
-            for each in tensors:
-                each.register_hook(partial(_count_once, waiting, half))
+        found = [(weight, rows(args, kwargs, output) + more) for weight, rows, more in counted]
+        # the call counts once, whichever of its outputs the loss needs
+        waiting = [found]
+        for each in tensors:
+            each.register_hook(partial(_count_once, waiting, half))
 
     return module.register_forward_hook(forward, with_kwargs=True)
 
 
-def _count(rows: list[tuple[Weight, int]], half: bool, grad: Any) -> None:
-    for weight, count in rows:
-        weight.count(count)
-        weight.half = half
-
-
 def _count_once(waiting: list[list[tuple[Weight, int]]], half: bool, grad: Any) -> None:
     if waiting:
-        _count(waiting.pop(), half, grad)
+        for weight, rows in waiting.pop():
+            weight.open += rows
+            weight.half = half
 
 
-def _with_factors(weight: Weight, more: int, module: Any, args: tuple[Any, ...], output: Any) -> None:
+def _simple(weight: Weight, rows: OutputRows, more: int, module: Any, args: Any, output: Any) -> None:
     if output.requires_grad:
-        features = args[0].detach()
-        output.register_hook(partial(_collect, weight, more, features))
+        count = rows.groups * (output.numel() // rows.channels) + more
+        output.register_hook(partial(_count, weight, count))
 
 
-def _collect(weight: Weight, more: int, features: Any, grad: Any) -> None:
-    width = weight.shape[0]
-    weight.count(grad.numel() // width + more)
+def _count(weight: Weight, rows: int, grad: Any) -> None:
+    weight.open += rows
     weight.half = grad.element_size() == 2
-    if weight.factors is not None:
-        weight.factors.collect(grad, features)
+
+
+def _with_factors(weight: Weight, rows: OutputRows, module: Any, args: Any, output: Any) -> None:
+    if output.requires_grad:
+        output.register_hook(partial(_collect, weight, output.numel() // rows.channels, args[0].detach()))
+
+
+def _collect(weight: Weight, rows: int, features: Any, grad: Any) -> None:
+    weight.open += rows
+    weight.half = grad.element_size() == 2
+    assert weight.factors is not None
+    weight.factors.collect(grad, features)
 
 
 def _tensors(output: Any) -> list[Any]:

@@ -85,11 +85,7 @@ class Weight:
 
     # -- counting, during backward -------------------------------------------------------------------------
 
-    def count(self, rows: int) -> None:
-        """Some call of a module is about to add a gradient of this rank."""
-        self.open += rows
-
-    def arrive(self) -> None:
+    def arrive(self, gradient: Any) -> None:
         """The gradient of one backward pass is about to be added to what is there."""
         # a gradient that no call explains may have any rank
         new = self.open if self.open else self.limit

@@ -3,10 +3,10 @@
     python benchmarks/memory_overhead.py
     python benchmarks/memory_overhead.py --only mlp --seconds 5
 
-A ResNet-18 for images of 32 x 32 pixels (random weights, made images), a small transformer (nn.TransformerEncoder,
-made tokens), an MLP on scikit-learn's digits and a wide one of 512 units. Two copies of a network are trained in
-turns, some steps of each at a time, watched and not; the ratio is that of their medians. No bound may be violated.
-Needs PyTorch: pip install "rankfall[torch]".
+A ResNet-18 for images of 32 x 32 pixels (random weights, made images), a small transformer
+(nn.TransformerEncoder, made tokens), an MLP on scikit-learn's digits and a wide one of 512 units. Two copies
+of a network are trained in turns, some steps of each at a time, watched and not; the ratio is that of their
+medians. No bound may be violated. Needs PyTorch: pip install "rankfall[torch]".
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +72,7 @@ class Transformer(nn.Module):
 def mlp(*widths: int) -> nn.Module:
     """Dense layers with ReLU."""
     parts: list[nn.Module] = []
-    for n, m in zip(widths[:-1], widths[1:], strict=True):
+    for n, m in pairwise(widths):
         parts += [nn.Linear(n, m), nn.ReLU()]
     return nn.Sequential(*parts[:-1])
 
@@ -110,39 +112,52 @@ def sentences(size: int) -> Callable[[np.random.Generator], Batch]:
     return draw
 
 
-# network, batches, settings of SGD, factors, the ratio that is asked for, steps in a turn
-CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], Batch], dict[str, float], bool, float, int]] = {
-    "resnet": (resnet18, images(16), {"momentum": 0.9, "weight_decay": 5e-4}, False, 1.15, 1),
-    "transformer": (Transformer, sentences(16), {"momentum": 0.9, "weight_decay": 5e-4}, False, 1.15, 5),
-    "mlp": (lambda: mlp(64, 48, 48, 10), digits(32), {"weight_decay": 5e-3}, False, 1.6, 50),
-    "mlp, momentum": (
-        lambda: mlp(64, 48, 48, 10), digits(32), {"momentum": 0.9, "weight_decay": 5e-3}, False, 1.6, 50,
-    ),
-    "mlp, factors": (lambda: mlp(64, 48, 48, 10), digits(32), {"weight_decay": 5e-3}, True, 1.6, 50),
-    "mlp 512, factors": (lambda: mlp(64, 512, 512, 10), digits(32), {"weight_decay": 5e-3}, True, 1.6, 10),
-}  # fmt: skip
+@dataclass(frozen=True)
+class Case:
+    """A network with its batches and settings of SGD; the ratio that is asked for; steps in a turn."""
+
+    build: Callable[[], nn.Module]
+    draw: Callable[[np.random.Generator], Batch]
+    settings: dict[str, float]
+    asked: float
+    turn: int
+    factors: bool = False
+
+
+HEAVY_BALL = {"momentum": 0.9, "weight_decay": 5e-4}
+PLAIN = {"weight_decay": 5e-3}
+SMALL, WIDE = (64, 48, 48, 10), (64, 512, 512, 10)
+CASES = {
+    "resnet": Case(resnet18, images(16), HEAVY_BALL, 1.15, 1),
+    "transformer": Case(Transformer, sentences(16), HEAVY_BALL, 1.15, 5),
+    "mlp": Case(lambda: mlp(*SMALL), digits(32), PLAIN, 1.6, 50),
+    "mlp, momentum": Case(lambda: mlp(*SMALL), digits(32), HEAVY_BALL, 1.6, 50),
+    "mlp, factors": Case(lambda: mlp(*SMALL), digits(32), PLAIN, 1.6, 50, factors=True),
+    "mlp 512, factors": Case(lambda: mlp(*WIDE), digits(32), PLAIN, 1.6, 10, factors=True),
+}
 
 
 class Training:
     """A network that is trained step by step."""
 
     def __init__(self, name: str, watched: bool) -> None:
-        build, self._draw, settings, factors, _, _ = CASES[name]
+        case = CASES[name]
+        self._draw = case.draw
         torch.manual_seed(0)
-        self.net = build()
-        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.02, **settings)
-        self.memory = RankMemory(self.optimizer, self.net, factors=factors) if watched else None
+        self.net = case.build()
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.02, **case.settings)
+        self.memory = RankMemory(self.optimizer, self.net, factors=case.factors) if watched else None
         self._rng = np.random.default_rng(0)
 
     def steps(self, count: int) -> float:
-        """Seconds per step."""
+        """Seconds of the processor per step."""
         batches = [self._draw(self._rng) for _ in range(count)]
-        began = time.perf_counter()
+        began = time.process_time()
         for x, y in batches:
             self.optimizer.zero_grad()
             nn.functional.cross_entropy(self.net(x), y).backward()
             self.optimizer.step()
-        return (time.perf_counter() - began) / count
+        return (time.process_time() - began) / count
 
 
 def violations(memory: RankMemory) -> int:
@@ -160,7 +175,7 @@ def violations(memory: RankMemory) -> int:
 def measure(name: str, seconds: float) -> tuple[int, float, float, int]:
     """Steps, seconds per step without and with, and violations."""
     plain, watched = Training(name, False), Training(name, True)
-    turn = CASES[name][-1]
+    turn = CASES[name].turn
     for each in (plain, watched):
         each.steps(4)
     times: list[tuple[float, float]] = []
@@ -196,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         steps, without, with_memory, broken = measure(name, longer * options.seconds)
         print(
             f"{name:>18} {steps:>6,} {1e3 * without:>13.2f} {1e3 * with_memory:>10.2f} "
-            f"{with_memory / without:>6.2f} {CASES[name][4]:>6.2f}  {broken}"
+            f"{with_memory / without:>6.2f} {CASES[name].asked:>6.2f}  {broken}"
         )
 
 

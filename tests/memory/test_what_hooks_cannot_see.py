@@ -120,6 +120,26 @@ def test_changes_through_data_are_found_by_audits() -> None:
     assert memory.certified_rank()["0"].reason == "without weight decay nothing is forgotten"
 
 
+def test_batches_may_be_overwritten() -> None:
+    net, buffer = mlp(), torch.empty(2, 64, dtype=torch.float64)
+    optimizer, memory = watched(net)
+    for x, y in batches(2, 30):
+        buffer.copy_(x)
+        optimizer.zero_grad()
+        F.cross_entropy(net(buffer), y).backward()
+        optimizer.step()
+    check(memory)
+    assert memory.spectral_bound()["0"] is not None
+    # activations, too, but then the factors know
+    hidden: list[Any] = []
+    net[1].register_forward_hook(lambda module, args, output: hidden.append(output))
+    fit(net, optimizer, 2)
+    with torch.no_grad():
+        hidden[-1].zero_()
+    assert memory.spectral_bound()["2"] is None and memory.spectral_bound()["0"] is not None
+    assert "overwritten" in memory.to_frame().set_index("layer").loc["2", "factors_lost"]
+
+
 # -- mixed precision --------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,9 @@ _PROBES = 4
 # precision less well
 _AGREE, _HALF_AGREE = 1e-3, 0.1
 
+Call = tuple[Any, Any, int, int]
+"""Backward signals and features of one call, and their versions."""
+
 
 class DenseFactors:
     """``M_D`` and ``M_H`` in double precision, and signals of the last steps that have not been added yet.
@@ -41,14 +44,13 @@ class DenseFactors:
         torch = self._torch = import_torch()
         self._parameter = parameter
         self._shape: tuple[int, int] = tuple(parameter.shape)
-        m, n = self._shape
+        n = self._shape[1]
         self._half = False
         like = {"dtype": parameter.dtype, "device": parameter.device}
         if like["dtype"] in (torch.float16, torch.bfloat16):
             like["dtype"] = torch.float32
         self._rounding = 1e-15 if like["dtype"] == torch.float64 else _ROUNDING
-        self._room = _ROWS
-        self._rows = (torch.empty((_ROWS, m), **like), torch.empty((_ROWS, n), **like))
+        self._like = like
         self._probe = torch.randn((n, _PROBES), generator=torch.Generator().manual_seed(0)).to(**like)
         self.start(np.zeros(0), 0.0)
 
@@ -60,9 +62,12 @@ class DenseFactors:
         self._spectrum, self._velocity = np.zeros(0) if spectrum is None else spectrum, velocity
         self._product = np.eye(2)
         self._signs: WeightSigns | None = None
-        # where the signals of this step begin, those of this backward pass, and where all end
-        self._begun = self._opened = self._filled = 0
-        self._steps: list[tuple[int, int, Matrix, tuple[float, float]]] = []
+        # signals of this step, call by call; those of this backward pass begin at _opened
+        self._calls: list[Call] = []
+        self._opened = 0
+        # signals of finished steps that are not in the sums yet
+        self._steps: list[tuple[list[Call], Matrix, tuple[float, float]]] = []
+        self._waiting = 0
         self._scaled = False
         self.lost = ""
 
@@ -78,29 +83,15 @@ class DenseFactors:
         if deltas.requires_grad or deltas.dim() != 2:
             m, n = self._shape
             deltas, features = deltas.detach().reshape(-1, m), features.reshape(-1, n)
-        # this is done at every call of a layer, and len() of a tensor is slow
-        count = deltas.shape[0]
-        if self._filled + count > self._room:
-            self._make_room(count)
-        # copies: whoever made them may overwrite them after the step
-        self._rows[0].narrow(0, self._filled, count).copy_(deltas)
-        self._rows[1].narrow(0, self._filled, count).copy_(features)
-        self._filled += count
+        # the versions say later whether somebody has overwritten them since then
+        self._calls.append((deltas, features, deltas._version, features._version))
+        self._waiting += deltas.shape[0]
 
     def arrive(self, fresh: bool) -> None:
         """The signals of a backward pass are complete; earlier ones of this step are gone if it is fresh."""
-        if fresh and self._opened > self._begun:
-            kept = self._filled - self._opened
-            for rows in self._rows:
-                rows[self._begun : self._begun + kept] = rows[self._opened : self._filled].clone()
-            self._filled = self._begun + kept
-        self._opened = self._filled
-
-    def _make_room(self, rows: int) -> None:
-        self._flush()
-        while self._filled + rows > self._room:
-            self._rows = tuple(self._torch.cat([part, self._torch.empty_like(part)]) for part in self._rows)
-            self._room *= 2
+        if fresh and self._opened:
+            del self._calls[: self._opened]
+        self._opened = len(self._calls)
 
     def step(self, step: Step, first: bool, audit: bool) -> None:
         """A step has used the signals since its last step; an audit compares them with its gradient."""
@@ -117,8 +108,10 @@ class DenseFactors:
         if self._scaled or audit:
             scale = self._compare()
             inflow = (inflow[0] * scale, inflow[1] * scale)
-        self._steps.append((self._begun, self._filled, matrix, inflow))
-        self._begun = self._opened = self._filled
+        self._steps.append((self._calls, matrix, inflow))
+        self._calls, self._opened = [], 0
+        if self._waiting >= _ROWS:
+            self._flush()
 
     def _check_signs(self, matrix: Matrix, inflow: tuple[float, float]) -> None:
         if self._signs is None:
@@ -135,7 +128,9 @@ class DenseFactors:
         Clipping by norm makes it smaller than 1, and the bound holds as it is; the scale of mixed precision
         makes it tiny, and then every step is compared. The comparison is along a few random directions.
         """
-        deltas, features = (part[self._begun : self._filled] for part in self._rows)
+        if not self._calls:
+            return 1.0
+        deltas, features = self._joined(self._calls)
         told = (deltas.T @ (features @ self._probe)).double()
         gradient = self._parameter.grad.to(self._probe.dtype)
         used = (gradient @ self._probe).double()
@@ -151,36 +146,40 @@ class DenseFactors:
         """Add the signals of finished steps to the sums, each with the weight that it has by now."""
         if not self._steps:
             return
-        torch, used = self._torch, self._steps[-1][1]
         shares = np.empty((2, len(self._steps)))
         # the product of the steps that follow, in the coordinates (-W, V)
         p, q, r, s = 1.0, 0.0, 0.0, 1.0
         for k in range(len(self._steps) - 1, -1, -1):
-            _, _, (a, b, c, d), (x, v) = self._steps[k]
+            _, (a, b, c, d), (x, v) = self._steps[k]
             shares[0, k], shares[1, k] = p * x + q * v, r * x + s * v
             p, q, r, s = p * a - q * c, q * d - p * b, r * a - s * c, s * d - r * b
         product = np.array([[p, q], [r, s]])
-        counts = np.array([end - begin for begin, end, _, _ in self._steps])
-        b = np.maximum(counts, 1)
-        momentum = self._signs is not None
-        for side, (rows, sums) in enumerate(zip(self._rows, self._sums, strict=True)):
-            # lr b d d^T and lr / b h h^T
-            weights = np.repeat(shares * b if side == 0 else shares / b, counts, axis=1)
-            sums[:] = np.einsum("ij,jkl->ikl", product, sums) if momentum else product[0, 0] * sums
-            for part in range(1 + momentum):
-                sums[part] += _weighted_gram(torch, rows[:used], weights[part])
+        counts = np.array([sum(call[0].shape[0] for call in calls) for calls, _, _ in self._steps])
+        b, momentum = np.maximum(counts, 1), self._signs is not None
+        calls = [call for calls, _, _ in self._steps for call in calls]
+        for side, sums in enumerate(self._sums):
+            sums[:] = np.einsum("ij,jkl->ikl", product, sums) if momentum else p * sums
+            if calls:
+                rows = self._joined(calls)[side]
+                # lr b d d^T and lr / b h h^T
+                weights = np.repeat(shares * b if side == 0 else shares / b, counts, axis=1)
+                for part in range(1 + momentum):
+                    sums[part] += _weighted_gram(self._torch, rows, weights[part])
         self._product = product @ self._product
-        kept = self._filled - used
-        for rows in self._rows:
-            rows[:kept] = rows[used : self._filled].clone()
-        self._filled, self._steps = kept, []
-        self._begun, self._opened = self._begun - used, self._opened - used
+        self._steps, self._waiting = [], sum(call[0].shape[0] for call in self._calls)
+
+    def _joined(self, calls: list[Call]) -> tuple[Any, Any]:
+        """Backward signals and features of some calls, one row for each sample."""
+        if any(d._version != at or h._version != there for d, h, at, there in calls):
+            self.lose("signals were overwritten while they were needed")
+        deltas, features = (self._torch.cat([call[side] for call in calls]) for side in (0, 1))
+        return deltas.to(**self._like), features.to(**self._like)
 
     def bound(self) -> np.ndarray | None:
         """Upper bounds of the singular values now; None if they are lost."""
+        self._flush()
         if self.lost:
             return None
-        self._flush()
         m, n = self._shape
         remembered = np.zeros(min(m, n))
         remembered[: self._spectrum.size] = abs(self._product[0, 0]) * self._spectrum

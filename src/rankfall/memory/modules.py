@@ -134,7 +134,10 @@ def _count(weight: Weight, rows: int, grad: Any) -> None:
 
 def _with_factors(weight: Weight, rows: OutputRows, module: Any, args: Any, output: Any) -> None:
     if output.requires_grad:
-        output.register_hook(partial(_collect, weight, output.numel() // rows.channels, args[0].detach()))
+        features = args[0]
+        # what comes from outside may be overwritten by the next batch
+        kept = features.detach() if features.requires_grad else features.clone()
+        output.register_hook(partial(_collect, weight, output.numel() // rows.channels, kept))
 
 
 def _collect(weight: Weight, rows: int, features: Any, grad: Any) -> None:

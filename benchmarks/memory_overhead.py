@@ -79,7 +79,7 @@ def mlp(*widths: int) -> nn.Module:
 
 def digits(size: int) -> Callable[[np.random.Generator], Batch]:
     """Batches of the digits."""
-    data = load_digits()
+    data: Any = load_digits()
     X, y = torch.tensor(data.data / 16, dtype=torch.float32), torch.tensor(data.target)
 
     def draw(rng: np.random.Generator) -> Batch:
@@ -118,7 +118,7 @@ class Case:
 
     build: Callable[[], nn.Module]
     draw: Callable[[np.random.Generator], Batch]
-    settings: dict[str, float]
+    settings: dict[str, Any]
     asked: float
     turn: int
     factors: bool = False
@@ -203,9 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    print(
-        f"{'network':>18} {'steps':>6} {'without (ms)':>13} {'with (ms)':>10} {'ratio':>6} {'asked':>6}  violated"
-    )
+    names = ("network", "steps", "without (ms)", "with (ms)", "ratio", "asked")
+    print("{:>18} {:>6} {:>13} {:>10} {:>6} {:>6}  violated".format(*names))
     for name in [options.only] if options.only else CASES:
         longer = 6 if name == "resnet" else 1
         steps, without, with_memory, broken = measure(name, longer * options.seconds)

@@ -80,7 +80,8 @@ class Optimiser:
         if not self.plain:
             if kind not in (torch.optim.AdamW, torch.optim.Adam):
                 raise InputError(_UNKNOWN.format(name=name))
-            if not all(group.get("decoupled_weight_decay", False) for group in optimizer.param_groups):
+            decoupled = all(group.get("decoupled_weight_decay") for group in optimizer.param_groups)
+            if kind is torch.optim.Adam and not decoupled:
                 raise InputError(_COUPLED.format(name=name))
         elif any(group.get("differentiable") for group in optimizer.param_groups):
             raise InputError(

@@ -153,6 +153,17 @@ def test_a_dead_network_has_no_relative_certificate() -> None:
     assert memory._following.weights[0].certified(1e-3, False).rank == 0
 
 
+def test_norms_that_vanish_in_single_precision() -> None:
+    net = mlp(dtype=torch.float32)
+    memory = RankMemory(optimizer := SGD(net.parameters(), lr=0.1, weight_decay=0.3), net)
+    with torch.no_grad():
+        net[2].weight.mul_(1e-24)
+    fit(net, optimizer, 5)
+    frame = memory.to_frame().set_index("layer")
+    assert frame.loc["2", "norm"] > 0 and frame.loc["2", "numerical_rank"] < 96
+    check(memory)
+
+
 def test_momentum_may_be_switched_on_and_off() -> None:
     net = mlp()
     memory = RankMemory(optimizer := SGD(net.parameters(), lr=0.1, weight_decay=0.4), net, relative=False)

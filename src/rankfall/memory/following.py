@@ -20,6 +20,8 @@ from .weight import DIRECTION, PLAIN, Weight
 
 # steps at the beginning whose gradients are all audited
 _FIRST_AUDITS = 3
+# squares of smaller entries may vanish in single precision
+_TINY = 1e-12
 
 
 class Following:
@@ -118,6 +120,9 @@ class Following:
         norms = [torch.linalg.vector_norm(t if t.element_size() > 2 else t.float()) for t in tensors]
         device = norms[0].device
         values = torch.stack([n if n.device == device else n.to(device) for n in norms]).tolist()
+        if min(values) < _TINY:
+            pairs = zip(tensors, values, strict=True)
+            values = [float(t.double().norm()) if value < _TINY else value for t, value in pairs]
         return [value if isfinite(value) else inf for value in values]
 
     def _restart(self, weight: Weight) -> None:

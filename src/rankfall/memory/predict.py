@@ -52,16 +52,17 @@ class Prediction:
             return "Vacuous: without weight decay nothing is forgotten, and the lemma says nothing."
         counted = (
             f"SGD with these settings remembers {self.window:,.0f} steps of at most {self.rank_per_step:,} "
-            f"directions each, {self.bound:,.0f} in all"
+            f"direction{'' if self.rank_per_step == 1 else 's'} each, {self.bound:,.0f} in all"
         )
         if self.vacuous:
             return (
                 f"Vacuous: {counted}, and the matrix has no more than {self.limit:,}. A smaller batch, a "
                 "larger learning rate or a larger weight decay make the bound smaller."
             )
+        times = "" if self.norm_ratio == 1 else f"{self.norm_ratio:g} times "
         return (
             f"Rank at most {self.rank:,} of {self.limit:,}: {counted}. This holds if the norm of the matrix "
-            f"{self.window:,.0f} steps ago was at most {self.norm_ratio:g} times today's."
+            f"{self.window:,.0f} steps ago was at most {times}today's."
         )
 
 

@@ -213,6 +213,18 @@ def test_weight_normalisation() -> None:
     wanted = certified_rank(np.log(factors), np.ones(80, int), norms, 0.5, relative=False, shape=(64, 96))
     found = memory.certified_rank()["0"]
     assert found.rank == wanted.rank and wanted.rank is not None
+
+    # the gradient of a closure is not known before the step: the log begins anew
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert memory.to_frame()["restarts"].tolist() == [1, 0]
+    assert memory.certified_rank()["0"].window in (None, 0)
+    check(memory)
     with_momentum = SGD(net.parameters(), lr=0.3, momentum=0.9)
     assert "weight normalisation" in RankMemory(with_momentum, net).certified_rank()["0"].reason
 

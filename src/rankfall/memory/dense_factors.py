@@ -79,7 +79,8 @@ class DenseFactors:
         """Signals of one call, during backward."""
         if self.lost:
             return
-        self._half = deltas.element_size() == 2
+        # graphics cards multiply in a shorter format if they may
+        self._half = deltas.element_size() == 2 or deltas.is_cuda
         if deltas.requires_grad or deltas.dim() != 2:
             m, n = self._shape
             deltas, features = deltas.detach().reshape(-1, m), features.reshape(-1, n)
@@ -157,10 +158,11 @@ class DenseFactors:
         counts = np.array([sum(call[0].shape[0] for call in calls) for calls, _, _ in self._steps])
         b, momentum = np.maximum(counts, 1), self._signs is not None
         calls = [call for calls, _, _ in self._steps for call in calls]
+        joined = self._joined(calls) if calls else ()
         for side, sums in enumerate(self._sums):
             sums[:] = np.einsum("ij,jkl->ikl", product, sums) if momentum else p * sums
-            if calls:
-                rows = self._joined(calls)[side]
+            if joined:
+                rows = joined[side]
                 # lr b d d^T and lr / b h h^T
                 weights = np.repeat(shares * b if side == 0 else shares / b, counts, axis=1)
                 for part in range(1 + momentum):

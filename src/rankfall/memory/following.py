@@ -170,7 +170,11 @@ class Following:
                 weight.row_factor = self._row_factor(weight, bool(args[1:] or kwargs))
 
     def _row_factor(self, weight: Weight, closure: bool) -> float:
-        """``log max_i |a_i|`` of the rows of a direction: weight normalisation stretches them (1.1)."""
+        """``log max_i |a_i|`` of the rows of a direction, which weight normalisation stretches (1.1).
+
+        Infinite where it is not known before the step: a closure computes the gradient inside, and a fused
+        step of mixed precision scales it.
+        """
         grad, gain = weight.gain.grad, weight.gain.detach()
         if grad is None or closure or getattr(self._optimizer, "grad_scale", None) is not None:
             return inf

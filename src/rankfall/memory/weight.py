@@ -140,6 +140,10 @@ class Weight:
             return
         if isinstance(self.memory, MomentumWindow):
             self.memory.advance(step.first if first else step.matrix, gained, norm, velocity)
+        elif self.row_factor == inf:
+            # it is not known by how much the rows were stretched
+            self.restart(norm, velocity)
+            self.restarts += 1
         elif self.row_factor is not None:
             self.memory.advance(self.row_factor, gained, norm)
         else:
@@ -182,7 +186,9 @@ class Weight:
         if grad.is_sparse:
             return ""
         values = np.linalg.svd(self.matrix_of(grad).double().cpu().numpy(), compute_uv=False)
-        most = (HALF_AUDIT_TOLERANCE if self.half else AUDIT_TOLERANCE) * values[0]
+        # graphics cards multiply in a shorter format if they may
+        short = self.half or self.parameter.is_cuda
+        most = (HALF_AUDIT_TOLERANCE if short else AUDIT_TOLERANCE) * values[0]
         if values[self.last_rank] <= most:
             return ""
         return (

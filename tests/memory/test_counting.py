@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,3 +247,36 @@ def test_factors_are_for_dense_layers() -> None:
     with pytest.raises(InputError, match="and 0 is none; choose others"):
         RankMemory(optimizer, net, factors=True)
     assert RankMemory(optimizer, net, factors=True, layers=["2"]).layers == ("2",)
+
+
+def test_a_dense_layer_that_is_called_with_a_keyword() -> None:
+    net = nn.Linear(30, 30).double()
+    optimizer = SGD(net.parameters(), lr=0.1)
+    memory = RankMemory(optimizer, net, factors=True)
+    generic(net(input=torch.randn(2, 30, dtype=torch.float64))).backward()
+    optimizer.step()
+    assert counted(memory, "weight") == 2
+    assert memory.to_frame()["factors_lost"].tolist() == ["its module was called with a keyword"]
+
+
+@pytest.mark.parametrize("factors", [False, True])
+def test_watched_networks_can_be_copied_and_saved(tmp_path: Path, factors: bool) -> None:
+    parts = [nn.Linear(30, 30), nn.Linear(30, 30)] if factors else [nn.LSTM(30, 30)]
+    net = nn.Sequential(*parts).double()
+    optimizer = SGD(net.parameters(), lr=0.1, momentum=0.9)
+    memory = RankMemory(optimizer, net, factors=factors)
+    x = torch.randn(2, 30, dtype=torch.float64)
+
+    def loss(net: Any) -> Any:
+        output = net(x)
+        return generic(output[0] if isinstance(output, tuple) else output)
+
+    loss(net).backward()
+    # as averages of weights do
+    twin = copy.deepcopy(net)
+    loss(twin).backward()
+    torch.save(net, tmp_path / "net.pt")
+    loss(torch.load(tmp_path / "net.pt", weights_only=False)).backward()
+    optimizer.step()
+    assert {counted(memory, name) for name in memory.layers} == {2} and memory.steps == 1
+    torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "checkpoint.pt")

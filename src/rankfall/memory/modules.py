@@ -73,23 +73,32 @@ def _by_tokens(size: int, args: tuple[Any, ...], kwargs: dict[str, Any], output:
 
 def _attention(module: Any) -> dict[str, Rows]:
     """Attention uses its weights in one function: its own projections are never called as modules."""
-
-    def tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[int, int]]:
-        given = [*args, *(kwargs[name] for name in ("query", "key", "value")[len(args) :])][:3]
-        widths = (module.embed_dim, module.kdim, module.vdim)
-        return [(id(each), each.numel() // width) for each, width in zip(given, widths, strict=True)]
-
-    def one(which: int, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> int:
-        return tokens(args, kwargs)[which][1]
-
-    def together(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> int:
-        # the three projections have their rows in the span of the same inputs, where these are the same
-        return sum(dict(tokens(args, kwargs)).values())
-
-    names: dict[str, Rows] = {"out_proj.weight": partial(one, 0)}
+    widths = (module.embed_dim, module.kdim, module.vdim)
+    names: dict[str, Rows] = {"out_proj.weight": partial(_one_input, widths, 0)}
     if module.in_proj_weight is not None:
-        return names | {"in_proj_weight": together}
-    return names | {f"{letter}_proj_weight": partial(one, k) for k, letter in enumerate("qkv")}
+        return names | {"in_proj_weight": partial(_all_inputs, widths)}
+    return names | {f"{letter}_proj_weight": partial(_one_input, widths, k) for k, letter in enumerate("qkv")}
+
+
+def _inputs(
+    widths: tuple[int, int, int], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[tuple[int, int]]:
+    """Of query, key and value who it is, and its tokens."""
+    given = [*args, *(kwargs[name] for name in ("query", "key", "value")[len(args) :])][:3]
+    return [(id(each), each.numel() // width) for each, width in zip(given, widths, strict=True)]
+
+
+def _one_input(
+    widths: tuple[int, int, int], which: int, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+) -> int:
+    return _inputs(widths, args, kwargs)[which][1]
+
+
+def _all_inputs(
+    widths: tuple[int, int, int], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+) -> int:
+    # the three projections have their rows in the span of the same inputs, where these are the same
+    return sum(dict(_inputs(widths, args, kwargs)).values())
 
 
 def hook(module: Any, counted: list[tuple[Weight, Rows, int]]) -> Any:
@@ -100,18 +109,24 @@ def hook(module: Any, counted: list[tuple[Weight, Rows, int]]) -> Any:
             return module.register_forward_hook(partial(_with_factors, weight, rows))
         return module.register_forward_hook(partial(_simple, weight, rows, more))
 
-    def forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        tensors = [each for each in _tensors(output) if each.requires_grad]
-        if not tensors:
-            return
-        half = tensors[0].element_size() == 2
-        found = [(weight, rows(args, kwargs, output) + more) for weight, rows, more in counted]
-        # the call counts once, whichever of its outputs the loss needs
-        waiting = [found]
-        for each in tensors:
-            each.register_hook(partial(_count_once, waiting, half))
+    return module.register_forward_hook(partial(_general, counted), with_kwargs=True)
 
-    return module.register_forward_hook(forward, with_kwargs=True)
+
+def _general(
+    counted: list[tuple[Weight, Rows, int]],
+    module: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    output: Any,
+) -> None:
+    tensors = [each for each in _tensors(output) if each.requires_grad]
+    if not tensors:
+        return
+    half = tensors[0].element_size() == 2
+    # the call counts once, whichever of its outputs the loss needs
+    waiting = [[(weight, rows(args, kwargs, output) + more) for weight, rows, more in counted]]
+    for each in tensors:
+        each.register_hook(partial(_count_once, waiting, half))
 
 
 def _count_once(waiting: list[list[tuple[Weight, int]]], half: bool, grad: Any) -> None:
@@ -134,6 +149,12 @@ def _count(weight: Weight, rows: int, grad: Any) -> None:
 
 def _with_factors(weight: Weight, rows: OutputRows, module: Any, args: Any, output: Any) -> None:
     if output.requires_grad:
+        if not args or weight.factors is None:
+            # the input came by name, and is not seen; or this is a copy of a watched network
+            if weight.factors is not None:
+                weight.factors.lose("its module was called with a keyword")
+            output.register_hook(partial(_count, weight, output.numel() // rows.channels))
+            return
         features = args[0]
         # what comes from outside may be overwritten by the next batch
         kept = features.detach() if features.requires_grad else features.clone()

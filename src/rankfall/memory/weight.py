@@ -70,6 +70,10 @@ class Weight:
     factors: DenseFactors | None = None
     sums: LargestTerms | None = None
 
+    def __reduce__(self) -> tuple[type[Weight], tuple[str, None, tuple[int, int]]]:
+        # the hooks of a copied or saved network count for a weight that nobody watches
+        return Weight, (self.name, None, self.shape)
+
     @property
     def limit(self) -> int:
         """``min(m, n)``."""

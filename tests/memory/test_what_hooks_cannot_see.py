@@ -110,6 +110,20 @@ def test_weights_that_are_set_from_outside_begin_anew() -> None:
     check(memory)
 
 
+def test_weights_that_are_set_between_backward_and_step() -> None:
+    net = mlp()
+    optimizer, memory = watched(net)
+    for step, (x, y) in enumerate(batches(2, 30)):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        if step in (0, 7):
+            with torch.no_grad():
+                net[2].weight.mul_(1e-3)
+        optimizer.step()
+        check(memory)
+    assert memory.spectral_bound()["2"] is not None
+
+
 def test_changes_through_data_are_found_by_audits() -> None:
     net = mlp()
     optimizer = SGD(net.parameters(), lr=0.3)

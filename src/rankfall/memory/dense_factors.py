@@ -52,6 +52,11 @@ class DenseFactors:
         self._rounding = 1e-15 if like["dtype"] == torch.float64 else _ROUNDING
         self._like = like
         self._probe = torch.randn((n, _PROBES), generator=torch.Generator().manual_seed(0)).to(**like)
+        # signals of this step, call by call; those of this backward pass begin at _opened
+        self._calls: list[Call] = []
+        self._opened = 0
+        self._scaled = False
+        self.lost = ""
         self.start(np.zeros(0), 0.0)
 
     def start(self, spectrum: np.ndarray | None, velocity: float) -> None:
@@ -62,14 +67,10 @@ class DenseFactors:
         self._spectrum, self._velocity = np.zeros(0) if spectrum is None else spectrum, velocity
         self._product = np.eye(2)
         self._signs: WeightSigns | None = None
-        # signals of this step, call by call; those of this backward pass begin at _opened
-        self._calls: list[Call] = []
-        self._opened = 0
         # signals of finished steps that are not in the sums yet
         self._steps: list[tuple[list[Call], Matrix, tuple[float, float]]] = []
-        self._waiting = 0
-        self._scaled = False
-        self.lost = ""
+        # those of the step that is under way stay: its backward pass may be over
+        self._waiting = sum(call[0].shape[0] for call in self._calls)
 
     def lose(self, why: str) -> None:
         """From now on the factors bound nothing."""

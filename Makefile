@@ -18,16 +18,19 @@ VENV_OLDEST := .venv-oldest
 STAMP_OLDEST := $(VENV_OLDEST)/.installed
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
+# PyTorch, without which the tests that need it are skipped
+STAMP_TORCH := $(VENV)/.torch
 # what clean may remove: everything here can be made again
 PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all test-oldest check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-series bench-regression clean
+.PHONY: help demo examples docs test test-all test-oldest torch check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-series bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
 	@echo "make examples  run the examples; their pictures go to examples-output/"
 	@echo "make docs      the site, in docs/_build/html, with the examples executed"
 	@echo "make test      the tests (make test-all: the slow ones too; make test-oldest: with the oldest dependencies)"
+	@echo "make torch     installs PyTorch into .venv, for the tests of rankfall.memory that need it"
 	@echo "make check     lint, format, layers, types, the site (make format: mend the format)"
 	@echo "make wheel     builds the wheel, and tries it in an empty environment; writes dist/"
 	@echo "make bench     kernel speed, beside the machine's limit, PyTorch and JAX"
@@ -74,6 +77,13 @@ test: $(KERNELS)
 
 test-all: $(KERNELS)
 	$(PYTEST) -m "slow or not slow"
+
+torch: $(STAMP_TORCH)
+
+$(STAMP_TORCH): $(STAMP)
+	@echo "Installing PyTorch into $(VENV) (once; a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@touch $(STAMP_TORCH)
 
 $(STAMP_OLDEST): pyproject.toml constraints-oldest.txt
 	@$(PYTHON_OLDEST) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \

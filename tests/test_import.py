@@ -22,6 +22,7 @@ HEAVY = {
     "tornado",
     "jinja2",
     "distributed",
+    "torch",
 }
 REPORT = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 
@@ -41,6 +42,7 @@ def loaded(code: str) -> tuple[set[str], float]:
         "import rankfall",
         "import rankfall.files",
         "import rankfall.doctor",
+        "import rankfall.memory",
         "from rankfall.cli import main; main(['--help'])",
         "from rankfall.cli import main; main(['complete', '--help'])",
         "from rankfall.cli import main; main(['study', '--help'])",

@@ -5,9 +5,10 @@ The package reads as one sentence: a problem (:class:`Problem`), a network (:cla
 what is delivered (:func:`complete` -> :class:`Completion`). Synthetic and bundled data are in
 :mod:`rankfall.datasets`, what theory says about a point in :mod:`rankfall.theory`, watched runs in
 :mod:`rankfall.analysis`, sweeps and studies in :mod:`rankfall.lab`; :func:`find_jumps` says where the rank of
-a run fell or rose. Neurons of homogeneous networks are in :mod:`rankfall.neurons`, matrices that commute with
-a finite group in :mod:`rankfall.symmetry`. Results are read back with :func:`load`. For scikit-learn there
-are :class:`LowRankImputer` and :class:`LowRankRegressor`.
+a run fell or rose. Ranks of any network that PyTorch trains are bounded by :mod:`rankfall.memory`, neurons
+of homogeneous networks are in :mod:`rankfall.neurons`, matrices that commute with a finite group in
+:mod:`rankfall.symmetry`. Results are read back with :func:`load`. For scikit-learn there are
+:class:`LowRankImputer` and :class:`LowRankRegressor`.
 
 Heavy modules load on first use, so that ``import rankfall`` stays light.
 """
@@ -21,7 +22,7 @@ from .errors import InputError, Outcome, RankfallError
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, neurons, plot, symmetry, theory
+    from . import analysis, datasets, geometry, lab, measures, memory, neurons, plot, symmetry, theory
     from .analysis import Descended, Jumps, Splitting, descend, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
@@ -58,6 +59,7 @@ _MODULES = (
     "geometry",
     "lab",
     "measures",
+    "memory",
     "neurons",
     "plot",
     "symmetry",
@@ -90,6 +92,7 @@ __all__ = [
     "lab",
     "load",
     "measures",
+    "memory",
     "neurons",
     "plot",
     "replay",

@@ -11,6 +11,7 @@ from .completion import before_after, error_per_rank, falling_singular_values, o
 from .ensembles import overlaid, phase_diagram
 from .jumps import rank_over_time, survival_curves
 from .ladder import draw_ladder, ladder
+from .memory import layer_ranks, rank_memory
 from .style import STYLE
 from .wrappers import heatmap, path, phase, save, singular_values, survival
 
@@ -22,11 +23,13 @@ __all__ = [
     "falling_singular_values",
     "heatmap",
     "ladder",
+    "layer_ranks",
     "overlaid",
     "overview",
     "path",
     "phase",
     "phase_diagram",
+    "rank_memory",
     "rank_over_time",
     "save",
     "singular_values",

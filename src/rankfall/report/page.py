@@ -11,6 +11,8 @@ from ..files.plain_values import is_list, is_table
 from .completion_page import completion_page
 from .lab_pages import study_page, trace_page
 from .lab_tables import StudyTables, TraceTables
+from .memory_page import memory_page
+from .memory_tables import MemoryTables
 from .parts import Page
 from .tables import ReportTables
 from .theme import DARK, LIGHT
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     import jinja2
 
 
-def render(tables: ReportTables | TraceTables | StudyTables) -> str:
+def render(tables: ReportTables | TraceTables | StudyTables | MemoryTables) -> str:
     """The whole report as one HTML page.
 
     Parameters
     ----------
-    tables : ReportTables, TraceTables or StudyTables
+    tables : ReportTables, TraceTables, StudyTables or MemoryTables
         What to show; parts that are None or empty are left out.
 
     Returns
@@ -37,6 +39,8 @@ def render(tables: ReportTables | TraceTables | StudyTables) -> str:
         page = trace_page(tables)
     elif isinstance(tables, StudyTables):
         page = study_page(tables)
+    elif isinstance(tables, MemoryTables):
+        page = memory_page(tables)
     else:
         page = completion_page(tables)
     return _html(page)

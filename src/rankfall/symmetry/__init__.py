@@ -3,9 +3,9 @@
 A :class:`Group` acts through :class:`Representation` objects, which decompose numerically into irreducible
 ones and certify that they did. Equivariant matrices are blocks in these coordinates
 (:class:`EquivariantMaps`), equivariant deep linear networks one deep linear network for each irrep
-(:class:`EquivariantNetwork`, :func:`train`), and :func:`complete` finds a matrix from few of its cells, with
-a rank for each irrep and orbit filling beside it. :func:`lock` and :class:`AbsorbingBlocks` certify that
-these ranks do not rise again. See docs/symmetry.md.
+(:class:`EquivariantNetwork`, :func:`~rankfall.symmetry.train`), and :func:`~rankfall.symmetry.complete` finds
+a matrix from few of its cells, with a rank for each irrep and orbit filling beside it. :func:`lock` and
+:class:`AbsorbingBlocks` certify that these ranks do not rise again. See docs/symmetry.md.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class EquivariantNetwork:
         )
 
     def embedded(self, name: str) -> list[np.ndarray]:
-        """Weights of one irrep as real matrices (:func:`rankfall.symmetry.algebra.embed`)."""
+        """Weights of one irrep as real matrices."""
         return [embed(W) for W in self.blocks[name]]
 
     def product_blocks(self) -> dict[str, np.ndarray]:

@@ -7,8 +7,10 @@ settings and watches a run, ``ledger`` is what it leaves behind.
 
 from __future__ import annotations
 
-from .certificate import Interval, RollingCertificate, RollingWatch
+# :class:`RollingCertificate` and :class:`RollingLedger` are given out by :mod:`rankfall.theory`
+from .certificate import Interval, RollingWatch
+from .certificate import RollingCertificate as RollingCertificate
 from .growth_in_ball import Look, look
-from .ledger import RollingLedger
+from .ledger import RollingLedger as RollingLedger
 
-__all__ = ["Interval", "Look", "RollingCertificate", "RollingLedger", "RollingWatch", "look"]
+__all__ = ["Interval", "Look", "RollingWatch", "look"]

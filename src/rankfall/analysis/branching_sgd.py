@@ -22,6 +22,7 @@ from ..dynamics.engine.run import Engine
 from ..dynamics.engine.stability import residual_limits
 from ..dynamics.engine.state import State, aligned_zeros, pack, unpack
 from ..dynamics.kernels.batches import draw_batch
+from ..dynamics.optimisers import require_plain
 from ..errors import InputError
 from ..measures import RANK_TOL, numerical_rank
 from ..network import Network
@@ -231,6 +232,7 @@ def check_chain(problem: Problem, network: Network, optimiser: SGD) -> None:
     instance("network", network, Network)
     if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("Rare events need SGD; gradient descent has no noise.")
+    require_plain(optimiser, "Rare events")
     if optimiser.entries is not None:
         raise InputError("Rare events need entries drawn at random, not prescribed ones.")
     if not (isinstance(optimiser.lr, Constant) and isinstance(optimiser.ridge, Constant)):

@@ -49,6 +49,9 @@ def describe_optimiser(optimiser: SGD | GD) -> dict[str, Any]:
         if optimiser.entries is not None:
             out["sampling"] = "prescribed"
             out["entries"] = hashlib.sha256(optimiser.entries.tobytes()).hexdigest()
+        # absent where they are 0: checkpoints of earlier releases go on
+        extras = {"momentum": optimiser.momentum, "label_noise": optimiser.label_noise}
+        out |= {name: value for name, value in extras.items() if value}
     return out
 
 
@@ -149,6 +152,8 @@ def read_optimiser(saved: Saved) -> SGD | GD:
         batch_size=meta["batch_size"],
         sampling=sampling,
         entries=entries,
+        momentum=meta.get("momentum", 0.0),
+        label_noise=meta.get("label_noise", 0.0),
     )
 
 

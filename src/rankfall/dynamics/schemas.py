@@ -51,9 +51,16 @@ _SGD = {
 }
 
 
+_OPTIONAL = {
+    "rank_tol": number,
+    "momentum": partial(number, least=0, below=1),
+    "label_noise": partial(number, least=0),
+}
+
+
 def _meta(name: str, value: Any) -> dict[str, Any]:
     # files written before the tolerance was kept lack it
-    found = record({}, {"rank_tol": number}, {"rank_tol": RANK_TOL})(name, value)
+    found = record({}, _OPTIONAL, {"rank_tol": RANK_TOL})(name, value)
     return found | tagged("optimiser", {"SGD": {**_run, **_SGD}, "GD": _run})(name, value)
 
 

@@ -156,7 +156,7 @@ def replay(
     """Repeat steps of one chain, to the same bits, and record them differently.
 
     The run starts from the last recorded weights before `start` (``Record(what=("weights", ...))``),
-    or from the beginning.
+    or from the beginning, as it does with momentum, because velocities are not recorded.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def replay(
     )
     state = run.engine.state
     earlier = np.flatnonzero(trace.steps <= min(start, trace.n_steps[chain]))
-    if trace.snapshots is not None and earlier.size:
+    if trace.snapshots is not None and earlier.size and not state.velocities.size:
         shots, at = trace.snapshots, earlier[-1]
         # rows are padded to whole cache lines, for one chain as for an ensemble
         state.buffer[0] = shots.buffers[at, chain]
@@ -232,6 +232,9 @@ class _Run:
             raise InputError("The network has weights that are not finite.")
         optimiser.check(problem.n_observed)
         state = State.start(starts, numbers, stored, residual_limits(problem, starts))
+        if isinstance(optimiser, SGD) and optimiser.momentum:
+            _check_momentum(record, deflate)
+            state.rest()
         if "ledger" in record.what:
             if isinstance(optimiser, GD):
                 raise InputError('"ledger" can be recorded for SGD only: GD does not use single entries.')
@@ -322,6 +325,15 @@ def _check_watched(record: Record, deflate: float | None, checkpoint: str | os.P
         raise InputError(
             'With a certificate, displacements are measured from its looks; leave out "displacement".'
         )
+
+
+def _check_momentum(record: Record, deflate: float | None) -> None:
+    """Refuse what is about the steps of plain SGD."""
+    if deflate is not None:
+        raise InputError("Deflation would cut velocities as well as weights; leave out momentum or deflate.")
+    for name in ("ledger", "displacement"):
+        if name in record.what:
+            raise InputError(f'"{name}" bounds steps of plain SGD; leave out momentum, or do not record it.')
 
 
 def _precision(dtype: type | np.dtype | str) -> np.dtype:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...compute.threads import parallel_for
 from ...problem import Problem
-from ..kernels import batches
+from ..kernels import batches, dense
 from ..kernels import single as kernels
 from ..kernels.streams import shuffle_ahead, stream_key
 from ..optimisers import GD, SGD
@@ -131,13 +131,19 @@ class Engine:
         entries = np.zeros((0, 1), np.int64)
         if optimiser.entries is not None:
             entries = np.array(optimiser.entries[start:stop])
+        if optimiser.momentum:
+            return dense.advance_dense, (
+                state.buffer, state.velocities, state.widths, *fate, *data, state.orders, entries, lr, ridge,
+                optimiser.momentum, optimiser.label_noise, stop - start, self.key, state.chains,
+                self.sampling, optimiser.batch_size,
+            )  # fmt: skip
         arguments = (
             *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
             state.chains, self.sampling, state.ledgers, state.balls, state.anchors,
         )  # fmt: skip
-        if optimiser.batch_size == 1:
+        if optimiser.batch_size == 1 and not optimiser.label_noise:
             return kernels.advance_single, arguments
-        return batches.advance_batches, (*arguments, optimiser.batch_size)
+        return batches.advance_batches, (*arguments, optimiser.label_noise, optimiser.batch_size)
 
 
 def smallest_weight(dtype: np.dtype, depth: int) -> float:

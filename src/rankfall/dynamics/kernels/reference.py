@@ -5,6 +5,7 @@ Slow on purpose: no lazy decay, no fused passes, no shared storage. The tests co
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import numpy as np
@@ -12,17 +13,16 @@ import numpy as np
 from ...network import Network
 from ...problem import Problem
 from ..optimisers import GD, SGD
-from .streams import stream_key
+from .streams import ENTRIES, LABEL_NOISE, stream_key
 
 _LOW = 0xFFFFFFFF
 
 
-def philox(key: int, chain: int, index: int) -> int:
-    """64 bits of Philox4x32-10: draw number `index` of a chain's stream."""
-    counter = [index & _LOW, index >> 32, chain & _LOW, 0]
-    k0, k1 = key & _LOW, key >> 32
-    words = philox_words(counter, k0, k1)
-    return words[0] | words[1] << 32
+def philox(key: int, chain: int, index: int, purpose: int = ENTRIES) -> tuple[int, int]:
+    """Twice 64 bits of Philox4x32-10: draw number `index` of a chain's stream."""
+    counter = [index & _LOW, index >> 32, chain & _LOW, purpose]
+    words = philox_words(counter, key & _LOW, key >> 32)
+    return words[0] | words[1] << 32, words[2] | words[3] << 32
 
 
 def philox_words(counter: list[int], k0: int, k1: int) -> list[int]:
@@ -37,7 +37,23 @@ def philox_words(counter: list[int], k0: int, k1: int) -> list[int]:
 
 def below(key: int, chain: int, index: int, bound: int) -> int:
     """Draw number `index` as an integer in 0..bound-1."""
-    return philox(key, chain, index) * bound >> 64
+    return philox(key, chain, index)[0] * bound >> 64
+
+
+def normal(key: int, chain: int, index: int, purpose: int) -> float:
+    """Draw number `index` of a chain's stream of another purpose, by the formula of Box and Muller."""
+    first, second = philox(key, chain, index, purpose)
+    radius, turn = ((first >> 11) + 0.5) / 2**53, (second >> 11) / 2**53
+    return math.sqrt(-2 * math.log(radius)) * math.cos(2 * math.pi * turn)
+
+
+def targets(
+    problem: Problem, optimiser: SGD, picked: list[int], chain: int, seed: int, step: int
+) -> np.ndarray:
+    """The observed values of a step's entries, with their label noise."""
+    key, size = int(stream_key(seed)), optimiser.batch_size
+    noise = [normal(key, chain, step * size + e, LABEL_NOISE) for e in range(len(picked))]
+    return problem.values[picked] + optimiser.label_noise * np.array(noise)
 
 
 def batch(optimiser: SGD, n_entries: int, seed: int, chain: int, step: int) -> list[int]:
@@ -95,14 +111,25 @@ def gradients(
 def train(problem: Problem, network: Network, optimiser: SGD | GD, chain: int = 0, seed: int = 0) -> Network:
     """``W_l <- (1 - 2 lr ridge) W_l - lr G_l``, step after step, for one chain.
 
+    With momentum ``V_l <- momentum V_l + G_l + 2 ridge W_l`` and ``W_l <- W_l - lr V_l``, from ``V_l = 0``.
+
     Returns
     -------
     Network
         The weights after ``optimiser.n_steps`` steps.
     """
     weights = [W.astype(np.float64) for W in network.weights]
+    momentum = optimiser.momentum if isinstance(optimiser, SGD) else 0.0
+    velocities = [np.zeros_like(W) for W in weights]
     for step in range(optimiser.n_steps):
-        weights = _step(problem, weights, optimiser, chain, seed, step)
+        if momentum == 0:
+            weights = _step(problem, weights, optimiser, chain, seed, step)
+            continue
+        lr, ridge = _settings(optimiser, step)
+        G = _gradients_of_step(problem, weights, optimiser, chain, seed, step)
+        state = zip(velocities, G, weights, strict=True)
+        velocities = [momentum * V + g + 2 * ridge * W for V, g, W in state]
+        weights = [W - lr * V for W, V in zip(weights, velocities, strict=True)]
     return Network(tuple(weights))
 
 
@@ -118,7 +145,7 @@ def ledger(problem: Problem, network: Network, optimiser: SGD, chain: int = 0, s
         picked = batch(optimiser, problem.n_observed, seed, chain, step)
         rows, cols = problem.rows[picked], problem.cols[picked]
         A = reduce(lambda right, W: W @ right, weights)
-        rho = A[rows, cols] - problem.values[picked]
+        rho = A[rows, cols] - targets(problem, optimiser, picked, chain, seed, step)
         for l in range(1, network.depth):
             P = reduce(lambda right, W: W @ right, weights[l + 1 :], np.eye(weights[l].shape[0]))
             Q = reduce(lambda right, W: W @ right, weights[: l - 1], np.eye(weights[0].shape[1]))
@@ -146,8 +173,10 @@ def displacements(
         lr, ridge = _settings(optimiser, step)
         q = 1 - 2 * lr * ridge
         picked = batch(optimiser, problem.n_observed, seed, chain, step)
+        values = targets(problem, optimiser, picked, chain, seed, step)
         single = [
-            gradients(weights, problem.rows[[e]], problem.cols[[e]], problem.values[[e]]) for e in picked
+            gradients(weights, problem.rows[[e]], problem.cols[[e]], value)
+            for e, value in zip(picked, values[:, None], strict=True)
         ]
         mean = [sum(G) / len(picked) for G in zip(*single, strict=True)]
         weights = _step(problem, weights, optimiser, chain, seed, step)
@@ -167,12 +196,18 @@ def _step(
     problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
 ) -> list[np.ndarray]:
     lr, ridge = _settings(optimiser, step)
-    if isinstance(optimiser, GD):
-        picked = list(range(problem.n_observed))
-    else:
-        picked = batch(optimiser, problem.n_observed, seed, chain, step)
-    G = gradients(weights, problem.rows[picked], problem.cols[picked], problem.values[picked])
+    G = _gradients_of_step(problem, weights, optimiser, chain, seed, step)
     return [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
+
+
+def _gradients_of_step(
+    problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
+) -> list[np.ndarray]:
+    if isinstance(optimiser, GD):
+        return gradients(weights, problem.rows, problem.cols, problem.values)
+    picked = batch(optimiser, problem.n_observed, seed, chain, step)
+    values = targets(problem, optimiser, picked, chain, seed, step)
+    return gradients(weights, problem.rows[picked], problem.cols[picked], values)
 
 
 def _settings(optimiser: SGD | GD, step: int) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from ..dynamics.engine.state import State, aligned_zeros, pack, unpack
 from ..dynamics.kernels.batches import draw_batch
 from ..dynamics.optimisers import require_plain
 from ..errors import InputError
+from ..measurements import require_entries
 from ..measures import RANK_TOL, numerical_rank
 from ..network import Network
 from ..problem import Problem
@@ -228,6 +229,7 @@ def largest_tail(network: Network, rank: int) -> np.ndarray:
 
 def check_chain(problem: Problem, network: Network, optimiser: SGD) -> None:
     """Refuse settings that are not those of a Markov chain that can be branched."""
+    require_entries(problem, "Rare events are")
     instance("problem", problem, Problem)
     instance("network", network, Network)
     if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):

@@ -13,6 +13,7 @@ import numpy as np
 from ..argument_checks import fraction, function, instance, optional, shown, whole, wholes
 from ..compute.threads import threads, threads_without_blas
 from ..errors import InputError
+from ..measurements import Measurements, require_entries
 from ..network import Network
 from ..problem import Problem
 from ..theory.rolling import RollingCertificate
@@ -60,7 +61,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    problem: Problem,
+    problem: Problem | Measurements,
     network: Network,
     optimiser: SGD | GD,
     *,
@@ -81,7 +82,7 @@ def train(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or Measurements
     network : Network
         Start of all chains, or an ensemble with one start for each chain.
     optimiser : SGD or GD
@@ -118,7 +119,8 @@ def train(
     Interrupted
         A KeyboardInterrupt with the trace so far.
     """
-    problem = instance("problem", problem, Problem)
+    if not isinstance(problem, Measurements):
+        problem = instance("problem", problem, Problem)
     network = instance("network", network, Network)
     optimiser = instance("optimiser", optimiser, (SGD, GD))
     seed = whole("seed", seed, least=0)
@@ -131,7 +133,8 @@ def train(
         _check_watched(record, deflate, checkpoint)
     run = _Run.prepare(problem, network, optimiser, chains, seed, record, deflate, dtype)
     if certificate is not None:
-        run.engine.watched = WatchedChains(certificate, problem, optimiser, run.engine.state)
+        entries = require_entries(problem, "Rolling certificates are")
+        run.engine.watched = WatchedChains(certificate, entries, optimiser, run.engine.state)
     recorder = Recorder(record, problem, run.engine.state, record.steps(0, optimiser.n_steps))
     saver = None
     if checkpoint is not None:
@@ -215,7 +218,7 @@ class _Run:
     @classmethod
     def prepare(
         cls,
-        problem: Problem,
+        problem: Problem | Measurements,
         network: Network,
         optimiser: SGD | GD,
         chains: int | Sequence[int] | None,
@@ -242,6 +245,7 @@ class _Run:
         if "displacement" in record.what:
             if isinstance(optimiser, GD):
                 raise InputError('"displacement" can be recorded for SGD only.')
+            require_entries(problem, 'Displacements ("displacement") are')
             state.watch()
             for k in range(state.n_chains):
                 state.anchor(k, state.network(k))

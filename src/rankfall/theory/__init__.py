@@ -30,6 +30,7 @@ from .landscape import (
     schatten_cost,
     weight_gradient,
 )
+from .measured_tail import measured_tail_factors
 from .minima import Minima, Search, minima
 from .monitor import Firing, Monitor, MonitorLog
 from .monitored_set import check_monitored
@@ -78,6 +79,7 @@ __all__ = [
     "lock_all_time",
     "loss_lower_bound",
     "mean_steps",
+    "measured_tail_factors",
     "minima",
     "phi_threshold",
     "rank_upper_bound",

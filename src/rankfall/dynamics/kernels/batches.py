@@ -20,6 +20,9 @@ from .passes import absorb_scale, flush_updates, subtract_products, times, times
 from .single import ABSORB_EVERY, DISTINCT, EPOCHS, REPLACEMENT, SMALLEST_SCALE, lanes_of, layout
 from .streams import LABEL_NOISE, distinct_below, random_below, random_normal, shuffle_ahead
 
+# how gradient descent draws the entries of a step, after those of :mod:`.single`
+ALL = 4
+
 
 @njit(**LOOP)
 def zero_vectors(count, widths, flat):
@@ -48,7 +51,7 @@ def draw_batch(picked, table, order, entries, step, index, n_entries, key, chain
             picked[e] = order[first + e]
         return count
     for e in range(size):
-        picked[e] = entries[step, e]
+        picked[e] = e if sampling == ALL else entries[step, e]
     return size
 
 

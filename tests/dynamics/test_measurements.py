@@ -169,6 +169,21 @@ def test_identities_of_balance_and_of_the_hidden_spaces(batch):
             np.testing.assert_allclose(new.hidden_spaces()[k - 1], old.hidden_spaces()[k - 1] @ K, atol=1e-13)
 
 
+def test_memory_lemma():
+    """``sigma_{bk+j+1}(W(t)) <= q^k sigma_{j+1}(W(t-k))`` for every layer, k and j."""
+    measurements, _ = gaussian((12, 12), 40)
+    network = rf.Network.gaussian((12, 10, 10, 12), scale=1.0, seed=2)
+    sgd = rf.SGD(lr=0.1, ridge=0.3, n_steps=12, batch_size=2)
+    trace = rf.train(measurements, network, sgd, record=rf.Record(every=1, what="weights"))
+    q = 1 - 2 * 0.1 * 0.3
+    spectra = [[np.linalg.svd(W, compute_uv=False) for W in trace.weights(0, t)] for t in range(13)]
+    for t in range(13):
+        for k in range(min(t, 5) + 1):
+            for now, before in zip(spectra[t], spectra[t - k], strict=True):
+                later = now[2 * k :]
+                assert np.all(later <= q**k * before[: later.size] + 1e-13)
+
+
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_ledger_bounds_the_growth_of_tails(depth, batch):

@@ -29,7 +29,7 @@ def network():
     ("momentum", "rate"), [(0.0, 5.00013e-5), (0.5, 1.00010e-4), (0.9, 5.0240e-4), (0.99, 5.0252e-3)]
 )
 def test_decay_is_the_power_of_a_matrix(problem, network, momentum, rate):
-    """Without a data gradient (W, V) is multiplied by a constant 2 x 2 matrix: docs/theory.md on momentum.
+    """Without a data gradient (W, V) is multiplied by a constant 2 x 2 matrix.
 
     The first layer is zero, and so are the data: all gradients vanish. The slowest decay of the matrix is
     that of its dominant root.
@@ -46,6 +46,21 @@ def test_decay_is_the_power_of_a_matrix(problem, network, momentum, rate):
         np.testing.assert_allclose(found[1], kept * network.weights[1], rtol=1e-10)
         assert not found[0].any()
     assert -np.log(np.abs(np.linalg.eigvals(M)).max()) == pytest.approx(rate, rel=1e-4)
+
+
+@pytest.mark.parametrize(("batch", "momentum"), [(1, 0.0), (1, 0.8), (2, 0.9)])
+def test_few_steps_add_few_directions(problem, network, batch, momentum):
+    """The memory lemma: ``W(t) - p_t W(0)`` has rank at most b t, p_t from the powers of that matrix."""
+    lr, ridge = 0.02, 0.5
+    sgd = rf.SGD(lr=lr, ridge=ridge, n_steps=4, momentum=momentum, batch_size=batch)
+    trace = rf.train(problem, network, sgd, record=rf.Record(every=1, what="weights"))
+    M = np.array([[1 - 2 * lr * ridge, -lr * momentum], [2 * ridge, momentum]])
+    for step in range(1, 5):
+        kept = np.linalg.matrix_power(M, step)[0, 0]
+        for W, start in zip(trace.weights(0, step), network, strict=True):
+            s = np.linalg.svd(W - kept * start, compute_uv=False)
+            assert np.all(s[batch * step :] < 1e-13)
+            assert s[0] > 1e-3
 
 
 def test_momentum_moves_with_a_trajectory_of_smaller_steps(problem, network):
@@ -83,6 +98,28 @@ def test_checkpoints_and_files(problem, network, tmp_path, momentum):
     assert back.optimiser.label_noise == 0.2 and back.optimiser.momentum == momentum
     again = rf.replay(back, chain=1, start=2000, stop=2000)
     assert same_bits(again.final(), straight.final(1))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_no_subnormal_number_survives(problem, network, dtype, momentum):
+    """Networks on their way to zero, under the kernel that changes every weight at every step."""
+    zero = problem.with_values(np.zeros(problem.n_observed))
+    data = zero if momentum else rf.Measurements.from_problem(zero)
+    sgd = rf.SGD(lr=0.01, ridge=5.0, n_steps=6000, momentum=momentum)
+    trace = rf.train(data, network, sgd, record=rf.Record(every=250, what=("weights",)), dtype=dtype)
+    for record in range(trace.steps.size):
+        for W in trace.weights(0, record):
+            assert not ((W != 0) & (np.abs(W) < np.finfo(dtype).tiny)).any()
+    assert all(not W.any() for W in trace.final())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_divergence_stops_the_chain(problem, network, dtype):
+    sgd = rf.SGD(lr=0.5, ridge=0.0, n_steps=5000, momentum=0.9)
+    trace = rf.train(problem, network, sgd, chains=2, dtype=dtype, record=rf.Record(every=2500))
+    assert trace.diverged.all() and (trace.n_steps < 2500).all()
+    assert np.isnan(trace.train_loss[:, 1:]).all() and (trace.stable_lr > 0).all()
 
 
 # -- label noise ---------------------------------------------------------------------------------------

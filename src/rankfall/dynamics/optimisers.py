@@ -49,9 +49,9 @@ class SGD:
 
     Notes
     -----
-    With momentum every step changes every weight, which takes several times longer, and the statements about
-    plain SGD (certificates, monitors, rare events, deflation, "ledger", "displacement") do not cover it; nor
-    do those of expectations cover label noise. Each refuses what it does not cover.
+    For single entries label noise takes about twice as long, and momentum, with which every step changes
+    every weight, about five times. Certificates, monitors and rare events are about plain SGD and refuse
+    both; deflation, "ledger" and "displacement" refuse momentum.
     """
 
     lr: Schedule

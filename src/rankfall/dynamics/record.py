@@ -49,7 +49,8 @@ class Record:
         (for SGD: sum and highest partial sum of ``log(q + lr |B_l|)`` over the steps since the previous
         record, which bound the growth of the hidden layers; Theorem 3(c)) and "displacement" (for SGD: the
         distance of all weights from those at the previous record, and a bound of that distance at every step
-        in between, at most a quarter above the largest).
+        in between, at most a quarter above the largest; for entries, not for other measurements). The last
+        two are about steps without momentum.
     extra : mapping of str to function
         Further observables: functions that take the :class:`Network` of one chain and return a number, or an
         array of constant shape.

@@ -95,7 +95,7 @@ def train(
         File that holds the state of the run; if it exists and has the same settings, the run resumes.
     deflate : float, optional
         Drop hidden directions whose singular value in ``Z_l = [W_l | W_{l+1}^T]`` is at most `deflate`
-        times the largest, every 10,000 steps (Theorem 4).
+        times the largest, every 10,000 steps (Theorem 4). Not with momentum.
     n_threads : int, optional
         Threads for the kernels; by default all processors, or NUMBA_NUM_THREADS.
     dtype : float64 or float32
@@ -105,8 +105,8 @@ def train(
     certificate : RollingCertificate, optional
         Watch every chain (Theorem 6): the ledger of what is proved about which steps is in
         ``Trace.certificates``. For SGD in double precision with constant lr and ridge and entries drawn by
-        "replacement" or "distinct"; without `deflate` and `checkpoint`. It changes no bit of the run, unless
-        it is to deflate.
+        "replacement" or "distinct"; without momentum, label noise, `deflate` and `checkpoint`. It changes no
+        bit of the run, unless it is to deflate.
 
     Returns
     -------

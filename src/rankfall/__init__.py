@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from .completion.complete import complete
     from .dynamics import GD, SGD, Record, Trace, replay, train
     from .estimator import LowRankImputer, LowRankRegressor
+    from .measurements import Measurements
     from .network import Network
     from .problem import Problem
 
 _HOMES = {
     "Problem": ".problem",
     "Network": ".network",
+    "Measurements": ".measurements",
     "SGD": ".dynamics",
     "GD": ".dynamics",
     "Record": ".dynamics",
@@ -75,6 +77,7 @@ __all__ = [
     "Jumps",
     "LowRankImputer",
     "LowRankRegressor",
+    "Measurements",
     "Network",
     "Outcome",
     "Problem",

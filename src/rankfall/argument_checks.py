@@ -46,6 +46,7 @@ _LONGEST = 60
 _SPOKEN_WITH_A_VOWEL = "AEFHILMNORSX"
 _MAKERS = {
     "Problem": "rf.Problem.from_dense makes one from an array",
+    "Measurements": "rf.Measurements(U, V, values) makes one",
     "Network": "rf.Network.gaussian makes one",
     "SGD": "rf.SGD(lr=..., ridge=..., n_steps=...) makes one",
     "GD": "rf.GD(lr=..., ridge=..., n_steps=...) makes one",

@@ -9,6 +9,7 @@ import numpy as np
 
 from .argument_checks import instance, number, optional, positive, whole
 from .errors import InputError
+from .measurements import Measurements
 from .network import Network
 from .problem import Problem
 
@@ -38,7 +39,7 @@ DEAD = 1e-12
 
 
 def numerical_rank(
-    singular_values: np.ndarray, problem: Problem | None = None, *, rank_tol: float = RANK_TOL
+    singular_values: np.ndarray, problem: Problem | Measurements | None = None, *, rank_tol: float = RANK_TOL
 ) -> np.ndarray:
     """Number of singular values above `rank_tol` times the largest, and above ``DEAD`` of the data.
 
@@ -46,8 +47,8 @@ def numerical_rank(
     ----------
     singular_values : ndarray, shape (..., k)
         Of the product A.
-    problem : Problem, optional
-        The norm of its observed entries is the scale of the data. Without it, only a product that is exactly
+    problem : Problem or Measurements, optional
+        The norm of its observed values is the scale of the data. Without it, only a product that is exactly
         zero has rank 0.
     rank_tol : float
 
@@ -55,7 +56,8 @@ def numerical_rank(
     -------
     ndarray of int, shape (...)
     """
-    problem = optional(instance, "problem", problem, Problem)
+    if not isinstance(problem, Measurements):
+        problem = optional(instance, "problem", problem, Problem)
     rank_tol = number("rank_tol", rank_tol, least=0, below=1)
     s = np.asarray(singular_values, dtype=np.float64)
     scale = 0.0 if problem is None else float(np.linalg.norm(problem.values))
@@ -184,20 +186,28 @@ def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np
 # -- losses ---------------------------------------------------------------------------------------------
 
 
-def data_loss(problem: Problem, network: Network) -> np.ndarray:
-    """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape () or (n_chains,)."""
+def data_loss(problem: Problem | Measurements, network: Network) -> np.ndarray:
+    """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape () or (n_chains,).
+
+    For measurements ``1/(2N) sum_k (u_k^T A v_k - y_k)^2``.
+    """
     _check_shapes(problem, network)
-    residual = network.predict(problem.rows, problem.cols) - problem.values
+    if isinstance(problem, Measurements):
+        predicted = problem.predict(network)
+    else:
+        predicted = network.predict(problem.rows, problem.cols)
+    residual = predicted - problem.values
     return 0.5 * np.mean(np.square(residual), axis=-1)
 
 
-def regularised_loss(problem: Problem, network: Network, *, ridge: float) -> np.ndarray:
+def regularised_loss(problem: Problem | Measurements, network: Network, *, ridge: float) -> np.ndarray:
     """:func:`data_loss` plus ``ridge * sum_l |W_l|_F^2``, shape () or (n_chains,)."""
     return data_loss(problem, network) + ridge * squared_norm(network)
 
 
-def _check_shapes(problem: Problem, network: Network) -> None:
-    instance("problem", problem, Problem)
+def _check_shapes(problem: Problem | Measurements, network: Network) -> None:
+    if not isinstance(problem, Measurements):
+        instance("problem", problem, Problem)
     instance("network", network, Network)
     if network.shape != problem.shape:
         raise InputError(

@@ -28,6 +28,9 @@ OPTIMISERS = {
     "fast decay": rf.SGD(
         lr=0.03, ridge=0.2, n_steps=5000
     ),  # folds the decay scalar after 573 steps, between two updates
+    "label noise": rf.SGD(lr=0.03, ridge=1e-2, n_steps=5000, label_noise=0.3),
+    "noisy batch": rf.SGD(lr=0.03, ridge=1e-2, n_steps=5000, batch_size=3, label_noise=0.3),
+    "momentum": rf.SGD(lr=0.005, ridge=1e-2, n_steps=5000, momentum=0.9, sampling="epochs"),
 }
 
 

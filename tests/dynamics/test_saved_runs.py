@@ -18,6 +18,7 @@ from damage import damaged_archives
 from rankfall.files import load_archive, save_archive
 
 N_STEPS = 60
+MOVING = rf.SGD(lr=0.01, ridge=1e-3, n_steps=N_STEPS, momentum=0.5, label_noise=0.1)
 RECORD = rf.Record(every=20, what=("weights", "singular_values", "rank", "train_loss", "ledger"))
 
 
@@ -30,6 +31,14 @@ def setting() -> tuple[rf.Problem, rf.Network, rf.SGD]:
     return problem, network, rf.SGD(lr=lr, ridge=1e-3, n_steps=N_STEPS, batch_size=2, entries=entries)
 
 
+@cache
+def measured() -> rf.Trace:
+    """A run on measurements, with momentum and label noise."""
+    problem, network, _ = setting()
+    data = rf.Measurements.from_problem(problem)
+    return rf.train(data, network, MOVING, chains=2, record=rf.Record(every=20, what=("weights", "rank")))
+
+
 def run(checkpoint: Path | None = None) -> rf.Trace:
     return rf.train(*setting(), chains=3, seed=0, record=RECORD, checkpoint=checkpoint)
 
@@ -38,8 +47,8 @@ def run(checkpoint: Path | None = None) -> rf.Trace:
 def sound(name: str) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "it.npz"
-        if name == "trace":
-            run().save(path)
+        if name != "checkpoint":
+            (run() if name == "trace" else measured()).save(path)
         else:
             # half done, so that resuming has something to do
             def stop(progress: object) -> bool:
@@ -68,7 +77,7 @@ def use(name: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["arrays", "headers", "metadata", "file"])
-@pytest.mark.parametrize("name", ["trace", "checkpoint"])
+@pytest.mark.parametrize("name", ["trace", "checkpoint", "measured"])
 def test_damage(tmp_path: Path, name: str, part: str) -> None:
     path = tmp_path / "it.npz"
     path.write_bytes(sound(name))

@@ -22,7 +22,9 @@ from ..dynamics.engine.run import Engine
 from ..dynamics.engine.stability import residual_limits
 from ..dynamics.engine.state import State, aligned_zeros, pack, unpack
 from ..dynamics.kernels.batches import draw_batch
+from ..dynamics.optimisers import require_plain
 from ..errors import InputError
+from ..measurements import require_entries
 from ..measures import RANK_TOL, numerical_rank
 from ..network import Network
 from ..problem import Problem
@@ -227,10 +229,12 @@ def largest_tail(network: Network, rank: int) -> np.ndarray:
 
 def check_chain(problem: Problem, network: Network, optimiser: SGD) -> None:
     """Refuse settings that are not those of a Markov chain that can be branched."""
+    require_entries(problem, "Rare events are")
     instance("problem", problem, Problem)
     instance("network", network, Network)
     if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("Rare events need SGD; gradient descent has no noise.")
+    require_plain(optimiser, "Rare events")
     if optimiser.entries is not None:
         raise InputError("Rare events need entries drawn at random, not prescribed ones.")
     if not (isinstance(optimiser.lr, Constant) and isinstance(optimiser.ridge, Constant)):

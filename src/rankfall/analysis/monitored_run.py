@@ -9,7 +9,9 @@ import numpy as np
 
 from ..argument_checks import instance, optional, whole
 from ..dynamics import GD, SGD, Constant, Progress, Record, Trace, train
+from ..dynamics.optimisers import require_plain
 from ..errors import InputError
+from ..measurements import require_entries
 from ..network import Network
 from ..problem import Problem
 from ..theory import Certificate, Monitor, MonitorLog, RollingCertificate, RollingLedger
@@ -103,9 +105,11 @@ def monitor(
     -----
     The weights at all looks are held in memory, as those of a recorded run are.
     """
+    require_entries(problem, "Theorems 3 and 6 are")
     problem, network = instance("problem", problem, Problem), instance("network", network, Network)
     if not isinstance(instance("optimiser", optimiser, (SGD, GD)), SGD):
         raise InputError("The monitor watches SGD; gradient descent has theorems of its own.")
+    require_plain(optimiser, "Theorems 3 and 6")
     if optimiser.entries is not None:
         raise InputError("Theorem 3(b) needs entries drawn at random, not prescribed ones.")
     lr, ridge = (

@@ -11,6 +11,7 @@ import numpy as np
 from .. import measures
 from ..dynamics import Record, Trace
 from ..errors import InputError
+from ..measurements import Measurements
 from ..problem import Problem
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def trace_bounds(trace: Trace, rule: RankRule) -> tuple[np.ndarray, np.ndarray]:
     return fewest, most
 
 
-def dead_below(problem: Problem, depth: int) -> float:
+def dead_below(problem: Problem | Measurements, depth: int) -> float:
     """Size of the data below which a whole matrix is dead; of Z_l if `depth` is given.
 
     At balanced weights ``sigma(Z_l)^2 = 2 s^(2/L)`` for the singular values s of A.

@@ -12,6 +12,7 @@ from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
 from ..files.missing_marks import as_missing_values, equals_any
+from ..measurements import require_entries
 from ..problem import Problem
 from ..progress_display import shown_progress
 from . import exact, noisy
@@ -162,7 +163,7 @@ def complete(
     started = time.perf_counter()
     options = Options.of(locals())  # every option is an argument of this function
     progress = one_of("progress", progress, (False, True))
-    given = Problem.coerce(X)
+    given = Problem.coerce(require_entries(X, "A completion is"))
     if weights is not None:
         given = given.with_weights(weights)
     missing = as_missing_values(missing_values)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..files.schema import Saved
+from ..measurements import Measurements
 from ..network import Network
 from ..problem import Problem
 from ..theory.rolling import RollingLedger
@@ -49,11 +50,28 @@ def describe_optimiser(optimiser: SGD | GD) -> dict[str, Any]:
         if optimiser.entries is not None:
             out["sampling"] = "prescribed"
             out["entries"] = hashlib.sha256(optimiser.entries.tobytes()).hexdigest()
+        # absent where they are 0: checkpoints of earlier releases go on
+        extras = {"momentum": optimiser.momentum, "label_noise": optimiser.label_noise}
+        out |= {name: value for name, value in extras.items() if value}
     return out
 
 
+def data_arrays(problem: Problem | Measurements) -> dict[str, np.ndarray]:
+    """What was observed, by the names that it has in files."""
+    if isinstance(problem, Measurements):
+        return {"left_vectors": problem.U, "right_vectors": problem.V, "values": problem.values}
+    return {"rows": problem.rows, "cols": problem.cols, "values": problem.values}
+
+
+def read_data(saved: Saved) -> Problem | Measurements:
+    """What :func:`data_arrays` wrote."""
+    if "left_vectors" in saved:
+        return Measurements(saved["left_vectors"], saved["right_vectors"], saved["values"])
+    return Problem(saved["rows"], saved["cols"], saved["values"], saved.meta["shape"])
+
+
 def fingerprint(
-    problem: Problem,
+    problem: Problem | Measurements,
     start: Network,
     optimiser: SGD | GD,
     chains: np.ndarray,
@@ -64,7 +82,7 @@ def fingerprint(
 ) -> str:
     """Hash of everything that determines what a run does and records."""
     digest = hashlib.sha256()
-    for array in (problem.rows, problem.cols, problem.values, *start.weights, chains):
+    for array in (*data_arrays(problem).values(), *start.weights, chains):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     settings = {
@@ -149,6 +167,8 @@ def read_optimiser(saved: Saved) -> SGD | GD:
         batch_size=meta["batch_size"],
         sampling=sampling,
         entries=entries,
+        momentum=meta.get("momentum", 0.0),
+        label_noise=meta.get("label_noise", 0.0),
     )
 
 

@@ -11,6 +11,7 @@ from .. import measures
 from ..argument_checks import check_fields, checked, function, number, text, whole
 from ..compute.threads import count, parallel_for, threads
 from ..errors import InputError
+from ..measurements import Measurements
 from ..network import Network
 from ..problem import Problem
 
@@ -48,7 +49,8 @@ class Record:
         (for SGD: sum and highest partial sum of ``log(q + lr |B_l|)`` over the steps since the previous
         record, which bound the growth of the hidden layers; Theorem 3(c)) and "displacement" (for SGD: the
         distance of all weights from those at the previous record, and a bound of that distance at every step
-        in between, at most a quarter above the largest).
+        in between, at most a quarter above the largest; for entries, not for other measurements). The last
+        two are about steps without momentum.
     extra : mapping of str to function
         Further observables: functions that take the :class:`Network` of one chain and return a number, or an
         array of constant shape.
@@ -82,7 +84,7 @@ class Record:
         return np.unique(np.append(np.arange(start, stop, self.every), stop))
 
 
-def measure(problem: Problem, network: Network, record: Record) -> dict[str, np.ndarray]:
+def measure(problem: Problem | Measurements, network: Network, record: Record) -> dict[str, np.ndarray]:
     """Observables of an ensemble, each with a leading axis of chains; not what the kernels keep."""
     out: dict[str, np.ndarray] = {}
     if "singular_values" in record.what or "rank" in record.what:
@@ -127,15 +129,19 @@ def in_blocks(function: Callable[[Network], np.ndarray], network: Network) -> np
     return np.concatenate(measured)
 
 
-def data_loss(problem: Problem, network: Network) -> np.ndarray:
+def data_loss(problem: Problem | Measurements, network: Network) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape (n_chains,)."""
-    from .kernels.sums import mean_squares
+    from .kernels.sums import mean_squares, mean_squares_of_measurements
 
     left, right = network.thin_factors()
     right = np.swapaxes(right, -1, -2)
     # copies, because numba would compile again for read-only arrays
-    arrays = (left, right, problem.rows, problem.cols, problem.values)
+    measured = isinstance(problem, Measurements)
+    places = (problem.U, problem.V) if measured else (problem.rows, problem.cols)
+    arrays = (left, right, *places, problem.values)
+    sums = mean_squares_of_measurements if measured else mean_squares
     # for less than a millisecond of work, threads would mostly wait for each other
-    short = left.size // left.shape[-2] * problem.n_observed < _SHORT
+    per_value = left.shape[-2] + right.shape[-2] if measured else 1
+    short = left.size // left.shape[-2] * problem.n_observed * per_value < _SHORT
     with threads(1 if short else None):
-        return 0.5 * mean_squares(*(np.array(a, order="C") for a in arrays))
+        return 0.5 * sums(*(np.array(a, order="C") for a in arrays))

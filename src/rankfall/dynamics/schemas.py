@@ -51,9 +51,17 @@ _SGD = {
 }
 
 
+_OPTIONAL = {
+    "rank_tol": number,
+    "observed": partial(one_of, allowed=("entries", "measurements")),
+    "momentum": partial(number, least=0, below=1),
+    "label_noise": partial(number, least=0),
+}
+
+
 def _meta(name: str, value: Any) -> dict[str, Any]:
     # files written before the tolerance was kept lack it
-    found = record({}, {"rank_tol": number}, {"rank_tol": RANK_TOL})(name, value)
+    found = record({}, _OPTIONAL, {"rank_tol": RANK_TOL})(name, value)
     return found | tagged("optimiser", {"SGD": {**_run, **_SGD}, "GD": _run})(name, value)
 
 
@@ -71,9 +79,10 @@ def _fields(meta: Mapping[str, Any]) -> list[Field]:
     depth = len(widths) - 1
     room = Length(lambda _: padded_room(widths, np.dtype(dtype)))
     snapshots = snapshot_fields("snapshot_", depth, dtype, "C", "R", room)
+    entries = [Field("rows", "index", ("N",), of="m"), Field("cols", "index", ("N",), of="n")]
+    vectors = [Field(f"{side}_vectors", "float", ("N", of)) for side, of in (("left", "m"), ("right", "n"))]
     fields = [
-        Field("rows", "index", ("N",), of="m"),
-        Field("cols", "index", ("N",), of="n"),
+        *(vectors if meta.get("observed") == "measurements" else entries),
         Field("values", "float", ("N",)),
         # first, so that the widths are true before anything is computed from them
         *(Field(f"start_{k}", "float", (..., widths[k + 1], widths[k]), dtype=None) for k in range(depth)),
@@ -149,10 +158,14 @@ def _one_run(saved: Saved) -> str | None:
     if meta["shape"] != (meta["widths"][-1], meta["widths"][0]):
         return f"its network does not make {meta['shape'][0]} x {meta['shape'][1]} matrices."
     if meta["n_observed"] != lengths["N"]:
-        return f"rows has {lengths['N']} entries, not {meta['n_observed']}."
+        return f"values has {lengths['N']} entries, not {meta['n_observed']}."
     if list(meta["chains"]) != saved["chains"].tolist():
         return "chains and its metadata name other chains."
     return None
+
+
+def _entries_in_order(saved: Saved) -> str | None:
+    return cells_in_order("rows", "cols")(saved) if "rows" in saved else None
 
 
 def _widths_fit(saved: Saved) -> str | None:
@@ -196,5 +209,5 @@ TRACE = Schema(
     refuses=_refuses,
     binds={"shape": ("m", "n")},
     not_empty=("k", "h"),
-    rules=(_one_run, cells_in_order("rows", "cols"), _widths_fit, _ledgers_fit),
+    rules=(_one_run, _entries_in_order, _widths_fit, _ledgers_fit),
 )

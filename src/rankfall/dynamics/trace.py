@@ -9,11 +9,20 @@ import numpy as np
 
 from ..errors import InputError
 from ..files.schema import blamed_on
+from ..measurements import Measurements
 from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from ..theory.rolling import RollingLedger
-from .archive import describe_optimiser, ledger_arrays, optimiser_arrays, read_ledgers, read_optimiser
+from .archive import (
+    data_arrays,
+    describe_optimiser,
+    ledger_arrays,
+    optimiser_arrays,
+    read_data,
+    read_ledgers,
+    read_optimiser,
+)
 from .engine.snapshots import Snapshots
 from .engine.state import pack, unpack
 from .kernels.layout import VERSION
@@ -65,7 +74,7 @@ class Trace:
     stable_lr: np.ndarray
     deflation_bound: np.ndarray
     networks: tuple[Network, ...]
-    problem: Problem
+    problem: Problem | Measurements
     start: Network
     optimiser: SGD | GD
     seed: int
@@ -174,7 +183,7 @@ class Trace:
             stable_lr=saved["stable_lr"],
             deflation_bound=saved["deflation_bound"],
             networks=tuple(unpack(flat[[k]], ones[[k]], widths[[k]]).chain(0) for k in range(len(flat))),
-            problem=Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"]),
+            problem=read_data(saved),
             start=start,
             optimiser=optimiser,
             seed=meta["seed"],
@@ -195,6 +204,7 @@ class Trace:
             "widths": list(self.start.widths),
             "shape": list(self.problem.shape),
             "n_observed": self.problem.n_observed,
+            **({"observed": "measurements"} if isinstance(self.problem, Measurements) else {}),
             "chains": self.chains.tolist(),
             "seed": self.seed,
             "dtype": self.dtype,
@@ -205,9 +215,7 @@ class Trace:
         """The trace as arrays and metadata."""
         flat, widths = pack(list(self.networks))
         arrays = {
-            "rows": self.problem.rows,
-            "cols": self.problem.cols,
-            "values": self.problem.values,
+            **data_arrays(self.problem),
             "steps": self.steps,
             "diverged": self.diverged,
             "n_steps": self.n_steps,

@@ -13,6 +13,7 @@ import numpy as np
 from ..argument_checks import fraction, function, instance, optional, shown, whole, wholes
 from ..compute.threads import threads, threads_without_blas
 from ..errors import InputError
+from ..measurements import Measurements, require_entries
 from ..network import Network
 from ..problem import Problem
 from ..theory.rolling import RollingCertificate
@@ -60,7 +61,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    problem: Problem,
+    problem: Problem | Measurements,
     network: Network,
     optimiser: SGD | GD,
     *,
@@ -81,7 +82,7 @@ def train(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or Measurements
     network : Network
         Start of all chains, or an ensemble with one start for each chain.
     optimiser : SGD or GD
@@ -94,7 +95,7 @@ def train(
         File that holds the state of the run; if it exists and has the same settings, the run resumes.
     deflate : float, optional
         Drop hidden directions whose singular value in ``Z_l = [W_l | W_{l+1}^T]`` is at most `deflate`
-        times the largest, every 10,000 steps (Theorem 4).
+        times the largest, every 10,000 steps (Theorem 4). Not with momentum.
     n_threads : int, optional
         Threads for the kernels; by default all processors, or NUMBA_NUM_THREADS.
     dtype : float64 or float32
@@ -104,8 +105,8 @@ def train(
     certificate : RollingCertificate, optional
         Watch every chain (Theorem 6): the ledger of what is proved about which steps is in
         ``Trace.certificates``. For SGD in double precision with constant lr and ridge and entries drawn by
-        "replacement" or "distinct"; without `deflate` and `checkpoint`. It changes no bit of the run, unless
-        it is to deflate.
+        "replacement" or "distinct"; without momentum, label noise, `deflate` and `checkpoint`. It changes no
+        bit of the run, unless it is to deflate.
 
     Returns
     -------
@@ -118,7 +119,8 @@ def train(
     Interrupted
         A KeyboardInterrupt with the trace so far.
     """
-    problem = instance("problem", problem, Problem)
+    if not isinstance(problem, Measurements):
+        problem = instance("problem", problem, Problem)
     network = instance("network", network, Network)
     optimiser = instance("optimiser", optimiser, (SGD, GD))
     seed = whole("seed", seed, least=0)
@@ -131,7 +133,8 @@ def train(
         _check_watched(record, deflate, checkpoint)
     run = _Run.prepare(problem, network, optimiser, chains, seed, record, deflate, dtype)
     if certificate is not None:
-        run.engine.watched = WatchedChains(certificate, problem, optimiser, run.engine.state)
+        entries = require_entries(problem, "Rolling certificates are")
+        run.engine.watched = WatchedChains(certificate, entries, optimiser, run.engine.state)
     recorder = Recorder(record, problem, run.engine.state, record.steps(0, optimiser.n_steps))
     saver = None
     if checkpoint is not None:
@@ -156,7 +159,7 @@ def replay(
     """Repeat steps of one chain, to the same bits, and record them differently.
 
     The run starts from the last recorded weights before `start` (``Record(what=("weights", ...))``),
-    or from the beginning.
+    or from the beginning, as it does with momentum, because velocities are not recorded.
 
     Parameters
     ----------
@@ -189,7 +192,7 @@ def replay(
     )
     state = run.engine.state
     earlier = np.flatnonzero(trace.steps <= min(start, trace.n_steps[chain]))
-    if trace.snapshots is not None and earlier.size:
+    if trace.snapshots is not None and earlier.size and not state.velocities.size:
         shots, at = trace.snapshots, earlier[-1]
         # rows are padded to whole cache lines, for one chain as for an ensemble
         state.buffer[0] = shots.buffers[at, chain]
@@ -215,7 +218,7 @@ class _Run:
     @classmethod
     def prepare(
         cls,
-        problem: Problem,
+        problem: Problem | Measurements,
         network: Network,
         optimiser: SGD | GD,
         chains: int | Sequence[int] | None,
@@ -232,6 +235,9 @@ class _Run:
             raise InputError("The network has weights that are not finite.")
         optimiser.check(problem.n_observed)
         state = State.start(starts, numbers, stored, residual_limits(problem, starts))
+        if isinstance(optimiser, SGD) and optimiser.momentum:
+            _check_momentum(record, deflate)
+            state.rest()
         if "ledger" in record.what:
             if isinstance(optimiser, GD):
                 raise InputError('"ledger" can be recorded for SGD only: GD does not use single entries.')
@@ -239,6 +245,7 @@ class _Run:
         if "displacement" in record.what:
             if isinstance(optimiser, GD):
                 raise InputError('"displacement" can be recorded for SGD only.')
+            require_entries(problem, 'Displacements ("displacement") are')
             state.watch()
             for k in range(state.n_chains):
                 state.anchor(k, state.network(k))
@@ -322,6 +329,15 @@ def _check_watched(record: Record, deflate: float | None, checkpoint: str | os.P
         raise InputError(
             'With a certificate, displacements are measured from its looks; leave out "displacement".'
         )
+
+
+def _check_momentum(record: Record, deflate: float | None) -> None:
+    """Refuse what is about the steps of plain SGD."""
+    if deflate is not None:
+        raise InputError("Deflation would cut velocities as well as weights; leave out momentum or deflate.")
+    for name in ("ledger", "displacement"):
+        if name in record.what:
+            raise InputError(f'"{name}" bounds steps of plain SGD; leave out momentum, or do not record it.')
 
 
 def _precision(dtype: type | np.dtype | str) -> np.dtype:

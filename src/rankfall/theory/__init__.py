@@ -33,6 +33,7 @@ from .landscape import (
     schatten_cost,
     weight_gradient,
 )
+from .measured_tail import measured_tail_factors
 from .minima import Minima, Search, minima
 from .minima_inside import check_minima_inside, contraction_steps
 from .monitor import Firing, Monitor, MonitorLog
@@ -93,6 +94,7 @@ __all__ = [
     "lock_all_time",
     "loss_lower_bound",
     "mean_steps",
+    "measured_tail_factors",
     "minima",
     "phi_threshold",
     "rank_upper_bound",

@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 
 from ..errors import InputError
+from ..measurements import Measurements, require_entries
 from ..network import Network
 from ..problem import Problem
 
@@ -53,7 +54,11 @@ def require_whole(least: int, **numbers: int) -> None:
 
 
 def require_alike(problem: Problem) -> None:
-    """Refuse weighted problems: the loss of the text, and the SGD that lowers it, know no weights."""
+    """Refuse weighted problems: the loss of the text, and the SGD that lowers it, know no weights.
+
+    Measurements other than entries are refused, too: the constants of the text are those of entries.
+    """
+    require_entries(problem, "The statement is")
     if problem.weights is not None:
         raise InputError("The statement is about entries that all count alike, and this problem has weights.")
 
@@ -114,6 +119,11 @@ def check_depth_and_ridge(depth: int, ridge: float) -> None:
 def check_point(problem: Problem, network: Network) -> None:
     """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
     require_alike(problem)
+    check_where(problem, network)
+
+
+def check_where(problem: Problem | Measurements, network: Network) -> None:
+    """Refuse ensembles, other shapes and weights that are not finite."""
     if network.n_chains is not None:
         raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
     if network.shape != problem.shape:
@@ -124,7 +134,9 @@ def check_point(problem: Problem, network: Network) -> None:
         raise InputError("The network holds weights that are not finite.")
 
 
-def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampling: str) -> None:
+def check_step(
+    problem: Problem | Measurements, ridge: float, lr: float, batch_size: int, sampling: str
+) -> None:
     """Refuse settings of SGD that are out of range or not covered by Theorem 3(b)."""
     check_batch(problem, batch_size, sampling)
     require_bounds(ridge=ridge, lr=lr)
@@ -134,7 +146,7 @@ def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampl
         )
 
 
-def check_batch(problem: Problem, batch_size: int, sampling: str) -> None:
+def check_batch(problem: Problem | Measurements, batch_size: int, sampling: str) -> None:
     """Refuse batches that cannot be drawn, or that are not covered by Theorem 3(b)."""
     if sampling == "epochs":
         raise InputError(

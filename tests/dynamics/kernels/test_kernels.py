@@ -35,10 +35,14 @@ def runs(draw: st.DrawFn) -> tuple[rf.Problem, rf.Network, rf.SGD | rf.GD, int, 
     n = problem.n_observed
     batch = draw(st.sampled_from([1, min(7, n), n]))
     sampling = draw(st.sampled_from(["replacement", "distinct", "epochs"]))
+    settings = {
+        "momentum": draw(st.sampled_from([0.0, 0.0, 0.5, 0.9])),
+        "label_noise": draw(st.sampled_from([0.0, 0.0, 0.5])),
+    }
     return (
         problem,
         network,
-        rf.SGD(lr=lr, ridge=ridge, n_steps=STEPS, batch_size=batch, sampling=sampling),
+        rf.SGD(lr=lr, ridge=ridge, n_steps=STEPS, batch_size=batch, sampling=sampling, **settings),
         draw(st.integers(0, 5)),
         draw(st.integers(0, 9)),
     )

@@ -33,8 +33,30 @@ def test_twin_gives_the_known_answers(counter, key, words):
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**62), st.integers(1, 2**32 - 1))
 def test_kernel_gives_the_twins_numbers(key, chain, index, bound):
     key64 = np.uint64(key)
-    assert int(streams.random_bits(key64, chain, index)) == reference.philox(key, chain, index)
+    assert int(streams.random_bits(key64, chain, index)) == reference.philox(key, chain, index)[0]
     assert streams.random_below(key64, chain, index, bound) == reference.below(key, chain, index, bound)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**62))
+def test_kernel_gives_the_twins_normal_numbers(key, chain, index):
+    found = streams.random_normal(np.uint64(key), chain, index, streams.LABEL_NOISE)
+    assert found == pytest.approx(
+        reference.normal(key, chain, index, streams.LABEL_NOISE), rel=1e-13, abs=1e-14
+    )
+
+
+def test_normal_numbers_are_normal_and_unrelated_to_the_entries():
+    """Kolmogorov-Smirnov, correlation of neighbours, and within the draws of one entry; false alarm 1e-5."""
+    from scipy.stats import kstest, norm
+
+    key, n = streams.stream_key(4), 40_000
+    numbers = np.array([streams.random_normal(key, 1, t, streams.LABEL_NOISE) for t in range(n)])
+    assert kstest(numbers, norm.cdf).pvalue > 1e-5
+    assert abs(np.mean(numbers[1:] * numbers[:-1])) * np.sqrt(n) < 4.5
+    entry = np.array([streams.random_below(key, 1, t, 5) for t in range(n)])
+    for e in range(5):
+        assert abs(numbers[entry == e].mean()) * np.sqrt(np.sum(entry == e)) < 4.9
 
 
 @pytest.mark.parametrize("bound", [2, 7, 97])

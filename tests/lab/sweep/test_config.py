@@ -152,6 +152,11 @@ def test_one_cell(tmp_path: Path) -> None:
             'method = "GD"\nbatch_size = 2\nlr = 0.1\nridge = 0.01',
             "has no batch_size",
         ),
+        (
+            "lr = 0.1\nridge = 0.01",
+            'method = "GD"\nmomentum = 0.5\nlr = 0.1\nridge = 0.01',
+            "has no momentum",
+        ),
         ("depth = 3\n", "depth = 3\nwidths = [6, 4, 8]\n", "either widths"),
         ("chains = 4", '"network.width" = 4', r"\[settings\]: 'network.width' has a dot in it"),
         (

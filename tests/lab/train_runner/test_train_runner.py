@@ -60,7 +60,23 @@ def test_other_settings() -> None:
     assert len(descent) == 8
     assert (descent["train_loss"] > 0).all()
     assert is_setting("optimiser.lr.first")
-    assert not is_setting("optimiser.momentum")
+    assert is_setting("optimiser.momentum") and not is_setting("optimiser.nesterov")
+
+
+def test_momentum_and_label_noise() -> None:
+    options = {"momentum": 0.5, "label_noise": 0.3}
+    frame = run(changed(optimiser={**SETTINGS["optimiser"], **options}))
+    problem, _ = rf.datasets.low_rank((8, 6), rank=1, observed=0.8, seed=CELL.seed("problem"))
+    trace = rf.train(
+        problem,
+        rf.Network.gaussian((6, 4, 4, 8), scale=0.9, seed=CELL.seed("start"), chains=2),
+        rf.SGD(lr=0.05, ridge=0.01, n_steps=90, batch_size=2, sampling="distinct", **options),
+        seed=CELL.seed("noise"),
+        record=rf.Record(every=40),
+    )
+    np.testing.assert_array_equal(frame["train_loss"], trace.train_loss.ravel())
+    with pytest.raises(InputError, match="momentum must be a number, 0 or more and below 1"):
+        run(changed(optimiser={**SETTINGS["optimiser"], "momentum": 1.0}))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ INTERVAL = 10.0
 _STATE = ("scales", "clock", "running", "widths", "bounds", "deflated", "ledgers")
 # of runs that record displacements
 _PLACES = ("balls", "anchors")
+# of runs with momentum
+_VELOCITIES = ("velocities",)
 
 
 class Checkpoint:
@@ -98,6 +100,8 @@ class Checkpoint:
                 Field("balls", "float", state.balls.shape, allowing=ANY),
                 Field("anchors", "float", state.anchors.shape, allowing=ANY, dtype=dtype),
             ]
+        if state.velocities.shape[1]:
+            fields.append(Field("velocities", "float", state.velocities.shape, allowing=ANY, dtype=dtype))
         if "weights" in recorder.record.what:
             fields += snapshot_fields("record__", depth, dtype, n_chains, n_records, room)
         return Schema(
@@ -118,7 +122,8 @@ class Checkpoint:
 
 
 def _kept(state: State) -> tuple[str, ...]:
-    return _STATE + _PLACES if state.balls.shape[1] else _STATE
+    places = _PLACES if state.balls.shape[1] else ()
+    return _STATE + places + (_VELOCITIES if state.velocities.shape[1] else ())
 
 
 def _clocks_agree(steps: np.ndarray, saved: Saved) -> str | None:

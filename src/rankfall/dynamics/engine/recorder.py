@@ -8,6 +8,7 @@ import numpy as np
 
 from ...compute.cache_lines import DEFERRED
 from ...errors import InputError
+from ...measurements import Measurements
 from ...problem import Problem
 from ..kernels import ledger
 from ..record import Record, measure
@@ -33,7 +34,9 @@ class Recorder:
         Records taken so far.
     """
 
-    def __init__(self, record: Record, problem: Problem, state: State, steps: np.ndarray) -> None:
+    def __init__(
+        self, record: Record, problem: Problem | Measurements, state: State, steps: np.ndarray
+    ) -> None:
         self.record = record
         self.problem = problem
         self.state = state

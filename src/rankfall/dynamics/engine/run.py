@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...compute.threads import parallel_for
+from ...measurements import Measurements
 from ...problem import Problem
-from ..kernels import batches
+from ..kernels import batches, dense
 from ..kernels import single as kernels
 from ..kernels.streams import shuffle_ahead, stream_key
 from ..optimisers import GD, SGD
@@ -37,7 +38,7 @@ class Engine:
         False while `state` changes between two calls; an interrupted run is saved only if True.
     """
 
-    problem: Problem
+    problem: Problem | Measurements
     optimiser: SGD | GD
     state: State
     seed: int
@@ -48,8 +49,12 @@ class Engine:
         state, optimiser = self.state, self.optimiser
         self.key = stream_key(self.seed)
         # copies, because numba would compile everything again for read-only arrays
-        self.rows = np.array(self.problem.rows, np.int64)
-        self.cols = np.array(self.problem.cols, np.int64)
+        self.rows, self.cols = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self.left, self.right = np.zeros((0, 0)), np.zeros((0, 0))
+        if isinstance(self.problem, Measurements):
+            self.left, self.right = np.array(self.problem.U), np.array(self.problem.V)
+        else:
+            self.rows, self.cols = (np.array(at, np.int64) for at in (self.problem.rows, self.problem.cols))
         self.values = np.array(self.problem.values, np.float64)
         self.tiny = smallest_weight(state.buffer.dtype, state.widths.shape[1] - 1)
         self.sampling = kernels.PRESCRIBED
@@ -126,18 +131,29 @@ class Engine:
         weights = (state.buffer, state.widths, state.scales)
         fate = (state.clock, state.running, state.limits, self.tiny)
         data = (self.rows, self.cols, self.values)
-        if isinstance(optimiser, GD):
-            return batches.advance_full, (*weights, *fate, *data, lr, ridge, stop - start)
         entries = np.zeros((0, 1), np.int64)
-        if optimiser.entries is not None:
-            entries = np.array(optimiser.entries[start:stop])
+        if isinstance(optimiser, GD):
+            if not self.left.size:
+                return batches.advance_full, (*weights, *fate, *data, lr, ridge, stop - start)
+            sampling, settings, batch_size = batches.ALL, (0.0, 0.0), self.values.size
+        else:
+            sampling, settings = self.sampling, (optimiser.momentum, optimiser.label_noise)
+            batch_size = optimiser.batch_size
+            if optimiser.entries is not None:
+                entries = np.array(optimiser.entries[start:stop])
+        if isinstance(optimiser, GD) or optimiser.momentum or self.left.size:
+            return dense.advance_dense, (
+                state.buffer, state.velocities, state.widths, *fate, *data, self.left, self.right,
+                state.orders, entries, lr, ridge, *settings, stop - start, self.key, state.chains, sampling,
+                state.ledgers, batch_size,
+            )  # fmt: skip
         arguments = (
             *weights, *fate, *data, state.orders, entries, lr, ridge, stop - start, self.key,
             state.chains, self.sampling, state.ledgers, state.balls, state.anchors,
         )  # fmt: skip
-        if optimiser.batch_size == 1:
+        if optimiser.batch_size == 1 and not optimiser.label_noise:
             return kernels.advance_single, arguments
-        return batches.advance_batches, (*arguments, optimiser.batch_size)
+        return batches.advance_batches, (*arguments, optimiser.label_noise, optimiser.batch_size)
 
 
 def smallest_weight(dtype: np.dtype, depth: int) -> float:

@@ -45,6 +45,8 @@ class State:
         See :mod:`..kernels.displacement`; without columns if nothing is watched.
     anchors : ndarray, shape (n_chains, row_size or 0)
         Where displacements are measured from: true weights, laid out as in `buffer`.
+    velocities : ndarray, shape (n_chains, row_size or 0)
+        Of steps with momentum, laid out as in `buffer`.
     """
 
     buffer: np.ndarray
@@ -60,6 +62,7 @@ class State:
     ledgers: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 0)))
     balls: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     anchors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    velocities: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def start(cls, networks: list[Network], chains: np.ndarray, dtype: np.dtype, limits: np.ndarray) -> State:
@@ -79,6 +82,7 @@ class State:
             ledgers=np.zeros((n_chains, 4, 0)),
             balls=displacement.blank(n_chains, watched=False),
             anchors=np.zeros((n_chains, 0), dtype),
+            velocities=np.zeros((n_chains, 0), dtype),
         )
         for k, network in enumerate(networks):
             if k and network is networks[k - 1]:  # chains that share a start
@@ -90,6 +94,10 @@ class State:
     @property
     def n_chains(self) -> int:
         return self.clock.size
+
+    def rest(self) -> None:
+        """Make room for velocities, which begin at zero."""
+        self.velocities = aligned_zeros(self.n_chains, self.buffer.shape[1], self.buffer.dtype)
 
     def watch(self) -> None:
         """Make room for balls and anchors."""

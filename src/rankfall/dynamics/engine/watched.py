@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...problem import Problem
 from ...theory.rolling import RollingCertificate, RollingLedger
 from ..kernels.displacement import BOUND, HIGHEST, LEVEL, RADIUS
-from ..optimisers import GD, SGD
+from ..optimisers import GD, SGD, require_plain
 from ..schedules import Constant
 from .state import State
 
@@ -27,6 +27,7 @@ class WatchedChains:
     ) -> None:
         if not isinstance(optimiser, SGD):
             raise InputError("A rolling certificate is about SGD; gradient descent has theorems of its own.")
+        require_plain(optimiser, "Rolling certificates")
         if optimiser.entries is not None:
             raise InputError("A rolling certificate needs entries drawn at random, not prescribed ones.")
         for name, schedule in (("lr", optimiser.lr), ("ridge", optimiser.ridge)):

@@ -1,4 +1,6 @@
-"""Steps of several entries, and of all of them. Storage and decay scalar as in :mod:`.single`.
+"""Steps of several entries, of one with label noise, and of all.
+
+Storage and decay scalar as in :mod:`.single`.
 
 All products are loops of our own rather than BLAS: a multithreaded BLAS inside a parallel kernel
 oversubscribes the machine, and its bits depend on the number of threads.
@@ -16,7 +18,10 @@ from .displacement import is_watched, leaves_ball, note_batch
 from .ledger import record_batch
 from .passes import absorb_scale, flush_updates, subtract_products, times, times_transposed
 from .single import ABSORB_EVERY, DISTINCT, EPOCHS, REPLACEMENT, SMALLEST_SCALE, lanes_of, layout
-from .streams import distinct_below, random_below, shuffle_ahead
+from .streams import LABEL_NOISE, distinct_below, random_below, random_normal, shuffle_ahead
+
+# how gradient descent draws the entries of a step, after those of :mod:`.single`
+ALL = 4
 
 
 @njit(**LOOP)
@@ -46,14 +51,23 @@ def draw_batch(picked, table, order, entries, step, index, n_entries, key, chain
             picked[e] = order[first + e]
         return count
     for e in range(size):
-        picked[e] = entries[step, e]
+        picked[e] = e if sampling == ALL else entries[step, e]
     return size
+
+
+@njit(**LOOP)
+def read_targets(targets, values, picked, count, label_noise, index, key, chain):
+    """The observed values of the entries of global step `index`, with fresh label noise."""
+    for e in range(count):
+        targets[e] = values[picked[e]]
+        if label_noise > 0:
+            targets[e] += label_noise * random_normal(key, chain, index * picked.size + e, LABEL_NOISE)
 
 
 @njit(**LOOP)
 def run_batches(
     flat, widths, scale, limit, tiny, rows, cols, values, order, entries, lr, ridge, start, n_steps, key,
-    chain, sampling, ledger, ball, anchor, batch_size,
+    chain, sampling, ledger, ball, anchor, label_noise, batch_size,
 ):  # fmt: skip
     """Advance one chain by steps of `batch_size` entries; returns as :func:`.single.run_chain`."""
     depth = widths.size - 1
@@ -64,7 +78,7 @@ def run_batches(
     first, last = layers[1], layers[depth]
     F, B = zero_vectors(batch_size, padded, flat), zero_vectors(batch_size, padded, flat)
     picked = np.zeros(batch_size, np.int64)
-    residuals = np.zeros(batch_size)
+    targets, residuals = np.zeros(batch_size), np.zeros(batch_size)
     table_size = 2
     while sampling == DISTINCT and table_size < 2 * batch_size:
         table_size *= 2
@@ -73,6 +87,7 @@ def run_batches(
     for step in range(n_steps):
         index = start + step
         count = draw_batch(picked, table, order, entries, step, index, values.size, key, chain, sampling)
+        read_targets(targets, values, picked, count, label_noise, index, key, chain)
         for e in range(count):
             assign(F[1], e * low, 1, flat, first + cols[picked[e]] * low, low)
         for layer in range(2, depth):
@@ -83,7 +98,7 @@ def run_batches(
             power *= scale
         for e in range(count):
             row = last + rows[picked[e]] * high
-            rho = power * scale * scale * dot(flat, row, F[depth - 1], e * high, high) - values[picked[e]]
+            rho = power * scale * scale * dot(flat, row, F[depth - 1], e * high, high) - targets[e]
             if not (abs(rho) < limit):
                 return scale, step, False
             assign(B[depth - 1], e * high, rho, flat, row, high)
@@ -100,7 +115,7 @@ def run_batches(
         if watched:
             inner = 0.0
             for e in range(count):
-                inner += lr_now * residuals[e] * (residuals[e] + values[picked[e]]) / count
+                inner += lr_now * residuals[e] * (residuals[e] + targets[e]) / count
             note_batch(
                 ball, anchor, padded, F, B, residuals, rows, cols, picked, first, last, count,
                 lr_now * power * scale, q, inner,
@@ -187,7 +202,7 @@ def run_full(flat, widths, scale, limit, tiny, rows, cols, values, lr, ridge, st
 @njit(**LOOP)
 def advance_batches(
     begin, end, buffer, widths, scales, clock, running, limits, tiny, rows, cols, values, orders, entries, lr,
-    ridge, n_steps, key, chains, sampling, ledgers, balls, anchors, batch_size,
+    ridge, n_steps, key, chains, sampling, ledgers, balls, anchors, label_noise, batch_size,
 ):  # fmt: skip
     """Advance the running chains among `begin` to `end` by `n_steps` batches, as :func:`.advance_single`."""
     for c in range(begin, end):
@@ -195,7 +210,7 @@ def advance_batches(
             scale, done, left = run_batches(
                 buffer[c], widths[c], scales[c], limits[c], tiny, rows, cols, values, orders[c], entries,
                 lr, ridge, clock[c], n_steps, key, chains[c], sampling, ledgers[c], balls[c], anchors[c],
-                batch_size,
+                label_noise, batch_size,
             )  # fmt: skip
             scales[c] = scale
             clock[c] += done

@@ -3,7 +3,7 @@
 One step multiplies ``Z_l = [W_l | W_{l+1}^T]`` from the right by a matrix of norm at most ``q + lr |B_l|``.
 For one entry ``|B_l| = |rho| |p_i| |q_j|`` with ``p_i = W_{l+2}^T ... W_L^T e_i`` and
 ``q_j = W_{l-1} ... W_1 e_j``; for a batch it is at most the mean of these. The step computes these vectors
-anyway; no weight is touched.
+anyway; no weight is touched. For measurements the unit vectors are u and v.
 
 A chain's ledger has one column per hidden layer and four rows. TOTAL and PEAK hold the sum and the highest
 partial sum of the logarithms taken so far; PRODUCT and HIGHEST hold the product and the highest partial
@@ -79,3 +79,32 @@ def record_batch(ledger, widths, F, B, residuals, count, gain, q):
                 size *= residuals[e] * residuals[e]
             total += np.sqrt(size)
         multiply(ledger, layer - 1, q + gain * total / count)
+
+
+@njit(**LOOP)
+def record_measurements(ledger, widths, F, B, residuals, left, right, picked, count, gain, q):
+    """Record a step of several measurements, as :func:`record_batch`, with their own u and v."""
+    depth = widths.size - 1
+    for layer in range(1, depth):
+        below, above = widths[layer - 1], widths[layer + 1]
+        total = 0.0
+        for e in range(count):
+            if layer > 1:
+                size = np.float64(dot(F[layer - 1], e * below, F[layer - 1], e * below, below))
+            else:
+                size = squared_length(right, picked[e])
+            if layer < depth - 1:
+                size *= np.float64(dot(B[layer + 1], e * above, B[layer + 1], e * above, above))
+            else:
+                size *= residuals[e] * residuals[e] * squared_length(left, picked[e])
+            total += np.sqrt(size)
+        multiply(ledger, layer - 1, q + gain * total / count)
+
+
+@njit(**LOOP)
+def squared_length(vectors, k):
+    """``|x_k|^2`` of one row."""
+    total = 0.0
+    for i in range(vectors.shape[1]):
+        total += vectors[k, i] * vectors[k, i]
+    return total

@@ -5,24 +5,25 @@ Slow on purpose: no lazy decay, no fused passes, no shared storage. The tests co
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import numpy as np
 
+from ...measurements import Measurements
 from ...network import Network
 from ...problem import Problem
 from ..optimisers import GD, SGD
-from .streams import stream_key
+from .streams import ENTRIES, LABEL_NOISE, stream_key
 
 _LOW = 0xFFFFFFFF
 
 
-def philox(key: int, chain: int, index: int) -> int:
-    """64 bits of Philox4x32-10: draw number `index` of a chain's stream."""
-    counter = [index & _LOW, index >> 32, chain & _LOW, 0]
-    k0, k1 = key & _LOW, key >> 32
-    words = philox_words(counter, k0, k1)
-    return words[0] | words[1] << 32
+def philox(key: int, chain: int, index: int, purpose: int = ENTRIES) -> tuple[int, int]:
+    """Twice 64 bits of Philox4x32-10: draw number `index` of a chain's stream."""
+    counter = [index & _LOW, index >> 32, chain & _LOW, purpose]
+    words = philox_words(counter, key & _LOW, key >> 32)
+    return words[0] | words[1] << 32, words[2] | words[3] << 32
 
 
 def philox_words(counter: list[int], k0: int, k1: int) -> list[int]:
@@ -37,7 +38,30 @@ def philox_words(counter: list[int], k0: int, k1: int) -> list[int]:
 
 def below(key: int, chain: int, index: int, bound: int) -> int:
     """Draw number `index` as an integer in 0..bound-1."""
-    return philox(key, chain, index) * bound >> 64
+    return philox(key, chain, index)[0] * bound >> 64
+
+
+def normal(key: int, chain: int, index: int, purpose: int) -> float:
+    """Draw number `index` of a chain's stream of another purpose, by the formula of Box and Muller."""
+    first, second = philox(key, chain, index, purpose)
+    radius, turn = ((first >> 11) + 0.5) / 2**53, (second >> 11) / 2**53
+    return math.sqrt(-2 * math.log(radius)) * math.cos(2 * math.pi * turn)
+
+
+def vectors(problem: Problem | Measurements, picked: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors u and v of some measurements, unit vectors for entries."""
+    if isinstance(problem, Measurements):
+        return problem.U[picked], problem.V[picked]
+    return np.eye(problem.n_rows)[problem.rows[picked]], np.eye(problem.n_cols)[problem.cols[picked]]
+
+
+def targets(
+    problem: Problem | Measurements, optimiser: SGD, picked: list[int], chain: int, seed: int, step: int
+) -> np.ndarray:
+    """The observed values of a step's entries, with their label noise."""
+    key, size = int(stream_key(seed)), optimiser.batch_size
+    noise = [normal(key, chain, step * size + e, LABEL_NOISE) for e in range(len(picked))]
+    return problem.values[picked] + optimiser.label_noise * np.array(noise)
 
 
 def batch(optimiser: SGD, n_entries: int, seed: int, chain: int, step: int) -> list[int]:
@@ -84,6 +108,20 @@ def gradients(
     A = reduce(lambda right, W: W @ right, weights)
     R = np.zeros_like(A)
     np.add.at(R, (rows, cols), (A[rows, cols] - values) / len(values))
+    return gradients_from(weights, R)
+
+
+def measured_gradients(
+    weights: list[np.ndarray], U: np.ndarray, V: np.ndarray, values: np.ndarray
+) -> list[np.ndarray]:
+    """The same with ``R = (1/b) sum_k rho_k u_k v_k^T``, ``rho_k = u_k^T A v_k - y_k``, over measurements."""
+    A = reduce(lambda right, W: W @ right, weights)
+    rho = np.einsum("ki,ij,kj->k", U, A, V) - values
+    return gradients_from(weights, np.einsum("k,ki,kj->ij", rho, U, V) / len(values))
+
+
+def gradients_from(weights: list[np.ndarray], R: np.ndarray) -> list[np.ndarray]:
+    """``G_l = P_l^T R Q_l^T`` for any residual matrix R."""
     out = []
     for layer in range(len(weights)):
         P = reduce(lambda right, W: W @ right, weights[layer + 1 :], np.eye(weights[layer].shape[0]))
@@ -92,8 +130,12 @@ def gradients(
     return out
 
 
-def train(problem: Problem, network: Network, optimiser: SGD | GD, chain: int = 0, seed: int = 0) -> Network:
+def train(
+    problem: Problem | Measurements, network: Network, optimiser: SGD | GD, chain: int = 0, seed: int = 0
+) -> Network:
     """``W_l <- (1 - 2 lr ridge) W_l - lr G_l``, step after step, for one chain.
+
+    With momentum ``V_l <- momentum V_l + G_l + 2 ridge W_l`` and ``W_l <- W_l - lr V_l``, from ``V_l = 0``.
 
     Returns
     -------
@@ -101,28 +143,40 @@ def train(problem: Problem, network: Network, optimiser: SGD | GD, chain: int = 
         The weights after ``optimiser.n_steps`` steps.
     """
     weights = [W.astype(np.float64) for W in network.weights]
+    momentum = optimiser.momentum if isinstance(optimiser, SGD) else 0.0
+    velocities = [np.zeros_like(W) for W in weights]
     for step in range(optimiser.n_steps):
-        weights = _step(problem, weights, optimiser, chain, seed, step)
+        if momentum == 0:
+            weights = _step(problem, weights, optimiser, chain, seed, step)
+            continue
+        lr, ridge = _settings(optimiser, step)
+        G = _gradients_of_step(problem, weights, optimiser, chain, seed, step)
+        state = zip(velocities, G, weights, strict=True)
+        velocities = [momentum * V + g + 2 * ridge * W for V, g, W in state]
+        weights = [W - lr * V for W, V in zip(weights, velocities, strict=True)]
     return Network(tuple(weights))
 
 
-def ledger(problem: Problem, network: Network, optimiser: SGD, chain: int = 0, seed: int = 0) -> np.ndarray:
+def ledger(
+    problem: Problem | Measurements, network: Network, optimiser: SGD, chain: int = 0, seed: int = 0
+) -> np.ndarray:
     """``log(q + lr |B_l|)`` of every step and hidden layer (Theorem 3(c)), shape (n_steps, L - 1).
 
-    ``|B_l|`` is the mean over the batch of ``|rho_ij| |P_{l+1}^T e_i| |Q_l e_j|``.
+    ``|B_l|`` is the mean over the batch of ``|rho| |P_{l+1}^T u| |Q_l v|``, for entries of
+    ``|rho_ij| |P_{l+1}^T e_i| |Q_l e_j|``.
     """
     weights = [W.astype(np.float64) for W in network.weights]
     out = np.zeros((optimiser.n_steps, network.depth - 1))
     for step in range(optimiser.n_steps):
         lr, ridge = _settings(optimiser, step)
         picked = batch(optimiser, problem.n_observed, seed, chain, step)
-        rows, cols = problem.rows[picked], problem.cols[picked]
+        U, V = vectors(problem, picked)
         A = reduce(lambda right, W: W @ right, weights)
-        rho = A[rows, cols] - problem.values[picked]
+        rho = np.einsum("ki,ij,kj->k", U, A, V) - targets(problem, optimiser, picked, chain, seed, step)
         for l in range(1, network.depth):
             P = reduce(lambda right, W: W @ right, weights[l + 1 :], np.eye(weights[l].shape[0]))
             Q = reduce(lambda right, W: W @ right, weights[: l - 1], np.eye(weights[0].shape[1]))
-            norms = np.abs(rho) * np.linalg.norm(P[rows], axis=1) * np.linalg.norm(Q[:, cols], axis=0)
+            norms = np.abs(rho) * np.linalg.norm(U @ P, axis=1) * np.linalg.norm(V @ Q.T, axis=1)
             out[step, l - 1] = np.log(1 - 2 * lr * ridge + lr * norms.mean())
         weights = _step(problem, weights, optimiser, chain, seed, step)
     return out
@@ -146,8 +200,10 @@ def displacements(
         lr, ridge = _settings(optimiser, step)
         q = 1 - 2 * lr * ridge
         picked = batch(optimiser, problem.n_observed, seed, chain, step)
+        values = targets(problem, optimiser, picked, chain, seed, step)
         single = [
-            gradients(weights, problem.rows[[e]], problem.cols[[e]], problem.values[[e]]) for e in picked
+            gradients(weights, problem.rows[[e]], problem.cols[[e]], value)
+            for e, value in zip(picked, values[:, None], strict=True)
         ]
         mean = [sum(G) / len(picked) for G in zip(*single, strict=True)]
         weights = _step(problem, weights, optimiser, chain, seed, step)
@@ -164,15 +220,34 @@ def displacements(
 
 
 def _step(
-    problem: Problem, weights: list[np.ndarray], optimiser: SGD | GD, chain: int, seed: int, step: int
+    problem: Problem | Measurements,
+    weights: list[np.ndarray],
+    optimiser: SGD | GD,
+    chain: int,
+    seed: int,
+    step: int,
 ) -> list[np.ndarray]:
     lr, ridge = _settings(optimiser, step)
+    G = _gradients_of_step(problem, weights, optimiser, chain, seed, step)
+    return [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
+
+
+def _gradients_of_step(
+    problem: Problem | Measurements,
+    weights: list[np.ndarray],
+    optimiser: SGD | GD,
+    chain: int,
+    seed: int,
+    step: int,
+) -> list[np.ndarray]:
     if isinstance(optimiser, GD):
-        picked = list(range(problem.n_observed))
+        picked, values = list(range(problem.n_observed)), problem.values
     else:
         picked = batch(optimiser, problem.n_observed, seed, chain, step)
-    G = gradients(weights, problem.rows[picked], problem.cols[picked], problem.values[picked])
-    return [(1 - 2 * lr * ridge) * W - lr * g for W, g in zip(weights, G, strict=True)]
+        values = targets(problem, optimiser, picked, chain, seed, step)
+    if isinstance(problem, Measurements):
+        return measured_gradients(weights, problem.U[picked], problem.V[picked], values)
+    return gradients(weights, problem.rows[picked], problem.cols[picked], values)
 
 
 def _settings(optimiser: SGD | GD, step: int) -> tuple[float, float]:

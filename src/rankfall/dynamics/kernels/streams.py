@@ -1,9 +1,10 @@
 """Counter-based random numbers: a number depends on (seed, chain, index) and nothing else.
 
 Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011), key = 64 bits made from the seed, counter =
-(index low, index high, chain, 0). Of the four words the first two make one 64-bit number. A bounded
-integer is the high half of ``number * bound``; its bias is below ``bound / 2**64``, less than 1e-9 for
-every matrix that fits in memory, so no rejection is needed and one draw costs one counter.
+(index low, index high, chain, purpose): purpose 0 for entries, 1 for label noise. Of the four words the first
+two make one 64-bit number. A bounded integer is the high half of ``number * bound``; its bias is below
+``bound / 2**64``, less than 1e-9 for every matrix that fits in memory, so no rejection is needed and one draw
+costs one counter. A normal number is made of all four words (Box and Muller 1958).
 
 The literal twin, in plain Python integers, is :mod:`rankfall.dynamics.kernels.reference`.
 """
@@ -21,15 +22,19 @@ def stream_key(seed: int) -> np.uint64:
     return np.random.SeedSequence(int(seed)).generate_state(1, np.uint64)[0]
 
 
+# what a stream is for
+ENTRIES, LABEL_NOISE = 0, 1
+
+
 @njit(**IN_ORDER)
-def random_bits(key, chain, index):
-    """Draw number `index` of a chain's stream: 64 random bits."""
+def random_words(key, chain, index, purpose):
+    """The four words of one counter, as two numbers of 64 bits."""
     low = uint64(0xFFFFFFFF)
     shift = uint64(32)
     c0 = uint64(index) & low
     c1 = uint64(index) >> shift
     c2 = uint64(chain) & low
-    c3 = uint64(0)
+    c3 = uint64(purpose)
     k0 = uint64(key) & low
     k1 = uint64(key) >> shift
     for _ in range(10):
@@ -38,7 +43,24 @@ def random_bits(key, chain, index):
         c0, c1, c2, c3 = (p1 >> shift) ^ c1 ^ k0, p1 & low, (p0 >> shift) ^ c3 ^ k1, p0 & low
         k0 = (k0 + uint64(0x9E3779B9)) & low
         k1 = (k1 + uint64(0xBB67AE85)) & low
-    return c0 | (c1 << shift)
+    return c0 | (c1 << shift), c2 | (c3 << shift)
+
+
+@njit(**IN_ORDER)
+def random_bits(key, chain, index):
+    """Draw number `index` of a chain's stream: 64 random bits."""
+    return random_words(key, chain, index, ENTRIES)[0]
+
+
+@njit(**IN_ORDER)
+def random_normal(key, chain, index, purpose):
+    """Draw number `index` of a chain's stream of another purpose: a standard normal number."""
+    first, second = random_words(key, chain, index, purpose)
+    shift = uint64(11)
+    # never 0, whose logarithm is infinite
+    radius = (np.float64(first >> shift) + 0.5) * 2.0**-53
+    turn = np.float64(second >> shift) * 2.0**-53
+    return np.sqrt(-2.0 * np.log(radius)) * np.cos(2.0 * np.pi * turn)
 
 
 @njit(**IN_ORDER)

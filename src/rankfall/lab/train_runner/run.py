@@ -16,6 +16,7 @@ lr = 0.1                        # a number, a list of n_steps of them, or a sche
                                 # { kind = "geometric", first = 0.1, last = 0.01, n_steps = 1000 }
 ridge = 1e-3
 n_steps = 100_000
+momentum = 0.9                  # of SGD, as batch_size, sampling and label_noise
 [settings.record]
 every = 1000
 rank_tol = 0.01

@@ -88,6 +88,8 @@ TABLES: dict[str, dict[str, _Kind]] = {
         "n_steps": _at_least(0),
         "batch_size": _COUNT,
         "sampling": _one_of("replacement", "distinct", "epochs"),
+        "momentum": _NUMBER,
+        "label_noise": _NUMBER,
     },
     "record": {"every": _COUNT, "rank_tol": _NUMBER, "leading": _at_least(0)},
 }
@@ -134,8 +136,9 @@ def check_settings(settings: dict[str, Any], place: str) -> None:
     if "widths" in network and "width" in network:
         raise InputError(f"{place}: network.width goes with depth; widths names every layer's.")
     _need(optimiser, ("lr", "ridge", "n_steps"), "optimiser", place)
-    if optimiser.get("method") == "GD" and {"batch_size", "sampling"} & set(optimiser):
-        raise InputError(f"{place}: gradient descent uses all entries; it has no batch_size and no sampling.")
+    of_sgd = [name for name in ("batch_size", "sampling", "momentum", "label_noise") if name in optimiser]
+    if optimiser.get("method") == "GD" and of_sgd:
+        raise InputError(f"{place}: gradient descent uses all entries as they are; it has no {of_sgd[0]}.")
 
 
 def _check_source(problem: dict[str, Any], place: str) -> None:

@@ -8,6 +8,7 @@ from ...analysis import Jumps, find_jumps
 from ...dynamics import Trace
 from ...dynamics.record import OBSERVABLES
 from ...files.plain_values import is_list, is_table
+from ...measurements import Measurements
 from ...plot.picking import evenly
 from .. import Chains, JumpMarks, Raster, SurvivalCurve, TextTable, TraceTables
 
@@ -39,7 +40,7 @@ def trace_tables(trace: Trace, *, title: str = "trace.npz", dwell: int | None = 
     return TraceTables(
         title=title,
         subtitle=f"{_chains_of(trace)} of {last:,} steps on a {m:,} × {n:,} matrix, "
-        f"{trace.problem.n_observed:,} cells observed",
+        f"{trace.problem.n_observed:,} {_observed(trace)}",
         found=_found(trace, jumps),
         headline=_headline(trace, jumps),
         warnings=_warnings(trace),
@@ -50,6 +51,10 @@ def trace_tables(trace: Trace, *, title: str = "trace.npz", dwell: int | None = 
         repeat=(("In Python, from what is saved with the trace", _repeat(trace, title)),),
         settings=tuple((name.replace("_", " "), _plain(value)) for name, value in trace.settings.items()),
     )
+
+
+def _observed(trace: Trace) -> str:
+    return "measurements" if isinstance(trace.problem, Measurements) else "cells observed"
 
 
 def _chains_of(trace: Trace) -> str:

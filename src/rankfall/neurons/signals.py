@@ -169,7 +169,8 @@ def neuron_step_matrices(
 ) -> np.ndarray:
     """What one step does to every neuron of a hidden layer.
 
-    ``B_i = (1/b) sum_k sigma'(w_i . h_k) delta_k h_k^T``, the sum over a batch. One step multiplies a neuron ``z_i = [w_i | v_i^T]`` from the right (identity I2-NL),
+    ``B_i = (1/b) sum_k sigma'(w_i . h_k) delta_k h_k^T``, the sum over a batch. One step multiplies a
+    neuron ``z_i = [w_i | v_i^T]`` from the right (identity I2-NL),
 
         z_i' = z_i K_i,   K_i = q I - lr [[0, B_i^T], [B_i, 0]],   q = 1 - 2 lr ridge,
 

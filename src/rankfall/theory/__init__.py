@@ -2,8 +2,8 @@
 
 A statement is checked by evaluating its inequalities into a :class:`Certificate`. Sets that the rank does not
 leave again are :class:`AbsorbingSet` with constants from :func:`solve`; :func:`lock` and :class:`Monitor`
-certify a rank at a point and along a run, :mod:`~rankfall.theory.rolling` proves it between looks; where the minima of each
-rank are, :func:`minima` finds out.
+certify a rank at a point and along a run, :mod:`~rankfall.theory.rolling` proves it between looks; where the
+minima of each rank are, :func:`minima` finds out.
 """
 
 from __future__ import annotations

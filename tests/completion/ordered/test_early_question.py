@@ -31,6 +31,7 @@ def asked(table: np.ndarray, phases: list[str] | None = None, **options: object)
 @pytest.fixture(autouse=True)
 def _sweeps_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noisy_search, "is_cheap", lambda *_: False)
+    monkeypatch.setattr(noisy_search, "may_be_trapped", lambda *_: False)
 
 
 def test_an_order_that_leads_spares_the_search_for_larger_ranks() -> None:

@@ -17,7 +17,7 @@ from ..solvers.posterior import Posterior
 from ..standardise import NoisyCells
 from .candidates import CandidateTable
 from .choose_rank import RankChoices
-from .effort import is_cheap
+from .effort import is_cheap, may_be_trapped
 from .folds import MIN_CELLS, Fold, split_cells
 from .pilot import choose_models
 from .refit import with_covariances
@@ -137,7 +137,7 @@ def search(
     try:
         for latest in meet_ranks(table, options.max_rank, options.seed, clock):
             table = latest
-        if len(table.folds) == 1 and not is_cheap(table.first, 2 * table.best().rank):
+        if _may_be_spared(table):
             found = early(NoisyAnswer.of(table, sample, ending))
             if found is not None and (options.ordered != "auto" or _leads(found, table, options, clock)):
                 return found
@@ -148,6 +148,18 @@ def search(
     except KeyboardInterrupt:
         ending = Ending.INTERRUPTED
     return NoisyAnswer.of(table, sample, ending)
+
+
+def _may_be_spared(table: CandidateTable) -> bool:
+    """Whether the search for larger ranks takes long, and a brief chain tells where it would end.
+
+    With little noise it does not: on temperatures with a fifth hidden a brief chain of rank 128 had an error of
+    0.034, where small steps through the ranks reached 0.028.
+    """
+    best = table.best().rank
+    fold, fit = table.first, table.first_fits[best]
+    takes_long = not is_cheap(fold, 2 * best)
+    return len(table.folds) == 1 and takes_long and best > 0 and not may_be_trapped(fold, fit)
 
 
 def _leads(found: NoisyAnswer, table: CandidateTable, options: Options, clock: Clock) -> bool:

@@ -150,7 +150,7 @@ class Decisions:
             candidates.append(self._fit(best.orders, best.noise_model, rank))
             gain = 1 - candidates[-1].error / best.error
             best = candidates[-1] if gain > 0 else best
-            if gain < worthwhile:
+            if gain < worthwhile or not self._is_promising(candidates[-1]):
                 break
         bad, good = 0, self._choice(candidates, self.options.rule)
         while (rank := _between(bad, good)) is not None and self._work(best.orders, rank) <= _CHEAP:

@@ -153,8 +153,8 @@ def search(
 def _may_be_spared(table: CandidateTable) -> bool:
     """Whether the search for larger ranks takes long, and a brief chain tells where it would end.
 
-    With little noise it does not: on temperatures with a fifth hidden a brief chain of rank 128 had an error of
-    0.034, where small steps through the ranks reached 0.028.
+    With little noise it does not: on temperatures with a fifth hidden a brief chain of rank 128 had an error
+    of 0.034, where small steps through the ranks reached 0.028.
     """
     best = table.best().rank
     fold, fit = table.first, table.first_fits[best]

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from .estimator import LowRankImputer, LowRankRegressor
     from .network import Network
     from .problem import Problem
+    from .progress_log import LogProgress
 
 _HOMES = {
     "Problem": ".problem",
+    "LogProgress": ".progress_log",
     "Network": ".network",
     "SGD": ".dynamics",
     "GD": ".dynamics",
@@ -57,6 +59,7 @@ __all__ = [
     "Completion",
     "InputError",
     "Jumps",
+    "LogProgress",
     "LowRankImputer",
     "LowRankRegressor",
     "Network",

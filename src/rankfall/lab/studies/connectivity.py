@@ -148,7 +148,7 @@ def observed_cells(graph: str, size: int, extra: int, rng: np.random.Generator) 
 
 
 def rank_one(mask: np.ndarray, size: int, rng: np.random.Generator) -> tuple[Problem, np.ndarray]:
-    """Some cells of ``u v^T`` of root mean square 1; entries of u and v differ in size by up to three times."""
+    """Some cells of ``u v^T``, of root mean square 1; entries of u and v differ by up to a factor of 3."""
     u, v = (rng.uniform(0.5, 1.5, size) * rng.choice([-1.0, 1.0], size) for _ in range(2))
     truth = np.outer(u, v)
     truth /= np.sqrt(np.mean(truth**2))

@@ -164,12 +164,15 @@ def _volume(rows: pd.DataFrame, noise: float) -> Claim:
     slopes = of_chain.groupby("problem").mean().to_numpy()
     interval = student(slopes, ERROR)
     down = int((slopes < 0).sum())
+    told = (
+        f"It falls in {down} of {len(slopes)} problems, by {-interval.estimate * 1e6:.3g} per million steps."
+    )
     return Claim(
         f"SGD with label noise {noise:g} lowers the volume of Z on and on.",
         RULES["volume"],
         *interval,
         verdict(interval.low, interval.high, below=0.0) if len(slopes) > 1 else "undecided",
-        f"It falls in {down} of {len(slopes)} problems, by {-interval.estimate * 1e6:.3g} per million steps.",
+        told if len(slopes) else "No two records lie between the start and rounding.",
     )
 
 
@@ -201,7 +204,7 @@ def _deficient(rows: pd.DataFrame, noise: float) -> Claim:
 
 def _without(sgd: pd.DataFrame) -> Claim:
     means = _ends(sgd).groupby(["problem", "noise"])["hidden_rank"].mean().unstack("noise")
-    least, most = means.columns.min(), means.columns.max()
+    least, most = (float(each) for each in (min(means.columns), max(means.columns)))
     lower, higher = int((means[most] < means[least]).sum()), int((means[most] > means[least]).sum())
     share = paired_signs(lower, higher, ERROR)
     usable = least == 0 < most and lower + higher > 0

@@ -25,6 +25,7 @@ def connectivity_figure(table: pd.DataFrame) -> Figure:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     graphs = [graph for graph in NAMES if (table["graph"] == graph).any()]
     with mpl.rc_context(STYLE):
@@ -49,6 +50,7 @@ def connectivity_figure(table: pd.DataFrame) -> Figure:
         left.axhline(1, color=INK, lw=0.8, ls=":")
         left.set(ylabel="nuclear norm / smallest one", title="Nuclear norm of the completion")
         right.set(ylabel="numerical rank", title="Rank (areas: shares of problems)", ylim=(-0.5, None))
+        right.yaxis.set_major_locator(MaxNLocator(integer=True))
         for ax in (left, right):
             ax.set_xticks(range(len(graphs)), [NAMES[graph] for graph in graphs])
             ax.set_xlim(-0.5, len(graphs) - 0.5)

@@ -106,7 +106,7 @@ def _repeat(cell: Cell, index: int) -> dict[str, float]:
         "smallest_nuclear": float(smallest.s.sum()),
         "true_nuclear": float(np.linalg.norm(truth)),
         "sgd_rank": int(sgd.rank[0, -1]),
-        "ridge_share": shares_by_rank(problem, 3, ridge, 2).get(2, np.nan),
+        "ridge_share": shares_by_rank(problem, 3, ridge, [1, 2]).get(2, np.nan),
     }
 
 

@@ -85,7 +85,7 @@ def run(cell: Cell) -> pd.DataFrame:
         n_threads=1,
     )  # fmt: skip
     burn_in = every * round(get("burn_in") * n_steps / every)
-    shares = shares_by_rank(problem, depth, ridge, min(MAX_RANK, *problem.shape))
+    shares = shares_by_rank(problem, depth, ridge, range(1, min(MAX_RANK, *problem.shape) + 1))
     told = ", ".join(f"{rank} at {share:.2f}" for rank, share in shares.items()) or "no minimum but zero"
     label = f"{get('problem.kind')} {problem.shape[0]} x {problem.shape[1]}, depth {depth}"
     rows = []

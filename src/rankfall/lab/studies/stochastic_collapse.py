@@ -123,7 +123,10 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
             "After warm-up and drop, single samples leave a student of lower rank than gradient descent.",
             "simpler", alive[few] < alive[full], alive[few] > alive[full], f"Mean ranks by batch: {means}.",
         ),
-        _share("The larger the batch, the higher the rank.", "ordered", ordered, f"Batches {sizes}."),
+        _share(
+            "The larger the batch, the higher the rank.",
+            "ordered", ordered, f"Batches of {', '.join(map(str, sizes))}.",
+        ),
         _share(
             "With single samples the rank falls to that of the teacher.",
             "teacher", alive[few] == true[alive.index],

@@ -37,7 +37,7 @@ def test_beyond_it_the_search_finds_no_such_minimum() -> None:
     assert found(0.99 * last)
     # others of this rank may be left, but none near it
     assert min(found(1.01 * last), default=np.inf) > 1.1 * min(found(0.99 * last))
-    shares = shares_by_rank(problem, 3, 2e-3, 3)
+    shares = shares_by_rank(problem, 3, 2e-3, [1, 2, 3])
     assert shares[3] == pytest.approx(2e-3 / last, rel=2e-3)
     assert all(0 < share < 1 for share in shares.values())
 

@@ -7,6 +7,7 @@ falls says where its ridge lies.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -73,10 +74,10 @@ def ridge_share(problem: Problem, network: Network, rank: int, ridge: float) -> 
 
 
 def shares_by_rank(
-    problem: Problem, depth: int, ridge: float, max_rank: int, seed: int = 0, n_starts: int = 6
+    problem: Problem, depth: int, ridge: float, ranks: Iterable[int], n_starts: int = 6
 ) -> dict[int, float]:
-    """For each rank with minima at this ridge: the ridge over the critical one of the lowest of them."""
-    found = minima(problem, depth, ridge, range(1, max_rank + 1), n_starts, seed)
+    """For each of these ranks with minima at this ridge: the ridge over the critical one of the lowest."""
+    found = minima(problem, depth, ridge, ranks, n_starts)
     return {
         rank: ridge / critical_ridge(problem, found.at(rank)[0].matrix(), rank, depth, ridge)
         for rank in found.ranks

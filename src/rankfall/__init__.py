@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from .measurements import Measurements
     from .network import Network
     from .problem import Problem
+    from .progress_log import LogProgress
 
 _HOMES = {
     "Problem": ".problem",
+    "LogProgress": ".progress_log",
     "Network": ".network",
     "Measurements": ".measurements",
     "SGD": ".dynamics",
@@ -75,6 +77,7 @@ __all__ = [
     "Descended",
     "InputError",
     "Jumps",
+    "LogProgress",
     "LowRankImputer",
     "LowRankRegressor",
     "Measurements",

@@ -16,6 +16,7 @@ from ..network import Network
 from ..problem import Problem
 from .branching_sgd import RELAXATION, Score, SGDChain
 from .multilevel_splitting import Segment, checked_sizes, split
+from .slowest_mode import slowest_mode
 
 # by default a path is looked at about this many times
 _LOOKS = 1000
@@ -209,7 +210,9 @@ def splitting(
     Raises
     ------
     InputError
-        If an argument is out of range, or the settings are not those of a Markov chain.
+        If an argument is out of range, or the settings are not those of a Markov chain; if no path fell and
+        the horizon is shorter than the slowest mode of the mean dynamics near `network`, in which case an
+        estimate of 0 would say nothing about the event (``rankfall.analysis.slowest_mode``).
 
     Notes ----- A path that diverges cannot have the event any more. Memory: the states at which a path's
     score was larger than ever before, as far as they lie above the present level, at most ``horizon / every``
@@ -226,6 +229,8 @@ def splitting(
     with threads(n_threads), threadpool_limits(limits=1, user_api="blas"):
         runs = split(chain, horizon // every, n_replicas, repeats, seed, n_kill, smallest)
     estimates = np.array([run.estimate for run in runs])
+    if not chain.upward and not estimates.any():
+        _check_horizon(problem, network, sgd, horizon)
     paths = [_path(number, segments, every) for number, run in enumerate(runs) for segments in run.paths]
     return Splitting(
         estimate=float(estimates.mean()),
@@ -248,6 +253,17 @@ def splitting(
         optimiser=sgd,
         relaxation=chain.relaxation,
     )
+
+
+def _check_horizon(problem: Problem, network: Network, sgd: SGD, horizon: int) -> None:
+    """Raise where no path had the event because none had the time for it."""
+    lr, ridge = (float(setting.values(0, 1)[0]) for setting in (sgd.lr, sgd.ridge))
+    slowest = slowest_mode(problem, network, lr, ridge)
+    if horizon < slowest:
+        raise InputError(
+            f"No path had the event: the horizon of {horizon:,} steps is too short for the slowest mode "
+            f"(about {slowest:,.0f} steps); choose a horizon of several times that."
+        )
 
 
 def spread_interval(estimates: np.ndarray, coverage: float = 0.95) -> tuple[float, float]:

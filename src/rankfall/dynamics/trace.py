@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from .engine.state import pack, unpack
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .schemas import TRACE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +156,38 @@ class Trace:
         s = self.snapshots
         which = (record, [chain])
         return unpack(s.buffers[which], s.scales[which], s.widths[which]).chain(0)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Everything recorded as a long table: one row for each chain and record, chain by chain.
+
+        Returns
+        -------
+        DataFrame
+            Columns:
+
+            - "chain": global number of the chain, as in `chains`;
+            - "step": steps done;
+            - one column for each recorded number, under its name ("train_loss", "rank", the names of
+              ``Record(extra=...)``);
+            - one column for each element of a recorded array, with its position counted from 1:
+              "singular_values_1" is the largest singular value of A, "hidden_singular_values_2_1" the
+              largest of ``Z_2``, "ledger_1_2" the sum and "ledger_2_2" the highest partial sum of layer 2.
+
+            After divergence numbers are NaN and the rank is -1, as in `measured`. Weights are left out; see
+            :meth:`weights`.
+        """
+        import pandas as pd
+
+        n_records = self.steps.size
+        columns: dict[str, np.ndarray] = {
+            "chain": np.repeat(self.chains, n_records),
+            "step": np.tile(self.steps, self.n_chains),
+        }
+        for name, values in self.measured.items():
+            for place in np.ndindex(values.shape[2:]):
+                label = "_".join([name, *(str(k + 1) for k in place)])
+                columns[label] = values[(slice(None), slice(None), *place)].reshape(-1)
+        return pd.DataFrame(columns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace, with everything that `replay` needs, to one .npz file (atomically)."""

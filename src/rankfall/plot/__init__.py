@@ -1,12 +1,13 @@
 """Matplotlib figures for papers, as pure functions of tables: nothing is trained, fitted or shown here.
 
 ``rankfall.plot.path(result)`` and its like make a whole figure of one result, or draw on the axes they are
-given; :func:`save` writes it as a vector graphic. The functions of arrays below them draw on axes and return
-nothing.
+given; :func:`save` writes it as a vector graphic; :func:`animate` makes a moving one of a trace. The
+functions of arrays below them draw on axes and return nothing.
 """
 
 from __future__ import annotations
 
+from .animation import animate
 from .completion import before_after, error_per_rank, falling_singular_values, overview
 from .ensembles import overlaid, phase_diagram
 from .jumps import rank_over_time, survival_curves
@@ -17,6 +18,7 @@ from .wrappers import heatmap, path, phase, save, singular_values, survival
 
 __all__ = [
     "STYLE",
+    "animate",
     "before_after",
     "draw_ladder",
     "error_per_rank",

@@ -18,7 +18,14 @@ def table(n: int = 20, **annealed) -> pd.DataFrame:
     for name in (ANNEALED, *CONSTANT):
         good = name == ANNEALED
         part = pd.DataFrame(
-            {"repeat": np.arange(n), "schedule": name, "depth": 3, "noise": 0.0, "true_rank": 3}
+            {
+                "repeat": np.arange(n),
+                "schedule": name,
+                "depth": 3,
+                "noise": 0.0,
+                "true_rank": 3,
+                "share_above": np.nan,
+            }
         )
         part = part.assign(rank_at_change=3, rank=3 if good else 9, diverged=0)
         part = part.assign(error=0.1 if good else 0.5, shrinkage=0.001 if good else 0.2)

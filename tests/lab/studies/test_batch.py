@@ -19,6 +19,7 @@ def setting(batch_size: int, fell: int, lr: float = 0.3, at_risk: int = 1000, ch
     """Rows of one setting in which `fell` of the chains fell."""
     row = {
         "problem": "p", "n_observed": 70, "lr": lr, "ridge": 0.02, "batch_size": batch_size, "start_rank": 2,
+        "true_rank": 2, "ridge_share": 0.8,
         "at_risk": at_risk, "rises": 0, "steps": 100_000, "end_rank": 1, "diverged": 0, "layer_rank": 2,
         "bound": 500,
         "width": 10,

@@ -26,6 +26,7 @@ def chains(depth: int, fell: int, n: int = 10, problems: int = 8, **changes) -> 
     rows = [
         {
             "table": "chains", "problem": p, "depth": depth, "place": 0, "relative_lr": 3.0, "rank": 4,
+            "ridge_share": 0.3,
             "fell": int(k < fell),
             "first_step": 1000 if k < fell else 60_000, "observed": 60_000, "rises_after": 0, "end_rank": 1,
             "diverged": 0,

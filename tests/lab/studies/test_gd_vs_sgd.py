@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pandas as pd
 import pytest
 
@@ -11,6 +13,7 @@ from rankfall.lab.studies import gd_vs_sgd as study
 from rankfall.network import Network
 
 NAME = "gd-vs-sgd"
+NUMBERS = count()
 
 
 def rows(n: int, gd: int = 2, sgd: int = 1, after: int = 1, **changes) -> pd.DataFrame:
@@ -18,9 +21,10 @@ def rows(n: int, gd: int = 2, sgd: int = 1, after: int = 1, **changes) -> pd.Dat
         "depth": 4, "scale": 1.0, "ridge": 1e-3, "true_rank": 1, "gd_rank": gd, "sgd_rank": sgd,
         "after_rank": after,
         "relative_lr": 3.0, "converged": 1, "gradient": 1e-9, "falls": max(gd - after, 0), "rises": 0,
-        "observed": 1000,
+        "observed": 1000, "ridge_share": 0.5,
     }  # fmt: skip
-    return pd.DataFrame([row] * n).assign(**changes)
+    # every row is a minimum of its own
+    return pd.DataFrame([row] * n).assign(repeat=[next(NUMBERS) for _ in range(n)], **changes)
 
 
 def verdict(part: str, *tables: pd.DataFrame) -> str:
@@ -34,12 +38,29 @@ def verdict(part: str, *tables: pd.DataFrame) -> str:
 def test_falls_to_the_true_rank(fell: int, stayed: int, expected: str) -> None:
     # rows at the true rank from the beginning say nothing
     tables = (rows(fell), rows(stayed, after=2), rows(3, gd=1))
-    assert verdict("falls to the true rank", *tables) == expected
+    assert verdict("more often than not", *tables) == expected
+
+
+@pytest.mark.parametrize(
+    ("fell", "stayed", "expected"),
+    [(1, 30, "supported"), (0, 30, "undecided"), (0, 0, "undecided")],
+)
+def test_a_positive_probability(fell: int, stayed: int, expected: str) -> None:
+    assert verdict("positive probability", rows(fell), rows(stayed, after=2), rows(3, gd=1)) == expected
+
+
+def test_a_minimum_with_two_learning_rates_is_one() -> None:
+    fast = rows(4, after=2)
+    slow = fast.assign(relative_lr=1.0)
+    (claim,) = [
+        claim for claim in study.judge(pd.concat([fast, slow])) if "positive probability" in claim.statement
+    ]
+    assert claim.note.startswith("0 of 4 minima; ridge 0.50 of the critical one")
 
 
 def test_what_has_not_converged_or_diverged_does_not_count() -> None:
-    assert verdict("falls to the true rank", rows(10), rows(50, after=2, converged=0)) == "supported"
-    assert verdict("falls to the true rank", rows(10), rows(50, after=-1)) == "supported"
+    assert verdict("more often than not", rows(10), rows(50, after=2, converged=0)) == "supported"
+    assert verdict("more often than not", rows(10), rows(50, after=-1)) == "supported"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ COLUMNS = {
 def chains(form: str, rose: int = 0, n: int = 20, steps: int = 1000, **changes) -> pd.DataFrame:
     """Chains from two starts of which `rose` saw a rise, of A and of Z."""
     row = {
-        "problem": "p", "lr": 0.1, "noise": form, "kind": "chain", "step": steps, "fell_A": 1,
+        "problem": "p", "lr": 0.1, "noise": form,
+        "begin_rank": 2, "true_rank": 2, "ridge_share": 0.8, "kind": "chain", "step": steps, "fell_A": 1,
         "until_fall_A": steps,
         "until_rise_A": steps, "until_rise_Z": steps, "tail": 1e-15, "diverged": 0,
     }  # fmt: skip

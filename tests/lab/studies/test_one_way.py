@@ -18,6 +18,7 @@ def rows(
     row = {
         "setting": regime, "regime": regime, "chain": 0, "steps": 10_000, "observed": 9_000, "falls": falls,
         "all_falls": falls, "early_rises": 0, "last_rank": 1, "diverged": 0, "inside": inside, "exits": exits,
+        "ridge_shares": "1 at 0.50",
     }  # fmt: skip
     return pd.DataFrame([{**row, "object": "A", "rises": rises}, {**row, "object": "Z_1", "rises": 0}])
 
@@ -32,6 +33,15 @@ def test_rises(regime: str, falls: int, rises: int, expected: str) -> None:
     assert verdict_on(NAME, table, f"{where} regime the rank of A never rises") == expected
     assert verdict_on(NAME, table, "Z_l") == ("supported" if falls else "undecided")
     assert verdict_on(NAME, table, "regime the rank of A falls") == ("supported" if falls else "undecided")
+
+
+def test_falls_during_the_burn_in_do_not_count() -> None:
+    table = rows(0).assign(all_falls=50)
+    assert verdict_on(NAME, table, "regime the rank of A falls") == "undecided"
+    (claim,) = [c for c in study.judge(table) if "of A falls" in c.statement]
+    assert claim.high == pytest.approx(3.688879 / 9000)
+    assert claim.note.startswith("0 falls in 9,000 steps after the burn-in, 50 during it.")
+    assert claim.note.endswith("by rank: certified: 1 at 0.50.")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from ...problem import Problem
 from ...theory import Minimum, minima
 from ..cell import Cell
 from ..claims import Claim, verdict
-from .common.chains import disturbed, fastest, never_back, passages
+from .common.chains import disturbed, fastest, never_back, passages, rate_of
+from .common.critical import ridge_share, told_shares
 from .common.intervals import binomial_share, paired_signs, poisson_rate
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ RULES = {
     ),
     "falls": (
         "First lasting falls per step of chains that started at the highest minima, depth 3 and more, all "
-        "learning rates: exact 95% Poisson interval. Supported if at least one was seen (so that the "
-        "interval lies above 0), undecided otherwise."
+        "learning rates: 95% Poisson interval by problem (quasi-Poisson). Supported if at least one was seen "
+        "(so that the interval lies above 0), undecided otherwise."
     ),
     "slower": (
         "Paired by problem and relative lr, chains from the highest rank with minima: share, among the pairs "
@@ -59,9 +60,9 @@ RULES = {
     ),
     "back": (
         "Lasting rises of the rank after the first fall, per step after it (if none was seen, in the chains "
-        "that do not end at the zero matrix, from which nothing rises), depth 3 and more: exact 95% Poisson "
-        "interval. Supported if none was seen and its high end lies below the low end of the rate of first "
-        "falls, not supported if one was seen, undecided otherwise."
+        "that do not end at the zero matrix, from which nothing rises), depth 3 and more: 95% Poisson "
+        "interval by problem (quasi-Poisson). Supported if none was seen and its high end lies below the low "
+        "end of the rate of first falls, not supported if one was seen, undecided otherwise."
     ),
     "firm": (
         "The same for the number of singular values above 1e-3 of the largest one at the start, depth 3 and "
@@ -105,6 +106,7 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
     get = cell.get
     network = point.network(get("problem.size"))
     kernel = fastest(problem, network)
+    share = ridge_share(problem, network, point.rank, get("optimiser.ridge")) if point.depth > 2 else np.nan
     tables = []
     for relative in get("relative_lr"):
         purpose = f"{place} {relative}"
@@ -124,7 +126,12 @@ def _chains(cell: Cell, problem: Problem, point: Minimum, place: int) -> list[pd
         rows["end_rank"], rows["diverged"] = jumps.last_rank, trace.diverged.astype(int)
         tables.append(
             rows.assign(
-                table="chains", rank=point.rank, place=place, relative_lr=relative, lr=relative / kernel
+                table="chains",
+                rank=point.rank,
+                place=place,
+                ridge_share=share,
+                relative_lr=relative,
+                lr=relative / kernel,
             )
         )
     return tables
@@ -153,7 +160,7 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
         *_ranks(counts),
         _falls(chains),
         _slower(chains),
-        never_back(chains, RULES["back"], ERROR),
+        never_back(chains, RULES["back"], ERROR, "problem"),
         _firm(chains),
     )
 
@@ -194,11 +201,13 @@ def _ranks(counts: pd.DataFrame) -> list[Claim]:
 
 def _falls(chains: pd.DataFrame) -> Claim:
     fell, at_risk = int(chains["fell"].sum()), int(chains["first_step"].sum())
-    rate = poisson_rate(fell, at_risk, ERROR)
+    rate = rate_of(chains, chains["fell"], chains["first_step"], ERROR, "problem")
+    once = chains.drop_duplicates(["problem", "depth", "place"])
     lost = int(((chains["fell"] == 1) & (chains["diverged"] == 1)).sum())
     note = (
         f"{fell} of {len(chains)} chains fell, in {at_risk:,} steps at risk; "
-        f"{int(chains['diverged'].sum())} diverged, {lost} of them after a fall."
+        f"{int(chains['diverged'].sum())} diverged, {lost} of them after a fall. The minima: "
+        f"{told_shares(once['ridge_share'].tolist())}."
     )
     return Claim(
         "SGD falls from minima of too high a rank.",
@@ -231,8 +240,8 @@ def _slower(chains: pd.DataFrame) -> Claim:
 
 def _firm(chains: pd.DataFrame) -> Claim:
     renamed = {f"firm_{name}": name for name in ("fell", "first_step", "rises_after")}
-    firm = chains[["observed", "diverged", "end_rank", *renamed]].rename(columns=renamed)
-    claim = never_back(firm, RULES["firm"], ERROR)
+    firm = chains[["problem", "observed", "diverged", "end_rank", *renamed]].rename(columns=renamed)
+    claim = never_back(firm, RULES["firm"], ERROR, "problem")
     return replace(
         claim, statement="The number of singular values above 1e-3 of the start's scale never rises again."
     )

@@ -31,6 +31,7 @@ from ...network import Network
 from ...problem import Problem
 from ..cell import Cell
 from ..claims import Claim, verdict
+from .common.critical import ridge_share, told_shares
 from .common.gaussian_noise import NoisyDescent
 from .common.intervals import Interval, none_seen, poisson_rate, rate_ratio
 from .common.problems import gradient_descent, problem_of
@@ -80,6 +81,9 @@ def run(cell: Cell) -> pd.DataFrame:
     get = cell.get
     problem = problem_of(cell)
     network, tail_rank = _start(cell, problem)
+    share = (
+        ridge_share(problem, network, tail_rank, get("optimiser.ridge")) if get("start") != "full" else np.nan
+    )
     records = list(_records(cell, problem, network, tail_rank))
     steps = np.array([step for step, _ in records])
     seen = np.array([numbers for _, numbers in records])  # (n_records, 3, n_chains)
@@ -88,6 +92,9 @@ def run(cell: Cell) -> pd.DataFrame:
         "lr": float(get("optimiser.lr")),
         "noise": get("form"),
         "begin": get("start"),
+        "begin_rank": network.widths[0] if get("start") == "full" else tail_rank,
+        "true_rank": get("problem.rank"),
+        "ridge_share": share,
     }
     rows = []
     for chain in range(seen.shape[2]):
@@ -314,8 +321,16 @@ def _same_falls(results: pd.DataFrame, form: str) -> Claim:
         RULES["same"],
         *shown,
         answer,
-        f"Shown: {problem}, of {len(problems)} problems.",
+        f"Shown: {problem}, of {len(problems)} problems. {_beginning(chains)}",
     )
+
+
+def _beginning(chains: pd.DataFrame) -> str:
+    """At which ranks the chains began, beside the true one, and the ridge beside the critical one."""
+    once = chains.drop_duplicates("problem")
+    low = once["begin_rank"] <= once["true_rank"]
+    where = "All falls go below the true rank" if low.all() else f"{int(low.sum())} begin at the true rank"
+    return f"{where}; {told_shares(once['ridge_share'].tolist())}."
 
 
 def _seen(count: int, steps: float) -> str:

@@ -7,7 +7,8 @@ lasts `dwell` steps; the first steps, in which singular values still grow from t
 counted apart.
 
 In the certified regime the learning rate is half the largest that Theorem 1 certifies, and the sets B_r,
-which no step leaves, are checked at every record.
+which no step leaves, are checked at every record. The ridge of every setting is stated relative to the
+critical ones, at which the lowest minima of each rank cease to exist.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from ...theory import AbsorbingSet, solve
 from ..cell import Cell
 from ..claims import Claim
 from .common.chains import able_to_rise
-from .common.intervals import none_seen, poisson_rate
+from .common.critical import shares_by_rank
+from .common.intervals import clustered_rate, none_seen, poisson_rate
 from .common.problems import unit_problem
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ...theory import Constants
 
 ERROR = 0.05
+MAX_RANK = 4  # of the minima whose critical ridge is stated
 
 RULES = {
     "rises": (
@@ -45,8 +48,9 @@ RULES = {
         "rise was seen, undecided otherwise. The one-sided bound when nothing was seen is 3/n."
     ),
     "falls": (
-        "Lasting falls of the rank of A per step, burn-in included: exact 95% Poisson interval. Supported if "
-        "at least one was seen (so that the interval lies above 0), undecided otherwise."
+        "Lasting falls of the rank of A per step after the burn-in, in which ranks fall because the initial "
+        "weights decay: 95% Poisson interval by setting (quasi-Poisson). Supported if at least one was seen "
+        "(so that the interval lies above 0), undecided otherwise."
     ),
     "exits": (
         "Records at which a chain was outside a set B_r in which it had been at the record before, per step: "
@@ -81,6 +85,8 @@ def run(cell: Cell) -> pd.DataFrame:
         n_threads=1,
     )  # fmt: skip
     burn_in = every * round(get("burn_in") * n_steps / every)
+    shares = shares_by_rank(problem, depth, ridge, range(1, min(MAX_RANK, *problem.shape) + 1))
+    told = ", ".join(f"{rank} at {share:.2f}" for rank, share in shares.items()) or "no minimum but zero"
     label = f"{get('problem.kind')} {problem.shape[0]} x {problem.shape[1]}, depth {depth}"
     rows = []
     for layer in range(depth):
@@ -94,6 +100,7 @@ def run(cell: Cell) -> pd.DataFrame:
                 "depth": depth,
                 "lr": lr,
                 "ridge": ridge,
+                "ridge_shares": told,
                 "object": f"Z_{layer}" if layer else "A",
                 "chain": k,
                 "steps": int(trace.n_steps[k]),
@@ -175,9 +182,15 @@ def judge(results: pd.DataFrame) -> tuple[Claim, ...]:
 
 
 def _falls(where: str, rows: pd.DataFrame) -> Claim:
-    falls, steps = int(rows["all_falls"].sum()), int(rows["steps"].sum())
-    rate = poisson_rate(falls, steps, ERROR)
-    note = f"{falls} falls in {steps:,} steps, {int(rows['falls'].sum())} of them after the burn-in."
+    by_setting = rows.groupby("setting", sort=False)
+    counts = by_setting[["falls", "observed"]].sum()
+    rate = clustered_rate(counts["falls"].tolist(), counts["observed"].tolist(), ERROR)
+    falls = int(counts["falls"].sum())
+    shares = "; ".join(f"{setting}: {text}" for setting, text in by_setting["ridge_shares"].first().items())
+    note = (
+        f"{falls} falls in {int(counts['observed'].sum()):,} steps after the burn-in, "
+        f"{int(rows['all_falls'].sum()) - falls} during it. Ridge over the critical one by rank: {shares}."
+    )
     verdict = "supported" if falls else "undecided"
     return Claim(f"{where} the rank of A falls.", RULES["falls"], *rate, verdict, note)
 

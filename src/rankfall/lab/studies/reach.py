@@ -24,6 +24,7 @@ from ...problem import Problem
 from ...theory import AbsorbingSet, reach_bound, solve
 from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
+from .common.critical import ridge_share
 from .common.intervals import binomial_share
 from .common.rows import rows_of
 
@@ -102,6 +103,7 @@ def run(cell: Cell) -> pd.DataFrame:
     row = {
         "problem": get("problem.kind"),
         "ridge": float(ridge),
+        "ridge_share": ridge_share(problem, start, 2, ridge) if falls else math.nan,
         "lr": float(k.lr),
         "n_steps": reach.n_steps,
         "horizon": horizon if falls else reach.n_steps,

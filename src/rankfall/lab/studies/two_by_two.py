@@ -200,7 +200,8 @@ def _leaves(rates: pd.DataFrame) -> Claim:
         RULES["leaves"],
         *share,
         "supported" if share.low > 0 else "undecided",
-        f"Falls in {n_settings} of {len(rates)} settings, {int(rates['fell'].sum())} in all.",
+        f"Falls in {n_settings} of {len(rates)} settings, {int(rates['fell'].sum())} in all; ridges at "
+        f"{', '.join(f'{share:g}' for share in sorted(rates['ridge_share'].unique()))} of the critical one.",
     )
 
 

@@ -13,7 +13,7 @@ from ....measures import tangent_diagonal
 from ....network import Network
 from ....problem import Problem
 from ...claims import Claim
-from .intervals import poisson_rate
+from .intervals import Interval, clustered_rate, poisson_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,17 @@ def able_to_rise(rows: pd.DataFrame, rises: int, end_rank: str = "end_rank") -> 
     return rows if rises else rows[rows[end_rank] > 0]
 
 
-def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
+def rate_of(
+    rows: pd.DataFrame, events: pd.Series, exposure: pd.Series, error: float, cluster: str | None = None
+) -> Interval:
+    """Rate of events over some rows, exact, or by clusters of rows that share the value of a column."""
+    if cluster is None:
+        return poisson_rate(int(events.sum()), int(exposure.sum()), error)
+    counts, steps = (values.groupby(rows[cluster]).sum().tolist() for values in (events, exposure))
+    return clustered_rate([int(count) for count in counts], steps, error)
+
+
+def never_back(chains: pd.DataFrame, rule: str, error: float, cluster: str | None = None) -> Claim:
     """The claim that the rank never rises again after its first fall.
 
     Parameters
@@ -92,13 +102,16 @@ def never_back(chains: pd.DataFrame, rule: str, error: float) -> Claim:
         otherwise.
     error : float
         One minus the coverage of the intervals.
+    cluster : str, optional
+        Column of what chains share (a problem): intervals are then those by cluster.
     """
     fallen = chains[chains["fell"] == 1]
     rises = int(fallen["rises_after"].sum())
     counted = able_to_rise(fallen, rises)
-    after = int((counted["observed"] - counted["first_step"]).clip(lower=0).sum())
-    rate = poisson_rate(rises, after, error)
-    falls = poisson_rate(len(fallen), int(chains["first_step"].sum()), error)
+    exposure = (counted["observed"] - counted["first_step"]).clip(lower=0)
+    after = int(exposure.sum())
+    rate = rate_of(counted, counted["rises_after"], exposure, error, cluster)
+    falls = rate_of(chains, chains["fell"], chains["first_step"], error, cluster)
     if rises:
         outcome = "not supported"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....analysis.survival import garwood
@@ -78,6 +79,67 @@ def paired_signs(better: int, worse: int, error: float = 0.05) -> Interval:
     It lies above one half exactly if the two-sided exact test rejects equality in that direction.
     """
     return binomial_share(better, better + worse, error)
+
+
+def clustered_rate(counts: Sequence[int], exposures: Sequence[float], error: float = 0.05) -> Interval:
+    """Rate of events in clusters (the chains from one minimum, or on one problem), its interval by cluster.
+
+    Garwood's interval of ``count / phi`` events in ``exposure / phi``, with the dispersion of the clusters
+    ``phi = sum (k_c - r T_c)^2 / (r T_c) / (n - 1)``, at least 1 (quasi-Poisson). Where no event was seen
+    there is no dispersion to be estimated: the interval is then that for these clusters alone.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Events of every cluster.
+    exposures : sequence of float
+        Its steps at risk.
+    error : float
+    """
+    for each in counts:
+        _check(each, error)
+    count, exposure = float(sum(counts)), float(sum(exposures))
+    if not exposure:
+        return Interval(math.nan, 0.0, math.inf)
+    rate, phi = count / exposure, 1.0
+    at_risk = [(k, T) for k, T in zip(counts, exposures, strict=True) if T > 0]
+    if count and len(at_risk) > 1:
+        phi = max(1.0, sum((k - rate * T) ** 2 / (rate * T) for k, T in at_risk) / (len(at_risk) - 1))
+    from scipy.stats import chi2
+
+    k, T = count / phi, exposure / phi
+    low = float(chi2.ppf(error / 2, 2 * k)) / (2 * T) if count else 0.0
+    return Interval(rate, low, float(chi2.ppf(1 - error / 2, 2 * k + 2)) / (2 * T))
+
+
+def clustered_share(counts: Sequence[int], totals: Sequence[int], error: float = 0.05) -> Interval:
+    """Probability of success in clusters, with an interval by cluster.
+
+    Clopper and Pearson's interval at the effective number of trials ``n* = p (1 - p) / v``, v the variance
+    of ``p = sum k_c / sum n_c`` between clusters (Korn and Graubard), which is at most the number of trials
+    and at least that of clusters; that of clusters where all trials ended alike.
+
+    Parameters
+    ----------
+    counts, totals : sequences of int
+        Successes and trials of every cluster.
+    error : float
+    """
+    kept = [(k, n) for k, n in zip(counts, totals, strict=True) if n]
+    count, total, n = sum(k for k, _ in kept), sum(n for _, n in kept), len(kept)
+    binomial_share(count, total, error)  # checks
+    if not total:
+        return Interval(math.nan, 0.0, 1.0)
+    from scipy.stats import beta
+
+    p, effective = count / total, float(n)
+    if 0 < p < 1 and n > 1:
+        v = n / (n - 1) * sum((k - p * m) ** 2 for k, m in kept) / total**2
+        effective = min(max(p * (1 - p) / v, n), total) if v > 0 else total
+    k = p * effective
+    low = float(beta.ppf(error / 2, k, effective - k + 1)) if count else 0.0
+    high = float(beta.ppf(1 - error / 2, k + 1, effective - k)) if count < total else 1.0
+    return Interval(p, low, high)
 
 
 def _odds(p: float) -> float:

@@ -276,8 +276,8 @@ def _jensen(band: pd.DataFrame) -> Claim:
 def by_problem(results: pd.DataFrame) -> pd.DataFrame:
     """The problems of claim 1, one a row."""
     columns = [
-        "problem", "critical", "margin", "lr", "at_true", "below", "above", "diverged", "gd_stayed", "sgd_error",
-        "gd_error",
+        "problem", "critical", "margin", "lr", "at_true", "below", "above", "diverged", "gd_stayed",
+        "sgd_error", "gd_error",
     ]  # fmt: skip
     rows = claimed(results[results["part"] == "falls"])
     return rows.sort_values(["size", "depth", "problem"])[columns].reset_index(drop=True)

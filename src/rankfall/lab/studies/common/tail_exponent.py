@@ -1,9 +1,9 @@
 """The Lyapunov exponent of the tail at a rank, beside the expected factor of Theorem 3.
 
-The part of ``Z_l`` beyond the rank obeys a random linear recursion, ``Z_l' = Z_l K_l``, driven by SGD on the
-rest. Ziyin et al. (2023, "The probabilistic stability of stochastic gradient descent") ask for the sign of its
-exponent: if it is negative, a small tail vanishes in probability, even where its mean square grows. By Jensen's
-inequality the exponent of ``Phi_l`` is at most the mean of ``log Lambda_l``.
+The part of ``Z_l`` beyond the rank obeys a random linear recursion, ``Z_l' = Z_l K_l``, driven by SGD on
+the rest. Ziyin et al. ("The probabilistic stability of stochastic gradient descent", 2023) ask for the sign
+of its exponent: if it is negative, a small tail vanishes in probability, even where its mean square grows. By
+Jensen's inequality the exponent of ``Phi_l`` is at most the mean of ``log Lambda_l``.
 """
 
 from __future__ import annotations

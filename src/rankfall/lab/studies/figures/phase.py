@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
 
 def phase_figure(results: pd.DataFrame) -> Figure:
@@ -171,7 +172,7 @@ def by_batch(ax: Axes, rows: pd.DataFrame) -> None:
         ax.set_xticks(mean.index, [f"{b:g}" for b in mean.index])
 
 
-def _no_ticks() -> object:
+def _no_ticks() -> NullLocator:
     from matplotlib.ticker import NullLocator
 
     return NullLocator()

@@ -10,7 +10,7 @@ import pytest
 
 from lab.studies.cells import check_rows, small_cell, verdict_on
 from rankfall.lab.studies.common.phase_claims import edges
-from rankfall.lab.studies.phase import by_problem
+from rankfall.lab.studies.phase import ABSENT, by_problem, judge
 
 COLUMNS = {
     "problem", "size", "depth", "noise", "true_rank", "share", "critical", "margin", "relative_lr",
@@ -131,6 +131,17 @@ def test_sign_and_factor():
     assert judged("expected factor", [row | {"excess_error": math.nan} for row in agree]) == "undecided"
 
 
+def test_problems_without_the_minimum_are_left_out():
+    rows = [setting(k, 12, "noise", noise=0.0, share=0.99) for k in range(6)]
+    (claim,) = [
+        claim
+        for claim in judge(pd.DataFrame([*rows, setting(9, 0, "noise", noise=0.0, **ABSENT)]))
+        if "Without noise" in claim.statement
+    ]
+    assert claim.verdict == "supported" and "1 more problems have no such minimum" in claim.note
+    assert by_problem(pd.DataFrame([setting(**ABSENT), setting(1)]))["problem"].tolist() == ["p1"]
+
+
 def test_table_of_problems():
     table = by_problem(pd.DataFrame([setting(1), setting(0), setting(2, part="band")]))
     assert table["problem"].tolist() == ["p0", "p1"]
@@ -156,6 +167,12 @@ def test_a_cell_of_the_band():
     assert rows["lr"].iloc[1] == pytest.approx(5 * rows["lr"].iloc[0])
     # both start from the same minimum of one rank too many
     assert (rows["tails"] > 0).all() and (rows["exponent"] < -0.8).all()
+
+
+def test_a_cell_without_the_minimum():
+    cell = small_cell("phase", 6, problem__observed=1.0, problem__size=6)
+    (row,) = check_rows(cell, COLUMNS).to_dict("records")
+    assert row["chains"] == 0 and np.isnan(row["critical"])
 
 
 def test_a_cell_of_batches():

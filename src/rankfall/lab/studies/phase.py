@@ -18,6 +18,7 @@ import numpy as np
 
 from ...analysis import find_jumps
 from ...dynamics import GD, SGD, Record, train
+from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
 from ...theory import critical_ridge, weight_gradient
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
     from ...dynamics import Trace
 
 DWELL = 5  # records
+# The row of a problem that has no minimum of one rank too many.
+_COUNTS = (
+    "next_rank", "batch_size", "n_observed", "chains", "at_true", "below", "above", "diverged", "falls", "rises",
+    "steps", "gd_chains", "gd_stayed", "gd_true", "tails",
+)  # fmt: skip
+_NUMBERS = (
+    "share", "critical", "sharpness", "margin", "relative_lr", "lr", "ridge", "gd_gradient", "sgd_error",
+    "gd_error", "exponent", "exponent_error", "log_factor", "excess", "excess_error",
+)  # fmt: skip
+ABSENT: dict[str, float] = dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_NUMBERS, math.nan)
 
 __all__ = ["RULES", "by_problem", "draw", "judge", "run"]
 
@@ -47,15 +58,18 @@ def run(cell: Cell) -> pd.DataFrame:
     size, rank, depth = get("problem.size"), get("problem.rank"), get("network.depth")
     noise, part = get("problem.noise"), get("part")
     problem, truth = unit_instance(size, rank, get("problem.observed"), noise, cell.seed("matrix"))
-    end = critical_ridge(problem, rank + 1, depth)
     shared = {
         "problem": f"{size} x {size}, depth {depth}, noise {noise:g}, {get('problem.seed')}",
         "size": size,
         "depth": depth,
         "noise": float(noise),
         "true_rank": rank,
-        "next_rank": end.next_rank,
     }
+    try:
+        end = critical_ridge(problem, rank + 1, depth)
+    except InputError:  # no minimum of one rank too many, as in most problems without noise
+        return pd.DataFrame([shared | ABSENT])
+    shared["next_rank"] = end.next_rank
     rows = []
     for share in get(f"plan.{part}.shares"):
         here = stage(problem, end, share)
@@ -174,4 +188,4 @@ def draw(results: pd.DataFrame) -> Figure:
     """Band, problems, errors, exponents, noise and batches."""
     from .figures.phase import phase_figure
 
-    return phase_figure(results)
+    return phase_figure(results[results["chains"] > 0])

@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from ...dynamics import Trace
 
 DWELL = 5  # records
-# The row of a problem that has no minimum of one rank too many.
+# The columns of a row beside its strings, from which the row of a problem without the minimum is made.
 _COUNTS = (
-    "next_rank", "batch_size", "n_observed", "chains", "at_true", "below", "above", "diverged", "falls", "rises",
-    "steps", "gd_chains", "gd_stayed", "gd_true", "tails",
+    "next_rank", "batch_size", "n_observed", "chains", "at_true", "below", "above", "diverged", "falls",
+    "rises", "steps", "gd_chains", "gd_stayed", "gd_true", "tails",
 )  # fmt: skip
 _NUMBERS = (
     "share", "critical", "sharpness", "margin", "relative_lr", "lr", "ridge", "gd_gradient", "sgd_error",
     "gd_error", "exponent", "exponent_error", "log_factor", "excess", "excess_error",
 )  # fmt: skip
-ABSENT: dict[str, float] = dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_NUMBERS, math.nan)
+ABSENT: dict[str, float] = {**dict.fromkeys(_COUNTS, 0), **dict.fromkeys(_NUMBERS, math.nan)}
 
 __all__ = ["RULES", "by_problem", "draw", "judge", "run"]
 

@@ -108,27 +108,25 @@ def falls() -> Figure:
 
 
 def stays() -> Figure:
-    """Singular values near the critical ridge: gradient descent and SGD from the same sixteen points."""
+    """The third singular value near its critical ridge: gradient descent and SGD from the same points."""
     import matplotlib.pyplot as plt
 
     problem, _ = rf.datasets.low_rank((20, 20), rank=2, observed=0.5, noise=0.5, seed=0)
     ridge = 0.95 * rf.theory.critical_ridge(problem, 3).ridge
     minimum = rf.theory.minima(problem, ridge=ridge, ranks=[3]).at(3)[0].network(width=20)
-    lr = 2.0 / rf.theory.step_sharpness(problem, minimum)
+    lr = 2.5 / rf.theory.step_sharpness(problem, minimum)
     starts = _beside(minimum, 0.03, 16)
-    settings = {"lr": lr, "ridge": ridge, "n_steps": 30_000}
+    settings = {"lr": lr, "ridge": ridge, "n_steps": 40_000}
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.2), sharey=True, layout="constrained")
-    for ax, optimiser, title in zip(
+    for ax, optimiser, name in zip(
         axes, (rf.GD(**settings), rf.SGD(**settings)), ("gradient descent", "SGD"), strict=True
     ):
-        trace = rf.train(problem, starts, optimiser, record=rf.Record(every=100))
-        for values in trace.singular_values:
-            ax.plot(trace.steps, values[:, :2], color=KEPT, lw=0.8, alpha=0.6)
-            ax.plot(trace.steps, values[:, 2], color=VALIDATION, lw=0.8, alpha=0.6)
+        trace = rf.train(problem, starts, optimiser, record=rf.Record(every=500))
+        third = trace.singular_values[:, :, 2].T
+        ax.plot(trace.steps, third, color=KEPT if name != "SGD" else VALIDATION, lw=0.9, alpha=0.7)
         ranks = ", ".join(f"{n} of 16 at rank {rank}" for rank, n in _counted(trace.rank[:, -1]))
-        ax.set(xlabel="step", title=f"{title}: {ranks}")
-        ax.xaxis.set_major_locator(plt.MaxNLocator(4))
-    axes[0].set(ylabel="singular values", ylim=(0, None))
+        ax.set(xlabel="step", title=f"{name}: {ranks}", xticks=range(0, 40_001, 10_000))
+    axes[0].set(ylabel="third singular value", ylim=(0, None))
     return figure
 
 

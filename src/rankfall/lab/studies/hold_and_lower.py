@@ -1,10 +1,10 @@
 """Study `hold-and-lower`: does a hold near the critical ridge give a better rank?
 
-Gradient descent from Gaussian weights ends at a minimum, often of too high a rank. From there SGD is held at
-a share of that minimum's critical ridge until the rank falls, the ridge is lowered again and gradient descent
-settles; the same from the minimum of the lower rank, and so on down to zero. The rank is chosen on held-out
-cells (folds; the smallest rank within one standard error of the best), and a ladder on all cells gives the
-matrix. Beside it: gradient descent alone, and the defaults of :func:`rankfall.complete`.
+Gradient descent from Gaussian weights ends at a minimum, often of too high a rank. From there SGD is held
+near that minimum's critical ridge, nearer and nearer until the rank falls, the ridge is lowered again and
+gradient descent settles; the same from the minimum of the lower rank, and so on down to zero. The rank is
+chosen on held-out cells (folds; the smallest rank within one standard error of the best), and a ladder on all
+cells gives the matrix. Beside it: gradient descent alone, and the defaults of :func:`rankfall.complete`.
 """
 
 from __future__ import annotations
@@ -61,12 +61,11 @@ def run(cell: Cell) -> pd.DataFrame:
     problem, truth = unit_instance(
         get("problem.size"), rank, get("problem.observed"), noise, cell.seed("matrix")
     )
-    names = ("depth", "ridge", "share", "relative_lr", "n_steps")
-    ladder = Ladder(**{name: get(name) for name in names})
+    ladder = Ladder(get("depth"), get("ridge"), tuple(get("shares")), get("relative_lr"), get("n_steps"))
     met = ladder.ranks(problem, cell.seed("start"))
     wanted = _choice(cell, problem, ladder)
     # SGD may have missed the chosen rank on all cells: then the nearest one it met
-    matrix = met[min(met, key=lambda k: (abs(k - wanted), k))]
+    delivered = min(met, key=lambda k: (abs(k - wanted), k))
     completion = complete(problem, seed=0)
     settings = {"noise": float(noise), "true_rank": rank, "repeat": get("problem.seed")}
     return pd.DataFrame(
@@ -75,8 +74,8 @@ def run(cell: Cell) -> pd.DataFrame:
             | {
                 "descent_rank": max(met),
                 "descent_error": _error(met[max(met)], truth),
-                "schedule_rank": wanted,
-                "schedule_error": _error(matrix, truth),
+                "schedule_rank": delivered,
+                "schedule_error": _error(met[delivered], truth),
                 "complete_rank": int(completion.rank),
                 "complete_error": _error(completion.to_dense(), truth),
                 "ladder": " ".join(str(k) for k in met),
@@ -86,7 +85,7 @@ def run(cell: Cell) -> pd.DataFrame:
 
 
 def _choice(cell: Cell, problem: Problem, ladder: Ladder) -> int:
-    """The rank with the smallest errors on held-out cells, of those that were met in every fold."""
+    """The smallest rank whose errors on held-out cells are within one standard error of the smallest."""
     folds = cell.get("folds")
     order = np.random.default_rng(cell.seed("folds")).permutation(problem.n_observed)
     errors: list[dict[int, np.ndarray]] = []
@@ -99,8 +98,14 @@ def _choice(cell: Cell, problem: Problem, ladder: Ladder) -> int:
         met = ladder.ranks(fitted, cell.seed(f"start {fold}"))
         errors.append({k: (A[problem.rows[out], problem.cols[out]] - problem.values[out]) ** 2
                        for k, A in met.items()})  # fmt: skip
-    common = set.intersection(*(set(fold) for fold in errors))
-    return chosen({k: np.concatenate([fold[k] for fold in errors]) for k in common})
+    ranks = set().union(*errors)
+    return chosen({k: np.concatenate([_at(fold, k) for fold in errors]) for k in ranks})
+
+
+def _at(fold: dict[int, np.ndarray], rank: int) -> np.ndarray:
+    """The errors at a rank; where a fold did not meet it, those of the next lower one that it met."""
+    lower = [k for k in fold if k <= rank]
+    return fold[max(lower) if lower else min(fold)]
 
 
 def _error(A: np.ndarray, truth: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from rankfall.lab.studies.common.problems import unit_problem
 
 def test_every_rung_is_a_minimum_at_the_delivered_ridge():
     problem = unit_problem(8, 2, 0.8, 0.4, 1)
-    ladder = Ladder(depth=3, ridge=5e-3, share=0.95, relative_lr=2.5, n_steps=30_000)
+    ladder = Ladder(depth=3, ridge=5e-3, shares=(0.95, 1.01), relative_lr=2.5, n_steps=30_000)
     met = ladder.ranks(problem, seed=0)
     assert list(met) == sorted(met, reverse=True) and len(met) >= 3
     np.testing.assert_array_equal(met[max(met)], ladder.descent(problem, seed=0))

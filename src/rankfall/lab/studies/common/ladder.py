@@ -8,6 +8,7 @@ import numpy as np
 
 from ....analysis import descend
 from ....dynamics import SGD, train
+from ....errors import InputError
 from ....measures import numerical_rank
 from ....network import Network
 from ....problem import Problem
@@ -27,8 +28,9 @@ class Ladder:
     depth : int
     ridge : float
         At which the minima are delivered.
-    share : float
-        Of the critical ridge, at which SGD is held.
+    shares : tuple of float
+        Of the critical ridge, at which SGD is held one after another until the rank is lower. Above 1 the
+        minimum does not exist any more.
     relative_lr : float
         lr K during a hold.
     n_steps : int
@@ -37,7 +39,7 @@ class Ladder:
 
     depth: int
     ridge: float
-    share: float
+    shares: tuple[float, ...]
     relative_lr: float
     n_steps: int
 
@@ -51,30 +53,47 @@ class Ladder:
         A = self.descent(problem, seed)
         met: dict[int, np.ndarray] = {}
         while True:
-            rank = int(numerical_rank(np.linalg.svd(A, compute_uv=False), problem))
-            if rank in met:
-                return met
+            rank = _rank(problem, A)
             met[rank] = A
-            if rank == 0:
+            lower = self._lower(problem, A, rank, seed + rank) if rank else None
+            if lower is None:
                 return met
-            A = self._settled(problem, self._held(problem, self._minimum(problem, A, rank), seed + rank))
+            A = lower
 
-    def _held(self, problem: Problem, minimum: Minimum, seed: int) -> Network:
-        """Where SGD ends that is held at a share of the minimum's critical ridge."""
-        here = stage(problem, critical_ridge(problem, minimum), self.share)
-        sgd = SGD(lr=self.relative_lr / here.sharpness, ridge=here.ridge, n_steps=self.n_steps)
-        trace = train(problem, here.network, sgd, seed=seed, n_threads=1)
-        return here.network if trace.diverged[0] else trace.final()
+    def _lower(self, problem: Problem, A: np.ndarray, rank: int, seed: int) -> np.ndarray | None:
+        """A minimum of lower rank to which SGD falls; None if it stays."""
+        minimum = self._minimum(problem, A, rank)
+        if minimum is None:
+            return None
+        end = critical_ridge(problem, minimum)
+        here = None
+        for share in self.shares:
+            if here is None or share < 1:
+                try:
+                    here = stage(problem, end, share)
+                except InputError:  # another branch hides this one from the search
+                    return None
+            sgd = SGD(lr=self.relative_lr / here.sharpness, ridge=share * end.ridge, n_steps=self.n_steps)
+            trace = train(problem, here.network, sgd, seed=seed, n_threads=1)
+            if not trace.diverged[0]:
+                settled = self._settled(problem, trace.final())
+                if _rank(problem, settled) < rank:
+                    return settled
+        return None
 
     def _settled(self, problem: Problem, network: Network) -> np.ndarray:
         end = descend(problem, network, ridge=self.ridge, gradient_norm=_CHOSEN, max_steps=_MOST_STEPS)
         return end.network.product()
 
-    def _minimum(self, problem: Problem, A: np.ndarray, rank: int) -> Minimum:
+    def _minimum(self, problem: Problem, A: np.ndarray, rank: int) -> Minimum | None:
         """The minimum nearest to a matrix that gradient descent has brought close to it."""
         found = minima(problem, self.depth, self.ridge, ranks=[rank], n_starts=1, starts=[A])
         strict = [point for point in found.at(rank) if point.kind == "minimum"]
-        return min(strict, key=lambda point: float(np.linalg.norm(point.matrix() - A)))
+        return min(strict, key=lambda point: float(np.linalg.norm(point.matrix() - A)), default=None)
+
+
+def _rank(problem: Problem, A: np.ndarray) -> int:
+    return int(numerical_rank(np.linalg.svd(A, compute_uv=False), problem))
 
 
 def chosen(errors: dict[int, np.ndarray]) -> int:

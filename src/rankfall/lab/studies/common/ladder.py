@@ -8,12 +8,11 @@ import numpy as np
 
 from ....analysis import descend
 from ....dynamics import SGD, train
-from ....errors import InputError
 from ....measures import numerical_rank
 from ....network import Network
 from ....problem import Problem
 from ....theory import Minimum, critical_ridge, minima
-from .critical import stage
+from .critical import along
 
 # Gradient norm at which a descent has chosen its minimum; the second-order search then finds it exactly.
 _CHOSEN, _MOST_STEPS = 1e-5, 200_000
@@ -68,11 +67,10 @@ class Ladder:
         end = critical_ridge(problem, minimum)
         here = None
         for share in self.shares:
-            if here is None or share < 1:
-                try:
-                    here = stage(problem, end, share)
-                except InputError:  # another branch hides this one from the search
-                    return None
+            if share < 1:
+                here = along(problem, minimum, end, share)
+            if here is None:
+                continue
             sgd = SGD(lr=self.relative_lr / here.sharpness, ridge=share * end.ridge, n_steps=self.n_steps)
             trace = train(problem, here.network, sgd, seed=seed, n_threads=1)
             if not trace.diverged[0]:

@@ -8,10 +8,6 @@ from ....errors import InputError
 from ....network import Network
 from ....problem import Problem
 from ....theory import CriticalRidge, Minimum, critical_ridge, minima, step_sharpness
-from ....theory.branch import follow, point_of
-from ....theory.continuation import Curve
-from ....theory.critical_points import describe
-from ....theory.fixed_rank import FixedRankLoss
 
 # Two ways to the end of one branch agree to about 1e-7.
 _SAME_END = 1e-5
@@ -55,23 +51,6 @@ def stage(problem: Problem, end: CriticalRidge, share: float) -> Stage:
             if abs(here.critical - end.ridge) <= _SAME_END * end.ridge:
                 return here
     raise InputError(f"No minimum of rank {end.rank} was found at {share:g} of the critical ridge.")
-
-
-def along(problem: Problem, minimum: Minimum, end: CriticalRidge, share: float) -> Stage | None:
-    """A minimum followed on its branch, which ends at `end`, to a share of the critical ridge above its own.
-
-    None if its ridge is already larger.
-    """
-    ridge = share * end.ridge
-    loss = FixedRankLoss(problem, minimum.depth, minimum.ridge)
-    start = Curve(loss).begin(point_of(minimum), minimum.ridge)
-    if start is None or ridge < minimum.ridge:
-        return None
-    points, _ = follow(loss, start, ridge, upwards=True)
-    last = points[-1]
-    point = describe(FixedRankLoss(problem, minimum.depth, last.ridge), last.point, fit_tol=0.0)
-    network = point.network(min(problem.shape))
-    return Stage(last.ridge, end.ridge, step_sharpness(problem, network), network)
 
 
 def lowest(problem: Problem, above: Stage, rank: int) -> Stage | None:

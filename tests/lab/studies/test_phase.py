@@ -135,11 +135,11 @@ def test_problems_without_the_minimum_are_left_out():
     rows = [setting(k, 12, "noise", noise=0.0, share=0.99) for k in range(6)]
     (claim,) = [
         claim
-        for claim in judge(pd.DataFrame([*rows, setting(9, 0, "noise", noise=0.0, **ABSENT)]))
+        for claim in judge(pd.DataFrame([*rows, setting(9, 0, "noise", noise=0.0) | ABSENT]))
         if "Without noise" in claim.statement
     ]
     assert claim.verdict == "supported" and "1 more problems have no such minimum" in claim.note
-    assert by_problem(pd.DataFrame([setting(**ABSENT), setting(1)]))["problem"].tolist() == ["p1"]
+    assert by_problem(pd.DataFrame([setting() | ABSENT, setting(1)]))["problem"].tolist() == ["p1"]
 
 
 def test_table_of_problems():
@@ -170,7 +170,7 @@ def test_a_cell_of_the_band():
 
 
 def test_a_cell_without_the_minimum():
-    cell = small_cell("phase", 6, problem__observed=1.0, problem__size=6)
+    cell = small_cell("phase", 6, problem__observed=1.0, problem__size=4)
     (row,) = check_rows(cell, COLUMNS).to_dict("records")
     assert row["chains"] == 0 and np.isnan(row["critical"])
 

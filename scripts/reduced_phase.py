@@ -1,4 +1,4 @@
-"""A part of the study `phase` that takes some ten minutes of one processor; the whole takes two hours.
+"""A part of the study `phase` that takes a quarter of the time of the whole, `rankfall study phase`.
 
     python scripts/reduced_phase.py study-output/phase-reduced
 

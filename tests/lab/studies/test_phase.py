@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lab.studies.cells import check_rows, small_cell, verdict_on
+from rankfall.errors import InputError
 from rankfall.lab.studies.common.phase_claims import edges
 from rankfall.lab.studies.phase import ABSENT, by_problem, judge
 
@@ -169,9 +170,12 @@ def test_a_cell_of_the_band():
     assert (rows["tails"] > 0).all() and (rows["exponent"] < -0.8).all()
 
 
-def test_a_cell_without_the_minimum():
-    cell = small_cell("phase", 6, problem__observed=1.0, problem__size=4)
-    (row,) = check_rows(cell, COLUMNS).to_dict("records")
+def test_a_cell_without_the_minimum(monkeypatch):
+    def none_found(*_):
+        raise InputError("No strict minimum of rank 3 was found at any ridge.")
+
+    monkeypatch.setattr("rankfall.lab.studies.phase.critical_ridge", none_found)
+    (row,) = check_rows(small_cell("phase", 6), COLUMNS).to_dict("records")
     assert row["chains"] == 0 and np.isnan(row["critical"])
 
 

@@ -107,6 +107,45 @@ def falls() -> Figure:
     return figure
 
 
+def stays() -> Figure:
+    """The third singular value near its critical ridge: gradient descent and SGD from the same points."""
+    import matplotlib.pyplot as plt
+
+    problem, _ = rf.datasets.low_rank((20, 20), rank=2, observed=0.5, noise=0.5, seed=0)
+    ridge = 0.95 * rf.theory.critical_ridge(problem, 3).ridge
+    minimum = rf.theory.minima(problem, ridge=ridge, ranks=[3]).at(3)[0].network(width=20)
+    lr = 2.5 / rf.theory.step_sharpness(problem, minimum)
+    starts = _beside(minimum, 0.03, 16)
+    settings = {"lr": lr, "ridge": ridge, "n_steps": 40_000}
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.2), sharey=True, layout="constrained")
+    for ax, optimiser, name in zip(
+        axes, (rf.GD(**settings), rf.SGD(**settings)), ("gradient descent", "SGD"), strict=True
+    ):
+        trace = rf.train(problem, starts, optimiser, record=rf.Record(every=500))
+        third = trace.singular_values[:, :, 2].T
+        ax.plot(trace.steps, third, color=KEPT if name != "SGD" else VALIDATION, lw=0.9, alpha=0.7)
+        ranks = ", ".join(f"{n} of 16 at rank {rank}" for rank, n in _counted(trace.rank[:, -1]))
+        ax.set(xlabel="step", title=f"{name}: {ranks}", xticks=range(0, 40_001, 10_000))
+    axes[0].set(ylabel="third singular value", ylim=(0, None))
+    return figure
+
+
+def _beside(network: rf.Network, share: float, n: int) -> rf.Network:
+    """Copies in which every layer is off by a share of its norm, at random."""
+    rng = np.random.default_rng(0)
+    layers = []
+    for W in network.weights:
+        noise = rng.standard_normal((n, *W.shape))
+        noise *= share * np.linalg.norm(W) / np.linalg.norm(noise, axis=(1, 2), keepdims=True)
+        layers.append(W + noise)
+    return rf.Network(tuple(layers))
+
+
+def _counted(ranks: np.ndarray) -> list[tuple[int, int]]:
+    values, counts = np.unique(ranks, return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
 def choice() -> Figure:
     """The errors of the refits at every rank that was tried, on fitted and on held-out cells."""
     import matplotlib.pyplot as plt
@@ -227,6 +266,7 @@ def _arrow(ax: Axes, points: list[tuple[float, float]]) -> None:
 PICTURES = {
     "factors": factors,
     "barrier": barrier,
+    "stays": stays,
     "falls": falls,
     "choice": choice,
     "completion": completion,

@@ -73,12 +73,16 @@ def run_study(
     InputError
         If there is no such study, or the folder cannot be written.
     """
+    study = read_study(study_path(name), quick)
+    sweep = run_sweep(study, out, executor, n_workers, progress)
+    return write_results(name, sweep, Path(out), f"rankfall study {name}{' --quick' if quick else ''}")
+
+
+def write_results(name: str, sweep: Sweep, folder: Path, command: str) -> StudyResult:
+    """Judge and draw the cells in a folder, which `command` computed."""
     import matplotlib.pyplot as plt
 
-    study = read_study(study_path(name), quick)
     module = study_module(name)
-    folder = Path(out)
-    sweep = run_sweep(study, folder, executor, n_workers, progress)
     if sweep.failed:
         # what an earlier run judged does not belong to these cells
         for file in RESULTS:
@@ -88,7 +92,6 @@ def run_study(
     claims = tuple(module.judge(results))
     with atomic_path(folder / "results.parquet") as temporary:
         results.to_parquet(temporary, index=False)
-    command = f"rankfall study {name}{' --quick' if quick else ''}"
     write_claims(claims, folder, heading=f"Study {name}: `{command}`, {sweep.n_cells} cells.")
     with plt.rc_context({"svg.hashsalt": "rankfall"}):
         figure = module.draw(results)

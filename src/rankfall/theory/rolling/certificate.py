@@ -139,7 +139,7 @@ class Interval:
 
 @dataclass
 class RollingWatch:
-    """The state of one run under a :class:`RollingCertificate`; made by its ``begin``.
+    """The state of one run under a :class:`~rankfall.theory.RollingCertificate`; made by its ``begin``.
 
     Call :meth:`look` at the beginning and whenever :meth:`moved` says so, and :meth:`moved` after every step.
     """

@@ -30,7 +30,7 @@ _EXACT = "Exact arithmetic; each Phi_l has w_l (1e-15 |Z_l|)^2 added, later roun
 
 @dataclass(frozen=True, eq=False)
 class RollingLedger:
-    """Looks, charges and promises of one run under a :class:`RollingCertificate`.
+    """Looks, charges and promises of one run under a :class:`~rankfall.theory.RollingCertificate`.
 
     The promise, to whoever fixed the budget P and ``Phi_thr`` when the run began: with probability at least
     ``1 - P``, *at all trusted steps at once*, the watched layer has at most `rank` singular values of

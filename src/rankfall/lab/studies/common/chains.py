@@ -30,6 +30,21 @@ def disturbed(network: Network, scale: float, seed: int, chains: int | None = No
     return Network(tuple(W + V for W, V in zip(network.weights, noise.weights, strict=True)))
 
 
+def scattered(network: Network, share: float, seed: int, chains: int) -> Network:
+    """Copies of the network in which every layer is off by `share` of its Frobenius norm, at random."""
+    noise = Network.gaussian(network.widths, scale=1.0, seed=seed, chains=chains)
+
+    def off(W: np.ndarray, V: np.ndarray) -> np.ndarray:
+        return W + share * np.linalg.norm(W) / np.linalg.norm(V, axis=(1, 2), keepdims=True) * V
+
+    return Network(tuple(off(W, V) for W, V in zip(network.weights, noise.weights, strict=True)))
+
+
+def ensemble(networks: list[Network]) -> Network:
+    """Networks of one shape as the chains of one ensemble."""
+    return Network(tuple(np.stack(layers) for layers in zip(*(n.weights for n in networks), strict=True)))
+
+
 def fastest(problem: Problem, network: Network) -> float:
     """``max K_ij`` over the observed entries, the largest diagonal element of the neural tangent kernel.
 

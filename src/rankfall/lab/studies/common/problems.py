@@ -17,11 +17,19 @@ def unit_problem(
     size: int, rank: int, observed: float, noise: float, seed: int, min_entries: int = 1
 ) -> Problem:
     """Some entries of a noisy square matrix of low rank, scaled to root mean square 1."""
-    problem, _ = low_rank(
+    return unit_instance(size, rank, observed, noise, seed, min_entries)[0]
+
+
+def unit_instance(
+    size: int, rank: int, observed: float, noise: float, seed: int, min_entries: int = 1
+) -> tuple[Problem, np.ndarray]:
+    """:func:`unit_problem`, and the matrix without noise in the same unit."""
+    problem, truth = low_rank(
         (size, size), rank=rank, observed=observed, noise=noise, seed=seed, min_entries=min_entries
     )
     scale = float(np.sqrt(np.mean(problem.values**2)))
-    return Problem.from_triplets(problem.rows, problem.cols, problem.values / scale, problem.shape)
+    scaled = Problem.from_triplets(problem.rows, problem.cols, problem.values / scale, problem.shape)
+    return scaled, truth / scale
 
 
 def problem_of(cell: Cell) -> Problem:

@@ -87,3 +87,7 @@ def test_refusals() -> None:
     assert neuron_factors(net, X, Y, layer=1, neurons=[], lr=LR, ridge=RIDGE).phi == 0
     with pytest.raises(InputError, match="budget"):
         certify_dead(net, X, Y, layer=1, neurons=[0], lr=LR, ridge=RIDGE, threshold=1.0, budget=0.5)
+    for unit in (1e110, 1e-200):
+        other = HomogeneousNetwork(tuple(W * unit for W in net.weights))
+        with pytest.raises(InputError, match="out of the range of float64; scale"):
+            neuron_factors(other, X, Y, layer=1, lr=LR, ridge=RIDGE)

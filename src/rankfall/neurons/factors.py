@@ -94,12 +94,19 @@ def neuron_factors(
     chosen = _indices(neurons, given.widths[layer])
     lr, ridge = check_step(lr, ridge)
     q = 1 - 2 * lr * ridge
-    seen = layer_signals(given, columns, targets, layer, loss)
-    p, back, got = seen.slopes[chosen], seen.sent_back[chosen], seen.received[chosen]
-    h2, delta2 = np.sum(seen.inputs**2, axis=0), np.sum(seen.deltas**2, axis=0)
-    change = -4 * lr * q * p * back * got + (lr * p) ** 2 * (back**2 * h2 + got**2 * delta2)
-    per_sample = change.sum(axis=0)
-    phi = float(np.sum(given.neurons(layer)[chosen] ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        seen = layer_signals(given, columns, targets, layer, loss)
+        p, back, got = seen.slopes[chosen], seen.sent_back[chosen], seen.received[chosen]
+        h2, delta2 = np.sum(seen.inputs**2, axis=0), np.sum(seen.deltas**2, axis=0)
+        change = -4 * lr * q * p * back * got + (lr * p) ** 2 * (back**2 * h2 + got**2 * delta2)
+        per_sample = change.sum(axis=0)
+        z = given.neurons(layer)[chosen]
+        phi = float(np.sum(z**2))
+    if not np.isfinite([phi, *per_sample]).all() or (phi == 0 and np.any(z)):
+        raise InputError(
+            "The squares of these neurons or their signals are out of the range of float64; scale the "
+            "samples or the weights."
+        )
     mean, most = (per_sample.mean(), per_sample.max()) if phi > 0 else (0.0, 0.0)
     scale = phi if phi > 0 else 1.0
     steepest = np.max(np.abs(p) * np.sqrt(h2 * delta2), axis=1, initial=0.0)

@@ -132,6 +132,7 @@ def prune(
     given = read(network, activation)
     start = given.network
     columns = start.check_inputs(X)
+    start.check_range(columns)
     modes = _modes(mode)
     tol = fraction("tol", tol)
     # balanced first: weights of very different sizes would cost digits of the outputs
@@ -158,7 +159,7 @@ def treated(layer: Layer, modes: Sequence[str]) -> Layer:
 
 def _modes(mode: Any) -> tuple[str, ...]:
     given: tuple[Any, ...] = (*mode,) if type(mode) in (list, tuple) else (mode,)
-    if not given or any(each not in MODES for each in given):
+    if not given or any(not isinstance(each, str) or each not in MODES for each in given):
         raise InputError(f'mode must be "gram", "out" or both, not {shown(mode)}.')
     return tuple(each for each in MODES if each in given)
 

@@ -105,7 +105,7 @@ def test_refusals() -> None:
         ([line], "two or more matrices"),
         ([nn.utils.prune.identity(nn.Linear(2, 2), "weight"), nn.ReLU(), line], "Module 0 .* parameter 'we"),
         ([nn.utils.spectral_norm(nn.Linear(2, 2)), nn.ReLU(), line], "Module 0 .* parameter 'weight_orig'"),
-        ([nn.Linear(2, 2, device="meta"), nn.ReLU(), line], "weight of module 0 has no data, since .* 'meta'"),
+        ([nn.Linear(2, 2, device="meta"), nn.ReLU(), line], "module 0 has no data, since .* 'meta'"),
         ([nn.Linear(2, 2, dtype=torch.complex64), nn.ReLU(), line], "not of complex ones"),
     ):
         with pytest.raises(InputError, match=sentence):

@@ -124,6 +124,8 @@ def decompose(*representations: Action, seed: int = 0) -> tuple[Decomposition, .
         If no decomposition could be certified: the matrices are not a representation accurately enough.
     """
     seed = whole("seed", seed, least=0)
+    if not representations:
+        raise InputError("There is no representation to decompose.")
     rng = np.random.default_rng(seed)
     known: list[Irrep] = []
     found: list[list[tuple[int, np.ndarray]]] = []

@@ -65,7 +65,7 @@ class Group:
     @classmethod
     def cyclic(cls, n: int) -> Group:
         """``C_n``, the rotations of a ring of `n` points; element k moves every point k places on."""
-        n = whole("n", n, least=1)
+        n = whole("n", n, least=1, most=MAX_ORDER)
         return cls.from_permutations([(np.arange(n) + 1) % n], name=f"C{n}")
 
     @classmethod
@@ -74,7 +74,7 @@ class Group:
 
         With one or two points, where these coincide, the group acts on 2n points instead.
         """
-        n = whole("n", n, least=1)
+        n = whole("n", n, least=1, most=MAX_ORDER // 2)
         if n <= 2:
             swaps = [[1, 0]] if n == 1 else [[1, 0, 2, 3], [0, 1, 3, 2]]
             return cls.from_permutations(swaps, name=f"D{n}")

@@ -109,6 +109,8 @@ class Representation:
         given = array("matrices", matrices, ("n", "d", "d"))
         _one_per_generator(group, given.shape[0], "matrices")
         d = given.shape[1]
+        if not d:
+            raise InputError("The matrices must have one row or more.")
         _make_room(group, d)
         defect = float(np.abs(np.swapaxes(given, 1, 2) @ given - np.eye(d)).max(initial=0.0))
         if defect > TOLERANCE:

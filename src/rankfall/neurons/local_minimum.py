@@ -39,9 +39,9 @@ class MinimumTest:
     Attributes
     ----------
     decrease : float
-        Largest relative decrease of the squared norm over the layers.
+        Relative decrease of the squared norm in the layer where most of it is beyond `rounding`.
     layer : int
-        The layer with it.
+        That layer.
     steps : tuple of dict
         For each hidden layer the relative decrease of each step, in the order in which they were taken:
         "balance", "projection", "dropping", "gram", "out".

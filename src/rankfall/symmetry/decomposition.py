@@ -140,7 +140,7 @@ def decompose(*representations: Action, seed: int = 0) -> tuple[Decomposition, .
             np.array([V for kind, V in copies if kind == k]).reshape(-1, each.dimension, irrep.dimension)
             for k, irrep in zip(order, irreps, strict=True)
         )
-        out.append(Decomposition(each, irreps, frames, _certified(each, irreps, frames)))
+        out.append(Decomposition(each, irreps, frames, certified(each, irreps, frames)))
     return tuple(out)
 
 
@@ -244,7 +244,7 @@ def _letters(k: int) -> str:
     return out
 
 
-def _certified(rho: Action, irreps: Sequence[Irrep], frames: Sequence[np.ndarray]) -> dict[str, float]:
+def certified(rho: Action, irreps: Sequence[Irrep], frames: Sequence[np.ndarray]) -> dict[str, float]:
     """The residuals, each small; else an InputError."""
     V = np.concatenate([np.concatenate([*F], axis=1) for F in frames if len(F)], axis=1)
     square = V.shape[0] == V.shape[1]

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from .maps import EquivariantMaps
 from .network import EquivariantNetwork
 from .orbit_filling import fill_orbits, fit_rank
 from .representations import Representation
+from .storage import read, write
 from .trace import EquivariantTrace
 from .training import train
 
@@ -100,6 +102,24 @@ class EquivariantCompletion:
     def to_dense(self) -> np.ndarray:
         """The completed matrix, exactly equivariant."""
         return self.maps.assemble(self.blocks)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the completion to one .npz file (arrays and JSON, no pickle), whole or not at all.
+
+        Labels of a table that came in are not kept.
+        """
+        write(path, {each.name: getattr(self, each.name) for each in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> EquivariantCompletion:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file holds something else, is damaged, or was written by a later version of the layout.
+        """
+        return cls(**read(path))
 
     def jumps(self, *, dwell: int | None = None) -> DataFrame:
         """Jumps of the ranks along the run, by irrep; see :meth:`EquivariantTrace.jump_table`."""

@@ -55,6 +55,11 @@ def completed(**settings: object) -> EquivariantCompletion:
         (lambda: Group.dihedral(10**9), "n must be a whole number from 1 to 5000, not 1000000000"),
         (lambda: Representation.from_matrices(GROUP, np.ones((1, 0, 0))), "must have one row or more"),
         (lambda: Representation.from_matrices(GROUP, [[[1j]]]), "of real numbers, not of complex ones"),
+        (
+            # M^T M holds infinities whose difference is no number
+            lambda: Representation.from_matrices(GROUP, [[[1e200, -1e200], [1e200, 1e200]]]),
+            "matrices must be orthogonal",
+        ),
         (lambda: decompose(), "no representation to decompose"),
         (lambda: decompose("x"), "rows and columns must be Representations, not 'x'"),
         (lambda: EquivariantMaps.between(POINTS, None), "must be Representations, not None"),

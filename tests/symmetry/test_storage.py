@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rankfall as rf
+from damage import damaged_archives
 from rankfall import InputError
 from rankfall.dynamics.archive import describe_optimiser
 from rankfall.files import load_archive, save_archive
@@ -81,3 +84,29 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     rf.complete(np.eye(4), seed=0).save(path)
     with pytest.raises(InputError, match="holds a completion, not a symmetric completion"):
         EquivariantCompletion.load(path)
+
+
+def used(found: EquivariantCompletion) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of overflow, where a damaged number is huge
+        found.to_dense()
+        found.network.product()
+        found.jumps()
+        found.summary()
+
+
+@pytest.mark.parametrize("part", ["arrays", "headers", "metadata", "file"])
+def test_damage(tmp_path: Path, part: str) -> None:
+    """Every kind of damage is refused in one sentence that names the file, or leaves a completion."""
+    path = tmp_path / "c.npz"
+    completed("D4").save(path)
+    step = {"arrays": 41, "metadata": 11, "headers": 7}.get(part, 3)
+    for what, content in islice(damaged_archives(path, part), 0, None, step):
+        path.write_bytes(content)
+        try:
+            used(EquivariantCompletion.load(path))
+        except InputError as error:
+            sentence = str(error)
+            assert sentence.startswith(str(path)), what
+            assert "\n" not in sentence, what
+            assert len(sentence) < len(str(path)) + 250, what

@@ -112,8 +112,9 @@ class Representation:
         if not d:
             raise InputError("The matrices must have one row or more.")
         _make_room(group, d)
-        defect = float(np.abs(np.swapaxes(given, 1, 2) @ given - np.eye(d)).max(initial=0.0))
-        if defect > TOLERANCE:
+        with np.errstate(over="ignore", invalid="ignore"):
+            defect = float(np.abs(np.swapaxes(given, 1, 2) @ given - np.eye(d)).max(initial=0.0))
+        if not defect <= TOLERANCE:  # NaN included
             raise InputError(
                 f"The matrices must be orthogonal; M^T M differs from the identity by {defect:.2g}. With the "
                 "Cholesky factor C of the mean of all M^T M, the matrices C^T M C^-T are."

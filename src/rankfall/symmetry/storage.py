@@ -28,6 +28,8 @@ from .representations import Representation
 from .trace import EquivariantTrace
 
 KIND = "symmetric completion"
+# entries of orthonormal columns, with room for rounding
+_UNIT: dict[str, Any] = {"least": -1.001, "most": 1.001}
 _ANY: tuple[Literal["nan", "inf"], ...] = ("nan", "inf")
 _size = partial(whole, least=1, most=2**31)
 _count = partial(whole, least=0, most=2**31)
@@ -87,14 +89,14 @@ def _fields(meta: Mapping[str, Any]) -> list[Field]:
         if action == "permutations":
             fields.append(Field(f"{side}_images", "index", ("g", length), of=length))
         else:
-            fields.append(Field(f"{side}_images", "float", ("g", length, length)))
+            fields.append(Field(f"{side}_images", "float", ("g", length, length), **_UNIT))
     for k, irrep in enumerate(meta["irreps"]):
         d, e, copies = irrep["dimension"], irrep["endomorphisms"], irrep["copies"]
         fields += [
-            Field(f"irrep_{k}_matrices", "float", ("g", d, d)),
-            Field(f"irrep_{k}_basis", "float", (e, d, d)),
-            Field(f"irrep_{k}_rows", "float", (f"r{k}", "m", d)),
-            Field(f"irrep_{k}_columns", "float", (f"c{k}", "n", d)),
+            Field(f"irrep_{k}_matrices", "float", ("g", d, d), **_UNIT),
+            Field(f"irrep_{k}_basis", "float", (e, d, d), **_UNIT),
+            Field(f"irrep_{k}_rows", "float", (f"r{k}", "m", d), **_UNIT),
+            Field(f"irrep_{k}_columns", "float", (f"c{k}", "n", d), **_UNIT),
         ]
         if copies is None:
             continue
@@ -115,7 +117,10 @@ def _shared(saved: Saved) -> str | None:
     depths = {len(each["copies"]) for each in irreps if each["copies"] is not None}
     ranked = all((each["copies"] is None) == (each["rank"] is None) for each in irreps)
     named = len({each["name"] for each in irreps}) == len(irreps)
-    return None if len(depths) == 1 and ranked and named else "its irreps do not belong to one network."
+    if len(depths) != 1 or not ranked or not named:
+        return "its irreps do not belong to one network."
+    spectra = [name for name in saved if name.endswith(("_spectrum", "_hidden")) and not saved[name].size]
+    return f"{spectra[0]} is empty." if spectra else None
 
 
 SCHEMA = Schema(

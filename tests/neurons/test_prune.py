@@ -128,6 +128,19 @@ def test_units_of_samples_and_weights_do_not_matter(unit: float) -> None:
     assert of_samples.certificate.holds and of_weights.certificate.holds
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e-12, 1e-16])
+def test_each_output_counts_in_its_own_unit(unit: float) -> None:
+    """Where an output is lost to rounding beside another one, the certificate says so."""
+    rng = np.random.default_rng(0)
+    W, V, X = rng.standard_normal((40, 4)), rng.standard_normal((2, 40)), rng.standard_normal((8, 4))
+    V[1] *= unit
+    found = prune([W, V], X)
+    before, after = HomogeneousNetwork((W, V))(X), HomogeneousNetwork(tuple(found.network))(X)
+    errors = np.linalg.norm(after - before, axis=0) / np.linalg.norm(before, axis=0)
+    assert found.output_error == pytest.approx(errors.max(), rel=1e-3)
+    assert found.certificate.holds == (unit == 1e-8)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_order_of_samples_and_neurons_does_not_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)

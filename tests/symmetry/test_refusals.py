@@ -41,6 +41,7 @@ X = np.where(rng.random(A.shape) < 0.5, A, np.nan)
 PROBLEM = rf.Problem.coerce(X)
 WEIGHTED = PROBLEM.with_weights(np.where(np.isnan(X), np.nan, 1 + np.arange(144.0).reshape(12, 12)))
 SETTINGS = {"ridge": 0.01, "lr": 0.1}
+TURN = [[np.cos(0.4 * np.pi), -np.sin(0.4 * np.pi)], [np.sin(0.4 * np.pi), np.cos(0.4 * np.pi)]]
 GD = rf.GD(lr=0.1, ridge=0.001, n_steps=10)
 
 
@@ -55,6 +56,10 @@ def completed(**settings: object) -> EquivariantCompletion:
         (lambda: Group.dihedral(10**9), "n must be a whole number from 1 to 5000, not 1000000000"),
         (lambda: Representation.from_matrices(GROUP, np.ones((1, 0, 0))), "must have one row or more"),
         (lambda: Representation.from_matrices(GROUP, [[[1j]]]), "of real numbers, not of complex ones"),
+        (
+            lambda: Representation.from_matrices(Group.cyclic(5), [np.float32(TURN)]),
+            "They seem to be rounded; compute them in float64",
+        ),
         (
             # M^T M holds infinities whose difference is no number
             lambda: Representation.from_matrices(GROUP, [[[1e200, -1e200], [1e200, 1e200]]]),

@@ -232,7 +232,7 @@ class Representation:
         """This, if products of generators and elements are mapped to products; else an InputError."""
         group = self.group
         for k, generator in enumerate(group.generators):
-            products = group.table[generator]
+            products = group.products(int(generator))
             if self._matrices is None:
                 wrong = (self._moves[generator][self._moves] != self._moves[products]).any()
                 defect = float(wrong)

@@ -210,9 +210,13 @@ def array(name: str, value: object, shape: Sequence[int | str], *, finite: bool 
     """
     try:
         found = np.asarray(value)
+        if found.dtype.kind == "c":
+            raise InputError(f"{name} must be an array of real numbers, not of complex ones.")
         if found.dtype.kind not in "biuf":
             raise TypeError
         found = found.astype(np.float64, copy=False)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise _refusal(name, "an array of numbers", value) from None
     bound: dict[str, int] = {}
@@ -276,6 +280,7 @@ def shown(value: object) -> str:
             words = repr(value)
         except (ValueError, RecursionError):  # whole numbers of thousands of digits; what holds itself
             return _a(type(value).__name__)
+        words = " ".join(words.split()) if isinstance(value, (list, tuple, dict, set)) else words
         return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 3]}..."
     if isinstance(value, type):
         return f"the class {value.__name__}"

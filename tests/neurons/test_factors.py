@@ -87,3 +87,22 @@ def test_refusals() -> None:
     assert neuron_factors(net, X, Y, layer=1, neurons=[], lr=LR, ridge=RIDGE).phi == 0
     with pytest.raises(InputError, match="budget"):
         certify_dead(net, X, Y, layer=1, neurons=[0], lr=LR, ridge=RIDGE, threshold=1.0, budget=0.5)
+    other = HomogeneousNetwork(tuple(W * 1e110 for W in net.weights))
+    with pytest.raises(InputError, match="too large for float64; scale"):
+        neuron_factors(other, X, Y, layer=1, lr=LR, ridge=RIDGE)
+
+
+def test_factors_do_not_depend_on_the_size_of_the_neurons() -> None:
+    """A dead neuron may shrink until its squares are zero in float64; its factor stays what it is."""
+    rng = np.random.default_rng(0)
+    W, V = rng.standard_normal((5, 3)), rng.standard_normal((2, 5))
+    X, Y = rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
+    V[:, 0] *= 1e-20
+    W[0] *= 1e-20
+    wanted = neuron_factors([W, V], X, Y, layer=1, neurons=[0], lr=LR, ridge=RIDGE)
+    W[0] *= 1e-180
+    V[:, 0] *= 1e-180
+    found = neuron_factors([W, V], X, Y, layer=1, neurons=[0], lr=LR, ridge=RIDGE)
+    assert found.phi == 0 and abs(found.mean_factor - (1 - 2 * LR * RIDGE) ** 2) > 1e-3
+    assert found.mean_factor == pytest.approx(wanted.mean_factor, rel=1e-12)
+    assert found.max_factor == pytest.approx(wanted.max_factor, rel=1e-12)

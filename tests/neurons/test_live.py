@@ -26,6 +26,16 @@ def test_live_neurons() -> None:
     ]
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e170])
+def test_units_do_not_matter(unit: float) -> None:
+    """Lengths whose squares are out of the range of float64."""
+    W, V = np.array([[1.0, 2], [2, 4], [-1, -2], [0, 0]]), np.array([[1.0, 2, 0, 0]])
+    assert live_neurons([W * unit, V * unit], threshold=0)[0].tolist() == [True, True, True, False]
+    assert rays([W * unit, V * unit])[0].labels.tolist() == [0, 0, 1, -1]
+    merged = merge_rays([W * unit, V * unit])
+    np.testing.assert_allclose(merged[1] @ (merged[0] / unit), (V @ np.maximum(W, 0)) * unit, rtol=1e-12)
+
+
 def test_rays() -> None:
     W = np.array([[1.0, 2], [2, 4], [-1, -2], [0, 0], [3, 6.00001], [1, 0]])
     V = np.array([[1.0, 2, -1, 0, 3, 5]])

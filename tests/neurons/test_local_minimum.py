@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -50,6 +52,38 @@ def test_no_decrease_at_minima_of_bfgs(seed: int) -> None:
     assert gradient < 1e-7
     # the loss is flat to second order there, and so is the decrease
     assert not found and abs(found.decrease) < 1e-10
+
+
+def linear_minimum(
+    rng: np.random.Generator, depth: int, condition: float
+) -> tuple[HomogeneousNetwork, np.ndarray]:
+    """Balanced factors of some A: the least norm with this A, which samples of full rank fix."""
+    d, n_out = rng.integers(2, 6, 2)
+    n, width = d + rng.integers(0, 8), d + n_out + 1
+    X = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.geomspace(1, 1 / condition, d)
+    X = X @ np.linalg.qr(rng.standard_normal((n, d)))[0].T
+    U, s, Vt = np.linalg.svd(rng.standard_normal((n_out, d)), full_matrices=False)
+    frames = [np.linalg.qr(rng.standard_normal((width, s.size)))[0] for _ in range(depth - 1)]
+    frames = [Vt.T, *frames, U]
+    weights = tuple((up * s ** (1 / depth)) @ low.T for low, up in pairwise(frames))
+    return HomogeneousNetwork(weights, None, "identity"), X.T
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_minima_on_ill_conditioned_samples_are_not_certified_away(depth: int) -> None:
+    """With samples of condition number 1e10 rounding lets the norm fall by 1e-7 and more, even at minima."""
+    rng = np.random.default_rng(depth)
+    tests = [is_not_local_minimum(*linear_minimum(rng, depth, 10 ** rng.uniform(6, 11))) for _ in range(100)]
+    assert not any(tests) and max(test.decrease for test in tests) > 1e-7
+    assert all(test.decrease <= max(test.rounding, 1e-11) for test in tests)
+
+
+def test_real_decreases_are_certified_on_ill_conditioned_samples() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        net, X = linear_minimum(rng, 2, 10 ** rng.uniform(6, 9))
+        W, V = net.weights
+        assert is_not_local_minimum([1.2 * W, V / 1.2], X, activation="identity")
 
 
 @pytest.mark.parametrize("seed", range(36))

@@ -116,6 +116,41 @@ def test_fewer_terms_against_linear_programming(seed: int) -> None:
         assert (best.fun < cost.sum() - 1e-5) <= (cost @ c < cost.sum() - 1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-150, 1e-9, 1e9, 1e150])
+def test_units_of_samples_and_weights_do_not_matter(unit: float) -> None:
+    rng = np.random.default_rng(0)
+    W, V, X = rng.standard_normal((20, 3)), rng.standard_normal((1, 20)), rng.standard_normal((5, 3))
+    wanted = prune([W, V], X)
+    of_samples, of_weights = prune([W, V], X * unit), prune([W * unit, V], X)
+    assert of_samples.after == of_weights.after == wanted.after
+    assert of_samples.norm_after == pytest.approx(wanted.norm_after, rel=1e-9)
+    assert of_weights.norm_after == pytest.approx(wanted.norm_after * unit, rel=1e-9)
+    assert of_samples.certificate.holds and of_weights.certificate.holds
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e-12, 1e-16])
+def test_each_output_counts_in_its_own_unit(unit: float) -> None:
+    """Where an output is lost to rounding beside another one, the certificate says so."""
+    rng = np.random.default_rng(0)
+    W, V, X = rng.standard_normal((40, 4)), rng.standard_normal((2, 40)), rng.standard_normal((8, 4))
+    V[1] *= unit
+    found = prune([W, V], X)
+    before, after = HomogeneousNetwork((W, V))(X), HomogeneousNetwork(tuple(found.network))(X)
+    errors = np.linalg.norm(after - before, axis=0) / np.linalg.norm(before, axis=0)
+    assert found.output_error == pytest.approx(errors.max(), rel=1e-3)
+    assert found.certificate.holds == (unit == 1e-8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_order_of_samples_and_neurons_does_not_matter(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    W, V, X = rng.standard_normal((20, 3)), rng.standard_normal((2, 20)), rng.standard_normal((5, 3))
+    neurons, samples = rng.permutation(20), rng.permutation(5)
+    wanted, found = prune([W, V], X), prune([W[neurons], V[:, neurons]], X[samples])
+    assert found.after == wanted.after
+    assert found.norm_after == pytest.approx(wanted.norm_after, rel=1e-9)
+
+
 # -- refusals ---------------------------------------------------------------------------------------------
 
 
@@ -141,6 +176,14 @@ def test_refusals() -> None:
         prune("network", X)
     with pytest.raises(InputError, match="one for each of the 1 hidden layers"):
         HomogeneousNetwork((W, V), None, ("relu", "relu"))
+    with pytest.raises(InputError, match="biases must be a vector or None for each layer, not 5"):
+        HomogeneousNetwork((W, V), 5)
+    with pytest.raises(InputError, match="mode must be"):
+        prune([W, V], X, mode=np.array(["gram", "out"]))
+    with pytest.raises(InputError, match=r"the pre-activations of layer 2 is 1e\+200, and its square"):
+        prune([W * 1e100, V * 1e100], X)
+    with pytest.raises(InputError, match=r"the pre-activations of layer 1 is 1e-200, and its square"):
+        prune([W * 1e-100, V], X * 1e-100)
     with pytest.raises(InputError, match="biases must be 2 vectors"):
         HomogeneousNetwork((W, V), (np.ones(2),))
     with pytest.raises(InputError, match="slope to choose"):

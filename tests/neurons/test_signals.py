@@ -28,6 +28,7 @@ def some(seed: int, biases: str = "penalised", depth: int = 3, outputs: int = 3,
 def test_identities(seed: int, loss: str) -> None:
     biases = ("none", "penalised")[seed % 2]
     net, X, Y = some(seed, biases, depth=2 + seed % 3, batch=1 + seed % 4)
+    Y = Y / Y.sum(axis=1, keepdims=True)
     after = sgd_step(net, X, Y, lr=LR, ridge=RIDGE, loss=loss)
     for l in net.hidden:
         B = neuron_step_matrices(net, X, Y, l, loss=loss)
@@ -167,3 +168,13 @@ def test_refusals() -> None:
         sgd_step(net, X, Y, lr=0.1, ridge=0.1, loss="hinge")
     with pytest.raises(InputError, match="Y must have shape"):
         sgd_step(net, X, Y[:2], lr=0.1, ridge=0.1)
+
+
+def test_cross_entropy_is_about_probabilities() -> None:
+    """Softmax minus y is the gradient only for rows that add up to 1."""
+    net, X, Y = some(0, "none")
+    for wrong in (Y + 1, Y - Y.mean(axis=1, keepdims=True) + 1 / Y.shape[1] - 3 * np.eye(*Y.shape)):
+        with pytest.raises(InputError, match="probabilities of the 3 classes for cross-entropy, in rows"):
+            sgd_step(net, X, wrong, lr=LR, ridge=RIDGE, loss="cross-entropy")
+    one_hot = np.eye(3, dtype=np.float32)[np.arange(len(X)) % 3]
+    sgd_step(net, X, one_hot, lr=LR, ridge=RIDGE, loss="cross-entropy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import nn
 
 from rankfall.errors import InputError
@@ -102,6 +103,10 @@ def test_refusals() -> None:
         ([line, nn.ReLU(), nn.Linear(2, 1), nn.ReLU()], "must stand between two Linear layers"),
         ([nn.ReLU(), line, nn.Linear(2, 1)], "must stand between two Linear layers"),
         ([line], "two or more matrices"),
+        ([nn.utils.prune.identity(nn.Linear(2, 2), "weight"), nn.ReLU(), line], "Module 0 .* parameter 'we"),
+        ([nn.utils.spectral_norm(nn.Linear(2, 2)), nn.ReLU(), line], "Module 0 .* parameter 'weight_orig'"),
+        ([nn.Linear(2, 2, device="meta"), nn.ReLU(), line], "module 0 has no data, since .* 'meta'"),
+        ([nn.Linear(2, 2, dtype=torch.complex64), nn.ReLU(), line], "not of complex ones"),
     ):
         with pytest.raises(InputError, match=sentence):
             prune(nn.Sequential(*modules), X)
@@ -109,3 +114,26 @@ def test_refusals() -> None:
         prune(line, X)
     with pytest.raises(InputError, match="has its own"):
         prune(nn.Sequential(line, nn.Linear(2, 1)), X, activation="relu")
+
+
+def test_parameters_that_two_layers_share_are_refused() -> None:
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    with pytest.raises(InputError, match="share weights"):
+        prune(nn.Sequential(first, nn.ReLU(), second), np.ones((1, 2)))
+
+
+def test_tensors_of_any_type() -> None:
+    """Parameters, and samples that need gradients or that NumPy has no type for."""
+    net = model()
+    X, Y = torch.randn(6, 4, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
+    wanted = neuron_factors(net, X.numpy(), Y.numpy(), layer=1, lr=0.1, ridge=0.01).mean_factor
+    asked = X.clone().requires_grad_(), Y.clone().requires_grad_()
+    assert neuron_factors(net, *asked, layer=1, lr=0.1, ridge=0.01).mean_factor == wanted
+    listed = [(net[0].weight, net[0].bias), net[2].weight, (net[4].weight, net[4].bias)]
+    kinds = ["relu", from_torch(net).sigma(2)]
+    assert neuron_factors(listed, X, Y, layer=1, lr=0.1, ridge=0.01, activation=kinds).mean_factor == wanted
+    half = prune(model(torch.bfloat16), X.bfloat16())
+    assert half.certificate.holds and half.network[0].weight.dtype == torch.bfloat16
+    with pytest.raises(InputError, match=r"X has no data, since it is on the device 'meta'"):
+        prune(net, X.to("meta"))

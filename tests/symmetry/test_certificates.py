@@ -216,7 +216,7 @@ def test_refusals() -> None:
         lock(problem, network(GROUPS["D4"], depth=2), ridge=0.1, lr=0.1)
     with pytest.raises(InputError, match="11 different cells cannot be drawn"):
         orbit_constant(problem, *spaces(GROUPS["D4"]), batch_size=11, sampling="distinct")
-    with pytest.raises(InputError, match="another shape"):
+    with pytest.raises(InputError, match="problem is 2 x 2, but the representations act on 12 rows"):
         tail_factors(rf.Problem.from_dense(np.eye(2)), net, {}, ridge=0.1, lr=0.1)
 
 

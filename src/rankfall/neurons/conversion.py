@@ -18,6 +18,7 @@ from ..argument_checks import shown
 from ..errors import InputError
 from .activations import Activation
 from .network import HomogeneousNetwork
+from .tensors import plain
 
 _TAKEN = "Linear, ReLU, LeakyReLU and Identity"
 
@@ -113,17 +114,17 @@ def from_torch(model: Any, *, penalise_biases: bool = True) -> HomogeneousNetwor
     biases: list[np.ndarray | None] = []
     between: list[Activation] = []
     modules: list[Any] = list(model)
-    if len({id(each) for each in modules if isinstance(each, nn.Linear)}) < sum(
-        isinstance(each, nn.Linear) for each in modules
-    ):
-        raise InputError("A Linear layer occurs twice in the Sequential; tied weights are not covered.")
+    linear = [each for each in modules if isinstance(each, nn.Linear)]
+    if len({id(each.weight) for each in linear}) < len(linear):
+        raise InputError("Two Linear layers of the Sequential share weights; tied weights are not covered.")
     for position, module in enumerate(modules):
         last = modules[position - 1] if position else None
         if type(module) is nn.Linear:
             if isinstance(last, nn.Linear):
                 between.append(Activation("identity"))
-            weights.append(_numbers(module.weight))
-            biases.append(None if module.bias is None else _numbers(module.bias))
+            weight, bias = _parameters(module, position)
+            weights.append(weight)
+            biases.append(bias)
             continue
         found = _activation(module, nn)
         if found is None:
@@ -201,5 +202,22 @@ def _same(module: Any, nn: Any) -> Any:
     return nn.ReLU(module.inplace) if type(module) is nn.ReLU else nn.Identity()
 
 
-def _numbers(parameter: Any) -> np.ndarray:
-    return parameter.detach().cpu().double().numpy().copy()
+def _parameters(layer: Any, position: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Weights and bias of a Linear layer that has nothing else.
+
+    Raises
+    ------
+    InputError
+        If something is computed from other parameters before or after the layer, as by weight normalisation.
+    """
+    hooks = [*layer._forward_pre_hooks.values(), *layer._forward_hooks.values()]
+    others = [name for name, _ in layer.named_parameters() if name not in ("weight", "bias")]
+    if hooks or others:
+        what = f"the parameter {others[0]!r}" if others else "a hook"
+        raise InputError(
+            f"Module {position} of the Sequential is a Linear layer with {what}; plain ones are taken, so "
+            "remove weight normalisation, masks and other hooks first."
+        )
+    weight = plain(f"The weight of module {position}", layer.weight).copy()
+    bias = plain(f"The bias of module {position}", layer.bias)  # or None
+    return weight, None if bias is None else bias.copy()

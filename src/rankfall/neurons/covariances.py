@@ -97,7 +97,9 @@ def covariance_cost(
         If the network or the samples cannot be used.
     """
     given = read(network, activation).network
-    activities = given.activities(given.check_inputs(X))
+    columns = given.check_inputs(X)
+    given.check_range(columns)
+    activities = given.activities(columns)
     least: list[float] = []
     actual: list[float] = []
     for l, (W, H) in enumerate(zip(given.weights, activities, strict=True), 1):

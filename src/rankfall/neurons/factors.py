@@ -26,7 +26,7 @@ class NeuronFactors:
         ``Phi_S = sum_{i in S} |z_i|^2``.
     mean_factor : float
         ``Lambda_S``: ``E Phi_S' <= Lambda_S Phi_S`` for batches of any size, with equality for single
-        samples. It is ``q^2`` where ``Phi_S = 0``.
+        samples. It is ``q^2`` where all of S is zero.
     max_factor : float
         ``Phi_S' <= max_factor Phi_S`` for every batch.
     stretch : ndarray, shape (|S|,)
@@ -94,15 +94,25 @@ def neuron_factors(
     chosen = _indices(neurons, given.widths[layer])
     lr, ridge = check_step(lr, ridge)
     q = 1 - 2 * lr * ridge
-    seen = layer_signals(given, columns, targets, layer, loss)
-    p, back, got = seen.slopes[chosen], seen.sent_back[chosen], seen.received[chosen]
-    h2, delta2 = np.sum(seen.inputs**2, axis=0), np.sum(seen.deltas**2, axis=0)
-    change = -4 * lr * q * p * back * got + (lr * p) ** 2 * (back**2 * h2 + got**2 * delta2)
-    per_sample = change.sum(axis=0)
-    phi = float(np.sum(given.neurons(layer)[chosen] ** 2))
-    mean, most = (per_sample.mean(), per_sample.max()) if phi > 0 else (0.0, 0.0)
-    scale = phi if phi > 0 else 1.0
-    steepest = np.max(np.abs(p) * np.sqrt(h2 * delta2), axis=1, initial=0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        seen = layer_signals(given, columns, targets, layer, loss)
+        z, p = given.neurons(layer)[chosen], seen.slopes[chosen]
+        # the factors do not change with the size of S, whose squares may be too small for float64
+        exponent = int(np.frexp(np.abs(z).max(initial=0.0))[1])
+        z, back, got = (np.ldexp(u, -exponent) for u in (z, seen.sent_back[chosen], seen.received[chosen]))
+        h2, delta2 = np.sum(seen.inputs**2, axis=0), np.sum(seen.deltas**2, axis=0)
+        change = -4 * lr * q * p * back * got + (lr * p) ** 2 * (back**2 * h2 + got**2 * delta2)
+        per_sample = change.sum(axis=0)
+        scale = float(np.sum(z**2))
+        phi = float(np.ldexp(scale, 2 * exponent))
+    if not np.isfinite([phi, *per_sample]).all():
+        raise InputError(
+            "The squares of these neurons or their signals are too large for float64; scale the samples or "
+            "the weights."
+        )
+    mean, most = (per_sample.mean(), per_sample.max()) if scale > 0 else (0.0, 0.0)
+    scale = scale if scale > 0 else 1.0
+    steepest = np.max(np.abs(p) * np.sqrt(h2) * np.sqrt(delta2), axis=1, initial=0.0)
     return NeuronFactors(
         layer,
         chosen,

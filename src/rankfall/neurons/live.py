@@ -10,6 +10,7 @@ import numpy as np
 
 from ..argument_checks import not_negative, one_of
 from .conversion import read
+from .spaces import lengths
 
 # |z|^2 below which the study `neurons` counts a neuron as dead; most of these keep decaying there, not all
 DEAD = 1e-4
@@ -52,7 +53,7 @@ def live_neurons(
     """
     given = read(network, activation).network
     threshold = not_negative("threshold", threshold)
-    alive = [np.sum(given.neurons(l) ** 2, axis=1) > threshold for l in given.hidden]
+    alive = [lengths(given.neurons(l)) > np.sqrt(threshold) for l in given.hidden]
     if X is not None:
         activities = given.activities(given.check_inputs(X))[1:]
         alive = [mask & np.any(H != 0, axis=1) for mask, H in zip(alive, activities, strict=True)]
@@ -137,17 +138,17 @@ def grouped(vectors: np.ndarray, tol: float, opposite: bool = False, threshold: 
     Leaders, not chains of neighbours: within a ray no direction is farther than `tol` from the leader's.
     """
     n = vectors.shape[0]
-    lengths = np.linalg.norm(vectors, axis=1)
-    free = lengths**2 > threshold
-    units = vectors / np.where(lengths > 0, lengths, 1.0)[:, None]
+    size = lengths(vectors)
+    free = size > np.sqrt(threshold)
+    units = vectors / np.where(size > 0, size, 1.0)[:, None]
     leaders: list[int] = []
     leader_of = np.full(n, -1)
-    for index in np.argsort(-lengths, kind="stable"):
+    for index in np.argsort(-size, kind="stable"):
         if not free[index]:
             continue
         cosines = units @ units[index]
         near = np.flatnonzero(free & (np.abs(cosines) >= 1 - max(_NEAR, tol**2)))
-        signs = np.sign(cosines[near]) if opposite else np.ones(near.size)
+        signs = np.where(cosines[near] < 0, -1.0, 1.0) if opposite else np.ones(near.size)
         close = near[np.linalg.norm(units[near] * signs[:, None] - units[index], axis=1) <= tol]
         leader_of[close] = leader_of[index] = index
         free[close] = free[index] = False

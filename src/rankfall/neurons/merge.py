@@ -13,6 +13,7 @@ from ..argument_checks import not_negative
 from .conversion import read
 from .live import grouped
 from .network import HomogeneousNetwork
+from .spaces import lengths
 
 # rounding of one division and one square root
 TOL = 1e-12
@@ -61,17 +62,17 @@ def _merged_layer(network: HomogeneousNetwork, layer: int, tol: float) -> Homoge
     inputs, V = network.in_weights(layer), network.weights[layer]
     sign = network.sigma(layer).sign_of_opposite
     groups = grouped(inputs, tol, opposite=sign != 0)
-    lengths = np.linalg.norm(inputs, axis=1)
+    size = lengths(inputs)
     leads = groups.representatives
     merged_inputs, out = inputs[leads].copy(), np.zeros((V.shape[0], leads.size))
     for number, lead in enumerate(leads):
         members = np.flatnonzero(groups.labels == number)
         # a length that costs nothing even for neurons that are only a free bias, whose scale nothing balances
-        length = float(np.linalg.norm(lengths[members]))
-        merged_inputs[number] *= length / lengths[lead]
-        share = lengths[members] / length
+        length = float(lengths(size[None, members])[0])
+        merged_inputs[number] *= length / size[lead]
+        share = size[members] / length
         if sign < 0:
-            share = share * np.sign(inputs[members] @ inputs[lead])
+            share = share * np.where(inputs[members] @ (inputs[lead] / size[lead]) < 0, -1.0, 1.0)
         out[:, number] = V[:, members] @ share
     kept = np.any(out != 0, axis=0)
     return _with(network, layer, merged_inputs[kept], out[:, kept])
@@ -85,8 +86,8 @@ def balanced(network: HomogeneousNetwork, layers: Sequence[int] | None = None) -
     """
     for l in network.hidden if layers is None else layers:
         inputs, V = network.in_weights(l), network.weights[l]
-        lower = np.linalg.norm(inputs if network.penalise_biases else network.weights[l - 1], axis=1)
-        upper = np.linalg.norm(V, axis=0)
+        lower = lengths(inputs if network.penalise_biases else network.weights[l - 1])
+        upper = lengths(V.T)
         both = (lower > 0) & (upper > 0)
         scale = np.sqrt(np.where(both, upper, 1.0) / np.where(both, lower, 1.0))
         network = _with(network, l, inputs * scale[:, None], V / scale)

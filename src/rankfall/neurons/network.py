@@ -14,6 +14,10 @@ import numpy as np
 from ..argument_checks import array, flag, shown, whole
 from ..errors import InputError
 from .activations import Activation, activations
+from .tensors import plain
+
+# largest entries outside have squares whose sums may leave the range of float64
+_SMALLEST, _LARGEST = 1e-151, 1e152
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +47,22 @@ class HomogeneousNetwork:
         layers: Any = self.weights
         if type(layers) not in (tuple, list) or len(layers) < 2:
             raise InputError(f"weights must be two or more matrices, not {shown(layers)}.")
-        weights = tuple(array(f"weights[{index}]", W, ("w", "v")) for index, W in enumerate(layers))
+        names = [f"weights[{index}]" for index in range(len(layers))]
+        weights = tuple(
+            array(name, plain(name, W), ("w", "v")) for name, W in zip(names, layers, strict=True)
+        )
         for lower, upper in pairwise(weights):
             if upper.shape[1] != lower.shape[0]:
                 raise InputError(f"Layers of shapes {lower.shape} and {upper.shape} do not fit together.")
-        given = (None,) * len(weights) if self.biases is None else tuple(self.biases)
+        vectors: Any = self.biases
+        if vectors is not None and type(vectors) not in (tuple, list):
+            raise InputError(f"biases must be a vector or None for each layer, not {shown(vectors)}.")
+        given = (None,) * len(weights) if vectors is None else tuple(vectors)
         if len(given) != len(weights):
             raise InputError(f"biases must be {len(weights)} vectors or None, not {len(given)}.")
         biases = tuple(
-            None if b is None else array(f"biases[{index}]", b, (weights[index].shape[0],))
-            for index, b in enumerate(given)
+            None if b is None else array(name := f"biases[{index}]", plain(name, b), (W.shape[0],))
+            for index, (b, W) in enumerate(zip(given, weights, strict=True))
         )
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "biases", biases)
@@ -136,12 +146,31 @@ class HomogeneousNetwork:
         InputError
             If the shape is another one, a value is not finite, or there is no sample.
         """
-        if hasattr(X, "detach"):
-            X = X.detach().cpu()
-        found = array("X", X, ("N", self.widths[0]))
+        found = array("X", plain("X", X), ("N", self.widths[0]))
         if not found.shape[0]:
             raise InputError("X must hold one sample or more.")
         return np.ascontiguousarray(found.T)
+
+    def check_range(self, columns: np.ndarray) -> None:
+        """Refuse numbers whose squares are too large or too small for sums of float64.
+
+        Raises
+        ------
+        InputError
+            If the samples, a layer's weights, or what it makes of the samples is so large or small.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = self.preactivations(columns)
+        parts = {"X": columns}
+        for index, (W, Z) in enumerate(zip(self.weights, outputs, strict=True), 1):
+            parts |= {f"the weights of layer {index}": W, f"the pre-activations of layer {index}": Z}
+        for name, part in parts.items():
+            largest = float(np.abs(part).max(initial=0.0))
+            if largest and not _SMALLEST < largest < _LARGEST:
+                raise InputError(
+                    f"The largest of {name} is {largest:.3g}, and its square is out of the range of float64; "
+                    "scale the samples or the weights."
+                )
 
     def preactivations(self, columns: np.ndarray) -> list[np.ndarray]:
         """``Z_1, ..., Z_L`` of samples given as columns, shapes (w_l, N)."""

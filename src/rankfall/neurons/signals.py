@@ -11,8 +11,11 @@ import numpy as np
 from ..argument_checks import array, not_negative, one_of
 from ..errors import InputError
 from .network import HomogeneousNetwork
+from .tensors import plain
 
 LOSSES = ("squared", "cross-entropy")
+# probabilities in single precision add up to 1 to about this
+_PROBABILITY = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +98,14 @@ def check_samples(
         If they do not fit the network or each other.
     """
     columns = network.check_inputs(X)
-    targets = array("Y", Y, (columns.shape[1], network.widths[-1])).T
-    one_of("loss", loss, LOSSES)
+    targets = array("Y", plain("Y", Y), (columns.shape[1], network.widths[-1])).T
+    if one_of("loss", loss, LOSSES) == "cross-entropy":
+        wrong = np.flatnonzero((targets < 0).any(axis=0) | (np.abs(targets.sum(axis=0) - 1) > _PROBABILITY))
+        if wrong.size:
+            raise InputError(
+                f"Y must hold probabilities of the {targets.shape[0]} classes for cross-entropy, in rows "
+                f"that add up to 1; row {wrong[0]} does not."
+            )
     return columns, targets
 
 

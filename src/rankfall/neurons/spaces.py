@@ -18,10 +18,16 @@ _CONSTANT = 10
 _ROUNDING = 1e-14
 
 
+def lengths(rows: np.ndarray) -> np.ndarray:
+    """Length of every row, also where the squares of its entries are out of the range of float64."""
+    exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1]
+    return np.ldexp(np.linalg.norm(np.ldexp(rows, -exponents[:, None]), axis=1), exponents)
+
+
 def unit_rows(rows: np.ndarray) -> np.ndarray:
     """The nonzero rows at length 1."""
-    lengths = np.linalg.norm(rows, axis=1)
-    return rows[lengths > 0] / lengths[lengths > 0][:, None]
+    size = lengths(rows)
+    return rows[size > 0] / size[size > 0][:, None]
 
 
 def row_space(rows: np.ndarray, tol: float = RANK_TOL) -> np.ndarray:

@@ -23,7 +23,7 @@ from ..theory import Certificate, Condition, Constants
 from ..theory.choose_constants import largest_lr
 from ..theory.constants import SAMPLINGS, constant_conditions, solve_at
 from .algebra import singular_values
-from .averages import Action, pair_orbits, project
+from .averages import Action, check_cells, pair_orbits, project
 from .network import EquivariantNetwork
 
 # as in theory.solve: eps = 1.05 eps*
@@ -56,7 +56,7 @@ def orbit_constant(
     float
         At most the batch constant without symmetry, :func:`rankfall.theory.batch_constant`.
     """
-    instance("problem", problem, Problem)
+    problem = check_cells(problem, rows, columns)
     batch_size = whole("batch_size", batch_size, least=1)
     one_of("sampling", sampling, SAMPLINGS)
     N = problem.n_observed
@@ -130,14 +130,9 @@ class AbsorbingBlocks:
     def conditions(self, network: EquivariantNetwork) -> tuple[Condition, ...]:
         """(C), (V) and (T) at a network."""
         instance("network", network, EquivariantNetwork)
-        k = self.constants
+        k, ranks = instance("constants", self.constants, Constants), network.check_ranks(self.ranks)
         if network.depth != k.depth:
             raise InputError(f"The constants are for depth {k.depth}, the network has {network.depth}.")
-        unknown = set(self.ranks) - set(network.blocks)
-        if unknown:
-            raise InputError(
-                f"ranks names {sorted(unknown)[0]!r}; the irreps are {', '.join(network.blocks)}."
-            )
         norms, imbalances, tail = np.zeros(k.depth), np.zeros(k.depth), 0.0
         for name in network.blocks:
             irrep, weights = network.maps.irrep(name), network.embedded(name)
@@ -147,7 +142,7 @@ class AbsorbingBlocks:
                 D = weights[l].T @ weights[l] - weights[l - 1] @ weights[l - 1].T
                 imbalances[l] = max(imbalances[l], _symmetric_norm(D))
             s = singular_values(weights[0], e)
-            r = whole(f"rank of {name}", self.ranks.get(name, 0), least=0)
+            r = ranks[name]
             tail = max(tail, float(s[r]) if r < s.size else 0.0)
         source = "Theorem 1-G"
         return (
@@ -177,9 +172,9 @@ class AbsorbingBlocks:
     def certificate(self, network: EquivariantNetwork) -> Certificate:
         """Theorem 1-G for this network; its rank is ``sum_tau d_tau r_tau``."""
         conditions = self.conditions(network)
-        k = self.constants
-        total = sum(network.maps.irrep(name).dimension * r for name, r in self.ranks.items())
-        ranks = ", ".join(f"{name}: {self.ranks.get(name, 0)}" for name in network.blocks)
+        k, found = self.constants, network.check_ranks(self.ranks)
+        total = sum(network.maps.irrep(name).dimension * r for name, r in found.items())
+        ranks = ", ".join(f"{name}: {r}" for name, r in found.items())
         return Certificate(
             theorem="Theorem 1-G",
             claim=(

@@ -9,8 +9,9 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from ..argument_checks import array
+from ..argument_checks import array, instance, shown
 from ..errors import InputError
+from ..problem import Problem
 from .groups import Group
 
 
@@ -131,15 +132,42 @@ def symmetry_score(A: np.ndarray, rows: Action, columns: Action) -> SymmetryScor
     -------
     SymmetryScore
     """
+    check_pair(rows, columns)
+    A = array("A", A, (rows.dimension, columns.dimension))
+    largest = float(np.abs(A).max(initial=0.0))
+    if largest == 0:
+        raise InputError("A is zero; its symmetry cannot be judged.")
+    A = A / largest  # squares could overflow or underflow
     kept = project(A, rows, columns)
     total = float(np.sum(np.square(A)))
-    if total == 0:
-        raise InputError("A is zero; its symmetry cannot be judged.")
     freedom = degrees_of_freedom(rows, columns)
     return SymmetryScore(float(np.sum(np.square(kept))) / total, freedom / kept.size, freedom)
 
 
 def check_pair(rows: Action, columns: Action) -> None:
-    """Refuse representations of different groups."""
+    """Refuse what is no representation, and those of different groups."""
+    for each in (rows, columns):
+        if not hasattr(each, "compressed"):
+            raise InputError(f"rows and columns must be Representations, not {shown(each)}.")
     if rows.group is not columns.group:
         raise InputError("The representations of rows and columns must belong to one Group object.")
+
+
+def check_cells(problem: object, rows: Action, columns: Action) -> Problem:
+    """A problem of the shape on which the representations act, whose cells all count alike.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    check_pair(rows, columns)
+    problem = instance("problem", problem, Problem)
+    if problem.shape != (rows.dimension, columns.dimension):
+        raise InputError(
+            f"The problem is {problem.n_rows} x {problem.n_cols}, but the representations act on "
+            f"{rows.dimension} rows and {columns.dimension} columns."
+        )
+    if problem.weights is not None:
+        raise InputError("All cells must count alike here; give a problem without weights.")
+    return problem

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..problem import Problem
 from ..theory import Certificate, Condition, phi_threshold
 from .algebra import embed
-from .averages import pair_orbits
+from .averages import check_cells, pair_orbits
 from .block_engine import Cells, Layout
 from .network import EquivariantNetwork
 
@@ -74,13 +74,11 @@ def tail_factors(
     -------
     dict of str to BlockTails
     """
-    instance("problem", problem, Problem)
-    instance("network", network, EquivariantNetwork)
+    ranks = instance("network", network, EquivariantNetwork).check_ranks(ranks)
+    _check_cells(problem, network)
     ridge, lr = not_negative("ridge", ridge), positive("lr", lr)
     batch_size = optional(whole, "batch_size", batch_size, least=1)
     one_of("sampling", sampling, ("replacement", "distinct"))
-    if problem.shape != network.maps.shape:
-        raise InputError("The network makes matrices of another shape than the problem's.")
     layout = Layout.of(network)
     cells = Cells.of(problem, network.maps, layout)
     blocks = network.product_blocks()
@@ -91,10 +89,9 @@ def tail_factors(
     share = _share(problem.n_observed, batch_size, sampling)
     out: dict[str, BlockTails] = {}
     for name in network.blocks:
-        r = whole(f"rank of {name}", ranks.get(name, 0), least=0)
         spread = residual[:, None] * cells.spreads[:, layout.slices[name]]
         R = embed(spread.reshape(-1, *layout.sizes[name]))
-        out[name] = _tails(network, name, r, R, share, ridge, lr)
+        out[name] = _tails(network, name, ranks[name], R, share, ridge, lr)
     return out
 
 
@@ -105,6 +102,7 @@ def block_phi_threshold(problem: Problem, network: EquivariantNetwork, ridge: fl
     gradient at critical points: ``|x| / N``, times ``max sqrt(c / o)`` under permutations, where c of the o
     cells of an orbit are observed.
     """
+    _check_cells(problem, instance("network", network, EquivariantNetwork))
     threshold = phi_threshold(problem, network.depth, ridge)
     rows, columns = network.maps.rows.representation, network.maps.columns.representation
     if rows.permutations is None or columns.permutations is None:
@@ -164,6 +162,7 @@ def lock(
             name: int(np.count_nonzero(tails.sigma**2 >= threshold, axis=1).max())
             for name, tails in seen.items()
         }
+    ranks = network.check_ranks(ranks)
     table = factors(ranks)
     maps = network.maps
     shares = {
@@ -186,13 +185,13 @@ def lock(
         for name, tails in table.items()
         for l, value in enumerate(tails.factor)
     ]
-    full = [ranks.get(name, 0) >= min(network.copies[name][1:-1]) for name in table]
+    full = [ranks[name] >= min(network.copies[name][1:-1]) for name in table]
     # where no irrep has a tail, nothing is said
     conditions.append(
         Condition("not empty", "irreps of full rank < irreps", sum(full), len(full), "Theorem 3", strict=True)
     )
-    listed = ", ".join(f"{name}: {ranks.get(name, 0)}" for name in table)
-    total = sum(maps.irrep(name).dimension * ranks.get(name, 0) for name in table)
+    listed = ", ".join(f"{name}: {ranks[name]}" for name in table)
+    total = sum(maps.irrep(name).dimension * ranks[name] for name in table)
     return Certificate(
         theorem="Theorem 1-G with Theorem 3",
         claim=(
@@ -206,6 +205,10 @@ def lock(
         assumptions=(UNIFORM, EXACT),
         values={"Phi_thr": threshold, "probability": sum(shares.values())},
     )
+
+
+def _check_cells(problem: Problem, network: EquivariantNetwork) -> None:
+    check_cells(problem, network.maps.rows.representation, network.maps.columns.representation)
 
 
 def _tails(
@@ -245,8 +248,10 @@ def _share(n_cells: int, batch_size: int | None, sampling: str) -> float:
     """Share of the second moment of single cells in that of a batch mean; the rest is that of the mean."""
     if batch_size is None:
         return 0.0
-    if sampling == "replacement" or n_cells == 1:
+    if sampling == "replacement":
         return 1 / batch_size
     if batch_size > n_cells:
         raise InputError(f"{batch_size} different cells cannot be drawn from {n_cells} observed ones.")
+    if n_cells == 1:
+        return 1.0
     return (n_cells - batch_size) / (batch_size * (n_cells - 1))

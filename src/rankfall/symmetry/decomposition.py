@@ -124,6 +124,8 @@ def decompose(*representations: Action, seed: int = 0) -> tuple[Decomposition, .
         If no decomposition could be certified: the matrices are not a representation accurately enough.
     """
     seed = whole("seed", seed, least=0)
+    if not representations:
+        raise InputError("There is no representation to decompose.")
     rng = np.random.default_rng(seed)
     known: list[Irrep] = []
     found: list[list[tuple[int, np.ndarray]]] = []
@@ -138,7 +140,7 @@ def decompose(*representations: Action, seed: int = 0) -> tuple[Decomposition, .
             np.array([V for kind, V in copies if kind == k]).reshape(-1, each.dimension, irrep.dimension)
             for k, irrep in zip(order, irreps, strict=True)
         )
-        out.append(Decomposition(each, irreps, frames, _certified(each, irreps, frames)))
+        out.append(Decomposition(each, irreps, frames, certified(each, irreps, frames)))
     return tuple(out)
 
 
@@ -242,7 +244,7 @@ def _letters(k: int) -> str:
     return out
 
 
-def _certified(rho: Action, irreps: Sequence[Irrep], frames: Sequence[np.ndarray]) -> dict[str, float]:
+def certified(rho: Action, irreps: Sequence[Irrep], frames: Sequence[np.ndarray]) -> dict[str, float]:
     """The residuals, each small; else an InputError."""
     V = np.concatenate([np.concatenate([*F], axis=1) for F in frames if len(F)], axis=1)
     square = V.shape[0] == V.shape[1]

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from .maps import EquivariantMaps
 from .network import EquivariantNetwork
 from .orbit_filling import fill_orbits, fit_rank
 from .representations import Representation
+from .storage import read, write
 from .trace import EquivariantTrace
 from .training import train
 
@@ -101,6 +103,24 @@ class EquivariantCompletion:
         """The completed matrix, exactly equivariant."""
         return self.maps.assemble(self.blocks)
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the completion to one .npz file (arrays and JSON, no pickle), whole or not at all.
+
+        Labels of a table that came in are not kept.
+        """
+        write(path, {each.name: getattr(self, each.name) for each in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> EquivariantCompletion:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file holds something else, is damaged, or was written by a later version of the layout.
+        """
+        return cls(**read(path))
+
     def jumps(self, *, dwell: int | None = None) -> DataFrame:
         """Jumps of the ranks along the run, by irrep; see :meth:`EquivariantTrace.jump_table`."""
         return self.trace.jump_table(dwell=dwell)
@@ -109,20 +129,22 @@ class EquivariantCompletion:
         """What was found, and the baseline beside it."""
         group = self.maps.rows.representation.group
         ranks = ", ".join(f"{name}: {r}" for name, r in self.ranks.items())
-        share = self.problem.n_observed / self.degrees_of_freedom if self.degrees_of_freedom else np.inf
+        freedom = self.degrees_of_freedom
+        share = f", {self.problem.n_observed / freedom:.3g} cells for each" if freedom else ""
         lines = [
             f"{self.problem.n_rows} x {self.problem.n_cols}, {self.problem.n_observed} cells observed; "
             f"commutes with {group.name} (order {group.order}).",
-            f"Rank {self.rank}, by irrep ({ranks}): {self.degrees_of_freedom} degrees of freedom, "
-            f"{share:.3g} cells for each.",
+            f"Rank {self.rank}, by irrep ({ranks}): {freedom} degrees of freedom{share}.",
         ]
+        if not self.rank:
+            lines.append("The ridge left nothing of the weights; give a smaller one.")
         if not self.settled:
             lines.append("Ranks still changed in the last quarter of the run; raise n_steps.")
         if self.baseline is None:
             lines.append("No baseline: without permutations there are no orbits to fill.")
         else:
-            A = self.to_dense()
-            apart = np.linalg.norm(A - self.baseline) / max(float(np.linalg.norm(A)), 1e-300)
+            A, other = self.to_dense() / self.unit, self.baseline / self.unit
+            apart = np.linalg.norm(A - other) / max(float(np.linalg.norm(A)), 1e-300)
             lines.append(f"Orbit filling and a plain completion differ from it by {apart:.3g} (relative).")
         if self.errors:
             found = ", ".join(f"{name} {value:.3g}" for name, value in self.errors.items())
@@ -202,18 +224,29 @@ def complete(
     rows, columns = instance("rows", rows, Representation), instance("columns", columns, Representation)
     depth, n_steps = whole("depth", depth, least=2), whole("n_steps", n_steps, least=1)
     ridge, lr = optional(positive, "ridge", ridge), optional(positive, "lr", lr)
+    scale = positive("scale", scale)
     batch_size = optional(whole, "batch_size", batch_size, least=1)
     refit_ranks = flag("refit_ranks", refit_ranks)
     check, baseline = optional(instance, "check", check, Problem), optional(function, "baseline", baseline)
     _check_shapes(rows, columns, {"X": problem, "check": check})
-    unit = float(np.sqrt(np.mean(np.square(problem.values))))
+    unit = _root_mean_square(problem.values)
     if unit == 0:
         raise InputError("All observed cells are zero; there is nothing to complete.")
+    if check is not None and not np.any(check.values):
+        raise InputError("All check cells are zero, and errors are relative to their size; give others.")
     scaled = problem.with_values(problem.values / unit)
     maps = EquivariantMaps.between(rows, columns, seed=seed)
     start = EquivariantNetwork.gaussian(maps, depth=depth, hidden=hidden, scale=scale, seed=seed)
     default_ridge, default_lr = _defaults(scaled, start)
-    ridge, lr = ridge or default_ridge, lr or default_lr
+    ridge = ridge or default_ridge
+    # weight decay must not change signs, even at the first ridge
+    most = 0.5 / (_ANNEALING * ridge)
+    if lr is not None and lr >= most:
+        raise InputError(
+            f"2 lr ridge must stay below 1, and the ridge begins at {_ANNEALING:g} times {ridge:.3g}; give "
+            f"an lr below {most:.3g} or a smaller ridge."
+        )
+    lr = lr or min(default_lr, most / 2)
     trace, network, lr = _descended(scaled, start, ridge, lr, n_steps, batch_size, seed)
     ranks = {name: int(found[0, -1]) for name, found in trace.ranks.items()}
     late = trace.steps >= 0.75 * n_steps
@@ -232,6 +265,12 @@ def complete(
     return EquivariantCompletion(
         problem, maps, network, trace, ranks, blocks, unit, settled, certificate, other, errors, seconds
     )
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    """Also where squares are out of the range of float64."""
+    exponent = np.frexp(np.abs(values).max(initial=0.0))[1]
+    return float(np.ldexp(np.sqrt(np.mean(np.square(np.ldexp(values, -exponent)))), exponent))
 
 
 def _check_shapes(rows: Representation, columns: Representation, given: Mapping[str, Problem | None]) -> None:
@@ -317,10 +356,10 @@ def _baseline(
 
 def _errors(check: Problem, A: np.ndarray, other: np.ndarray | None) -> dict[str, float]:
     """Errors on the check cells relative to their root mean square."""
-    size = float(np.linalg.norm(check.values))
+    size = _root_mean_square(check.values)
 
     def error(B: np.ndarray) -> float:
-        return float(np.linalg.norm(B[check.rows, check.cols] - check.values)) / size
+        return _root_mean_square(B[check.rows, check.cols] - check.values) / size
 
     out = {"equivariant": error(A)}
     if other is not None:

@@ -65,7 +65,7 @@ class Group:
     @classmethod
     def cyclic(cls, n: int) -> Group:
         """``C_n``, the rotations of a ring of `n` points; element k moves every point k places on."""
-        n = whole("n", n, least=1)
+        n = whole("n", n, least=1, most=MAX_ORDER)
         return cls.from_permutations([(np.arange(n) + 1) % n], name=f"C{n}")
 
     @classmethod
@@ -74,7 +74,7 @@ class Group:
 
         With one or two points, where these coincide, the group acts on 2n points instead.
         """
-        n = whole("n", n, least=1)
+        n = whole("n", n, least=1, most=MAX_ORDER // 2)
         if n <= 2:
             swaps = [[1, 0]] if n == 1 else [[1, 0, 2, 3], [0, 1, 3, 2]]
             return cls.from_permutations(swaps, name=f"D{n}")
@@ -130,10 +130,19 @@ class Group:
     @cached_property
     def table(self) -> np.ndarray:
         """``table[g, h]`` is the position of the product gh, shape (order, order)."""
+        return np.array([self.products(g) for g in range(self.order)])
+
+    def products(self, element: int) -> np.ndarray:
+        """Positions of the products of one element with all others, the row of `table`."""
+        sorting, keys = self._sorted
+        return sorting[np.searchsorted(keys, self._keys(self.elements[element][self.elements]))]
+
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        """The order of the keys of all elements, and the keys in it."""
         keys = self._keys(self.elements)
         sorting = np.argsort(keys)
-        rows = [np.searchsorted(keys[sorting], self._keys(g[self.elements])) for g in self.elements]
-        return sorting[np.array(rows)]
+        return sorting, keys[sorting]
 
     def find(self, rows: object) -> np.ndarray:
         """Positions of some permutations among the elements.

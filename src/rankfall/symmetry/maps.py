@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import measures
-from ..argument_checks import array, one_of, whole
+from ..argument_checks import array, instance, one_of, whole
 from ..errors import InputError
 from .algebra import embed, singular_values
 from .averages import Action
@@ -130,6 +130,7 @@ class EquivariantMaps:
         blocks : mapping of str to ndarray, shapes (e, m, n)
         """
         A = np.zeros(self.shape)
+        instance("blocks", blocks, Mapping)
         for name, M in blocks.items():
             each, (left, right) = self.irrep(name), self._frames[name]
             M = array(f"blocks[{name!r}]", M, (each.endomorphisms, *self.sizes[name]))
@@ -152,7 +153,15 @@ class EquivariantMaps:
         Returns
         -------
         dict of str to ndarray, shapes (N, e, m, n)
+
+        Raises
+        ------
+        InputError
+            If there is no such row or column.
         """
+        for name, at, size in zip(("rows", "cols"), (rows, cols), self.shape, strict=True):
+            if np.size(at) and (np.min(at) < 0 or np.max(at) >= size):
+                raise InputError(f"{name} must be positions from 0 to {size - 1}.")
         out: dict[str, np.ndarray] = {}
         for each in self.irreps:
             left, right = self._frames[each.name]

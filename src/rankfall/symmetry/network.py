@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
-from ..argument_checks import array, instance, number, whole
+from ..argument_checks import array, instance, number, shown, whole
 from ..errors import InputError
 from ..network import Network
 from .algebra import components, embed
@@ -118,6 +119,22 @@ class EquivariantNetwork:
             self.maps.irrep(name).dimension * float(sum(np.sum(np.square(W)) for W in layers))
             for name, layers in self.blocks.items()
         )
+
+    def check_ranks(self, ranks: object) -> dict[str, int]:
+        """A rank for each irrep, 0 for those that are left out.
+
+        Raises
+        ------
+        InputError
+            If it is no mapping, names an irrep that is not shared, or holds something else than ranks.
+        """
+        if not isinstance(ranks, Mapping):
+            raise InputError(f"ranks must map irreps to whole numbers, not {shown(ranks)}.")
+        given = cast("Mapping[object, object]", ranks)
+        unknown = [name for name in given if name not in self.blocks]
+        if unknown:
+            raise InputError(f"ranks names {unknown[0]!r}; the irreps are {', '.join(self.blocks)}.")
+        return {name: whole(f"rank of {name}", given.get(name, 0), least=0) for name in self.blocks}
 
     def embedded(self, name: str) -> list[np.ndarray]:
         """Weights of one irrep as real matrices."""

@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..argument_checks import instance, whole
-from ..errors import InputError
 from ..problem import Problem
-from .averages import Action, pair_orbits
+from .averages import Action, check_cells, pair_orbits
 
 # The ridge falls from the largest singular value of the zero-filled cells by this factor in each sweep, down
 # to _LAST of it: without the fall, alternating least squares runs off along flat directions (20 x 15 cells of
@@ -40,14 +39,10 @@ def fill_orbits(problem: Problem, rows: Action, columns: Action) -> Problem:
     Raises
     ------
     InputError
-        If a representation does not permute coordinates, or the shapes do not fit.
+        If a representation does not permute coordinates, the shapes do not fit, or cells have weights.
     """
-    instance("problem", problem, Problem)
+    problem = check_cells(problem, rows, columns)
     orbits = pair_orbits(rows, columns)
-    if orbits.shape != problem.shape:
-        raise InputError(
-            f"The representations act on {orbits.shape} matrices, the problem is {problem.shape}."
-        )
     at = orbits[problem.rows, problem.cols]
     counts = np.bincount(at, minlength=int(orbits.max()) + 1)
     sums = np.bincount(at, problem.values, minlength=counts.size)
@@ -71,13 +66,16 @@ def fit_rank(problem: Problem, rank: int, *, seed: int = 0) -> np.ndarray:
     """
     instance("problem", problem, Problem)
     rank = whole("rank", rank, least=0, most=min(problem.shape))
-    if rank == 0:
+    seed = whole("seed", seed, least=0)
+    # in units of the largest cell, so that the start fits data of any unit
+    unit = float(np.abs(problem.values).max())
+    if rank == 0 or unit == 0:
         return np.zeros(problem.shape)
     observed, X = np.zeros(problem.shape), np.zeros(problem.shape)
     observed[problem.rows, problem.cols] = 1.0
-    X[problem.rows, problem.cols] = problem.values
-    size = float(np.linalg.norm(problem.values))
-    top = ridge = max(float(np.linalg.norm(X, 2)), 1e-300)
+    X[problem.rows, problem.cols] = problem.values / unit
+    size = float(np.linalg.norm(X))
+    top = ridge = float(np.linalg.norm(X, 2))
     rng = np.random.default_rng(seed)
     V = rng.standard_normal((problem.n_cols, rank)) / np.sqrt(rank)
     before = np.inf
@@ -92,7 +90,7 @@ def fit_rank(problem: Problem, rank: int, *, seed: int = 0) -> np.ndarray:
         if abs(before - error) <= _SETTLED * max(error, 1e-9 * size):
             break
         before = error
-    return U @ V.T
+    return unit * (U @ V.T)
 
 
 def _regressed(observed: np.ndarray, X: np.ndarray, V: np.ndarray, ridge: float) -> np.ndarray:

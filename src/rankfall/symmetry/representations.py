@@ -19,6 +19,8 @@ from .groups import Group, permutations
 TOLERANCE = 1e-9
 """Products and lengths may be wrong by this: far above rounding, far below what another matrix would give."""
 
+# what single precision makes of orthogonal matrices
+_ROUNDED = 1e-4
 _ROOM = 250_000_000  # numbers in the matrices of all elements: 2 GB
 
 
@@ -109,12 +111,19 @@ class Representation:
         given = array("matrices", matrices, ("n", "d", "d"))
         _one_per_generator(group, given.shape[0], "matrices")
         d = given.shape[1]
+        if not d:
+            raise InputError("The matrices must have one row or more.")
         _make_room(group, d)
-        defect = float(np.abs(np.swapaxes(given, 1, 2) @ given - np.eye(d)).max(initial=0.0))
-        if defect > TOLERANCE:
+        with np.errstate(over="ignore", invalid="ignore"):
+            defect = float(np.abs(np.swapaxes(given, 1, 2) @ given - np.eye(d)).max(initial=0.0))
+        if not defect <= TOLERANCE:  # NaN included
+            remedy = (
+                "They seem to be rounded; compute them in float64."
+                if defect < _ROUNDED
+                else "With the Cholesky factor C of the mean of M^T M over the group, C^T M C^-T are."
+            )
             raise InputError(
-                f"The matrices must be orthogonal; M^T M differs from the identity by {defect:.2g}. With the "
-                "Cholesky factor C of the mean of all M^T M, the matrices C^T M C^-T are."
+                f"The matrices must be orthogonal; M^T M differs from the identity by {defect:.2g}. {remedy}"
             )
         return cls(group, None, _spelled(group, np.eye(d), given, np.matmul))._checked()
 
@@ -223,7 +232,7 @@ class Representation:
         """This, if products of generators and elements are mapped to products; else an InputError."""
         group = self.group
         for k, generator in enumerate(group.generators):
-            products = group.table[generator]
+            products = group.products(int(generator))
             if self._matrices is None:
                 wrong = (self._moves[generator][self._moves] != self._moves[products]).any()
                 defect = float(wrong)

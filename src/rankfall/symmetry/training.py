@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..argument_checks import instance, whole
+from ..argument_checks import instance, number, whole
 from ..dynamics import GD, SGD
 from ..errors import InputError
 from ..measures import RANK_TOL
@@ -61,11 +61,13 @@ def train(
         If the arguments do not fit together.
     """
     problem = instance("problem", problem, Problem)
-    starts = [network] if isinstance(network, EquivariantNetwork) else list(network)
+    listed = isinstance(network, (list, tuple))
+    starts = [*network] if listed else [instance("network", network, EquivariantNetwork)]
     for each in starts:
         instance("network", each, EquivariantNetwork)
     optimiser = instance("optimiser", optimiser, (SGD, GD))
     seed, every = whole("seed", seed, least=0), whole("every", every, least=1)
+    rank_tol = number("rank_tol", rank_tol, least=0, below=1)
     _check(problem, starts, optimiser)
     layout = Layout.of(starts[0])
     cells = Cells.of(problem, starts[0].maps, layout)

@@ -45,8 +45,8 @@ _EFFECT = (
 )
 _CLOCK = (
     "Share of the repeats in which the ranks of the first layer with {} and {} differ at the matched clock "
-    "by less than half of what they differ by at matched epochs, exact 95% binomial interval. Supported if it "
-    "lies above 1/2, not supported if below, undecided otherwise."
+    "by less than half of what they differ by at matched epochs, exact 95% binomial interval. Supported if "
+    "it lies above 1/2, not supported if below, undecided otherwise."
 )
 RULES = {
     "certified": (

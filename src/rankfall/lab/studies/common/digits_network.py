@@ -64,7 +64,7 @@ def signals(weights: list[Array], X: Array, Y: Array) -> list[tuple[Array, Array
     return out[::-1]
 
 
-def count_above(values: Array, tolerance: float) -> int:
+def count_above(values: NDArray[np.floating[Any]], tolerance: float) -> int:
     """How many of the numbers exceed the tolerance."""
     return int(np.count_nonzero(values > tolerance))
 

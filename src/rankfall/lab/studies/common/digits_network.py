@@ -1,4 +1,4 @@
-"""ReLU networks without biases on scikit-learn's digits, in NumPy: starts, gradients and factors."""
+"""Networks without biases on scikit-learn's digits, in NumPy: starts, gradients and factors."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def he_start(hidden: Sequence[int], rng: np.random.Generator) -> list[Array]:
     return [rng.standard_normal((up, low)) * math.sqrt(2 / low) for low, up in pairwise(widths)]
 
 
-def outputs(weights: list[Array], X: Array) -> Array:
-    """The network's outputs, shape (b, 10)."""
+def outputs(weights: list[Array], X: Array, smooth: bool = False) -> Array:
+    """The network's outputs, shape (b, 10); the activation is ReLU, or tanh if it is to be smooth."""
     for W in weights[:-1]:
-        X = np.maximum(X @ W.T, 0)
+        X = np.tanh(X @ W.T) if smooth else np.maximum(X @ W.T, 0)
     return X @ weights[-1].T
 
 
-def signals(weights: list[Array], X: Array, Y: Array) -> list[tuple[Array, Array]]:
+def signals(weights: list[Array], X: Array, Y: Array, smooth: bool = False) -> list[tuple[Array, Array]]:
     """Backward signals and features of every layer for the squared loss ``|f(x) - y|^2 / 2`` of each sample.
 
     The gradient of the mean loss of the b samples is ``deltas.T @ features / b``, that of one sample a
@@ -55,11 +55,13 @@ def signals(weights: list[Array], X: Array, Y: Array) -> list[tuple[Array, Array
     """
     features = [X]
     for W in weights[:-1]:
-        features.append(np.maximum(features[-1] @ W.T, 0))
+        before = features[-1] @ W.T
+        features.append(np.tanh(before) if smooth else np.maximum(before, 0))
     delta = features[-1] @ weights[-1].T - Y
     out = [(delta, features[-1])]
     for l in range(len(weights) - 1, 0, -1):
-        delta = (delta @ weights[l]) * (features[l] > 0)
+        slope = 1 - features[l] ** 2 if smooth else features[l] > 0
+        delta = (delta @ weights[l]) * slope
         out.append((delta, features[l - 1]))
     return out[::-1]
 

@@ -64,5 +64,8 @@ def ranks(ax: Axes, table: pd.DataFrame, name: str) -> None:
             label=label,
         )
     ax.set_xscale("log")
+    seen = sorted(table[name].unique())
+    ax.set_xticks(seen, [f"{value:g}" for value in seen])
+    ax.minorticks_off()
     ax.set_xlabel(AXES[name])
     ax.grid(visible=True, axis="y")

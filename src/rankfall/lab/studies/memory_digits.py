@@ -233,10 +233,12 @@ def _certified(learns: pd.DataFrame) -> Claim:
     answer: Verdict = "undecided"
     if nothing.size and (nothing.all() or not nothing.any()):
         answer = "supported" if nothing.all() else "not supported"
-    predicted = learns["predicted"].to_numpy(float)
-    note = f"{nothing.size} looks; predicted from settings: {predicted.min():.0f} or more directions."
+    note = ""
+    if nothing.size:
+        predicted = learns["predicted"].min()
+        note = f"{nothing.size} looks; predicted from settings: {predicted:.0f} or more directions."
     statement = "Where networks learn, the memory lemma certifies nothing."
-    return Claim(statement, RULES["certified"], share, share, share, answer, note if nothing.size else "")
+    return Claim(statement, RULES["certified"], share, share, share, answer, note)
 
 
 def _holds(results: pd.DataFrame) -> Claim:
@@ -256,12 +258,16 @@ def _says(looks: pd.DataFrame) -> Claim:
 
 def _ends(first: pd.DataFrame, name: str, at: str) -> pd.DataFrame:
     """Ranks at the two ends of one axis, one row for each repeat; column 0 is the side of low rank."""
+    import pandas as pd
+
     others = [column for column in ("b", "rate", "omega") if column != name]
     # the base run has the commonest value of every setting
     here = first[first["at"] == at]
     for other in others:
-        here = here[here[other] == first[other].mode().iloc[0]]
+        here = here[here[other].isin(first[other].mode()[:1])]
     table = here.pivot_table(index="repeat", columns=name, values="rank")
+    if table.shape[1] < 2:
+        return pd.DataFrame({0: [], 1: []}, dtype=float)
     low, high = min(table.columns), max(table.columns)
     pair = table[[low, high] if name == "b" else [high, low]].dropna()
     pair.columns = [0, 1]
@@ -291,9 +297,9 @@ def _share(statement: str, rule: str, count: int, total: int, note: str) -> Clai
 def _dies(ends: pd.DataFrame) -> Claim:
     statement = "A network that dies keeps more rank than the bound relative to the norm allows."
     ratio = (ends["rank"] / ends["predicted"]).to_numpy(float)
-    note = f"Ranks {ends['rank'].min()} to {ends['rank'].max()}, bound {ends['predicted'].max():.0f}."
     if not len(ends) or float(ends["shrunk"].max()) >= 1e-6:
         return Claim(statement, RULES["dies"], math.nan, math.nan, math.nan, "undecided")
+    note = f"Ranks {ends['rank'].min()} to {ends['rank'].max()}, bound {ends['predicted'].max():.0f}."
     return _range(statement, "dies", ratio, ratio > 1, note)
 
 

@@ -290,7 +290,8 @@ def _sharper(looks: pd.DataFrame) -> Claim:
 
 def _same_clock(last: pd.DataFrame) -> Claim:
     table = last.pivot_table(index=["rate", "repeat"], columns="optimiser", values="rank")
-    plain, others = table["sgd"].to_numpy(float)[:, None], table.drop(columns="sgd").to_numpy(float)
+    table = table.reindex(columns=list(KINDS)).dropna()
+    plain, others = table[["sgd"]].to_numpy(float), table.drop(columns="sgd").to_numpy(float)
     near = np.abs(others - plain) <= np.maximum(np.maximum(others, plain) / 5, 1)
     means = ", ".join(
         f"{name} {value:.1f}" for name, value in last.groupby("optimiser")["rank"].mean().items()

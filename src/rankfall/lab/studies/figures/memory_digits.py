@@ -32,7 +32,7 @@ def digits_figure(table: pd.DataFrame) -> Figure:
             rest = table
             for other in AXES:
                 if other != name:
-                    rest = rest[rest[other] == table[other].mode().iloc[0]]
+                    rest = rest[rest[other].isin(table[other].mode()[:1])]
             ranks(ax, rest, name)
         panels[0].set(ylabel="rank of the first layer", ylim=(0, None))
         handles, labels = panels[0].get_legend_handles_labels()

@@ -45,12 +45,12 @@ def steps_figure(table: pd.DataFrame) -> Figure:
                 apart = here[(here["row"] == "end") & (here["sigma"] == sigma)]["disagreement"].to_numpy(
                     float
                 )
-                apart = np.maximum(apart[np.isfinite(apart)], _LEAST)
                 right.plot(apart, np.full(apart.size, index), mark, color=colour, mfc="none", ms=5)
         left.set(yscale="log", xlabel="share of the run", ylabel="length of a step", title="tanh")
         middle.set(xlabel="share of the run", title="ReLU")
-        right.axvline(0.1, color="0.6", lw=0.8)
-        right.set(xscale="log", xlabel="distance over |decay W|", title="Gradients of samples")
+        # where they agree; without decay the scale is zero, and nothing is drawn
+        right.axvline(0, color="0.6", lw=0.8)
+        right.set(xlabel="distance over |decay W|; circles tanh, squares ReLU", title="Gradients of samples")
         right.set_yticks(range(len(names)), names, fontsize=8)
         right.invert_yaxis()
         for ax in (left, middle, right):

@@ -23,6 +23,7 @@ import numpy as np
 from ...neurons import HomogeneousNetwork, neuron_factors, rays, sgd_step
 from ..cell import Cell
 from ..claims import Claim, Verdict, verdict
+from .common.digits_network import digits
 from .common.intervals import binomial_share
 
 if TYPE_CHECKING:
@@ -110,15 +111,6 @@ def run(cell: Cell) -> pd.DataFrame:
     for watched in layers:
         rows += [{"kind": "layer", "step": get("n_steps"), **watched.summary()}, *watched.firing()]
     return pd.DataFrame(rows).assign(begin=get("start"), decay=float(settings["ridge"]))
-
-
-def digits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Some of scikit-learn's digits, pixels from 0 to 1, and one-hot labels."""
-    from sklearn.datasets import load_digits
-
-    data: Any = load_digits()
-    chosen = np.random.default_rng(seed).permutation(len(data.data))[:n]
-    return data.data[chosen] / 16, np.eye(10)[data.target[chosen]]
 
 
 def start(kind: str, hidden: list[int], zero: int, rng: np.random.Generator) -> HomogeneousNetwork:

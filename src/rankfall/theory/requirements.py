@@ -2,64 +2,81 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
-from numbers import Real
+from contextlib import suppress
+from math import inf, nan
 
 import numpy as np
 
+from ..argument_checks import instance, real, shown
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 
 
+def plain(number: object) -> float:
+    """A number of any type as a float, NaN for what is none; statements are evaluated in double precision.
+
+    In NumPy's narrow types ``2 lr ridge`` may wrap around or lose all but three digits.
+    """
+    found = real(number)
+    with suppress(OverflowError):
+        return nan if found is None else float(found)
+    return inf
+
+
 def is_positive(number: object) -> bool:
     """Whether this is a positive, finite number."""
-    return isinstance(number, Real) and 0 < float(number) < inf
+    return 0 < plain(number) < inf
 
 
 def require_positive(**numbers: float) -> None:
     """Refuse numbers that are not positive and finite; the keyword is the name in the sentence."""
     for name, number in numbers.items():
         if not is_positive(number):
-            raise InputError(f"The statement needs a positive {name}, not {number}.")
+            raise InputError(f"The statement needs a positive {name}, not {shown(number)}.")
 
 
 def require_bounds(**numbers: float) -> None:
     """Refuse numbers that are not finite and 0 or more; the keyword is the name in the sentence."""
     for name, number in numbers.items():
-        if not (isinstance(number, Real) and isfinite(float(number)) and float(number) >= 0):
-            raise InputError(f"{name} must be a number, 0 or more, not {number}.")
+        if not 0 <= plain(number) < inf:
+            raise InputError(f"{name} must be a number, 0 or more, not {shown(number)}.")
 
 
-def require_step(ridge: float, lr: float) -> None:
-    """Refuse steps that are not ``lr, ridge > 0`` and ``2 lr ridge < 1``."""
+def require_step(ridge: float, lr: float) -> tuple[float, float]:
+    """The ridge and lr as floats; refuse steps that are not ``lr, ridge > 0`` and ``2 lr ridge < 1``."""
     require_positive(ridge=ridge, lr=lr)
+    ridge, lr = plain(ridge), plain(lr)
     if 2 * lr * ridge >= 1:
         raise InputError(f"The statement needs 2 lr ridge < 1; here it is {2 * lr * ridge:.6g}.")
+    return ridge, lr
 
 
 def is_whole(number: object, least: int, most: float = inf) -> bool:
     """Whether this is a whole number from `least` to `most`, of any type but bool."""
-    if isinstance(number, bool) or not isinstance(number, Real):
-        return False
-    return float(number).is_integer() and least <= float(number) <= most
+    if isinstance(number, int) and not isinstance(number, bool):
+        return least <= number <= most
+    found = plain(number)
+    return found.is_integer() and least <= found <= most
 
 
 def require_whole(least: int, **numbers: int) -> None:
     """Refuse what is not a whole number of at least `least`."""
     for name, number in numbers.items():
         if not is_whole(number, least):
-            raise InputError(f"{name} must be a whole number, {least} or more, not {number}.")
+            raise InputError(f"{name} must be a whole number, {least} or more, not {shown(number)}.")
 
 
 def require_alike(problem: Problem) -> None:
     """Refuse weighted problems: the loss of the text, and the SGD that lowers it, know no weights."""
+    problem = instance("problem", problem, Problem)
     if problem.weights is not None:
         raise InputError("The statement is about entries that all count alike, and this problem has weights.")
 
 
 def single_weights(network: Network) -> list[np.ndarray]:
     """The weights of one network in float64; ensembles are refused."""
+    network = instance("network", network, Network)
     if network.n_chains is not None:
         raise InputError("The statement is about one network; take chain(k) of the ensemble first.")
     return finite_weights(network)
@@ -76,6 +93,7 @@ def finite_weights(network: Network) -> list[np.ndarray]:
 def matching_weights(problem: Problem, network: Network) -> list[np.ndarray]:
     """The weights of one network that makes matrices of the problem's shape."""
     require_alike(problem)
+    network = instance("network", network, Network)
     if network.shape != problem.shape:
         raise InputError(
             f"The network makes {network.shape[0]} x {network.shape[1]} matrices, but the problem is "
@@ -99,8 +117,8 @@ def require_depth(network: Network, depth: int) -> None:
         raise InputError(f"The constants are for depth {depth}, but the network has depth {network.depth}.")
 
 
-def check_depth_and_ridge(depth: int, ridge: float) -> None:
-    """Refuse what Theorem 3 says nothing about."""
+def check_depth_and_ridge(depth: int, ridge: float) -> tuple[int, float]:
+    """The depth and ridge in plain types; refuse what Theorem 3 says nothing about."""
     require_whole(1, depth=depth)
     if depth < 3:
         raise InputError(
@@ -108,12 +126,14 @@ def check_depth_and_ridge(depth: int, ridge: float) -> None:
             "may grow again."
         )
     if not is_positive(ridge):
-        raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")
+        raise InputError(f"ridge must be positive for the tail to have a threshold, not {shown(ridge)}.")
+    return int(depth), plain(ridge)
 
 
 def check_point(problem: Problem, network: Network) -> None:
     """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
     require_alike(problem)
+    network = instance("network", network, Network)
     if network.n_chains is not None:
         raise InputError("A certificate is about one network; take chain(k) of the ensemble.")
     if network.shape != problem.shape:
@@ -124,14 +144,21 @@ def check_point(problem: Problem, network: Network) -> None:
         raise InputError("The network holds weights that are not finite.")
 
 
-def check_step(problem: Problem, ridge: float, lr: float, batch_size: int, sampling: str) -> None:
-    """Refuse settings of SGD that are out of range or not covered by Theorem 3(b)."""
+def check_step(
+    problem: Problem, ridge: float, lr: float, batch_size: int, sampling: str
+) -> tuple[float, float, int]:
+    """The ridge, lr and batch size in plain types.
+
+    Settings of SGD that are out of range or not covered by Theorem 3(b) are refused.
+    """
     check_batch(problem, batch_size, sampling)
     require_bounds(ridge=ridge, lr=lr)
+    ridge, lr = plain(ridge), plain(lr)
     if 2 * lr * ridge >= 1:
         raise InputError(
             "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
         )
+    return ridge, lr, int(batch_size)
 
 
 def check_batch(problem: Problem, batch_size: int, sampling: str) -> None:

@@ -58,7 +58,8 @@ class WatchedChains:
             for k in range(first, last):
                 self._advance(k, stop, move)
 
-        parallel_for(some, self.state.n_chains)
+        # a look and what it does to the state belong together
+        parallel_for(some, self.state.n_chains, uninterrupted=True)
 
     def ledgers(self) -> tuple[RollingLedger, ...]:
         """What is promised so far, for every chain."""

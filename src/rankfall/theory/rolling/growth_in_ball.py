@@ -10,9 +10,10 @@ from math import prod, sqrt
 
 import numpy as np
 
+from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
-from ..requirements import check_point, check_step, require_bounds
+from ..requirements import check_point, check_step, plain, require_bounds
 from ..tail import sparse
 from .leading import Leading
 
@@ -152,13 +153,22 @@ def look(
     Raises
     ------
     InputError
-        If the problem has weights, the network does not fit it, or an argument is out of range.
+        If the problem has weights or repeated cells, the network does not fit it, or an argument is out of
+        range.
     """
     check_point(problem, network)
-    check_step(problem, ridge, lr, batch_size, "replacement")
+    require_different_cells(problem)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, "replacement")
     require_bounds(radius=radius)
     weights = [W.astype(np.float64, copy=False) for W in network.weights]
-    return measured(problem, weights, lr, ridge, batch_size, radius)
+    return measured(problem, weights, lr, ridge, batch_size, plain(radius))
+
+
+def require_different_cells(problem: Problem) -> None:
+    """Refuse repeated cells: a change of A would count more than once in the mean residual."""
+    cells = problem.rows * problem.n_cols + problem.cols
+    if np.unique(cells).size < cells.size:
+        raise InputError("Theorem 6 needs different cells, and this problem has repeated ones.")
 
 
 def measured(

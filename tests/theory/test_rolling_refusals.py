@@ -134,3 +134,27 @@ def test_rounding_makes_no_probability_larger(budget):
     begun.moved(1, 0.0)
     assert f"at least {words} over" in begun.ledger().summary()
     assert "at least 1 over" not in begun.ledger().summary()
+
+
+@pytest.mark.parametrize("radius", [1e-300, 1e100, 1e300])
+def test_balls_of_any_size_are_bounded_or_not_trusted(radius):
+    seen = look(PROBLEM, NET, **STEP, radius=radius)
+    assert not np.isnan(seen.growth).any() and (radius < 1 or np.all(seen.growth > 1e50))
+    begun = RollingCertificate(radius=radius).begin(PROBLEM, 3, **STEP)
+    assert begun.look(0, NET).trusted is False
+    zero = rf.Network(tuple(0 * W for W in NET.weights))
+    begun = RollingCertificate(radius=radius).begin(PROBLEM, 3, **STEP)
+    begun.look(0, zero)
+    assert np.isfinite(begun.ledger().looks["growth"]).all() or not begun.trusted
+    begun.ledger().summary()
+
+
+def test_weights_whose_powers_overflow_are_refused_and_wait_in_a_run():
+    huge = rf.Network(tuple(1e60 * W for W in NET.weights))
+    for use in (lambda: look(PROBLEM, huge, **BALL), lambda: watch().look(0, huge)):
+        with pytest.raises(rf.InputError, match="too large"):
+            use()
+    sgd = rf.SGD(lr=1e-200, ridge=0.05, n_steps=20)
+    trace = rf.train(PROBLEM, rf.Network(tuple(1e40 * W for W in NET.weights)), sgd,
+                     certificate=RollingCertificate())  # fmt: skip
+    assert trace.certificates[0].n_looks == 0 and not trace.certificates[0].certificate().holds

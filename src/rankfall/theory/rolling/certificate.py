@@ -14,7 +14,7 @@ from ...network import Network
 from ...problem import Problem
 from ..requirements import check_depth_and_ridge, check_point, check_step, require_alike
 from ..tail import phi_threshold
-from .growth_in_ball import Look, measured, require_different_cells
+from .growth_in_ball import Look, measured, require_different_cells, require_range
 from .leading import Leading
 from .ledger import COLUMNS, DEFLATION_COLUMNS, RollingLedger, columns
 from .plan import MOST_STEPS, Plan, plan
@@ -181,6 +181,7 @@ class RollingWatch:
                 f"The network had the widths {self._last[1].widths} when it was looked at last, and has "
                 f"{network.widths} now; go on from the network of the Interval."
             )
+        require_range(self.problem, [W.astype(np.float64, copy=False) for W in network.weights])
         self._learn_pace(step, network)
         seen, chosen = self._seen(network)
         rank, dropped = max(chosen.rank, 1), list[list[float]]()

@@ -123,7 +123,9 @@ class RollingLedger:
 
         Infinite for intervals that are not trusted.
         """
-        bound = (self.looks["norm"] + self.looks["radius"]) ** (self.depth - 2) * self.phi_threshold
+        with np.errstate(over="ignore", invalid="ignore"):
+            power = (self.looks["norm"] + self.looks["radius"]) ** (self.depth - 2)
+            bound = np.where(power > 0, power * self.phi_threshold, 0.0)
         return np.where(self.looks["trusted"], bound, inf)
 
     def table(self) -> pd.DataFrame:

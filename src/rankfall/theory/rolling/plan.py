@@ -74,9 +74,11 @@ def steps_within(look: Look, radii: np.ndarray, pace: float) -> np.ndarray:
     An estimate from one point: without forces that pull back, the expected square of the displacement is that
     with pace 1.
     """
-    square = np.square(radii) / max(pace, 1e-300)
+    reach = radii / np.sqrt(max(pace, 1e-300))
     spread = look.spread / look.batch_size
-    return 2 * square / np.maximum(spread + np.sqrt(spread**2 + 4 * look.drift**2 * square), 1e-300)
+    with np.errstate(over="ignore"):
+        slow = np.maximum(spread + np.hypot(spread, 2 * look.drift * reach), 1e-300)
+        return 2 * reach * (reach / slow)
 
 
 def plan(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from math import inf, nan
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from ..argument_checks import instance, real, shown
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
+
+T = TypeVar("T")
 
 
 def plain(number: object) -> float:
@@ -65,6 +69,17 @@ def require_whole(least: int, **numbers: int) -> None:
     for name, number in numbers.items():
         if not is_whole(number, least):
             raise InputError(f"{name} must be a whole number, {least} or more, not {shown(number)}.")
+
+
+def several(name: str, values: Iterable[T]) -> list[T]:
+    """Several values; a single one is refused."""
+    try:
+        found = None if isinstance(values, str) else list(values)
+    except TypeError:
+        found = None
+    if found is None:
+        raise InputError(f"{name} must be several numbers, as in [{shown(values)}], not {shown(values)}.")
+    return found
 
 
 def require_alike(problem: Problem) -> None:

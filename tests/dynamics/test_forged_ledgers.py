@@ -145,3 +145,16 @@ def test_data_of_zeros_have_an_infinite_threshold(tmp_path):
     trace.save(tmp_path / "run.npz")
     again = rf.Trace.load(tmp_path / "run.npz").certificates[0]
     assert again.phi_threshold == np.inf and again.certificate().rank == 0
+
+
+def test_tails_of_zero_are_charged_for_a_tail_that_has_a_logarithm(tmp_path):
+    problem, _ = rf.datasets.low_rank((12, 11), rank=2, observed=0.8, seed=1)
+    start = rf.Network.gaussian((11, 8, 8, 12), scale=1.0, seed=0)
+    zero = rf.Network(tuple(0 * W for W in start.weights))
+    sgd = rf.SGD(lr=0.05, ridge=1e-8, n_steps=500)
+    trace = rf.train(problem, zero, sgd, certificate=RollingCertificate())
+    ledger = trace.certificates[0]
+    assert ledger.looks["trusted"].all() and ledger.looks["phi"][0] == 0
+    assert 1e-290 < ledger.looks["charge"][0] < 1e-280
+    trace.save(tmp_path / "run.npz")
+    assert str(rf.Trace.load(tmp_path / "run.npz").certificates[0]) == str(ledger)

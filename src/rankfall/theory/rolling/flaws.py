@@ -11,6 +11,7 @@ from ...errors import InputError
 from ...problem import Problem
 from ..tail import phi_threshold
 from .ledger import COLUMNS, FLAGS, WHOLE
+from .plan import LEAST_TAIL
 
 # relative errors of sums and powers that were computed another way
 _ROUNDING = 1e-6
@@ -61,8 +62,9 @@ def _of_looks(
     yield bool(np.isfinite(trusted).all()), "holds infinite numbers in a trusted interval"
     planned = (at["stop"] - at["start"] <= at["planned"]) & (at["planned"] >= 1)
     yield bool(planned.all()), "holds an interval that goes on beyond its plan"
-    with np.errstate(over="ignore", divide="ignore"):
-        owed = np.exp(at["planned"] * np.log1p(at["growth"]) + np.log(at["phi"]) - np.log(threshold))
+    log_tail = np.log(np.maximum(at["phi"], LEAST_TAIL)) - np.log(threshold)
+    with np.errstate(over="ignore"):
+        owed = np.exp(at["planned"] * np.log1p(at["growth"]) + log_tail)
     # a charge may be too small for a number
     charged = np.isclose(at["charge"], owed, rtol=_ROUNDING, atol=1e-290)
     yield bool(charged.all()), "holds a charge that is not (1 + gamma)^T Phi / Phi_thr"

@@ -16,6 +16,8 @@ _RADII = np.geomspace(2e-3, 0.5, 24)
 _STEPS = 30
 # no interval and no wait is longer: ledgers hold steps as floats, which are exact up to here
 MOST_STEPS = 2**53
+# a tail of zero is taken for one of this size, which has a logarithm
+LEAST_TAIL = 1e-300
 # A rank is trusted if the charges that follow, extrapolated, stay below the first part of what is left of the
 # budget; the rest is for a tail that shrinks more slowly than assumed, and for lower ranks later. A rank that
 # is trusted stays so below the second part. With one part for both, most runs of benchmarks/rolling.py have a
@@ -125,7 +127,9 @@ def plan(
     log_charge = steps[:, None] * log_growth[:, None, :]  # (d, T, l)
     log_total = log_charge - np.log(-np.expm1(-decay * stay))[:, :, None]
     # a zero network has no tail, and data of zeros no threshold; neither may become infinite
-    log_tail = np.log(np.maximum(look.phi, 1e-300)) - (log(threshold) if threshold < inf else 1e100)  # (l, r)
+    log_tail = np.log(np.maximum(look.phi, LEAST_TAIL)) - (
+        log(threshold) if threshold < inf else 1e100
+    )  # (l, r)
     top = look.phi.shape[1] - 1
     counts = np.count_nonzero(look.phi[:, :-1] - look.phi[:, 1:] >= threshold, axis=1)
     # from the smallest width on, a rank says nothing about the product

@@ -1,4 +1,4 @@
-"""When the rolling certificate fires, how often it looks, and what it costs: the runs of theory.md, 3.6.
+"""When the rolling certificate fires, how often it looks, and what it costs: the runs of theory.md, 3.7.
 
     python benchmarks/rolling.py            # width 30, under a minute
     python benchmarks/rolling.py --wide     # width 100

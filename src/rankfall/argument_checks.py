@@ -69,7 +69,7 @@ def whole(name: str, value: object, *, least: int | None = None, most: int | Non
     InputError
         If it is none, or out of this range.
     """
-    found = _real(value)
+    found = real(value)
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     low, high = -inf if least is None else least, inf if most is None else most
@@ -119,7 +119,7 @@ def number(
     InputError
         If it is none, or out of this range.
     """
-    found = _real(value)
+    found = real(value)
     if found is not None and least <= found <= most and above < found < below:
         with suppress(OverflowError):  # a whole number beyond the range of floats
             found = float(found)
@@ -319,7 +319,7 @@ def wanted(
     return f"{words}{comma} {' and '.join(parts)}" if parts else words
 
 
-def _real(value: object) -> int | float | None:
+def real(value: object) -> int | float | None:
     """A number as Python's own; None for what is no real number."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]

@@ -108,3 +108,11 @@ def test_beyond_two_an_entry_met_again_and_again_grows():
         trace = rf.train(problem, start, rf.SGD(lr=lr, ridge=0.0, n_steps=20))
         residual = abs(float(trace.final(0).product()[0, 0]) - 1)
         assert (residual > 0.003) == grows
+
+
+def test_a_network_that_comes_close_to_zero_has_rank_zero():
+    """Its singular values are 1e-150 of the data, and their ratios mean nothing."""
+    problem, _ = rf.datasets.low_rank((8, 8), rank=2, observed=0.7, noise=0.5, seed=1)
+    ended = rf.descend(problem, rf.Network.gaussian((8, 4, 4, 8), seed=0), ridge=0.3)
+    assert ended.end == "stationary" and 0 < ended.network.singular_values()[0] < 1e-20
+    assert ended.rank() == 0

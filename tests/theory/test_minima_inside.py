@@ -139,3 +139,15 @@ def test_contraction_is_refused_where_it_is_not_proved():
         contraction_steps(replace(k, C=0.5 * k.C), k.C)
     with pytest.raises(rf.InputError, match="smaller starts"):
         contraction_steps(replace(k, C=1.1 * k.C), 1e6 * k.C)
+
+
+@pytest.mark.parametrize("bad", [None, "1", 3.0])
+def test_other_objects_than_constants_are_refused(bad):
+    problem = rf.Problem.from_dense(np.eye(3))
+    for use in (
+        lambda: check_minima_inside(bad),
+        lambda: contraction_steps(bad, 1.0),
+        lambda: rf.theory.reach_bound(problem, bad, 0),
+    ):
+        with pytest.raises(rf.InputError, match="Constants"):
+            use()

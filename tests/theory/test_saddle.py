@@ -109,3 +109,38 @@ def test_bad_input():
     ):
         with pytest.raises(rf.InputError, match=message):
             use()
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 0.1])
+def test_saddles_next_to_zero_are_found(ridge):
+    """One row is a scalar problem; at the small ridge F does not show the first steps off the saddle."""
+    problem = rf.Problem.from_dense(np.array([[1.0, 2.0, np.nan, 3.0]]))
+    point = minima(problem, ridge=ridge, ranks=[1], n_starts=3).at(1)[0]
+    found = saddle(problem, point)
+    size = np.sqrt(14.0)
+    s = (6 * ridge / size) ** 3
+    for _ in range(200):
+        s -= (s + 6 * ridge * s ** (-1 / 3) - size) / (1 - 2 * ridge * s ** (-4 / 3))
+    assert found.s == pytest.approx([s], rel=1e-8) and found.lower.rank == 0 and found.n_negative == 1
+    scalar = (s - size) ** 2 / 6 + 3 * ridge * s ** (2 / 3)
+    assert found.barrier == pytest.approx(scalar - point.loss, rel=1e-8)
+
+
+def test_what_is_no_minimum_of_this_problem_is_refused_in_one_sentence():
+    problem = noisy(1)
+    other = rf.datasets.low_rank((6, 10), rank=2, observed=0.7, noise=0.5, seed=1)[0]
+    point = minima(problem, ridge=1e-3, ranks=[1], n_starts=3).at(1)[0]
+    for use, match in (
+        (lambda: saddle(other, point), "shape"),
+        (lambda: critical_ridge(other, point), "shape"),
+        (lambda: saddle(problem, None), "Minimum"),
+        (lambda: saddle(problem, 2), "Minimum"),
+        (lambda: critical_ridge(problem, 1, seed="x"), "seed"),
+        (lambda: branches(problem, 3, 1e-3), "several"),
+        (lambda: branches(problem, 3, [None]), "ridge"),
+        (lambda: branches(problem, 3, [1e-3], ranks=2), "several"),
+        (lambda: minima(problem, ranks=2), "several"),
+    ):
+        with pytest.raises(rf.InputError, match=match) as refused:
+            use()
+        assert "\n" not in str(refused.value)

@@ -42,6 +42,7 @@ class Descended:
     n_steps : int
     lr : float
         Learning rate of the last steps.
+    problem : Problem
     """
 
     network: Network = field(repr=False)
@@ -50,10 +51,14 @@ class Descended:
     loss: float
     n_steps: int
     lr: float
+    problem: Problem = field(repr=False)
 
     def rank(self, rank_tol: float = RANK_TOL) -> int:
-        """Numerical rank of the product, see :func:`rankfall.measures.numerical_rank`."""
-        return int(numerical_rank(self.network.singular_values(), rank_tol=rank_tol))
+        """Numerical rank of the product, see :func:`rankfall.measures.numerical_rank`.
+
+        0 where the product is below 1e-12 of the data: descent comes close to zero without reaching it.
+        """
+        return int(numerical_rank(self.network.singular_values(), self.problem, rank_tol=rank_tol))
 
 
 def descend(
@@ -122,11 +127,11 @@ def descend(
             rate, halvings = rate / 2, halvings - 1
             continue
         if not np.isfinite(after):
-            return Descended(network, "diverged", size, loss, done, rate)
+            return Descended(network, "diverged", size, loss, done, rate, problem)
         network, loss, done = run.final(0), after, done + n_steps
         size = _gradient_norm(problem, network, ridge)
     end: End = "stationary" if size <= gradient_norm else "out of steps"
-    return Descended(network, end, size, loss, done, rate)
+    return Descended(network, end, size, loss, done, rate, problem)
 
 
 def _default_lr(problem: Problem, network: Network, ridge: float) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -82,18 +83,33 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def parallel_for(kernel: Callable[..., None], size: int, *arguments: object) -> None:
+def parallel_for(
+    kernel: Callable[..., None], size: int, *arguments: object, uninterrupted: bool = False
+) -> None:
     """Call ``kernel(first, last, *arguments)`` on chunks of ``range(size)`` in parallel.
 
     Returns, or raises, when all chunks are done; Ctrl-C takes effect then, as after a compiled function.
-    Calls from inside a kernel run in the calling thread.
+    Calls from inside a kernel run in the calling thread. So does a call that gets a single thread, where
+    Ctrl-C may stop a kernel that is not compiled anywhere, unless it is to be `uninterrupted`.
     """
     n_threads = min(count(), size)
-    if n_threads <= 1 or not _pool.grow_to(n_threads):
+    # Python interrupts the main thread only
+    apart = uninterrupted and size > 0 and threading.current_thread() is threading.main_thread()
+    if (n_threads <= 1 and not apart) or not _pool.grow_to(n_threads):
         kernel(0, size, *arguments)
         return
     kernel(0, 0, *arguments)  # compile in this thread, whose caller announces it
     _Job(kernel, size, n_threads, arguments).run()
+
+
+def uninterrupted(work: Callable[[], None]) -> None:
+    """Call a function whose parts belong together; Ctrl-C takes effect afterwards."""
+
+    def once(first: int, last: int) -> None:
+        if first < last:
+            work()
+
+    parallel_for(once, 1, uninterrupted=True)
 
 
 class _Pool:

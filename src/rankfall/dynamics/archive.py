@@ -13,8 +13,6 @@ from ..files.schema import Saved
 from ..measurements import Measurements
 from ..network import Network
 from ..problem import Problem
-from ..theory.rolling import RollingLedger
-from ..theory.rolling.ledger import COLUMNS, DEFLATION_COLUMNS, columns
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD
 from .record import Record
@@ -110,46 +108,6 @@ def optimiser_arrays(optimiser: SGD | GD) -> dict[str, np.ndarray]:
     if isinstance(optimiser, SGD) and optimiser.entries is not None:
         arrays["entries"] = optimiser.entries
     return arrays
-
-
-def ledger_arrays(ledgers: tuple[RollingLedger, ...]) -> dict[str, np.ndarray]:
-    """The ledgers of all chains, one after the other; nothing if there are none."""
-    if not ledgers:
-        return {}
-    stored = [ledger.stored() for ledger in ledgers]
-    return {
-        "rolling_looks": np.concatenate([looks for looks, _ in stored]),
-        "rolling_deflations": np.concatenate([deflations for _, deflations in stored]),
-        "rolling_counts": np.array([[len(looks), len(deflations)] for looks, deflations in stored], np.int64),
-        "rolling_last": np.array([ledger.n_steps for ledger in ledgers], np.int64),
-        "rolling_budget": np.array([ledger.budget for ledger in ledgers]),
-        "rolling_threshold": np.array([ledger.phi_threshold for ledger in ledgers]),
-    }
-
-
-def read_ledgers(saved: Saved, optimiser: SGD | GD) -> tuple[RollingLedger, ...]:
-    """What :func:`ledger_arrays` wrote."""
-    if "rolling_counts" not in saved or not isinstance(optimiser, SGD):
-        return ()
-    counts = saved["rolling_counts"]
-    ends = np.cumsum(counts, axis=0)
-    lr, ridge = (float(schedule.values(0, 1)[0]) for schedule in (optimiser.lr, optimiser.ridge))
-    return tuple(
-        RollingLedger(
-            looks=columns(saved["rolling_looks"][ends[k, 0] - counts[k, 0] : ends[k, 0]], COLUMNS),
-            deflations=columns(
-                saved["rolling_deflations"][ends[k, 1] - counts[k, 1] : ends[k, 1]], DEFLATION_COLUMNS
-            ),
-            budget=float(saved["rolling_budget"][k]),
-            phi_threshold=float(saved["rolling_threshold"][k]),
-            n_steps=int(saved["rolling_last"][k]),
-            depth=len(saved.meta["widths"]) - 1,
-            lr=lr,
-            ridge=ridge,
-            batch_size=optimiser.batch_size,
-        )
-        for k in range(len(counts))
-    )
 
 
 def read_optimiser(saved: Saved) -> SGD | GD:

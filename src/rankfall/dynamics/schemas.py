@@ -14,9 +14,9 @@ from ..compute.cache_lines import lanes
 from ..files.plain_values import listed, nullable, record, tagged
 from ..files.schema import Field, Length, Saved, Schema, cells_in_order
 from ..measures import RANK_TOL
-from ..theory.rolling.ledger import COLUMNS, DEFLATION_COLUMNS
 from .kernels.layout import VERSION, layout
 from .optimisers import Sampling
+from .saved_ledgers import ledger_fields, ledgers_fit
 
 _LARGEST = 2**63 - 1
 _count, _size = partial(whole, least=0, most=_LARGEST), partial(whole, least=1, most=_LARGEST)
@@ -97,7 +97,7 @@ def _fields(meta: Mapping[str, Any]) -> list[Field]:
         *measured_fields("measured_", depth, "C", "R"),
         *(replace(each, optional="snapshots") for each in snapshots),
     ]
-    fields += [replace(each, optional="rolling") for each in _ledger_fields(n_steps)]
+    fields += [replace(each, optional="rolling") for each in ledger_fields(n_steps)]
     fields += [
         Field(name, "float", (n_steps,), least=0)
         for name in ("lr", "ridge")
@@ -106,18 +106,6 @@ def _fields(meta: Mapping[str, Any]) -> list[Field]:
     if meta.get("sampling") == "prescribed":
         fields.append(Field("entries", "index", (n_steps, meta["batch_size"]), of="N"))
     return fields
-
-
-def _ledger_fields(n_steps: int) -> list[Field]:
-    """Ledgers of rolling certificates, those of all chains one after the other."""
-    return [
-        Field("rolling_looks", "float", ("K", len(COLUMNS)), least=-1, allowing=("inf",)),
-        Field("rolling_deflations", "float", ("D", len(DEFLATION_COLUMNS)), least=0),
-        Field("rolling_counts", "whole", ("C", 2), least=0),
-        Field("rolling_last", "whole", ("C",), least=0, most=n_steps),
-        Field("rolling_budget", "float", ("C",), above=0, most=1),
-        Field("rolling_threshold", "float", ("C",), above=0, allowing=("inf",)),
-    ]
 
 
 def measured_fields(prefix: str, depth: int, chains: int | str, records: int | str) -> list[Field]:
@@ -180,15 +168,6 @@ def _widths_fit(saved: Saved) -> str | None:
     return None
 
 
-def _ledgers_fit(saved: Saved) -> str | None:
-    """Every look belongs to a chain."""
-    if "rolling_counts" not in saved:
-        return None
-    if saved["rolling_counts"].sum(axis=0).tolist() != [saved.lengths["K"], saved.lengths["D"]]:
-        return "rolling_counts does not add up to the looks and deflations."
-    return None
-
-
 def narrower(widths: np.ndarray, start: Sequence[int] | np.ndarray) -> bool:
     """Whether these can be the widths of chains that began with others: hidden layers may have been cut."""
     start = np.asarray(start)
@@ -209,5 +188,5 @@ TRACE = Schema(
     refuses=_refuses,
     binds={"shape": ("m", "n")},
     not_empty=("k", "h"),
-    rules=(_one_run, _entries_in_order, _widths_fit, _ledgers_fit),
+    rules=(_one_run, _entries_in_order, _widths_fit, ledgers_fit),
 )

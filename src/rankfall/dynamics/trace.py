@@ -15,19 +15,12 @@ from ..measures import RANK_TOL
 from ..network import Network
 from ..problem import Problem
 from ..theory.rolling import RollingLedger
-from .archive import (
-    data_arrays,
-    describe_optimiser,
-    ledger_arrays,
-    optimiser_arrays,
-    read_data,
-    read_ledgers,
-    read_optimiser,
-)
+from .archive import data_arrays, describe_optimiser, optimiser_arrays, read_data, read_optimiser
 from .engine.snapshots import Snapshots
 from .engine.state import pack, unpack
 from .kernels.layout import VERSION
 from .optimisers import GD, SGD
+from .saved_ledgers import ledger_arrays, read_ledgers
 from .schemas import TRACE
 
 if TYPE_CHECKING:
@@ -137,7 +130,8 @@ class Trace:
         """Distance of all weights from those at the previous record, and its largest value in between.
 
         Shape (n_chains, n_records, 2); Frobenius norm over all layers. The second is an upper bound, at most
-        a quarter too large. After a deflation distances are measured from there.
+        a quarter too large; in single precision its rounding, 1e-4 of it or less, may make it too small.
+        After a deflation distances are measured from there.
         """
         return self._recorded("displacement")
 

@@ -265,7 +265,7 @@ class _Run:
             try:
                 self._loop(recorder, saver, callback, began)
             except KeyboardInterrupt:
-                if saver is not None and self.engine.steady:
+                if saver is not None:
                     saver.save(self.engine.state, recorder)
                 raise Interrupted(self._trace(recorder, began)) from None
             if saver is not None:

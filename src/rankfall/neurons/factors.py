@@ -9,6 +9,7 @@ import numpy as np
 from ..argument_checks import number, positive
 from ..errors import InputError
 from ..theory import Certificate, Condition
+from ..theory.certificate import complement
 from .conversion import read
 from .signals import check_decayed, check_samples, check_step, layer_signals
 
@@ -167,7 +168,7 @@ def certify_dead(
     return Certificate(
         theorem=source,
         claim=(
-            f"With probability at least {1 - p_fail:.10g}, Phi_S of these {found.neurons.size} neurons of "
+            f"With probability at least {complement(p_fail)}, Phi_S of these {found.neurons.size} neurons of "
             f"layer {layer} stays below {threshold:.6g} up to the first step at which the product of their "
             f"factors Lambda_S exceeds {budget:.6g}."
         ),

@@ -13,6 +13,7 @@ from ..argument_checks import fraction, instance, not_negative, one_of, optional
 from ..errors import InputError
 from ..problem import Problem
 from ..theory import Certificate, Condition, phi_threshold
+from ..theory.certificate import complement
 from .algebra import embed
 from .averages import check_cells, pair_orbits
 from .block_engine import Cells, Layout
@@ -195,7 +196,7 @@ def lock(
     return Certificate(
         theorem="Theorem 1-G with Theorem 3",
         claim=(
-            f"With probability at least {1 - p_fail:.10g}, no Z_l of an irrep has more than ({listed}) "
+            f"With probability at least {complement(p_fail)}, no Z_l of an irrep has more than ({listed}) "
             "singular values at or above sqrt(Phi_thr) up to the first step at which a product of the "
             "Lambda_l since now exceeds 1."
         ),

@@ -13,9 +13,9 @@ from ..errors import InputError
 from ..measures import regularised_loss
 from ..network import Network
 from ..problem import Problem
-from .certificate import Certificate, Condition
+from .certificate import Certificate, Condition, complement
 from .rank_lock import EXACT, UNIFORM, check_probability
-from .requirements import check_depth_and_ridge, check_point, check_step, require_bounds
+from .requirements import check_depth_and_ridge, check_point, check_step, plain, require_bounds
 
 _SOURCE = "Theorem 3+"
 
@@ -55,8 +55,9 @@ def lemma_b(depth: int, ridge: float, omega: float, rho: float) -> LemmaB:
     InputError
         If the depth is not a whole number of at least 3, or a number is negative or not finite.
     """
-    check_depth_and_ridge(depth, ridge)
+    depth, ridge = check_depth_and_ridge(depth, ridge)
     require_bounds(omega=omega, rho=rho)
+    omega, rho = plain(omega), plain(rho)
     small = rho * omega ** (depth - 3)
     if small == 0:
         return LemmaB(inf, inf)
@@ -106,10 +107,9 @@ def lock_all_time(
     InputError
         As :func:`rankfall.theory.lock`.
     """
-    depth = network.depth
-    check_depth_and_ridge(depth, ridge)
     check_point(problem, network)
-    check_step(problem, ridge, lr, batch_size, sampling)
+    depth, ridge = check_depth_and_ridge(network.depth, ridge)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, sampling)
     check_probability(p_fail)
     if not lr > 0:
         raise InputError(f"lr must be positive, not {lr}.")
@@ -136,7 +136,7 @@ def lock_all_time(
     return Certificate(
         theorem=_SOURCE,
         claim=(
-            f"With probability at least {1 - p_fail:.10g}, for all time, no hidden layer has more than "
+            f"With probability at least {complement(p_fail)}, for all time, no hidden layer has more than "
             f"{rank} singular values of Z_l at or above {sqrt(tail):.4g}."
         ),
         conditions=tuple(conditions),

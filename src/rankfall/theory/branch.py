@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError
+from ..problem import Problem
 from .continuation import Curve, CurvePoint
 from .critical_points import Minimum
 from .fixed_rank import FixedRankLoss, Point
@@ -108,6 +109,14 @@ def check_jumping_depth(depth: int) -> None:
             f"Branches end at folds from depth 3 on, not at depth {depth}: with two layers the loss in A is "
             "convex, and singular values shrink to zero without a barrier."
         )
+
+
+def check_minimum(problem: Problem, minimum: Minimum) -> None:
+    """Refuse minima of depth 2, and those of another problem as far as their shape shows it."""
+    check_jumping_depth(minimum.depth)
+    shape = minimum.U.shape[0], minimum.Vt.shape[1]
+    if shape != problem.shape:
+        raise InputError(f"The minimum is a matrix of shape {shape}, the problem has {problem.shape}.")
 
 
 def point_of(minimum: Minimum | BranchPoint) -> Point:

@@ -15,7 +15,7 @@ from .continuation import Curve, CurvePoint
 from .critical_points import Minimum, check_rank
 from .fixed_rank import FixedRankLoss
 from .minima import minima
-from .requirements import require_alike, require_positive, require_whole
+from .requirements import plain, require_alike, require_positive, require_whole, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,12 +123,15 @@ def branches(
     require_whole(2, depth=depth)
     check_jumping_depth(depth)
     require_whole(1, n_starts=n_starts)
-    grid = sorted({float(ridge) for ridge in ridges})
-    if not grid:
+    require_whole(0, seed=seed)
+    given = several("ridges", ridges)
+    if not given:
         raise InputError("Give at least one ridge.")
-    for ridge in grid:
+    for ridge in given:
         require_positive(ridge=ridge)
-    chosen = list(range(min(_DEFAULT_MAX_RANK, *problem.shape) + 1) if ranks is None else ranks)
+    grid = sorted({plain(ridge) for ridge in given})
+    least = range(min(_DEFAULT_MAX_RANK, *problem.shape) + 1)
+    chosen = list(least) if ranks is None else several("ranks", ranks)
     for rank in chosen:
         check_rank(problem, rank)
     found: list[Branch] = []

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def complement(p_fail: float) -> str:
+    """The probability ``1 - p_fail`` in words, which rounding must not make larger than it is."""
+    return f"{1 - p_fail:.10g}" if p_fail >= 1e-6 or p_fail == 0 else f"1 - {p_fail:.3g}"
+
+
 @dataclass(frozen=True)
 class Condition:
     """One inequality ``left <= right`` (``left < right`` if `strict`).

@@ -60,7 +60,7 @@ def certify(
         problem, all entries are zero, the problem has weights, or the network has diverged.
     """
     weights = matching_weights(problem, network)
-    require_step(ridge, lr)
+    ridge, lr = require_step(ridge, lr)
     require_whole(0, rank=rank)
     require_bounds(slack=slack)
     bound = largest_entry(problem)

@@ -8,7 +8,7 @@ from math import ceil, inf, nan, sqrt
 
 from ..errors import InputError
 from .certificate import Certificate, Condition
-from .requirements import require_positive, require_step, require_whole
+from .requirements import plain, require_positive, require_step, require_whole
 from .tail_transmission import Feedback, a_bound
 
 # relative error that a batch constant may have
@@ -90,6 +90,8 @@ class Constants:
         require_whole(2, depth=self.depth)
         require_step(self.ridge, self.lr)
         require_positive(bound=self.bound, nu=self.nu, C=self.C, eps=self.eps, delta=self.delta)
+        for name in ("ridge", "lr", "bound", "nu", "C", "eps", "delta"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         _require_batches(self.batch_size, self.sampling)
         least = 1.0 if self.sampling == "replacement" else 1 / self.batch_size
         if self.nu < least * (1 - _ROUNDING):
@@ -273,7 +275,7 @@ def solve_at(
     depth: int, ridge: float, lr: float, bound: float, batch_size: int, sampling: str, nu: float, slack: float
 ) -> Constants:
     """Constants at a given learning rate and batch constant."""
-    require_step(ridge, lr)
+    ridge, lr = require_step(ridge, lr)
     C = least_norm(depth, ridge, lr, bound, nu)
     if C is None:
         raise InputError(f"Theorem 1 certifies nothing at lr = {lr:.6g}: no C satisfies (B).")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
+from math import exp, inf, log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from .branch import (
     BranchPoint,
     End,
     check_jumping_depth,
+    check_minimum,
     fall,
     follow,
     point_of,
@@ -115,7 +116,7 @@ def critical_ridge(
     """
     require_alike(problem)
     if isinstance(minimum, Minimum):
-        check_jumping_depth(minimum.depth)
+        check_minimum(problem, minimum)
         return _ended(problem, minimum)
     require_whole(2, depth=depth)
     check_jumping_depth(depth)
@@ -157,7 +158,11 @@ def ridge_bound(problem: Problem, rank: int, depth: int) -> float:
     """
     size, N = float(np.linalg.norm(problem.values)), problem.n_observed
     power = 2 / (depth - 2)
-    return float((size**2 / (8 * N * rank) * (size / (2 * N)) ** power) ** (1 / (1 + power)))
+    if size == 0:
+        return 0.0
+    # in logarithms, since squares of data of any unit may leave the range of numbers
+    log_bound = 2 * log(size) - log(8 * N * rank) + power * (log(size) - log(2 * N))
+    return exp(log_bound / (1 + power))
 
 
 def _first_found(problem: Problem, rank: int, depth: int, n_starts: int, seed: int) -> Minimum:

@@ -114,7 +114,7 @@ def certify_gd(problem: Problem, network: Network, rank: int, ridge: float, lr: 
         network has diverged.
     """
     weights = matching_weights(problem, network)
-    require_step(ridge, lr)
+    ridge, lr = require_step(ridge, lr)
     require_whole(0, rank=rank)
     network = Network(tuple(weights))
     loss = float(regularised_loss(problem, network, ridge=ridge))

@@ -16,7 +16,7 @@ from .critical_points import Minimum, check_fit_tol, check_rank, describe
 from .fixed_rank import FixedRankLoss, Point
 from .landscape import check_matrix
 from .newton import Descent, descend
-from .requirements import require_alike, require_positive, require_whole
+from .requirements import require_alike, require_positive, require_whole, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,9 +172,10 @@ def minima(
     require_positive(ridge=ridge)
     check_fit_tol(fit_tol)
     require_whole(1, n_starts=n_starts)
+    require_whole(0, seed=seed)
     if ranks is None:
         ranks = range(min(_DEFAULT_MAX_RANK, *problem.shape) + 1)
-    chosen = list(ranks)
+    chosen = several("ranks", ranks)
     for rank in chosen:
         check_rank(problem, rank)
     observed = np.nan_to_num(problem.to_dense())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import sqrt
 
+from ..argument_checks import instance
 from ..errors import InputError
 from .certificate import Certificate, Condition
 from .constants import Constants, constant_conditions, norm_condition
-from .requirements import require_positive
+from .requirements import plain, require_positive
 
 # More steps than this are not counted one by one.
 _MOST_STEPS = 10**7
@@ -41,7 +42,7 @@ def check_minima_inside(constants: Constants) -> Certificate:
     InputError
         If the depth is 2.
     """
-    k = constants
+    k = instance("constants", constants, Constants)
     if k.depth < 3:
         raise InputError("The statement needs depth 3 or more: its bound on singular values has no depth 2.")
     positive, _, imbalance, tail = constant_conditions(k)[:4]
@@ -84,8 +85,9 @@ def contraction_steps(constants: Constants, norm: float) -> int:
     InputError
         If `norm` is not positive, or (B) is not strict at C and at `norm`.
     """
+    k = instance("constants", constants, Constants)
     require_positive(norm=norm)
-    k = constants
+    norm = plain(norm)
     if norm <= k.C:
         return 0
     for C in (k.C, norm):

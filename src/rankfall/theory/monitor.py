@@ -12,9 +12,9 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .certificate import Certificate, Condition
+from .certificate import Certificate, Condition, complement
 from .rank_lock import EXACT, UNIFORM, check_probability, rule, rule_conditions
-from .requirements import check_depth_and_ridge, check_step
+from .requirements import check_depth_and_ridge, check_step, require_alike
 from .tail import phi_threshold, tail_table
 
 if TYPE_CHECKING:
@@ -150,8 +150,11 @@ class Monitor:
     _step: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_depth_and_ridge(self.depth, self.ridge)
-        check_step(self.problem, self.ridge, self.lr, self.batch_size, self.sampling)
+        require_alike(self.problem)
+        self.depth, _ = check_depth_and_ridge(self.depth, self.ridge)
+        self.ridge, self.lr, self.batch_size = check_step(
+            self.problem, self.ridge, self.lr, self.batch_size, self.sampling
+        )
         check_probability(self.p_fail)
         if not self.lr > 0:
             raise InputError(f"lr must be positive, not {self.lr}.")
@@ -288,7 +291,7 @@ class Monitor:
         return Certificate(
             theorem="Theorem 3, monitored",
             claim=(
-                f"From step {firing.step} on, with probability at least {1 - self.p_fail:.10g}, no hidden "
+                f"From step {firing.step} on, with probability at least {complement(self.p_fail)}, no hidden "
                 f"layer has more than {firing.rank} singular values of Z_l at or above sqrt(Phi_thr) up to "
                 "the first step at which a product of the Lambda_l exceeds the budget."
             ),

@@ -91,7 +91,7 @@ def successors(
     weights = matching_weights(problem, network)
     ridge = constants.ridge if ridge is None else ridge
     lr = constants.lr if lr is None else lr
-    require_step(ridge, lr)
+    ridge, lr = require_step(ridge, lr)
     require_depth(network, constants.depth)
     inside = AbsorbingSet(rank, constants)
     residual = network.predict(problem.rows, problem.cols) - problem.values

@@ -7,8 +7,8 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .certificate import Certificate, Condition
-from .requirements import check_depth_and_ridge, check_point
+from .certificate import Certificate, Condition, complement
+from .requirements import check_depth_and_ridge, check_point, check_step
 from .tail import TailTable, phi_threshold, tail_table
 
 UNIFORM = "SGD goes on with this ridge, lr, batch_size and sampling, its entries uniform given the past."
@@ -56,8 +56,9 @@ def lock(
         For depth 2, a ridge that is not positive, ``sampling="epochs"`` (Theorem 3(b) does not cover it), a
         weighted problem, or another argument out of range.
     """
-    check_depth_and_ridge(network.depth, ridge)
     check_point(problem, network)
+    check_depth_and_ridge(network.depth, ridge)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, sampling)
     check_probability(p_fail)
     if not lr > 0:
         raise InputError(f"lr must be positive, not {lr}.")
@@ -69,7 +70,7 @@ def lock(
     return Certificate(
         theorem="Theorem 3",
         claim=(
-            f"With probability at least {1 - p_fail:.10g}, no hidden layer has more than {shown} singular "
+            f"With probability at least {complement(p_fail)}, no hidden layer has more than {shown} singular "
             "values of Z_l at or above sqrt(Phi_thr) up to the first step at which a product of the Lambda_l "
             "since now exceeds 1."
         ),

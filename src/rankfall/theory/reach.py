@@ -7,6 +7,7 @@ from math import ceil, exp, log, log1p, sqrt
 
 import numpy as np
 
+from ..argument_checks import instance
 from ..errors import InputError
 from ..problem import Problem
 from .constants import Constants, check_constants
@@ -126,6 +127,7 @@ def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "
     require_whole(0, rank=rank)
     if side not in ("columns", "rows"):
         raise InputError(f'side must be "columns" or "rows", not {side!r}.')
+    constants = instance("constants", constants, Constants)
     _check_constants(problem, constants)
     if rank == 0:
         return _reach_zero(problem, constants, side)
@@ -155,7 +157,7 @@ def _reach_zero(problem: Problem, k: Constants, side: str) -> Reach:
     room = 2 * k.q - k.lr * k.nu * k.C ** (k.depth - 1)
     decay, target = -2 * log1p(-2 * k.lr * k.ridge), tail_norm(k)
     excess = max((1 + k.kappa) * k.C - k.eps_star, 0.0)
-    found: list[Reach] = []
+    best: Reach | None = None
     for largest in np.unique(sizes):
         floor = k.q**2 * float(largest) ** 2 / (4 * k.ridge * (1 - k.lr * k.ridge) * room)
         if floor >= target:
@@ -168,25 +170,17 @@ def _reach_zero(problem: Problem, k: Constants, side: str) -> Reach:
         if k.sampling == "epochs" and entries.size < sizes.size and n_steps > 2 * entries.size:
             continue
         log_probability, before = _log_probability(k, n_steps, entries.size, problem.n_observed)
-        found.append(
-            Reach(
-                0,
-                side,
-                np.zeros(0, np.int64),
-                entries,
-                n_steps,
-                log_probability,
-                k.batch_size,
-                k.sampling,
-                before,
-            )
-        )
-    if not found:
+        if best is None or log_probability > best.log_probability:
+            nothing = np.zeros(0, np.int64)
+            best = Reach(
+                0, side, nothing, entries, n_steps, log_probability, k.batch_size, k.sampling, before
+            )  # fmt: skip
+    if best is None:
         raise InputError(
             "For rank 0 no path of this kind exists: it samples only entries near zero, and there are not "
             "enough of them."
         )
-    return max(found, key=lambda reach: reach.log_probability)
+    return best
 
 
 def _check_constants(problem: Problem, k: Constants) -> None:

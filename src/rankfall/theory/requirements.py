@@ -2,55 +2,85 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
-from numbers import Real
+from collections.abc import Iterable
+from contextlib import suppress
+from math import inf, nan
+from typing import TypeVar
 
 import numpy as np
 
+from ..argument_checks import instance, real, shown
 from ..errors import InputError
 from ..measurements import Measurements, require_entries
 from ..network import Network
 from ..problem import Problem
 
+T = TypeVar("T")
+
+
+def plain(number: object) -> float:
+    """A number of any type as a float, NaN for what is none; statements are evaluated in double precision.
+
+    In NumPy's narrow types ``2 lr ridge`` may wrap around or lose all but three digits.
+    """
+    found = real(number)
+    with suppress(OverflowError):
+        return nan if found is None else float(found)
+    return inf
+
 
 def is_positive(number: object) -> bool:
     """Whether this is a positive, finite number."""
-    return isinstance(number, Real) and 0 < float(number) < inf
+    return 0 < plain(number) < inf
 
 
 def require_positive(**numbers: float) -> None:
     """Refuse numbers that are not positive and finite; the keyword is the name in the sentence."""
     for name, number in numbers.items():
         if not is_positive(number):
-            raise InputError(f"The statement needs a positive {name}, not {number}.")
+            raise InputError(f"The statement needs a positive {name}, not {shown(number)}.")
 
 
 def require_bounds(**numbers: float) -> None:
     """Refuse numbers that are not finite and 0 or more; the keyword is the name in the sentence."""
     for name, number in numbers.items():
-        if not (isinstance(number, Real) and isfinite(float(number)) and float(number) >= 0):
-            raise InputError(f"{name} must be a number, 0 or more, not {number}.")
+        if not 0 <= plain(number) < inf:
+            raise InputError(f"{name} must be a number, 0 or more, not {shown(number)}.")
 
 
-def require_step(ridge: float, lr: float) -> None:
-    """Refuse steps that are not ``lr, ridge > 0`` and ``2 lr ridge < 1``."""
+def require_step(ridge: float, lr: float) -> tuple[float, float]:
+    """The ridge and lr as floats; refuse steps that are not ``lr, ridge > 0`` and ``2 lr ridge < 1``."""
     require_positive(ridge=ridge, lr=lr)
+    ridge, lr = plain(ridge), plain(lr)
     if 2 * lr * ridge >= 1:
         raise InputError(f"The statement needs 2 lr ridge < 1; here it is {2 * lr * ridge:.6g}.")
+    return ridge, lr
 
 
 def is_whole(number: object, least: int, most: float = inf) -> bool:
     """Whether this is a whole number from `least` to `most`, of any type but bool."""
-    if isinstance(number, bool) or not isinstance(number, Real):
-        return False
-    return float(number).is_integer() and least <= float(number) <= most
+    if isinstance(number, int) and not isinstance(number, bool):
+        return least <= number <= most
+    found = plain(number)
+    return found.is_integer() and least <= found <= most
 
 
 def require_whole(least: int, **numbers: int) -> None:
     """Refuse what is not a whole number of at least `least`."""
     for name, number in numbers.items():
         if not is_whole(number, least):
-            raise InputError(f"{name} must be a whole number, {least} or more, not {number}.")
+            raise InputError(f"{name} must be a whole number, {least} or more, not {shown(number)}.")
+
+
+def several(name: str, values: Iterable[T]) -> list[T]:
+    """Several values; a single one is refused."""
+    try:
+        found = None if isinstance(values, str) else list(values)
+    except TypeError:
+        found = None
+    if found is None:
+        raise InputError(f"{name} must be several numbers, as in [{shown(values)}], not {shown(values)}.")
+    return found
 
 
 def require_alike(problem: Problem) -> None:
@@ -59,12 +89,14 @@ def require_alike(problem: Problem) -> None:
     Measurements other than entries are refused, too: the constants of the text are those of entries.
     """
     require_entries(problem, "The statement is")
+    problem = instance("problem", problem, Problem)
     if problem.weights is not None:
         raise InputError("The statement is about entries that all count alike, and this problem has weights.")
 
 
 def single_weights(network: Network) -> list[np.ndarray]:
     """The weights of one network in float64; ensembles are refused."""
+    network = instance("network", network, Network)
     if network.n_chains is not None:
         raise InputError("The statement is about one network; take chain(k) of the ensemble first.")
     return finite_weights(network)
@@ -81,6 +113,7 @@ def finite_weights(network: Network) -> list[np.ndarray]:
 def matching_weights(problem: Problem, network: Network) -> list[np.ndarray]:
     """The weights of one network that makes matrices of the problem's shape."""
     require_alike(problem)
+    network = instance("network", network, Network)
     if network.shape != problem.shape:
         raise InputError(
             f"The network makes {network.shape[0]} x {network.shape[1]} matrices, but the problem is "
@@ -104,8 +137,8 @@ def require_depth(network: Network, depth: int) -> None:
         raise InputError(f"The constants are for depth {depth}, but the network has depth {network.depth}.")
 
 
-def check_depth_and_ridge(depth: int, ridge: float) -> None:
-    """Refuse what Theorem 3 says nothing about."""
+def check_depth_and_ridge(depth: int, ridge: float) -> tuple[int, float]:
+    """The depth and ridge in plain types; refuse what Theorem 3 says nothing about."""
     require_whole(1, depth=depth)
     if depth < 3:
         raise InputError(
@@ -113,12 +146,14 @@ def check_depth_and_ridge(depth: int, ridge: float) -> None:
             "may grow again."
         )
     if not is_positive(ridge):
-        raise InputError(f"ridge must be positive for the tail to have a threshold, not {ridge}.")
+        raise InputError(f"ridge must be positive for the tail to have a threshold, not {shown(ridge)}.")
+    return int(depth), plain(ridge)
 
 
 def check_point(problem: Problem, network: Network) -> None:
     """Refuse weighted problems, ensembles, other shapes and weights that are not finite."""
     require_alike(problem)
+    network = instance("network", network, Network)
     check_where(problem, network)
 
 
@@ -136,14 +171,19 @@ def check_where(problem: Problem | Measurements, network: Network) -> None:
 
 def check_step(
     problem: Problem | Measurements, ridge: float, lr: float, batch_size: int, sampling: str
-) -> None:
-    """Refuse settings of SGD that are out of range or not covered by Theorem 3(b)."""
+) -> tuple[float, float, int]:
+    """The ridge, lr and batch size in plain types.
+
+    Settings of SGD that are out of range or not covered by Theorem 3(b) are refused.
+    """
     check_batch(problem, batch_size, sampling)
     require_bounds(ridge=ridge, lr=lr)
+    ridge, lr = plain(ridge), plain(lr)
     if 2 * lr * ridge >= 1:
         raise InputError(
             "2 lr ridge must stay below 1; otherwise one step would decay the weights past zero."
         )
+    return ridge, lr, int(batch_size)
 
 
 def check_batch(problem: Problem | Measurements, batch_size: int, sampling: str) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..argument_checks import instance
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
-from .branch import check_jumping_depth, point_of
+from .branch import check_minimum, point_of
 from .continuation import Curve
 from .critical_points import Minimum, describe
 from .fixed_rank import FixedRankLoss, Point
@@ -87,6 +88,7 @@ def saddle(problem: Problem, minimum: Minimum) -> Saddle:
     softest direction (eigenvector following). A candidate counts if the Hessian has exactly one negative
     eigenvalue, and if descents in small steps off it end at the minimum on one side and at a lower rank on
     the other. Of these the lowest is returned. That there is no lower one is evidence, not proof.
+    Saddles with a singular value below 1e-10 of the data, as at very small ridges, are not found.
 
     Parameters
     ----------
@@ -106,7 +108,8 @@ def saddle(problem: Problem, minimum: Minimum) -> Saddle:
         problem has weights.
     """
     require_alike(problem)
-    check_jumping_depth(minimum.depth)
+    minimum = instance("minimum", minimum, Minimum)
+    check_minimum(problem, minimum)
     if minimum.rank < 1:
         raise InputError("No rank is lower than that of the zero matrix; take a minimum of rank 1 or more.")
     if minimum.kind != "minimum":

@@ -15,10 +15,14 @@ from .fixed_rank import FixedRankLoss, Point
 from .landscape import data_gradient
 from .newton import descend, has_fallen
 
-_MOST_STEPS = 400
+# Off a saddle at a small ridge a singular value grows by a factor of up to 1e10 in steps of 5%: 470 steps.
+_MOST_STEPS = 1000
 # Steps are at most this long, relative to the norm of A and to its smallest singular value: paths of descent
 # then follow the gradient flow closely enough not to change from one basin to another.
 _LONGEST, _LONGEST_OF_WEAKEST = 0.05, 0.2
+# A relative change of F below this is rounding: the smallest saddles lie so near zero that F does not show
+# the first steps off them.
+_ROUNDING = 1e-13
 # A step off the saddle, relative to its smallest singular value.
 _OFF = 0.01
 # Matrices closer than this, relative to their norm, are one critical point.
@@ -146,8 +150,8 @@ def _downhill(loss: FixedRankLoss, point: Point) -> Point | None:
             ended = descend(loss, point)  # Newton's method converges from here
             return ended.point if ended.end == "stationary" else None
         step = -vectors @ (slopes / (values + _shift(values, slopes, longest)))
-        moved = loss.move(point, at, step)
-        if not (moved.s[-1] > 0 and loss.value(moved) < loss.value(point)):
+        moved, value = loss.move(point, at, step), loss.value(point)
+        if not (moved.s[-1] > 0 and loss.value(moved) <= value * (1 + _ROUNDING)):
             return None
         point = moved
     return None

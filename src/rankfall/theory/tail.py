@@ -10,10 +10,12 @@ stretched, never fed from outside. Everything here says by how much.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 import numpy as np
 
+from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
 from .requirements import (
@@ -54,14 +56,22 @@ def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
     Raises
     ------
     InputError
-        For depth 2, a ridge that is not positive, or a weighted problem.
+        For depth 2, a ridge that is not positive, a weighted problem, or if the number is too large or too
+        small for floating point.
     """
     require_alike(problem)
-    check_depth_and_ridge(depth, ridge)
+    depth, ridge = check_depth_and_ridge(depth, ridge)
     size = float(np.linalg.norm(problem.values))
     if size == 0:
         return float("inf")
-    return float(2 * (2 * ridge * problem.n_observed / size) ** (2 / (depth - 2)))
+    with np.errstate(over="ignore", under="ignore"):
+        threshold = float(2 * np.float64(2 * ridge * problem.n_observed / size) ** (2 / (depth - 2)))
+    if not 0 < threshold < inf:
+        raise InputError(
+            f"With ridge {ridge:.3g} and data of norm {size:.3g}, Phi_thr is beyond the range of "
+            "floating-point numbers; bring the entries to unit size."
+        )
+    return threshold
 
 
 def rank_upper_bound(problem: Problem, depth: int, ridge: float) -> int:
@@ -83,9 +93,10 @@ def rank_upper_bound(problem: Problem, depth: int, ridge: float) -> int:
         For depth 2, a ridge that is not positive, or a weighted problem.
     """
     require_alike(problem)
-    check_depth_and_ridge(depth, ridge)
+    depth, ridge = check_depth_and_ridge(depth, ridge)
     size, n = float(np.linalg.norm(problem.values)), problem.n_observed
-    bound = size**2 / (8 * ridge * n) * (size / (2 * ridge * n)) ** (2 / (depth - 2))
+    with np.errstate(over="ignore", under="ignore"):
+        bound = size**2 / (8 * ridge * n) * np.float64(size / (2 * ridge * n)) ** (2 / (depth - 2))
     # a bound that is a whole number may come out just below it
     return int(min(np.floor(bound * (1 + 1e-12)), *problem.shape))
 
@@ -190,7 +201,7 @@ def tail_factors(
     rank = int(rank)
     phi = np.array([float(np.sum(layer.sigma[rank:] ** 2)) for layer in signals])
     grown = np.array([float(np.sum(layer.grown[rank:])) for layer in signals])
-    q2 = (1 - 2 * lr * ridge) ** 2
+    q2 = signals[0].q ** 2
     most = np.array([layer.largest_change(problem, rank) for layer in signals])
     return TailFactors(
         rank,
@@ -218,9 +229,7 @@ def tail_table(
     top = min(network.widths)
     phi = np.stack([_tail_sums(layer.sigma**2, top) for layer in signals])
     grown = np.stack([_tail_sums(layer.grown, top) for layer in signals])
-    return TailTable(
-        phi, _ratio(grown, phi, (1 - 2 * lr * ridge) ** 2), tuple(layer.sigma for layer in signals)
-    )
+    return TailTable(phi, _ratio(grown, phi, signals[0].q ** 2), tuple(layer.sigma for layer in signals))
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,7 +285,7 @@ def layer_signals(
 ) -> list[LayerSignals]:
     """The hidden layers l = 1..L-1; arguments as of :func:`tail_factors`."""
     check_point(problem, network)
-    check_step(problem, ridge, lr, batch_size, sampling)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, sampling)
     below, above = side_products(network)
     residual = network.predict(problem.rows, problem.cols).astype(np.float64) - problem.values
     R = sparse(problem, residual / problem.n_observed)

@@ -98,7 +98,7 @@ def robust_factors(
     -------
     ndarray, shape (L - 1,)
     """
-    check_step(problem, ridge, lr, batch_size, sampling)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, sampling)
     require_whole(0, rank=rank)
     rank = int(rank)
     q = 1 - 2 * lr * ridge
@@ -180,7 +180,7 @@ def sufficient_factors(
     ndarray, shape (L - 1,)
     """
     check_depth_and_ridge(network.depth, ridge)
-    check_step(problem, ridge, lr, batch_size, sampling)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, sampling)
     require_whole(0, rank=rank)
     rank = int(rank)
     q = 1 - 2 * lr * ridge

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...compute.cache_lines import DEFERRED
+from ...compute.threads import uninterrupted
 from ...errors import InputError
 from ...measurements import Measurements
 from ...problem import Problem
@@ -65,6 +66,14 @@ class Recorder:
                     column[members, index, ..., : values.shape[-1]] = values
                 else:
                     column[members, index] = values
+        if {"ledger", "displacement"} & set(self.record.what):
+            uninterrupted(lambda: self._finish(index))
+        else:
+            self._finish(index)
+
+    def _finish(self, index: int) -> None:
+        """Store what the state itself keeps, which begins anew from here, and count the record."""
+        state = self.state
         if "ledger" in self.record.what:
             running = np.flatnonzero(state.running)
             values = ledger.read(state.ledgers)

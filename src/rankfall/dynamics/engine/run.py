@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...compute.threads import parallel_for
+from ...compute.threads import parallel_for, uninterrupted
 from ...measurements import Measurements
 from ...problem import Problem
 from ..kernels import batches, dense
@@ -34,8 +34,6 @@ class Engine:
     ----------
     watched : WatchedChains, optional
         Of a run under a certificate.
-    steady : bool
-        False while `state` changes between two calls; an interrupted run is saved only if True.
     """
 
     problem: Problem | Measurements
@@ -65,7 +63,6 @@ class Engine:
         n_orders = self.values.size if self.sampling == kernels.EPOCHS else 0
         state.orders = np.zeros((state.n_chains, n_orders), np.int32)
         self.call_steps = 1000
-        self.steady = True
 
     def resume(self) -> None:
         """Rebuild what the clock determines: the part of the current epoch that is already shuffled."""
@@ -103,10 +100,13 @@ class Engine:
         """Deflate if the current step is on the grid and it has not happened yet."""
         step = self.step
         if self.deflate is not None and step % EVERY == 0 and self.state.deflated[0] < step:
-            self.steady = False
-            deflate(self.state, self.deflate)
-            self.state.deflated[0] = step
-            self.steady = True
+            tol = self.deflate
+
+            def all_chains() -> None:
+                deflate(self.state, tol)
+                self.state.deflated[0] = step
+
+            uninterrupted(all_chains)
 
     def move(self, n_steps: int) -> None:
         """Advance every running chain by `n_steps` from its own clock, in one call.

@@ -114,7 +114,8 @@ class State:
         """Displacement of chain `k` from its anchor, and the highest bound of it since."""
         here = np.zeros_like(self.anchors[k])
         write(here, self.network(k))
-        return float(np.linalg.norm(here - self.anchors[k])), float(self.balls[k, displacement.HIGHEST])
+        gap = float(np.linalg.norm((here - self.anchors[k]).astype(np.float64)))
+        return gap, max(float(self.balls[k, displacement.HIGHEST]), gap)
 
     def put(self, k: int, network: Network) -> None:
         """Store a network as chain `k`, with decay scalar 1."""

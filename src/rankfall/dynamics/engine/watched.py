@@ -10,6 +10,7 @@ from ...compute.threads import parallel_for
 from ...errors import InputError
 from ...problem import Problem
 from ...theory.rolling import RollingCertificate, RollingLedger
+from ...theory.rolling.growth_in_ball import is_within_range
 from ..kernels.displacement import BOUND, HIGHEST, LEVEL, RADIUS
 from ..optimisers import GD, SGD, require_plain
 from ..schedules import Constant
@@ -35,7 +36,7 @@ class WatchedChains:
                 raise InputError(f"A rolling certificate needs a constant {name}; give one number.")
         if state.buffer.dtype != np.float64:
             raise InputError('A rolling certificate needs dtype="float64".')
-        self.state = state
+        self.state, self.problem = state, problem
         state.watch()
         lr, ridge = (float(s.values(0, 1)[0]) for s in (optimiser.lr, optimiser.ridge))
         depth = state.widths.shape[1] - 1
@@ -59,7 +60,8 @@ class WatchedChains:
             for k in range(first, last):
                 self._advance(k, stop, move)
 
-        parallel_for(some, self.state.n_chains)
+        # a look and what it does to the state belong together
+        parallel_for(some, self.state.n_chains, uninterrupted=True)
 
     def ledgers(self) -> tuple[RollingLedger, ...]:
         """What is promised so far, for every chain."""
@@ -84,9 +86,9 @@ class WatchedChains:
                 watch.moved(now, float(ball[HIGHEST]))
 
     def _look(self, k: int) -> bool:
-        """Look at one chain; False if its weights are not finite."""
+        """Look at one chain; False if its weights are beyond all bounds."""
         state, network = self.state, self.state.network(k)
-        if not all(np.isfinite(W).all() for W in network.weights):
+        if not is_within_range(self.problem, list(network.weights)):
             state.balls[k, LEVEL] = np.inf
             return False
         interval = self.watches[k].look(int(state.clock[k]), network)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf, sqrt
+from numbers import Real
 
 import numpy as np
 
-from ...argument_checks import check_fields, checked, flag, instance, positive, whole
+from ...argument_checks import check_fields, checked, flag, fraction, positive, shown, whole
 from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
-from ..rank_lock import check_probability
 from ..requirements import check_depth_and_ridge, check_point, check_step, require_alike
 from ..tail import phi_threshold
-from .growth_in_ball import Look, measured
+from .growth_in_ball import Look, measured, require_different_cells, require_range
 from .leading import Leading
 from .ledger import COLUMNS, DEFLATION_COLUMNS, RollingLedger, columns
-from .plan import Plan, plan
+from .plan import MOST_STEPS, Plan, plan
 
 # how far a single interval may change the estimate of how fast SGD moves
 _SLOWEST = 1e-4
@@ -61,14 +61,13 @@ class RollingCertificate:
         SGD on the smaller network. This changes the run.
     """
 
-    budget: float = checked(positive, default=1e-3)
+    budget: float = checked(fraction, default=1e-3)
     radius: float | None = checked(positive, default=None)
-    max_steps: int | None = checked(whole, least=1, default=None)
+    max_steps: int | None = checked(whole, least=1, most=MOST_STEPS, default=None)
     deflate: bool = checked(flag, default=False)
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_probability(self.budget)
 
     def begin(
         self,
@@ -98,19 +97,17 @@ class RollingCertificate:
             For depth 2, settings that are out of range, a weighted problem, a problem with repeated cells, or
             ``sampling="epochs"``.
         """
-        require_alike(instance("problem", problem, Problem))
-        check_depth_and_ridge(depth, ridge)
+        require_alike(problem)
+        depth, ridge = check_depth_and_ridge(depth, ridge)
         if sampling == "epochs":
             raise InputError(
                 'Theorem 6 needs batches that are uniform given the past: sampling="epochs" is not covered; '
                 'use "replacement" or "distinct".'
             )
-        check_step(problem, ridge, lr, batch_size, sampling)
+        ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, sampling)
         if not lr > 0:
             raise InputError(f"lr must be positive, not {lr}.")
-        cells = problem.rows * problem.n_cols + problem.cols
-        if np.unique(cells).size < cells.size:
-            raise InputError("Theorem 6 needs different cells, and this problem has repeated ones.")
+        require_different_cells(problem)
         return RollingWatch(self, problem, depth, lr, ridge, batch_size, phi_threshold(problem, depth, ridge))
 
 
@@ -173,20 +170,28 @@ class RollingWatch:
 
     def look(self, step: int, network: Network) -> Interval:
         """Look at the network after `step` steps, and decide what to promise from here on."""
+        step = whole("step", step, least=0, most=MOST_STEPS)
         if step < self._step:
             raise InputError(f"Looks come at later and later steps; {step} comes after {self._step}.")
+        check_point(self.problem, network)
         if network.depth != self.depth:
             raise InputError(f"This certificate is for depth {self.depth}, not {network.depth}.")
-        check_point(self.problem, network)
-        self._step = step
+        if self._last is not None and network.widths != self._last[1].widths:
+            raise InputError(
+                f"The network had the widths {self._last[1].widths} when it was looked at last, and has "
+                f"{network.widths} now; go on from the network of the Interval."
+            )
+        require_range(self.problem, [W.astype(np.float64, copy=False) for W in network.weights])
         self._learn_pace(step, network)
         seen, chosen = self._seen(network)
-        rank = max(chosen.rank, 1)
+        rank, dropped = max(chosen.rank, 1), list[list[float]]()
         if self.certificate.deflate and chosen.affordable and rank < max(network.widths[1:-1]):
             small = network.compress(rank)
-            self._deflations.append([step, rank, small.bound])
+            dropped.append([step, rank, small.bound])
             network = small.network
             seen, chosen = self._seen(network)
+        self._step = step
+        self._deflations += dropped
         self._last = step, network, seen
         trusted = chosen.affordable and self._spent + chosen.charge <= self.certificate.budget
         if trusted:
@@ -217,8 +222,11 @@ class RollingWatch:
             ``|theta_s - theta_t|`` in the Frobenius norm over all layers, or an upper bound, at *every* step
             s since the previous call. A step that leaves the ball must be reported by itself: if several
             steps are reported at once and one of them may have left it, the trust ends after the first of
-            them.
+            them. NaN is outside.
         """
+        step = whole("step", step, least=0, most=MOST_STEPS)
+        if not isinstance(displacement, Real) or displacement < 0:
+            raise InputError(f"displacement must be a number, 0 or more, not {shown(displacement)}.")
         if step <= self._step:
             raise InputError(f"Steps are reported in their order; {step} comes after {self._step}.")
         previous, self._step = self._step, step

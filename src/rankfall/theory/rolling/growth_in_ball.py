@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod, sqrt
+from math import inf, log, prod, sqrt
 
 import numpy as np
 
+from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
-from ..requirements import check_point, check_step, require_bounds
+from ..requirements import check_point, check_step, plain, require_bounds
 from ..tail import sparse
 from .leading import Leading
 
@@ -20,6 +21,8 @@ from .leading import Leading
 _DENSE = 1 << 20
 # smaller side up to which the norm of the mean residual is computed; above, it is bounded
 _EXACT_NORM = 400
+# logarithm of the largest number that a bound may contain, a thousandth of the largest float at least
+_LARGEST = 700.0
 # singular values are computed up to this fraction of the largest
 _ROUNDING = 1e-15
 
@@ -119,11 +122,14 @@ class Look:
 
         for b entries with replacement or b different ones.
         """
-        mean, squared = self.within(radii)
         lr, share = self.lr, 1 / self.batch_size
         decay = 4 * lr * self.ridge * (1 - lr * self.ridge)  # 1 - q^2
-        noise = lr**2 * (share * squared + (1 - share) * mean**2)
-        return np.maximum(2 * lr * (1 - 2 * lr * self.ridge) * mean + noise - decay, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, squared = self.within(radii)
+            noise = lr * (lr * (share * squared + (1 - share) * mean**2))
+            growth = 2 * lr * (1 - 2 * lr * self.ridge) * mean + noise - decay
+        # radii may be so large that numbers overflow: then nothing is bounded
+        return np.where(np.isnan(growth), inf, np.maximum(growth, 0.0))
 
 
 def look(
@@ -152,13 +158,41 @@ def look(
     Raises
     ------
     InputError
-        If the problem has weights, the network does not fit it, or an argument is out of range.
+        If the problem has weights or repeated cells, the network does not fit it, or an argument is out of
+        range.
     """
     check_point(problem, network)
-    check_step(problem, ridge, lr, batch_size, "replacement")
+    require_different_cells(problem)
+    ridge, lr, batch_size = check_step(problem, ridge, lr, batch_size, "replacement")
     require_bounds(radius=radius)
     weights = [W.astype(np.float64, copy=False) for W in network.weights]
-    return measured(problem, weights, lr, ridge, batch_size, radius)
+    require_range(problem, weights)
+    return measured(problem, weights, lr, ridge, batch_size, plain(radius))
+
+
+def is_within_range(problem: Problem, weights: list[np.ndarray]) -> bool:
+    """Whether the bounds are numbers: they contain ``o^(4L-6)`` and the square of the data."""
+    if not all(np.isfinite(W).all() for W in weights):
+        return False
+    largest = max([1.0, *(float(np.abs(W).max()) * sqrt(W.size) for W in weights)])
+    data = 1.0 + float(np.abs(problem.values).max())
+    return 4 * len(weights) * log(2 * largest) + 2 * log(data) + log(problem.n_observed) < _LARGEST
+
+
+def require_range(problem: Problem, weights: list[np.ndarray]) -> None:
+    """Refuse weights so large that their powers overflow."""
+    if not is_within_range(problem, weights):
+        raise InputError(
+            "The weights are too large for the bounds of Theorem 6 to be numbers; SGD is diverging, or the "
+            "entries must be brought to unit size."
+        )
+
+
+def require_different_cells(problem: Problem) -> None:
+    """Refuse repeated cells: a change of A would count more than once in the mean residual."""
+    cells = problem.rows * problem.n_cols + problem.cols
+    if np.unique(cells).size < cells.size:
+        raise InputError("Theorem 6 needs different cells, and this problem has repeated ones.")
 
 
 def measured(
@@ -222,7 +256,7 @@ def measured(
         phi=_tails(weights, leading),
         size=sqrt(size),
         drift=lr * sqrt(max(slope, 0.0)),
-        spread=lr**2 * max(gradient - mean_gradient, 0.0),
+        spread=lr * (lr * max(gradient - mean_gradient, 0.0)),
         lr=float(lr),
         ridge=float(ridge),
         batch_size=int(batch_size),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..certificate import Certificate, Condition
+from ..certificate import Certificate, Condition, complement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,8 @@ COLUMNS = (
     "trusted", "left", "missed",
 )  # fmt: skip
 DEFLATION_COLUMNS = ("step", "rank", "bound")
-_WHOLE = {"start", "stop", "planned", "rank", "layer"}
-_FLAGS = {"trusted", "left", "missed"}
+WHOLE = {"start", "stop", "planned", "rank", "layer"}
+FLAGS = {"trusted", "left", "missed"}
 # stretches of trusted steps that a summary lists
 _SHOWN = 6
 _EXACT = "Exact arithmetic; each Phi_l has w_l (1e-15 |Z_l|)^2 added, later rounding is not modelled."
@@ -123,7 +123,9 @@ class RollingLedger:
 
         Infinite for intervals that are not trusted.
         """
-        bound = (self.looks["norm"] + self.looks["radius"]) ** (self.depth - 2) * self.phi_threshold
+        with np.errstate(over="ignore", invalid="ignore"):
+            power = (self.looks["norm"] + self.looks["radius"]) ** (self.depth - 2)
+            bound = np.where(power > 0, power * self.phi_threshold, 0.0)
         return np.where(self.looks["trusted"], bound, inf)
 
     def table(self) -> pd.DataFrame:
@@ -158,9 +160,9 @@ class RollingLedger:
                 theorem=THEOREM,
                 claim=(
                     f"The steps from {first} to {self.n_steps} are trusted at rank {rank}, by a rule fixed "
-                    f"at the start: with probability at least {1 - self.budget:.10g} over runs from there, "
-                    "no trusted step has more singular values of the watched Z_l at or above sqrt(Phi_thr) "
-                    "than its rank."
+                    f"at the start: with probability at least {complement(self.budget)} over runs from "
+                    "there, no trusted step has more singular values of the watched Z_l at or above "
+                    "sqrt(Phi_thr) than its rank."
                 ),
                 conditions=(spent, n_last),
                 rank=rank,
@@ -199,7 +201,7 @@ class RollingLedger:
         if stretches:
             lines.append(
                 "Steps are trusted at a rank by a rule that was fixed at the start. With probability at "
-                f"least {1 - self.budget:.10g} over runs from there, at all trusted steps at once, the "
+                f"least {complement(self.budget)} over runs from there, at all trusted steps at once, the "
                 "hidden layer that is watched has no more singular values of Z_l at or above "
                 f"{self.phi_threshold**0.5:.3g} than this rank. Trusted:"
             )
@@ -256,8 +258,8 @@ class RollingLedger:
 def columns(table: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The columns of a stored table by their names, in their types."""
     table = table.reshape(-1, len(names))
-    kinds = {name: np.int64 if name in _WHOLE or name == "step" else np.float64 for name in names}
+    kinds = {name: np.int64 if name in WHOLE or name == "step" else np.float64 for name in names}
     return {
-        name: table[:, k] != 0 if name in _FLAGS else table[:, k].astype(kinds[name])
+        name: table[:, k] != 0 if name in FLAGS else table[:, k].astype(kinds[name])
         for k, name in enumerate(names)
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, inf, log
+from math import ceil, inf, log, log1p
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from .growth_in_ball import Look
 # grid differ by a third or so, which changes a charge by less than it varies from look to look
 _RADII = np.geomspace(2e-3, 0.5, 24)
 _STEPS = 30
+# no interval and no wait is longer: ledgers hold steps as floats, which are exact up to here
+MOST_STEPS = 2**53
+# a tail of zero is taken for one of this size, which has a logarithm
+LEAST_TAIL = 1e-300
 # A rank is trusted if the charges that follow, extrapolated, stay below the first part of what is left of the
 # budget; the rest is for a tail that shrinks more slowly than assumed, and for lower ranks later. A rank that
 # is trusted stays so below the second part. With one part for both, most runs of benchmarks/rolling.py have a
@@ -72,9 +76,11 @@ def steps_within(look: Look, radii: np.ndarray, pace: float) -> np.ndarray:
     An estimate from one point: without forces that pull back, the expected square of the displacement is that
     with pace 1.
     """
-    square = np.square(radii) / max(pace, 1e-300)
+    reach = radii / np.sqrt(max(pace, 1e-300))
     spread = look.spread / look.batch_size
-    return 2 * square / np.maximum(spread + np.sqrt(spread**2 + 4 * look.drift**2 * square), 1e-300)
+    with np.errstate(over="ignore"):
+        slow = np.maximum(spread + np.hypot(spread, 2 * look.drift * reach), 1e-300)
+        return 2 * reach * (reach / slow)
 
 
 def plan(
@@ -108,10 +114,11 @@ def plan(
         The rank of the interval that ends here, if it was trusted.
     """
     radii = look.norm * _RADII if radius is None else np.array([radius])
-    decay = -2 * log(1 - 2 * look.lr * look.ridge)  # -log q^2
+    # -log q^2, positive however small lr ridge is
+    decay = max(-2 * log1p(-2 * look.lr * look.ridge), 1e-300)
     per_epoch = ceil(look.n_observed / look.batch_size)
     if max_steps is None:
-        longest = max(per_epoch, ceil(1 / decay))
+        longest = max(per_epoch, ceil(min(1 / decay, MOST_STEPS)))
         steps = _steps(longest)
     else:
         steps = np.array([max_steps])
@@ -120,7 +127,9 @@ def plan(
     log_charge = steps[:, None] * log_growth[:, None, :]  # (d, T, l)
     log_total = log_charge - np.log(-np.expm1(-decay * stay))[:, :, None]
     # a zero network has no tail, and data of zeros no threshold; neither may become infinite
-    log_tail = np.log(np.maximum(look.phi, 1e-300)) - (log(threshold) if threshold < inf else 1e100)  # (l, r)
+    log_tail = np.log(np.maximum(look.phi, LEAST_TAIL)) - (
+        log(threshold) if threshold < inf else 1e100
+    )  # (l, r)
     top = look.phi.shape[1] - 1
     counts = np.count_nonzero(look.phi[:, :-1] - look.phi[:, 1:] >= threshold, axis=1)
     # from the smallest width on, a rank says nothing about the product
@@ -149,7 +158,7 @@ def plan(
         charge=_exp(float(log_charge[d, t, l] + log_tail[l, rank])),
         extrapolated=_exp(float(total[at])),
         affordable=affordable,
-        wait=max(ceil(per_epoch / (1 if kept is None else 10)), ceil(missing / (2 * decay))),
+        wait=max(ceil(per_epoch / (1 if kept is None else 10)), ceil(min(missing / (2 * decay), MOST_STEPS))),
     )
 
 

@@ -21,7 +21,7 @@ TWO_BY_TWO = np.array([[1.0, 0.8], [0.7, -1.0]])
 
 
 @cache
-def two_by_two(share: float = 0.95, turned: bool = False) -> tuple[rf.Problem, Minimum]:
+def two_by_two(share: float = 0.98, turned: bool = False) -> tuple[rf.Problem, Minimum]:
     problem = rf.Problem.from_dense(TWO_BY_TWO.T if turned else TWO_BY_TWO)
     top = critical_ridge(problem, 2, 3)
     return problem, minima(problem, 3, share * top.ridge, ranks=[2], starts=[top.last.matrix()]).at(2)[0]
@@ -144,7 +144,8 @@ def test_the_kernel_changes_with_the_imbalance(case):
     D = (imbalance(ahead) - imbalance(behind)) / (2 * h)
     expected = -float(np.sum(here.P * (kernel(ahead) - kernel(behind)))) / (2 * h)
     found = here.along_imbalances(np.array([D, 2 * D]))
-    np.testing.assert_allclose(found, [expected, 2 * expected], rtol=1e-5, atol=1e-6)
+    # differences of differences
+    np.testing.assert_allclose(found, [expected, 2 * expected], rtol=1e-3, atol=1e-4)
 
 
 def test_hessian_and_noise_where_the_matrix_moves():
@@ -162,19 +163,19 @@ def test_hessian_and_noise_where_the_matrix_moves():
 
 @pytest.mark.stat
 def test_a_measured_rate():
-    """At lr 1/40 the limit is 1.9 times too high (at 1/80 1.2 times); 30 falls have an error of 18%.
+    """The limit is 2.1 times too high at this learning rate; 50 falls have an error of 14%.
 
     The interval of 99.9% is that of the seed: the bits do not change.
     """
     problem, point = two_by_two()
     found = rf.first_passage(
-        problem, point.network(), rf.SGD(lr=1 / 40, ridge=point.ridge, n_steps=1), 1, chains=60,
-        max_steps=120_000, every=1000,
+        problem, point.network(), rf.SGD(lr=1 / 100, ridge=point.ridge, n_steps=1), 1, chains=60,
+        max_steps=400_000, every=2000,
     )  # fmt: skip
-    predicted = least_action().at(1 / 40)
+    predicted = least_action().at(1 / 100)
     low, high = (1 / end for end in found.interval(0.999)[::-1])
-    assert low < predicted.rate / 1.9 < high
-    assert predicted.action == pytest.approx(0.1967, abs=2e-4)
+    assert low < predicted.rate / 2.1 < high
+    assert predicted.action == pytest.approx(0.04862, rel=1e-3)
     assert predicted.rate == pytest.approx(predicted.prefactor * np.exp(-predicted.exponent))
     # between the ends of the path, and near them
     assert predicted.path is not None
@@ -182,6 +183,14 @@ def test_a_measured_rate():
         np.linalg.norm(predicted.path[k] - end.matrix()) for k, end in ((0, point), (-1, predicted.saddle))
     ]
     assert max(gaps) < 0.01 < np.linalg.norm(predicted.path[0] - predicted.path[-1])
+
+
+def test_where_a_symmetry_breaks_the_path_of_less_action_is_found():
+    """At 0.95 the symmetric orbit has V = 0.1967 and a focal point; two mirror images have 0.1905."""
+    problem, point = two_by_two(0.95)
+    found = escape_rate(problem, point, lr=0.02)
+    assert found.action == pytest.approx(0.19055, abs=2e-4)
+    assert any("prefactor is then not the limit" in each for each in found.assumptions)
 
 
 def test_transposing_the_problem_changes_nothing():
@@ -204,7 +213,7 @@ def test_learning_rates_and_batches_without_a_new_path():
 
 def test_bad_input():
     problem, point = two_by_two()
-    other = two_by_two(0.9)[1]
+    other = two_by_two(0.99)[1]
     over = saddle(problem, other)
     for use, message in (
         (lambda: escape_rate(problem, point, over, lr=0.01), "another minimum"),

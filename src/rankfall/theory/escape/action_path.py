@@ -41,6 +41,7 @@ class Ends:
     A_top: np.ndarray
     Q_low: np.ndarray
     Q_top: np.ndarray
+    a_low: np.ndarray = field(repr=False)
     a_top: np.ndarray = field(repr=False)
 
     @classmethod
@@ -51,7 +52,7 @@ class Ends:
         a_low, a_top = H.covariance(low), H.covariance(top)
         S_low = solve_continuous_lyapunov(A_low, -a_low)
         S_top = solve_continuous_lyapunov(A_top, -a_top)
-        return cls(low, top, A_low, A_top, np.linalg.inv(S_low), np.linalg.inv(S_top), a_top)
+        return cls(low, top, A_low, A_top, np.linalg.inv(S_low), np.linalg.inv(S_top), a_low, a_top)
 
     @property
     def slowest(self) -> float:
@@ -62,6 +63,16 @@ class Ends:
     def unstable(self) -> float:
         """The rate at which the saddle is left."""
         return float(np.linalg.eigvals(self.A_top).real.max())
+
+    @property
+    def comes_in_slower(self) -> bool:
+        """Whether the saddle's slowest stable motion is slower than the unstable one.
+
+        A path then arrives along the boundary between the two basins, except where a symmetry forbids it.
+        """
+        rates = np.linalg.eigvals(self.A_top).real
+        stable = -rates[rates < 0]
+        return bool(stable.size and stable.min() < self.unstable)
 
     @property
     def distance(self) -> float:
@@ -96,8 +107,15 @@ class ActionPath:
         return float(work + start @ self.ends.Q_low @ start / 2)
 
 
-def action_path(H: Hamiltonian, low: np.ndarray, top: np.ndarray, n: int = 2001) -> ActionPath:
-    """The path at n times, by collocation, from the reversed relaxation as first guess.
+# Points of a path that is asked for.
+N_POINTS = 2001
+
+
+def action_path(H: Hamiltonian, low: np.ndarray, top: np.ndarray) -> ActionPath:
+    """An orbit of zero energy between the two points, by collocation.
+
+    The first guess is the path near a fold, where one slow coordinate does everything; if this fails, the
+    reversed relaxation, the path where noise and friction are balanced.
 
     The orbit begins on the linear unstable manifold of the attracting point, ``p = Q (x - low)``, and ends on
     the linear stable manifold of the saddle. Of the latter's conditions the one along the way out is left
@@ -110,11 +128,52 @@ def action_path(H: Hamiltonian, low: np.ndarray, top: np.ndarray, n: int = 2001)
         If a relaxation off the saddle does not lead to the attracting point, or collocation fails.
     """
     ends = Ends.of(H, low, top)
-    near = _orbit(H, ends, *_reversed_relaxation(H, ends))
-    curve = _orbit(H, ends, *_continued(near, ends))
-    times = np.linspace(0.0, curve.length, n)
-    d, values, slopes = low.size, curve(times), curve(times, 1)
+    try:
+        near = _orbit(H, ends, *_one_coordinate(ends))
+    except NoPathError:
+        near = _orbit(H, ends, *_reversed_relaxation(H, ends))
+    return _sampled(_orbit(H, ends, *_continued(near, ends)), ends)
+
+
+def beside(H: Hamiltonian, path: ActionPath, direction: np.ndarray) -> ActionPath:
+    """The orbit found from this path, bent in its middle by the given vector; it may be the same one.
+
+    Raises
+    ------
+    NoPathError
+        If collocation fails.
+    """
+    kept = np.linspace(0, path.t.size - 1, _NODES).astype(int)
+    x = path.x[kept]
+    share = np.clip(np.linalg.norm(x - path.ends.low, axis=1) / path.ends.distance, 0, 1)
+    bent = x + (6.75 * share**2 * (1 - share))[:, None] * direction  # the largest value of the factor is 1
+    return _sampled(_orbit(H, path.ends, path.t[kept], np.hstack([bent, path.p[kept]]).T), path.ends)
+
+
+def _sampled(curve: _Curve, ends: Ends) -> ActionPath:
+    times = np.linspace(0.0, curve.length, N_POINTS)
+    d, values, slopes = ends.low.size, curve(times), curve(times, 1)
     return ActionPath(times, values[:d].T, values[d:].T, slopes[:d].T, slopes[d:].T, ends)
+
+
+def _one_coordinate(ends: Ends) -> tuple[np.ndarray, np.ndarray]:
+    """Times and states of the path where motion and noise in the slowest coordinate are all there is.
+
+    With the left eigenvectors w of the slow rates, the coordinate ``w . x`` goes from one fixed point of a
+    quadratic drift to the other: a logistic curve, with the momentum ``2 y' / (w^T a w)`` along w.
+    """
+    rate = float(np.sqrt(ends.slowest * ends.unstable))
+    t = np.linspace(-_FIRST / rate, _FIRST / rate, _NODES)
+    share = 1 / (1 + np.exp(-rate * t))
+    across = ends.top - ends.low
+    momenta: list[np.ndarray] = []
+    for A, a in ((ends.A_low, ends.a_low), (ends.A_top, ends.a_top)):
+        values, vectors = np.linalg.eig(A.T)
+        w = np.real(vectors[:, int(np.argmax(np.real(values)))])
+        momenta.append(2 * rate * (w @ across) / (w @ a @ w) * w)
+    shape = (share * (1 - share))[:, None]
+    p = shape * ((1 - share)[:, None] * momenta[0] + share[:, None] * momenta[1])
+    return t - t[0], np.hstack([ends.low + share[:, None] * across, p]).T
 
 
 def _reversed_relaxation(H: Hamiltonian, ends: Ends) -> tuple[np.ndarray, np.ndarray]:
@@ -238,11 +297,14 @@ def _orbit(H: Hamiltonian, ends: Ends, t: np.ndarray, z: np.ndarray) -> _Curve:
     s = np.linspace(0.0, 1.0, _NODES)
     guess = interp1d(t, z)
     halves = np.vstack([guess(first * s), guess(t[-1] - second * s)])
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = solve_bvp(
-            motion, lambda ya, yb: outer @ ya + inner @ yb - goal, s, halves, fun_jac=jacobian,
-            bc_jac=lambda ya, yb: (outer, inner), tol=_TOLERANCE, max_nodes=_MOST_NODES,
-        )  # fmt: skip
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = solve_bvp(
+                motion, lambda ya, yb: outer @ ya + inner @ yb - goal, s, halves, fun_jac=jacobian,
+                bc_jac=lambda ya, yb: (outer, inner), tol=_TOLERANCE, max_nodes=_MOST_NODES,
+            )  # fmt: skip
+    except np.linalg.LinAlgError as error:  # Newton's method has left the set of matrices of this rank
+        raise NoPathError(str(error)) from None
     if not found.success:
         raise NoPathError(str(found.message).rstrip("."))
     return _Curve(found.sol, first, second)

@@ -14,6 +14,14 @@ from .hamiltonian import Hamiltonian
 _AT_ONCE = 200
 
 
+class FocalPointError(Exception):
+    """A path passes a focal point, behind which it is no minimum of the action; where lower ones are."""
+
+    def __init__(self, direction: np.ndarray) -> None:
+        super().__init__("the path passes a focal point")
+        self.direction = direction
+
+
 def log_prefactor(H: Hamiltonian, path: ActionPath) -> float:
     """Logarithm of c in the rate ``c exp(-V / lr)`` per unit of time lr, without steps of order lr^2.
 
@@ -25,6 +33,11 @@ def log_prefactor(H: Hamiltonian, path: ActionPath) -> float:
     ``-Q' = H_xx + H_xp Q + Q H_px + Q H_pp Q``: ``(X, P)' = linearised (X, P)`` with ``Q = P X^-1``, by the
     implicit midpoint rule. Along the path itself ``Q x' = p'``, which is imposed at every step, since errors
     in this direction grow near the saddle.
+
+    Raises
+    ------
+    FocalPointError
+        If X becomes singular: Q is infinite there, and of infinitely many paths around some have less action.
     """
     d, n = path.ends.low.size, path.t.size
     h = float(path.t[1] - path.t[0])
@@ -37,8 +50,12 @@ def log_prefactor(H: Hamiltonian, path: ActionPath) -> float:
         right = (np.eye(2 * d) + h / 2 * M) @ np.vstack([np.eye(d), Q])
         both = np.linalg.solve(np.eye(2 * d) - h / 2 * M, right)
         X, P = both[:d], both[d:]
-        growth += float(np.linalg.slogdet(X)[1] + h * np.trace(M[:d, :d])) / 2
-        Q = _along(np.linalg.solve(X.T, P.T), path.dx[k + 1], path.dp[k + 1])
+        if np.linalg.slogdet(X)[0] < 0:
+            values, vectors = np.linalg.eig(X)
+            raise FocalPointError(np.real(vectors[:, int(np.argmin(np.real(values)))]))
+        before, Q = Q, _along(np.linalg.solve(X.T, P.T), path.dx[k + 1], path.dp[k + 1])
+        # the determinant of X would do as well, but not where motions are fast compared with the path
+        growth += h * float(np.trace(M[:d, :d]) + np.sum(M[:d, d:] * (before + Q)) / 4)
     low, top = (float(np.linalg.slogdet(end)[1]) for end in (path.ends.Q_low, path.ends.Q_top))
     return float(np.log(path.ends.unstable / (2 * np.pi))) + (low - top) / 2 - growth
 

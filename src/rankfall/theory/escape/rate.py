@@ -15,11 +15,11 @@ from ..requirements import require_alike, require_positive, require_whole
 from ..saddle import Saddle
 from ..saddle import saddle as lowest_saddle
 from ..sharpness import step_sharpness
-from .action_path import NoPathError, action_path
+from .action_path import NoPathError
 from .eyring_kramers import Softest, eyring_kramers
 from .hamiltonian import Hamiltonian, Noise
+from .least_action import LeastAction, least_action
 from .matrix_steps import MatrixSteps
-from .path_prefactor import log_prefactor
 from .second_order import SecondOrder, second_order
 
 Method = Literal["minimum-action", "eyring-kramers"]
@@ -109,8 +109,9 @@ def escape_rate(
     from the minimum to the saddle, ``int p . dA`` along the orbit of
     ``H(A, p) = mean_e exp(p . xi_e(A)) - 1`` that joins them. c holds the second derivatives of the action
     (Riccati's equation along the path; Bouchet and Reygner 2016), the noise's dependence on the place, and
-    the terms of a step of order lr^2, those of the imbalance among them. It is exact in the limit of small
-    lr, if the walk leaves over this saddle.
+    the terms of a step of order lr^2, those of the imbalance among them. Where
+    mirror images of a path exist (an orbit with a focal point, see ``least_action``), their rates add up.
+    It is exact in the limit of small lr, if the walk leaves over this saddle and along this path.
 
     ``method="eyring-kramers"``: the rate is ``lr c exp(-batch_size V / lr)``, too, with
     ``c = |lambda| / (2 pi) sqrt(det H_min / |det H_saddle|)``, the Hessians in the weights where the matrix
@@ -157,14 +158,20 @@ def escape_rate(
         action, log_c = eyring_kramers(low, top, over.barrier)
         assumed = ("noise with one temperature, that of the softest directions: no limit of SGD",)
     else:
-        action, log_c, corrections, path = _least_action(problem, minimum, over, noise)
+        found, corrections, path = _least_action(problem, minimum, over, noise)
+        action, log_c = found.path.action, found.log_c + float(np.log(found.n_paths))
         assumed = (
             "lr tends to zero: corrections are of relative order lr V'' and grow with lr K",
-            "the way out leads over this saddle, and is the orbit found from the reversed relaxation",
+            "the way out leads over this saddle, along the path found: it is a local minimum of the action",
         )
+        if found.path.ends.comes_in_slower:
+            assumed += (
+                "the saddle's slowest stable motion is slower than the unstable one: the path may come in "
+                "along the boundary of the basins, and the prefactor is then not the limit",
+            )
         if noise == "gaussian":
             assumed += ("normal noise with the covariance of SGD's: no limit of SGD",)
-    found = EscapeRate(
+    answer = EscapeRate(
         rate=0.0,
         exponent=0.0,
         prefactor=0.0,
@@ -180,28 +187,29 @@ def escape_rate(
         _log_c=log_c,
         _corrections=corrections,
     )
-    return found.at(lr)
+    return answer.at(lr)
 
 
 def _least_action(
     problem: Problem, minimum: Minimum, over: Saddle, noise: Noise
-) -> tuple[float, float, SecondOrder, np.ndarray]:
-    """V, the logarithm of c without terms of order lr^2, these terms, and matrices along the path."""
+) -> tuple[LeastAction, SecondOrder, np.ndarray]:
+    """The path, the terms of order lr^2, and matrices along it."""
     A = minimum.matrix()
     steps = MatrixSteps.around(problem, A, minimum.rank, minimum.depth, minimum.ridge)
     U, _, Vt = np.linalg.svd(A)
     low, top = (steps.coordinates(U.T @ end.matrix() @ Vt.T) for end in (minimum, over))
     H = Hamiltonian(steps, noise)
     try:
-        path = action_path(H, low, top)
+        found = least_action(H, low, top)
     except NoPathError as error:
         raise InputError(
             f"No path of least action from the minimum to the saddle was found: {error}. Nearer to the "
             'critical ridge paths are simpler; method="eyring-kramers" needs none.'
         ) from None
+    path = found.path
     kept = np.linspace(0, path.t.size - 1, _KEPT).astype(int)
     matrices = U @ steps.matrix(path.x[kept]) @ Vt
-    return path.action, log_prefactor(H, path), second_order(H, steps, path), matrices
+    return found, second_order(H, steps, path), matrices
 
 
 def _check_saddle(minimum: Minimum, over: Saddle) -> None:

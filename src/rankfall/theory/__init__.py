@@ -20,6 +20,7 @@ from .constants import Constants, batch_constant, check_constants
 from .critical_points import Minimum, critical_point
 from .critical_ridge import CriticalRidge, critical_ridge
 from .deflation import deflate
+from .escape import EscapeRate, escape_rate
 from .gradient_descent import certify_gd, loss_lower_bound
 from .landscape import (
     ClosedForm,
@@ -58,6 +59,7 @@ __all__ = [
     "Condition",
     "Constants",
     "CriticalRidge",
+    "EscapeRate",
     "Firing",
     "LemmaB",
     "Minima",
@@ -88,6 +90,7 @@ __all__ = [
     "critical_ridge",
     "deflate",
     "effective_loss",
+    "escape_rate",
     "growth_bound",
     "lemma_b",
     "lock",

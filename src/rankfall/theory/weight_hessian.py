@@ -4,6 +4,8 @@
 # pyright: reportConstantRedefinition=false
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..network import Network
@@ -13,7 +15,7 @@ from .landscape import data_gradient
 
 def entry_gradients(problem: Problem, network: Network) -> np.ndarray:
     """``dA_ij / dtheta`` of every observed entry, shape (N, n_parameters): layer by layer, row by row."""
-    below, above = _products(network)
+    below, above = products_around(network.weights)
     blocks = [
         (above[l][problem.rows][:, :, None] * below[l][:, problem.cols].T[:, None, :]).reshape(
             problem.n_observed, -1
@@ -33,7 +35,7 @@ def weight_hessian(problem: Problem, network: Network, ridge: float) -> np.ndarr
     J = entry_gradients(problem, network)
     H = J.T @ J / problem.n_observed + 2 * ridge * np.eye(J.shape[1])
     G = data_gradient(problem, network.product())
-    below, above = _products(network)
+    below, above = products_around(network.weights)
     sizes = [W.size for W in network.weights]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     for l in range(network.depth):
@@ -53,12 +55,12 @@ def orbit_dimension(rank: int, depth: int) -> int:
     return (depth - 1) * rank * (rank - 1) // 2
 
 
-def _products(network: Network) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def products_around(weights: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """``Q_l = W_{l-1} ... W_1`` and ``P_l = W_L ... W_{l+1}`` for l = 1..L."""
-    below = [np.eye(network.widths[0])]
-    for W in network.weights[:-1]:
+    below = [np.eye(weights[0].shape[1])]
+    for W in weights[:-1]:
         below.append(W @ below[-1])
-    above = [np.eye(network.widths[-1])]
-    for W in network.weights[:0:-1]:
+    above = [np.eye(weights[-1].shape[0])]
+    for W in weights[:0:-1]:
         above.insert(0, above[0] @ W)
     return below, above

@@ -25,7 +25,7 @@ class Run:
 
 
 def train(lr: float, weight_decay: float, batch_size: int, n_steps: int, seed: int = 0, log: int = 0) -> Run:
-    """He start, squared loss on one-hot labels, samples with replacement (THEORY2 1.4)."""
+    """He start, squared loss on one-hot labels, samples with replacement (docs/memory.md)."""
     digits = load_digits()
     X, Y = digits.data / 16, np.eye(10)[digits.target]
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""What settings say: the figures of THEORY2 1.4 and 1.6, and an attack on the norm ball."""
+"""What settings say: the figures of docs/memory.md, and an attack on the norm ball."""
 
 from __future__ import annotations
 

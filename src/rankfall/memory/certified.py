@@ -1,4 +1,4 @@
-"""The rank that a log of steps certifies, by the memory lemma alone (THEORY2 1.1, 1.2)."""
+"""The rank that a log of steps certifies, by the memory lemma alone (docs/memory.md)."""
 
 from __future__ import annotations
 

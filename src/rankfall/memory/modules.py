@@ -1,4 +1,4 @@
-"""How many directions the calls of a module bring into the gradients of its weights (THEORY2 1.1).
+"""How many directions the calls of a module bring into the gradients of its weights (docs/memory.md).
 
 A hook on the output of every call counts during backward, so that calls whose output never reaches the loss,
 or that ran without gradients, count nothing.

@@ -1,4 +1,4 @@
-"""Momentum: the memory lemma for the pair of weights and velocity (THEORY2 1.5)."""
+"""Momentum: the memory lemma for the pair of weights and velocity (docs/memory.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds for all future times from settings: the norm ball of nonlinear nets (THEORY2 1.6)."""
+"""Bounds for all future times from settings: the norm ball of nonlinear nets (docs/memory.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What settings alone say: how many directions SGD with weight decay can remember (THEORY2 1.4)."""
+"""What settings alone say: how many directions SGD with weight decay can remember (docs/memory.md)."""
 
 from __future__ import annotations
 

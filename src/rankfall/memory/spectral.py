@@ -1,4 +1,4 @@
-"""Theorem S1: remembered backward signals and features bound every singular value (THEORY2 1.3)."""
+"""Theorem S1: remembered backward signals and features bound every singular value (docs/memory.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .momentum import Matrix
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-# what eigenvalues of symmetric matrices may be wrong by, in units of the size times the largest (THEORY2 1.3)
+# what eigenvalues of symmetric matrices may be wrong by, in units of the size times the largest
 _ROUNDING = 1e-15
 
 

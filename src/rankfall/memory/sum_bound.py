@@ -1,4 +1,4 @@
-"""The sum bound: what the singular values of all updates leave beyond the largest (THEORY2 1.2)."""
+"""The sum bound: what the singular values of all updates leave beyond the largest (docs/memory.md)."""
 
 from __future__ import annotations
 

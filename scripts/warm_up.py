@@ -1,4 +1,4 @@
-"""Compile the kernels once, by completing two tiny matrices; numba keeps the result on disk."""
+"""Compile the kernels once, by completing tiny matrices; numba keeps the result on disk."""
 
 from __future__ import annotations
 
@@ -6,5 +6,7 @@ import rankfall as rf
 
 noisy, _ = rf.datasets.low_rank((30, 25), rank=2, observed=0.6, noise=0.1, seed=0)
 clean, _ = rf.datasets.low_rank((30, 25), rank=2, oversampling=2.0, seed=0)
-for problem in (noisy, clean):
+# sums over few cells are made by other kernels
+sparse, _ = rf.datasets.low_rank((40, 40), rank=2, observed=0.2, noise=0.1, seed=0)
+for problem in (noisy, clean, sparse):
     rf.complete(problem)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import rankfall as rf
 
 noisy, _ = rf.datasets.low_rank((30, 25), rank=2, observed=0.6, noise=0.1, seed=0)
 clean, _ = rf.datasets.low_rank((30, 25), rank=2, oversampling=2.0, seed=0)
 # sums over few cells are made by other kernels
 sparse, _ = rf.datasets.low_rank((40, 40), rank=2, observed=0.2, noise=0.1, seed=0)
-for problem in (noisy, clean, sparse):
-    rf.complete(problem)
+constant = np.where(np.eye(4), np.nan, 7.0)
+for table in (noisy, clean, sparse, constant):
+    rf.complete(table).interval(0, 0)
+for table in (noisy, sparse):
+    rf.complete(table, ordered="both", max_rank=2).interval(0, 0)

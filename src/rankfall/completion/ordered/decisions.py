@@ -29,9 +29,10 @@ from .starts import begun, directions, interpolated
 _SWEEPS, _MOST, _MOST_LONG, _GAIN = 4, 32, 16, 2e-3
 # factors with which orders are compared, at least and at most, and by what numbers of factors then grow
 _FEWEST, _MOST_FIRST, _GROWTH = 10, 40, 1.6
-# relative gain in held-out error after which a larger number of factors is tried, where sweeps take long,
-# too; and for which an order is used at all
-_WORTHWHILE, _WORTHWHILE_LONG, _EARNED = 3e-3, 0.015, 0.01
+# relative gain in held-out error after which a larger number of factors is tried, where sweeps take long, too
+# (from one number to the next gains halve, on air quality and the photograph: the next is then below one per
+# cent); and for which an order is used at all
+_WORTHWHILE, _WORTHWHILE_LONG, _EARNED = 3e-3, 0.02, 0.01
 # multiplications of one sweep up to which that is cheap, and that are never exceeded; rows times squared
 # factors that take a gigabyte
 _CHEAP, _WORK, _MEMORY = 3e8, 2e10, 6e7
@@ -175,7 +176,8 @@ class Decisions:
         def squares(rank: int) -> list[np.ndarray]:
             return [fold.held_squares(fit) for fold, fit in ranks[rank].fitted]
 
-        return choose_rank(rule, list(ranks), best, squares)
+        takes_long = self._work(ranks[best].orders, best) > _CHEAP
+        return choose_rank(rule, list(ranks), best, squares, takes_long)
 
     def _is_better(self, fitted: Fitted, simple: Fitted) -> bool:
         """Whether fits are better noticeably and by a standard error, that between gaps if it is larger."""

@@ -144,7 +144,9 @@ def earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
     return earns_in_parts([simple], [elaborate])
 
 
-def earns_in_parts(simple: Sequence[np.ndarray], elaborate: Sequence[np.ndarray]) -> bool:
+def earns_in_parts(
+    simple: Sequence[np.ndarray], elaborate: Sequence[np.ndarray], standard_errors: float = 1.0
+) -> bool:
     """The same where errors within a part may depend on each other: the standard error is that between the
     sums of the parts if it is larger.
     """
@@ -154,4 +156,5 @@ def earns_in_parts(simple: Sequence[np.ndarray], elaborate: Sequence[np.ndarray]
     if len(gains) > 1:
         sums = np.array([part.sum() - part.size * gain.mean() for part in gains])
         error = max(error, np.sqrt(np.sum(sums**2) * len(gains) / (len(gains) - 1)) / gain.size)
-    return bool(gain.mean() > max(2 * _EARNED * np.concatenate(simple).mean(), error))
+    least = 2 * _EARNED * np.concatenate(simple).mean()
+    return bool(gain.mean() > max(least, standard_errors * error))

@@ -8,8 +8,9 @@ from ...problem import Problem
 from ..clock import Clock, Ending, OutOfTime
 from ..noisy.search import NoisyAnswer
 from ..options import Options
-from .decisions import Candidate, Decisions
+from .decisions import Decisions
 from .evidence import resemble
+from .fits import Candidate
 from .held_out import gap_rows, gap_splits, in_gaps, on_runs
 from .orders import Orders
 
@@ -38,7 +39,7 @@ class OrderQuestion:
         tried = _worth_trying(answer, self._orders, self._options.ordered)
         if not tried or gap_splits(answer, self._orders, tried, self._options)[0]:
             return None
-        decisions = Decisions(answer, None, tried, self._options, self._clock)
+        decisions = Decisions(answer, tried, self._options, self._clock)
         self._early = decisions, decisions.candidates()
         found = decisions.answer_of(self._early[1], answer)
         return None if found.order == "none" else self._told(found, self._orders)
@@ -73,9 +74,14 @@ class OrderQuestion:
             answer = on_runs(answer, orders, options, self._clock)
             rows = answer.sample.rows
             orders, tried = orders.of_rows(rows), [each.of_rows(rows) for each in tried]
-        answer, gaps = in_gaps(answer, orders, tried, options, self._clock)
-        decisions = Decisions(answer, gaps, tried, options, self._clock)
-        return decisions.answer_of(decisions.candidates(), answer), orders
+        decisions = Decisions(answer, tried, options, self._clock)
+        candidates = decisions.candidates()
+        found = decisions.answer_of(candidates, answer)
+        if found.order != "none":
+            plain, gaps = in_gaps(answer, orders, tried, options, self._clock)
+            if gaps is not None:
+                found = decisions.answer_in_gaps(candidates, found, plain, gaps)
+        return found, orders
 
     def _told(self, found: NoisyAnswer, orders: Orders) -> NoisyAnswer:
         """With the order of all rows, and the gaps in them."""

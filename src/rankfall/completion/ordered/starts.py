@@ -12,8 +12,11 @@ from ..solvers.chain import Chain
 from ..solvers.noise_model import NoiseModel
 from ..solvers.posterior import Posterior
 
-# noise variance that fits begin with, as a share of the variance around the effects
-_NOISE = 0.1
+# noise variance that fits begin with, as a share of the variance around the effects; and a smaller one, which
+# is reached slowly from above
+FIRST_NOISE, LITTLE_NOISE = 0.1, 0.01
+# size of a column's own factor when a fit begins, relative to the spread of the column
+_OWN = 0.3
 # singular value of column factors, relative to the largest, that is none
 _NOTHING = 1e-8
 
@@ -70,11 +73,22 @@ def directions(known: np.ndarray, filled: np.ndarray, rank: int) -> np.ndarray:
     return basis.T * np.maximum(sizes, 1e-6)
 
 
+def scaled_columns(filled: np.ndarray, count: int) -> np.ndarray:
+    """Factors of single columns, shape (n, count), for what is not common to several."""
+    n = filled.shape[1]
+    return _OWN * np.diag(filled.std(axis=0))[:, np.arange(count) % n]
+
+
 def begun(
-    fold: Fold, V: np.ndarray, noise_model: NoiseModel, rows: Chain | None, cols: Chain | None
+    fold: Fold,
+    V: np.ndarray,
+    noise_model: NoiseModel,
+    rows: Chain | None,
+    cols: Chain | None,
+    first_noise: float = FIRST_NOISE,
 ) -> Posterior:
     """A fit that begins with some column factors and has chains on these sides."""
-    start = fold.start_fit(V, _NOISE * fold.effects.noise, noise_model)
+    start = fold.start_fit(V, first_noise * fold.effects.noise, noise_model)
     if rows is not None:
         start = replace(start, rows=replace(start.rows, chain=rows.begun(start.rows.free.size)))
     if cols is not None:

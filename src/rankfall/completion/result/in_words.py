@@ -56,6 +56,12 @@ def order_line(posterior: Posterior) -> list[str]:
         spread = f" (median {middle})" if half_lives.size > 2 else ""
         lives = f"of {low}{unit}" if low == high else f"from {low} to {high}{unit}{spread}"
         out.append(f"{name} that follow each other resemble each other: factors have half-lives {lives}.")
+    n_cols = posterior.cols.mean.shape[0]
+    if posterior.rank > n_cols:
+        out.append(
+            f"No rank is low: there are more factors than the {n_cols} columns, so that what is left of each "
+            "has a memory of its own."
+        )
     return out
 
 

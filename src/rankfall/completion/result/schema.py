@@ -14,6 +14,7 @@ from ...scale import SCALES
 from ...theory.certificate import read_certificate
 from ..descent.watched_run import needed_values
 from ..options import EFFECTS, ORDERS
+from ..solvers.chain import PROCESSES_PER_COLUMN
 
 KIND = "completion"
 _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
@@ -150,6 +151,8 @@ def _coordinates(saved: Saved) -> str | None:
     """Each of the K coordinates of a side is free or fixed; the factors come first and are free."""
     lengths = saved.lengths
     rank, most = lengths["r"], min(lengths["m"], lengths["n"])
+    if "model_rows_order" in saved:
+        most = max(most, min(lengths["m"], PROCESSES_PER_COLUMN * lengths["n"]))
     if rank > most:
         return f"model_rank is {rank}, more than {most}."
     for side in ("model_rows", "model_cols"):

@@ -20,6 +20,8 @@ import numpy as np
 
 # coefficients that are compared, as half-lives in distances of 1: finer steps make no difference
 _HALF_LIVES = np.geomspace(0.1, 1e5, 84)
+# coordinates of rows in order that there may be for every column: what is common to columns, and what is not
+PROCESSES_PER_COLUMN = 2
 # what a coefficient of a step never exceeds: innovations have a variance
 _LARGEST = 1 - 1e-7
 # coefficient that a fit begins with

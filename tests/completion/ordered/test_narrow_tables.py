@@ -27,7 +27,7 @@ def process(coefficient: float, shape: tuple[int, int], rng: np.random.Generator
     return np.asarray(lfilter([1.0], [1.0, -coefficient], innovations, axis=0))
 
 
-def with_remainders(seed: int, m: int = 600, n: int = 4) -> tuple[np.ndarray, np.ndarray]:
+def with_remainders(seed: int, m: int = 1500, n: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """Slow factors that all columns share, and a faster process of every column."""
     rng = np.random.default_rng(seed)
     shared = process(0.998, (m, 2), rng) @ rng.standard_normal((2, n))
@@ -37,7 +37,7 @@ def with_remainders(seed: int, m: int = 600, n: int = 4) -> tuple[np.ndarray, np
 
 
 def fits_of(table: np.ndarray) -> tuple[Fits, Orders]:
-    options = Options.of({"folds": 2, "effects": "columns", "scaling": "all"})
+    options = Options.of({"effects": "columns", "scaling": "all"})
     given = rf.Problem.coerce(table)
     answer = search(Standardisation.of(given, "linear").noisy, options, Clock())
     assert answer is not None
@@ -65,6 +65,13 @@ def test_not_of_wide_tables() -> None:
     assert fits.widest(orders) == 40
 
 
+def test_not_of_small_tables() -> None:
+    _, table = with_remainders(1, 300)
+    fits, orders = fits_of(table)
+    assert fits.is_small
+    assert fits.widest(orders) == 4
+
+
 def test_in_gaps_cells_are_predicted_at_least_sixteen_sweeps_on() -> None:
     _, table = with_remainders(2)
     fits, orders = fits_of(table)
@@ -83,11 +90,11 @@ def test_small_noise_is_found_from_either_side() -> None:
 def wider() -> tuple[Completion, np.ndarray, np.ndarray]:
     """A table whose gaps are whole columns for a while: no rank is low."""
     rng = np.random.default_rng(4)
-    truth, _ = with_remainders(4, 400)
+    truth, _ = with_remainders(4)
     table = truth + 0.02 * rng.standard_normal(truth.shape)
     for column in range(table.shape[1]):
-        for first in rng.integers(0, 370, size=4):
-            table[first : first + 20, column] = np.nan
+        for first in rng.integers(0, 1440, size=4):
+            table[first : first + 60, column] = np.nan
     return rf.complete(table, seed=0), truth, table
 
 

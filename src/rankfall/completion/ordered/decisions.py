@@ -137,7 +137,7 @@ class Decisions:
         that is as good.
         """
         candidates, widest = [best], self.fits.widest(best.orders)
-        if self.fits.is_narrow:
+        if self.fits.is_narrow and not self.fits.is_small:
             candidates += self._of_little_noise(best, widest)
             best = min(candidates, key=lambda each: each.error)
         while best.rank < widest and not self.fits.is_narrow:

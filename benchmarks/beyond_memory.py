@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def write(table: Table, folder: Path) -> dict[str, float]:
     edges = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), PIECE))
     edges = np.unique(np.append(edges, table.rows))
     total = {"squares": 0.0, "cells": 0.0, "hidden": 0.0}
-    for k, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (first, last) in enumerate(pairwise(edges)):
         facts = folder / f"facts-{k:05d}.json"
         if not facts.exists():
             found = _piece(table, folder, k, first, counts[first:last], V, bounds, names)
@@ -174,8 +175,14 @@ def show(progress: Any) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("rows", 12_000), ("columns", 6_000), ("cells", 1_000_000), ("rank", 10), ("seed", 0)):
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    for name, default in (
+        ("rows", 12_000),
+        ("columns", 6_000),
+        ("cells", 1_000_000),
+        ("rank", 10),
+        ("seed", 0),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--noise", type=float, default=0.5)
     parser.add_argument("--condition", type=float, default=3.0)
@@ -203,16 +210,22 @@ def run(table: Table, folder: Path, given: argparse.Namespace) -> None:
     total = write(table, folder)
     oracle = float(np.sqrt(total["squares"] / total["hidden"]))
     print(f"{total['cells']:,.0f} cells, {total['hidden']:,.0f} hidden ones", flush=True)
-    rf.complete(rf.datasets.low_rank((40, 40), rank=2, observed=0.2, noise=0.1, seed=0)[0])  # loads the kernels
+    rf.complete(
+        rf.datasets.low_rank((40, 40), rank=2, observed=0.2, noise=0.1, seed=0)[0]
+    )  # loads the kernels
     began = time.perf_counter()
-    settings: dict[str, Any] = {"row": "row", "column": "column", "value": "value", "memory": given.memory,
-                                "n_jobs": given.threads, "callback": None if given.quiet else show}  # fmt: skip
+    settings: dict[str, Any] = {
+        **{name: name for name in ("row", "column", "value")},
+        "memory": given.memory,
+        "n_jobs": given.threads,
+        "callback": None if given.quiet else show,
+    }
     if given.workers:
         from distributed import Client, LocalCluster
 
-        with LocalCluster(n_workers=given.workers, threads_per_worker=1, dashboard_address=None) as cluster:
-            with Client(cluster) as client:
-                result = rf.dask.complete(folder / "cells", out=folder / "out", client=client, **settings)
+        options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None}
+        with LocalCluster(n_workers=given.workers, **options) as cluster, Client(cluster) as client:
+            result = rf.dask.complete(folder / "cells", out=folder / "out", client=client, **settings)
     else:
         result = rf.dask.complete(folder / "cells", out=folder / "out", **settings)
     seconds = time.perf_counter() - began
@@ -221,13 +234,17 @@ def run(table: Table, folder: Path, given: argparse.Namespace) -> None:
     print(result.path.to_string(index=False))
     rmse, coverage, _ = hidden_errors(result, folder)
     print(f"rank {result.rank} (of {table.rank}); {seconds:.1f} s; {memory:,.0f} MB at most")
-    print(f"RMSE at hidden cells {rmse:.5f}: oracle {oracle:.5f}, ratio {rmse / oracle:.4f}; "
-          f"noise {table.noise}, ratio {rmse / table.noise:.4f}; coverage of 90% intervals {coverage:.4f}")  # fmt: skip
+    print(
+        f"RMSE at hidden cells {rmse:.5f}: oracle {oracle:.5f}, ratio {rmse / oracle:.4f}; "
+        f"noise {table.noise}, ratio {rmse / table.noise:.4f}; coverage of 90% intervals {coverage:.4f}"
+    )
     if given.in_memory:
         other = in_memory(folder, table)
-        print(f"in memory: rank {other['rank']}, RMSE {other['rmse']:.5f} (beyond memory over this "
-              f"{rmse / other['rmse']:.4f}), coverage {other['coverage']:.4f}, {other['seconds']:.1f} s, "
-              f"{peak():,.0f} MB at most")  # fmt: skip
+        print(
+            f"in memory: rank {other['rank']}, RMSE {other['rmse']:.5f} (beyond memory over this "
+            f"{rmse / other['rmse']:.4f}), coverage {other['coverage']:.4f}, {other['seconds']:.1f} s, "
+            f"{peak():,.0f} MB at most"
+        )
 
 
 if __name__ == "__main__":

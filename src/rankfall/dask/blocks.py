@@ -152,6 +152,16 @@ def block_path(folder: Path, block: int) -> Path:
     return folder / "cells" / f"block-{block:05d}.arrow"
 
 
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Write a file of Arrow, whole or not at all."""
+    with (
+        atomic_path(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table)
+
+
 def write_block(path: Path, block: Block, facts: dict[str, float]) -> None:
     """Write a block, whole or not at all, with some facts that are read without its cells."""
     columns = [block.rows, block.cols, block.values, block.held.astype(np.uint8)]
@@ -160,9 +170,7 @@ def write_block(path: Path, block: Block, facts: dict[str, float]) -> None:
         columns, fields = [*columns, block.weights], [*fields, _WEIGHT]
     schema = pa.schema(fields, metadata={_FACTS: json.dumps(facts)})
     table = pa.table([pa.array(column) for column in columns], schema=schema)
-    with atomic_path(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-        with pa.ipc.new_file(sink, schema) as writer:
-            writer.write_table(table)
+    write_arrow(path, table)
 
 
 def block_facts(path: Path) -> dict[str, float] | None:

@@ -207,8 +207,8 @@ def _complete(
     totals = make_blocks(parts, plan, layout, scheduler)
     if not totals.n_held or totals.n_held == totals.n_cells:
         raise InputError(
-            f"There are too few cells ({totals.n_cells}) to hold some out; rankfall.complete is for tables of "
-            "this size."
+            f"There are too few cells ({totals.n_cells}) to hold some out; rankfall.complete is for tables "
+            "of this size."
         )
     by_axis = [each.counts for each in keys]
     row_counts, col_counts = by_axis[::-1] if layout.swapped else by_axis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -161,13 +162,11 @@ def _path(tried: dict[int, Judged], chosen: int, scale: float) -> dict[str, np.n
 def _versions() -> dict[str, str]:
     import numba
 
-    import dask
-
     return {
         "rankfall": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "pyarrow": pa.__version__,
-        "dask": dask.__version__,
+        "dask": version("dask"),
     }

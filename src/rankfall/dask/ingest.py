@@ -20,7 +20,7 @@ from ..completion.seeds import Stream
 from ..errors import InputError
 from ..files import atomic_path
 from ..scale import check_scale, forward
-from .blocks import Block, Layout, block_facts, block_path, write_block
+from .blocks import Block, Layout, block_facts, block_path, write_arrow, write_block
 from .keys import Keys, count_keys, finished, keys_at, merge_keys
 from .scheduler import Scheduler
 from .sources import Names, Part, number_array, readable
@@ -138,10 +138,7 @@ def _write_pieces(numbered: tuple[int, Part], plan: Plan, layout: Layout) -> Non
         starts = np.searchsorted(block[order], np.arange(layout.n_blocks + 1))
         columns = [array[order].astype(t) for array, t in zip(arrays, ("i4", "i4", "f8", "f8"), strict=False)]
         path = pieces / f"part-{k:05d}-{len(written):05d}.arrow"
-        piece = pa.table(columns, names=["row", "column", "value", "weight"][: len(columns)])
-        with atomic_path(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-            with pa.ipc.new_file(sink, piece.schema) as writer:
-                writer.write_table(piece)
+        write_arrow(path, pa.table(columns, names=["row", "column", "value", "weight"][: len(columns)]))
         written.append([path.name, starts.tolist()])
     with atomic_path(pieces / f"part-{k:05d}.json") as temporary:
         temporary.write_text(json.dumps(written))

@@ -52,7 +52,11 @@ class Keys:
         found = key_array(asked, name, where)
         if found.type != self.labels.type:
             raise mixed_keys(name, self.labels.type, "the completion", found.type, where)
-        return pc.fill_null(pc.index_in(found, value_set=self.labels), -1).to_numpy().astype(np.int64)
+        return (
+            pc.fill_null(pc.call_function("index_in", [found], pc.SetLookupOptions(self.labels)), -1)
+            .to_numpy()
+            .astype(np.int64)
+        )
 
     def label(self, position: int) -> object:
         """One key, as Python has it."""
@@ -83,7 +87,10 @@ class Keys:
             raise InputError(f"{path} is damaged: it does not hold keys and numbers of cells.")
         labels = key_array(table.column("key"), "key", str(path))
         counts = table.column("cells").to_numpy()
-        if len(labels) > 1 and not pc.all(pc.less(labels[:-1], labels[1:])).as_py():
+        if (
+            len(labels) > 1
+            and not pc.call_function("all", [pc.call_function("less", [labels[:-1], labels[1:]])]).as_py()
+        ):
             raise InputError(f"{path} is damaged: its keys are not in ascending order.")
         if counts.size and counts.min() < 0:
             raise InputError(f"{path} is damaged: it holds negative numbers of cells.")

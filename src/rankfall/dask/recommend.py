@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -63,16 +65,14 @@ def _largest(values: np.ndarray, taken: np.ndarray, n: int) -> Best:
     return at, values[at]
 
 
-def new_rows(model: Model, table: pa.Table) -> tuple[pa.Array, np.ndarray, int]:
+def new_rows(model: Model, table: pa.Table) -> tuple[Any, np.ndarray]:
     """Rows that were not there before, each from its own cells.
 
     Returns
     -------
     keys : pyarrow array, shape (k,)
     values : ndarray, shape (k, n)
-        Standardised, for all columns of the source.
-    unknown : int
-        Cells that are left out because their columns are not known.
+        Standardised, for all columns of the source. Cells of unknown columns are left out.
     """
     keys, rows = _numbered(table.column(model.names.row))
     cols = model.col_keys.positions(table.column(model.names.column), model.names.column, _WHERE)
@@ -89,10 +89,9 @@ def new_rows(model: Model, table: pa.Table) -> tuple[pa.Array, np.ndarray, int]:
         raise InputError(f"{_WHERE} holds a value that has no logarithm.")
     weights = None if weights is None else weights[kept]
     cells = model.standardised(Cells.of(len(keys), rows, at, forward(values, model.scale), weights))
-    unknown = int(np.count_nonzero(cols < 0))
     if not model.layout.swapped:
-        return keys, fold(cells, model.columns).mean @ model.columns.state.mean.T, unknown
-    return keys, _new_layout_columns(model, cells), unknown
+        return keys, fold(cells, model.columns).mean @ model.columns.state.mean.T
+    return keys, _new_layout_columns(model, cells)
 
 
 def _new_layout_columns(model: Model, cells: Cells) -> np.ndarray:

@@ -239,9 +239,7 @@ class DistributedCompletion:
         """
         import pandas as pd
 
-        keys, values, _ = new_rows(
-            self.model, table_of(cells, self.model.names.all(), "the table of new rows")
-        )
+        keys, values = new_rows(self.model, table_of(cells, self.model.names.all(), "the table of new rows"))
         names = self.model.names
         return pd.DataFrame(
             self.model.in_data_units(values),
@@ -296,10 +294,11 @@ class DistributedCompletion:
                 f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
                 f"{self.outcome.advice}",
                 f"RMSE at {self.settings['n_held']:,} held-out cells {error:.4g} with a standard error of "
-                f"{plus:.2g}; noise {self.noise:.4g}; {self.settings['sweeps']} sweeps, {self.seconds:.0f} s.",
-                f"A sample of {sample['cells']:,} cells ({sample['shape'][0]:,} x {sample['shape'][1]:,}) had "
-                f"rank {sample['rank']}; ranks {self.path['rank'].min()} to {self.path['rank'].max()} were "
-                "compared on held-out cells of the whole table.",
+                f"{plus:.2g}; noise {self.noise:.4g}; {self.settings['sweeps']} sweeps, "
+                f"{self.seconds:.0f} s.",
+                f"A sample of {sample['cells']:,} cells ({sample['shape'][0]:,} x {sample['shape'][1]:,}) "
+                f"had rank {sample['rank']}; ranks {self.path['rank'].min()} to {self.path['rank'].max()} "
+                "were compared on held-out cells of the whole table.",
             ]
         )
 

@@ -114,9 +114,9 @@ def ask_sample(
     effects = str(found.settings["effects"])
     center = 0.0 if effects == "none" else source.center
     scale = float(np.hypot(deviation, source.center - center)) or 1.0
-    # of the source: column effects alone, or both
-    by_axis = (effects == "both", effects in ("columns", "both"))
-    start = _start(found, rows, cols, layout, scale, by_axis[::-1] if layout.swapped else by_axis, center)
+    by_row, by_col = effects == "both", effects in ("columns", "both")
+    with_effects = (by_col, by_row) if layout.swapped else (by_row, by_col)
+    start = _start(found, rows, cols, layout, scale, with_effects, center)
     facts = {
         "rank": found.rank,
         "effects": effects,

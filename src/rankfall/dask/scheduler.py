@@ -1,4 +1,4 @@
-"""Where tasks run: Dask's threads in this process, or the workers of a cluster. Nothing here decides an order.
+"""Where tasks run: Dask's threads in this process, or the workers of a cluster.
 
 Results must not depend on it: tasks are functions of files and of results of other tasks, and whatever is
 added up is added in a tree whose shape is that of the data.
@@ -64,11 +64,11 @@ class Scheduler:
         return self._compute(level)[0]
 
     def _compute(self, tasks: Sequence[Any]) -> Sequence[Any]:
-        import dask
+        from dask.base import compute
 
         try:
             if self.client is None:
-                return dask.compute(*tasks, scheduler="threads", num_workers=self.n_threads)
+                return compute(*tasks, scheduler="threads", num_workers=self.n_threads)
             return self.client.gather(self.client.compute(list(tasks)))
         except MemoryError as error:
             raise InputError(
@@ -78,15 +78,15 @@ class Scheduler:
         except Exception as error:
             if type(error).__name__ == "KilledWorker":
                 raise InputError(
-                    "Workers died several times at the same task, probably for want of memory; give each more "
-                    "memory or fewer threads. The same call goes on from the last sweep."
+                    "Workers died several times at the same task, probably for want of memory; give each "
+                    "more memory or fewer threads. The same call goes on from the last sweep."
                 ) from error
             raise
 
 
 def task(function: Callable[..., Any], *arguments: Any) -> Any:
     """A delayed call, in one thread: what runs beside it are other tasks."""
-    from dask import delayed
+    from dask.delayed import delayed
 
     return delayed(_in_one_thread, pure=False)(function, *arguments)
 

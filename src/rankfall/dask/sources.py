@@ -97,7 +97,7 @@ class TablePart:
 Part = FilePart | TablePart
 
 
-def parts_of(source: object, names: Names) -> tuple[list[Any], list[object] | None]:
+def parts_of(source: Any, names: Names) -> tuple[list[Any], list[object] | None]:
     """The parts of a source (of a frame of Dask: delayed ones), and what tells whether it is still the same.
 
     The second is None for what has no identity beyond this process. Of files, schemas are read here, so that
@@ -123,7 +123,7 @@ def parts_of(source: object, names: Names) -> tuple[list[Any], list[object] | No
             TablePart(f"part {k} of the dataset", part, source.schema) for k, part in enumerate(fragments)
         ], None
     if hasattr(source, "to_delayed") and hasattr(source, "columns"):
-        from dask import delayed
+        from dask.delayed import delayed
 
         require_columns(list(map(str, source.columns)), names, "the frame")
         make = delayed(TablePart, pure=False)
@@ -133,8 +133,8 @@ def parts_of(source: object, names: Names) -> tuple[list[Any], list[object] | No
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         return [TablePart("the frame", source)], None
     raise InputError(
-        "source must be a folder of Parquet or CSV, a table or dataset of pyarrow, or a frame of Dask, pandas "
-        f"or polars, not {shown(source)}."
+        "source must be a folder of Parquet or CSV, a table or dataset of pyarrow, or a frame of Dask, "
+        f"pandas or polars, not {shown(source)}."
     )
 
 
@@ -311,9 +311,11 @@ def key_array(column: Any, name: str, where: str) -> pa.Array:
 def number_array(column: Any, name: str, where: str) -> np.ndarray:
     """Numbers as float64; NaN where there is none."""
     kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        if not pa.types.is_decimal(kind):
-            raise InputError(f"{where}: column {name!r} holds {kind}, not numbers.")
+    if not any(
+        check(kind)
+        for check in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    ):
+        raise InputError(f"{where}: column {name!r} holds {kind}, not numbers.")
     if pa.types.is_boolean(kind):
         column = pc.cast(column, pa.int8())
     values = pc.cast(column, pa.float64(), safe=False).to_numpy()

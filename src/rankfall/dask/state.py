@@ -148,7 +148,7 @@ class Loaded:
 def state_fields() -> tuple[Field, ...]:
     """The arrays of a state, for files that hold one; the letters r, e, f and n are bound before."""
     return (
-        Field("mean", "float", ("n", Length(_size))),
+        Field("mean", "float", ("n", Length(lambda saved: _sum(saved, "ref")))),
         Field("cov", "float", ("n", Length(_packed))),
         Field("col_noise", "float", ("n", 2), least=0),
         Field(
@@ -181,12 +181,12 @@ STATE_BINDS: dict[str, str | tuple[str, ...]] = {
 }
 
 
-def _size(saved: Saved) -> int:
-    return sum(int(saved.lengths[letter]) for letter in "ref")
+def _sum(saved: Saved, letters: str) -> int:
+    return sum(int(saved.lengths[letter]) for letter in letters)
 
 
 def _packed(saved: Saved) -> int:
-    F = int(saved.lengths["r"]) + int(saved.lengths["f"])
+    F = _sum(saved, "rf")
     return F * (F + 1) // 2
 
 

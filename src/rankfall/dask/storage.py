@@ -38,7 +38,7 @@ SCHEMA = Schema(
     meta=record(
         {
             **STATE_META,
-            "names": listed(text),
+            "names": listed(text, length=3),
             "weight": nullable(text),
             "seed": _natural,
             "max_rank": nullable(_natural),
@@ -147,15 +147,16 @@ def load(folder: str | PathLike[str]) -> DistributedCompletion:
     for block in range(layout.n_blocks):
         if not block_path(folder, block).is_file():
             raise InputError(f"{folder} is damaged: {block_path(folder, block).name} is missing.")
-    names = Names(*meta["names"], meta["weight"])
+    row, column, value = meta["names"]
+    names = Names(row, column, value, meta["weight"])
     bounds = None if meta["bounds"] is None else tuple(meta["bounds"])
     model = Model(
-        folder, layout, names, keys[0], keys[1], Loaded.of(state_of(saved)), meta["center"], meta["deviation"],
-        meta["scale"], bounds, saved["scores"],
+        folder, layout, names, keys[0], keys[1], Loaded.of(state_of(saved)), meta["center"],
+        meta["deviation"], meta["scale"], bounds, saved["scores"],
     )  # fmt: skip
     path = pd.DataFrame({name: saved[f"path_{name}"] for name in _PATH})
-    shown = ("seed", "max_rank", "rule", "effects", "asked_effects", "scale", "duplicates", "bounds", "sample",
-             "sweeps", "bytes_per_sweep", "n_held")  # fmt: skip
+    shown = ("seed", "max_rank", "rule", "effects", "asked_effects", "scale", "duplicates", "bounds",
+             "sample", "sweeps", "bytes_per_sweep", "n_held")  # fmt: skip
     return DistributedCompletion(
         model=model,
         outcome=Outcome(meta["outcome"]),

@@ -24,8 +24,8 @@ def to_local(given: DistributedCompletion, max_cells: int) -> Completion:
     """See :meth:`~.result.DistributedCompletion.to_local`."""
     if given.n_observed > max_cells:
         raise InputError(
-            f"The completion has {given.n_observed:,} observed cells, more than {max_cells:,}; to_local(max_cells="
-            "...) reads them all the same."
+            f"The completion has {given.n_observed:,} observed cells, more than {max_cells:,}; "
+            "to_local(max_cells=...) reads them all the same."
         )
     model = given.model
     layout, columns = model.layout, model.columns

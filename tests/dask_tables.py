@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 import rankfall as rf
 
-NAMES = {"row": "user", "column": "item", "value": "rating"}
+# effects are said: a sample so small may have them as factors just as well
+NAMES: dict[str, Any] = {"row": "user", "column": "item", "value": "rating", "effects": "both"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def draw(
 ) -> Table:
     rng = np.random.default_rng(seed)
     m, n = shape
-    dense = 3 + 2 * (rng.standard_normal((m, rank)) @ rng.standard_normal((n, rank)).T)
+    dense = 2 * (rng.standard_normal((m, rank)) @ rng.standard_normal((n, rank)).T)
+    dense += 3 + rng.standard_normal((m, 1)) + 2 * rng.standard_normal(n)
     dense += noise * rng.standard_normal(shape)
     mask = rng.random(shape)
     frames = []

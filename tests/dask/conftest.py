@@ -19,8 +19,8 @@ def remembered() -> Callable[..., Any]:
     answers: dict[Any, Any] = {}
 
     def complete(problem: rf.Problem, **options: Any) -> Any:
-        asked = (problem.shape, problem.rows.tobytes(), problem.values.tobytes(), options.get("effects"),
-                 options.get("max_rank"), None if problem.weights is None else problem.weights.tobytes())  # fmt: skip
+        weights = None if problem.weights is None else problem.weights.tobytes()
+        asked = (problem.shape, problem.rows.tobytes(), problem.values.tobytes(), weights, options["effects"])
         if asked not in answers:
             answers[asked] = rf.complete(problem, **options)
         return answers[asked]

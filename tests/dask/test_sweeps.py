@@ -96,9 +96,10 @@ def first_state(n: int, rank: int, effects: tuple[bool, bool], prior_cells: floa
     mean[:, :rank] = rng.standard_normal((n, rank))
     if by_row:
         mean[:, rank] = 1.0
+    noise = np.column_stack([np.ones(n), np.zeros(n)])
     return State(
-        rank, by_row, by_col, mean, np.zeros((n, F * (F + 1) // 2)), np.column_stack([np.ones(n), np.zeros(n)]),
-        np.ones(rank + by_row), np.ones(F), 0.5, prior_cells, np.ones(n), np.ones(n, bool),
+        rank, by_row, by_col, mean, np.zeros((n, F * (F + 1) // 2)), noise, np.ones(rank + by_row),
+        np.ones(F), 0.5, prior_cells, np.ones(n), np.ones(n, bool),
     )  # fmt: skip
 
 

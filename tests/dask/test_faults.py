@@ -197,6 +197,9 @@ def test_workers_that_die_again_and_again_are_a_sentence() -> None:
 
     class Client:
         def compute(self, tasks: list[Any]) -> list[Any]:
+            return tasks
+
+        def gather(self, futures: list[Any]) -> list[Any]:
             raise KilledWorker
 
     with pytest.raises(rf.InputError, match="Workers died several times"):

@@ -35,6 +35,8 @@ from .work import begin, check_disk, size_of
 
 # largest rank that is looked for without being asked: sums take n r^2 / 2 numbers
 _MOST = 100
+# held-out cells without which ranks are not compared: their error has a standard error of an eighth
+_LEAST_HELD = 30
 # numbers of a block while it is sorted, per cell, and sums that a thread holds at a time
 _SORTING, _SUMS = 100, 3
 
@@ -201,11 +203,14 @@ def _complete(
     plan = Plan(str(folder), settings.names, settings.duplicates, settings.scale, settings.seed)
     report("reading the keys of rows and columns")
     keys = make_keys(parts, plan, scheduler)
-    check_disk(folder, int(keys[0].counts.sum()))
+    n_given = int(keys[0].counts.sum())
+    if not n_given:
+        raise InputError("There is no observed entry: nothing to complete the matrix from.")
+    check_disk(folder, n_given)
     layout = Layout.of(keys[0].counts, keys[1].counts)
-    report(f"sorting {int(keys[0].counts.sum()):,} cells into {layout.n_blocks} blocks")
+    report(f"sorting {n_given:,} cells into {layout.n_blocks} blocks")
     totals = make_blocks(parts, plan, layout, scheduler)
-    if not totals.n_held or totals.n_held == totals.n_cells:
+    if totals.n_held < _LEAST_HELD:
         raise InputError(
             f"There are too few cells ({totals.n_cells}) to hold some out; rankfall.complete is for tables "
             "of this size."

@@ -206,6 +206,17 @@ def test_workers_that_die_again_and_again_are_a_sentence() -> None:
         Scheduler(Client()).map(len, ["a"])
 
 
+def test_workers_that_do_not_see_the_folder_are_named() -> None:
+    from rankfall.dask.scheduler import Scheduler
+
+    class Client:
+        def run(self, function: Any, folder: str) -> dict[str, bool]:
+            return {"tcp://1": function(folder), "tcp://2": False}
+
+    with pytest.raises(rf.InputError, match="tcp://2 does not see the folder"):
+        Scheduler(Client()).require_folder(os.getcwd())
+
+
 def test_rows_of_very_many_cells() -> None:
     """A row is never split, and never shares a block that is full."""
     counts = np.array([10, 5_000_000, 3, 2, 1_000_000, 7])

@@ -53,6 +53,16 @@ def test_it_predicts_as_well_as_the_completion_in_memory() -> None:
     assert pooled == pytest.approx(found.validation_rmse, rel=1e-9)
 
 
+def test_data_without_noise_are_reproduced() -> None:
+    """The sample has an exact fit; so has the table, to the least noise that sweeps allow for."""
+    table = draw((200, 40), rank=1, observed=0.4, noise=0.0, seed=1)
+    found = rf.dask.complete(table.cells, **NAMES)
+    assert found.outcome is rf.Outcome.EXACT
+    assert found.rank in (1, 3)  # with effects, or with these as factors
+    truth = table.hidden["rating"].to_numpy()
+    assert rmse(found.predict(table.hidden), truth) < 1e-6 * truth.std()
+
+
 def test_facts(table: Table, completed: rf.dask.DistributedCompletion) -> None:
     assert completed.rank == 2
     assert completed.outcome is rf.Outcome.CHOSEN

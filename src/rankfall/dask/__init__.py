@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .complete_triplets import complete
-    from .result import DistributedCompletion
-    from .storage import load
+    from .result import DistributedCompletion, load
 
-_HOMES = {"complete": ".complete_triplets", "DistributedCompletion": ".result", "load": ".storage"}
+_HOMES = {"complete": ".complete_triplets", "DistributedCompletion": ".result", "load": ".result"}
 
 __all__ = ["DistributedCompletion", "complete", "load"]
 

@@ -25,11 +25,11 @@ from .blocks import Layout
 from .deliver import deliver, finish
 from .fit import Fit, choose, search
 from .ingest import Plan, make_blocks, make_keys
-from .result import DistributedCompletion
+from .result import DistributedCompletion, load
 from .sample import ask_sample
 from .scheduler import Scheduler, require_dask
 from .sources import Names, parts_of
-from .storage import load, write_result
+from .storage import write_result
 from .sweep import Source
 from .work import begin, check_disk, size_of
 
@@ -200,6 +200,7 @@ def _complete(
         if tell is not None:
             tell(Progress(phase, seconds=time.perf_counter() - started))
 
+    scheduler.require_folder(str(folder))
     plan = Plan(str(folder), settings.names, settings.duplicates, settings.scale, settings.seed)
     report("reading the keys of rows and columns")
     keys = make_keys(parts, plan, scheduler)

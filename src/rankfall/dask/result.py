@@ -25,12 +25,17 @@ from .deliver import factor_folders
 from .model import Model
 from .recommend import best_columns, new_rows
 from .sources import table_of
+from .storage import PATH, model_at, read_folder
 from .to_local import to_local
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..completion import Completion
+
+# what the result says about the call
+_ASKED = ("seed", "max_rank", "rule", "asked_effects", "scale", "duplicates", "bounds")
+_FOUND = ("effects", "sample", "sweeps", "bytes_per_sweep", "n_held")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -260,7 +265,21 @@ class DistributedCompletion:
         InputError
             If there are more than `max_cells` observed cells.
         """
-        return to_local(self, whole("max_cells", max_cells, least=1))
+        max_cells = whole("max_cells", max_cells, least=1)
+        if self.n_observed > max_cells:
+            raise InputError(
+                f"The completion has {self.n_observed:,} observed cells, more than {max_cells:,}; "
+                "to_local(max_cells=...) reads them all the same."
+            )
+        return to_local(
+            self.model,
+            self.held_errors,
+            self.path,
+            outcome=self.outcome,
+            settings=self.settings,
+            seconds=self.seconds,
+            versions=self.versions,
+        )
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Copy everything to a folder, whole or not at all; :func:`rankfall.dask.load` reads it back.
@@ -315,10 +334,37 @@ def _is_lazy(cells: Any) -> bool:
 def _predict_partition(folder: str, frame: Any) -> Any:
     import pandas as pd
 
-    from .storage import load_once
+    model = model_at(folder)
+    table = table_of(frame, (model.names.row, model.names.column), "a partition of the cells")
+    values = model.in_data_units(model.at(table)[0]) if len(frame) else np.empty(0)
+    return pd.Series(values, index=frame.index, name=model.names.value)
 
-    result = load_once(folder)
-    name = result.model.names.value
-    if not len(frame):
-        return pd.Series(np.empty(0), index=frame.index, name=name)
-    return pd.Series(result.predict(frame), index=frame.index, name=name)
+
+def load(folder: str | PathLike[str]) -> DistributedCompletion:
+    """Read a completion that :func:`rankfall.dask.complete` left in a folder.
+
+    Nothing in the folder is trusted: the file of the result and the keys are checked here, cells where they
+    are read.
+
+    Raises
+    ------
+    InputError
+        If there is none, it is not finished, or is damaged.
+    """
+    import pandas as pd
+
+    model, saved = read_folder(Path(folder).resolve())
+    meta = saved.meta
+    return DistributedCompletion(
+        model=model,
+        outcome=Outcome(meta["outcome"]),
+        path=pd.DataFrame({name: saved[f"path_{name}"] for name in PATH}),
+        settings={name: meta[name] for name in (*_ASKED, *_FOUND)},
+        seconds=meta["seconds"],
+        versions=meta["versions"],
+        n_observed=meta["n_cells"],
+        singular_values=saved["singular_values"] * meta["deviation"],
+        by_group=saved["by_group"],
+        by_column=saved["by_column"],
+        held_errors=saved["held_errors"],
+    )

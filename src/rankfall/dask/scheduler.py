@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os.path import isdir
 from typing import Any, TypeVar
 
 from ..compute.threads import threads
@@ -40,6 +41,22 @@ class Scheduler:
 
     client: Any = None
     n_threads: int = 1
+
+    def require_folder(self, folder: str) -> None:
+        """Refuse a cluster whose workers do not see a folder.
+
+        Raises
+        ------
+        InputError
+            With the address of the first such worker.
+        """
+        seen = {} if self.client is None else self.client.run(isdir, folder)
+        for worker, found in seen.items():
+            if not found:
+                raise InputError(
+                    f"The worker {worker} does not see the folder {folder}; out must be on a file system that "
+                    "all workers share."
+                )
 
     def map(self, function: Callable[..., T], items: Sequence[Any], *more: Any) -> list[T]:
         """``function(item, *more)`` of every item, which may be delayed."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from os import PathLike
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..argument_checks import flag, number, one_of, text, whole
 from ..completion.options import EFFECTS, RULES
@@ -20,13 +17,12 @@ from .deliver import Delivered
 from .ingest import key_paths
 from .keys import Keys
 from .model import Model
-from .result import DistributedCompletion
 from .sources import Names
 from .state import STATE_BINDS, STATE_META, Loaded, state_arrays, state_fields, state_meta, state_of
 from .work import RESULT
 
 _natural = partial(whole, least=0)
-_PATH = ("rank", "validation", "validation_mae", "relative", "sweeps", "chosen")
+PATH = ("rank", "validation", "validation_mae", "relative", "sweeps", "chosen")
 
 
 def _known(saved: Saved) -> str | None:
@@ -106,39 +102,32 @@ def write_result(
         "by_group": found.judged.by_group,
         "by_column": found.by_column,
         "singular_values": found.judged.singular_values,
-        **{f"path_{name}": found.path[name] for name in _PATH},
+        **{f"path_{name}": found.path[name] for name in PATH},
     }
     SCHEMA.write(folder / RESULT, arrays, meta)
 
 
 @lru_cache(maxsize=2)
-def load_once(folder: str) -> DistributedCompletion:
-    """A completion for the tasks of a process."""
-    return load(folder)
+def model_at(folder: str) -> Model:
+    """The model in a folder, read once by every process."""
+    return read_folder(Path(folder))[0]
 
 
-def load(folder: str | PathLike[str]) -> DistributedCompletion:
-    """Read a completion that :func:`rankfall.dask.complete` left in a folder.
-
-    Nothing in the folder is trusted: the file of the result is checked here, cells and keys where they are
-    read.
+def read_folder(folder: Path) -> tuple[Model, Saved]:
+    """The model of a finished completion, and all that its file holds.
 
     Raises
     ------
     InputError
         If there is none, it is not finished, or is damaged.
     """
-    import pandas as pd
-
-    folder = Path(folder).resolve()
     if not (folder / RESULT).is_file():
-        begun = (folder / "plan.json").is_file()
-        what = "a completion that is not finished; the call that began it goes on with it" if begun else (
-            "no completion of triplets"
-        )  # fmt: skip
+        what = "no completion of triplets"
+        if (folder / "plan.json").is_file():
+            what = "a completion that is not finished; the call that began it goes on with it"
         raise InputError(f"{folder} holds {what}.")
     saved = SCHEMA.read(folder / RESULT)
-    meta = dict(saved.meta)
+    meta = saved.meta
     layout = Layout(saved["edges"], meta["n_cols"], meta["swapped"])
     keys = [Keys.read(path) for path in key_paths(folder)]
     sizes = (layout.n_cols, layout.n_rows) if layout.swapped else (layout.n_rows, layout.n_cols)
@@ -148,25 +137,17 @@ def load(folder: str | PathLike[str]) -> DistributedCompletion:
         if not block_path(folder, block).is_file():
             raise InputError(f"{folder} is damaged: {block_path(folder, block).name} is missing.")
     row, column, value = meta["names"]
-    names = Names(row, column, value, meta["weight"])
-    bounds = None if meta["bounds"] is None else tuple(meta["bounds"])
     model = Model(
-        folder, layout, names, keys[0], keys[1], Loaded.of(state_of(saved)), meta["center"],
-        meta["deviation"], meta["scale"], bounds, saved["scores"],
-    )  # fmt: skip
-    path = pd.DataFrame({name: saved[f"path_{name}"] for name in _PATH})
-    shown = ("seed", "max_rank", "rule", "effects", "asked_effects", "scale", "duplicates", "bounds",
-             "sample", "sweeps", "bytes_per_sweep", "n_held")  # fmt: skip
-    return DistributedCompletion(
-        model=model,
-        outcome=Outcome(meta["outcome"]),
-        path=path,
-        settings={name: meta[name] for name in shown},
-        seconds=meta["seconds"],
-        versions=meta["versions"],
-        n_observed=meta["n_cells"],
-        singular_values=saved["singular_values"] * meta["deviation"],
-        by_group=np.asarray(saved["by_group"]),
-        by_column=np.asarray(saved["by_column"]),
-        held_errors=saved["held_errors"],
+        folder,
+        layout,
+        Names(row, column, value, meta["weight"]),
+        keys[0],
+        keys[1],
+        Loaded.of(state_of(saved)),
+        meta["center"],
+        meta["deviation"],
+        meta["scale"],
+        None if meta["bounds"] is None else (meta["bounds"][0], meta["bounds"][1]),
+        saved["scores"],
     )
+    return model, saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,25 +10,21 @@ import numpy as np
 from ..completion.result.completion import Completion
 from ..completion.result.fitted_model import FittedModel
 from ..completion.solvers.posterior import Posterior, Side
-from ..errors import InputError
 from ..problem import Problem
 from ..scale import inverse
+from .model import Model
 from .sweep import chunks, fold
 
 if TYPE_CHECKING:
-    from .result import DistributedCompletion
+    import pandas as pd
 
 _ERRORS = ("oversampling", "ridge", "sgd_train", "sgd_validation", "train", "refit_ridge", "steps")
 
 
-def to_local(given: DistributedCompletion, max_cells: int) -> Completion:
-    """See :meth:`~.result.DistributedCompletion.to_local`."""
-    if given.n_observed > max_cells:
-        raise InputError(
-            f"The completion has {given.n_observed:,} observed cells, more than {max_cells:,}; "
-            "to_local(max_cells=...) reads them all the same."
-        )
-    model = given.model
+def to_local(
+    model: Model, held_errors: np.ndarray, path: pd.DataFrame, settings: Mapping[str, Any], **facts: Any
+) -> Completion:
+    """See :meth:`~.result.DistributedCompletion.to_local`; `facts` are those of both kinds of completion."""
     layout, columns = model.layout, model.columns
     state = columns.state
     parts: list[tuple[Any, ...]] = []
@@ -46,7 +43,7 @@ def to_local(given: DistributedCompletion, max_cells: int) -> Completion:
     right, spreads = state.cols, (spread, state.spread)
     if layout.swapped:
         left, right, i, j, spreads = right, left, j, i, spreads[::-1]
-    n_rows, n_cols = given.shape
+    n_rows, n_cols = len(model.row_keys), len(model.col_keys)
     problem = Problem(i, j, inverse(values, model.scale), (n_rows, n_cols), weights)
     problem = problem.with_labels(model.row_keys.labels.to_pylist(), model.col_keys.labels.to_pylist())
     posterior = Posterior(
@@ -58,26 +55,24 @@ def to_local(given: DistributedCompletion, max_cells: int) -> Completion:
         np.full(n_cols, model.deviation),
         *spreads,
         calibration=model.scores,
-        held_errors=given.held_errors,
+        held_errors=held_errors,
     )
-    path = given.path.assign(**dict.fromkeys(_ERRORS, np.nan))
+    path = path.assign(**dict.fromkeys(_ERRORS, np.nan))
     return Completion(
         problem=problem,
-        outcome=given.outcome,
         warnings=(),
         model=fitted,
         path=path,
         history={},
         settings={
-            "seed": given.settings["seed"],
-            "effects": given.settings["effects"],
+            "seed": settings["seed"],
+            "effects": settings["effects"],
             "scale": model.scale,
             "bounds": None if model.bounds is None else list(model.bounds),
             "errors": "units of the data" if model.scale == "linear" else "logarithms",
             "ordered": "none",
         },
-        seconds=given.seconds,
-        versions=given.versions,
+        **facts,
         units=np.ones(n_cols),
         scale=model.scale,  # type: ignore[arg-type]
         bounds=model.bounds,

@@ -70,7 +70,7 @@ def deliver(fit: Fit, tried: dict[int, Judged], chosen: int, sample: Sample, tot
     _write_factors(fit, final)
     exact = sample.exact and best.rmse <= _EXACT
     outcome = Outcome.EXACT if exact else Outcome.CHOSEN if chosen else Outcome.EFFECTS_ONLY
-    if len(best.state.history) > CONVERGED and not exact:
+    if len(best.state.history) >= CONVERGED and not exact:
         outcome = Outcome.NOT_CONVERGED
     meta = {
         "outcome": outcome.value,

@@ -54,8 +54,8 @@ class Scheduler:
         for worker, found in seen.items():
             if not found:
                 raise InputError(
-                    f"The worker {worker} does not see the folder {folder}; out must be on a file system that "
-                    "all workers share."
+                    f"The worker {worker} does not see the folder {folder}; out must be on a file system "
+                    "that all workers share."
                 )
 
     def map(self, function: Callable[..., T], items: Sequence[Any], *more: Any) -> list[T]:

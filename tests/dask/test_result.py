@@ -242,6 +242,17 @@ def test_scales_bounds_and_weights() -> None:
     np.testing.assert_allclose(left_out.predict(table.hidden), weighted.predict(table.hidden), rtol=1e-9)
 
 
+def test_an_entry_without_a_value_names_its_row_and_column(table: Table) -> None:
+    more = pd.DataFrame({"user": ["zz", "u0001"], "item": [101, 999], "rating": [np.nan, np.nan]})
+    found = rf.dask.complete(pd.concat([more, table.cells]), **NAMES)
+    assert found.shape == (301, 41)
+    assert found.n_observed == len(table.cells)
+    row, column = (effects_of(found, axis) for axis in ("rows", "columns"))
+    assert row["zz"] == column[999] == 0
+    np.testing.assert_allclose(found.predict(more[:1]), found.model.center + column[101])
+    assert np.isnan(found.errors.loc[999, "error"])
+
+
 def test_it_is_saved_and_loaded(
     completed: rf.dask.DistributedCompletion, table: Table, tmp_path: Path
 ) -> None:

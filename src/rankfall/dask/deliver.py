@@ -22,7 +22,7 @@ from .ingest import Totals, read_keys
 from .keys import Keys
 from .sample import Sample
 from .state import Judged
-from .sweep import Source, chunks, fold, held_out_scores
+from .sweep import Source, both_scores, chunks, fold, held_out_scores
 from .work import RESULT
 
 # scores that are kept to calibrate intervals: more do not make a quantile more certain
@@ -60,11 +60,10 @@ def deliver(fit: Fit, tried: dict[int, Judged], chosen: int, sample: Sample, tot
     best = fit.chosen(tried[chosen])
     fit.tell("calibrating intervals")
     source = fit.write("calibrated", best)
-    parts = fit.scheduler.map(held_out_scores, range(fit.layout.n_blocks), source)
-    scores, errors = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    scores, errors, by_column = fit.scheduler.reduce(
+        held_out_scores, both_scores, range(fit.layout.n_blocks), source, merge_more=(fit.layout.swapped,)
+    )
     step = max(-(-scores.size // _SCORES), 1)
-    by_axis = [part[2] for part in parts]
-    by_column = np.concatenate(by_axis) if fit.layout.swapped else np.sum(by_axis, axis=0)
     final = fit.on_everything(best)
     fit.tell("writing the factors")
     _write_factors(fit, final)

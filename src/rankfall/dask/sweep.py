@@ -237,6 +237,15 @@ def held_out_scores(block: int, source: Source) -> tuple[np.ndarray, np.ndarray,
     return np.concatenate(scores), np.abs(wrong), np.column_stack(by_column).astype(np.float64)
 
 
+Scores = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def both_scores(one: Scores, other: Scores, swapped: bool) -> Scores:
+    """The scores of neighbouring blocks; if `swapped`, each has columns of the source of its own."""
+    scores, errors = (np.concatenate([one[k], other[k]]) for k in (0, 1))
+    return scores, errors, np.concatenate([one[2], other[2]]) if swapped else one[2] + other[2]
+
+
 def predictions(
     rows: np.ndarray, cols: np.ndarray, folded: Rows, columns: Loaded
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from .sweep import Source, Sums, add, group_sums
 from .update import advance, singular_values, with_rank
 
 # sweeps of one rank at most; relative fall of the held-out error in a sweep below which ranks are compared,
-# and below which the chosen one is done: in the runs of benchmarks/beyond_memory.py with 1 and 10 million cells
+# and below which the chosen one is done: in runs of benchmarks/beyond_memory.py with 1 and 10 million cells
 # the error then fell by less than one in ten thousand more
 CONVERGED, _COMPARED, _DONE = 40, 1e-3, 1e-4
 # sweeps at least: of fits that begin with another one's factors, and of those with new ones, whose error may
@@ -202,20 +202,22 @@ def search(fit: Fit, start: State, seed: int, rule: str, most: int) -> dict[int,
             _LEAST_NEW,
         )
 
+    def below(rank: int) -> None:
+        limit = _HOPELESS * min(each.error for each in tried.values())
+        begin = partial(with_rank, tried[rank + 1].state, rank)
+        tried[rank] = fit.at_rank(begin, _COMPARED, f"rank-{rank}", hopeless=limit)
+
     above(min(sample_rank + BESIDE, most), start)
     while True:
-        lowest, top = min(tried), max(tried)
-        chosen = choose(tried, rule)
-        if lowest > 0 and chosen - lowest < BESIDE:
-            judged = tried[lowest]
-            limit = _HOPELESS * min(each.error for each in tried.values())
-            tried[lowest - 1] = fit.at_rank(
-                partial(with_rank, judged.state, lowest - 1), _COMPARED, f"rank-{lowest - 1}", hopeless=limit
-            )
-        elif top < most and top - chosen < BESIDE:
+        chosen, top = choose(tried, rule), max(tried)
+        around = range(max(chosen - BESIDE, 0), min(chosen + BESIDE, most) + 1)
+        missing = [rank for rank in around if rank not in tried]
+        if not missing:
+            return tried
+        if missing[-1] > top:
             above(min(top + BESIDE, most), tried[top].state)
         else:
-            return tried
+            below(min(rank for rank in tried if rank > missing[-1]) - 1)
 
 
 def choose(tried: dict[int, Judged], rule: str) -> int:

@@ -214,10 +214,11 @@ def search(fit: Fit, start: State, seed: int, rule: str, most: int) -> dict[int,
         missing = [rank for rank in around if rank not in tried]
         if not missing:
             return tried
-        if missing[-1] > top:
-            above(min(top + BESIDE, most), tried[top].state)
+        inside = [rank for rank in missing if rank < top]
+        if inside:
+            below(min(rank for rank in tried if rank > inside[-1]) - 1)
         else:
-            below(min(rank for rank in tried if rank > missing[-1]) - 1)
+            above(min(top + BESIDE, most), tried[top].state)
 
 
 def choose(tried: dict[int, Judged], rule: str) -> int:

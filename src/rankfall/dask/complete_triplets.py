@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite, log2
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from .ingest import Plan, make_blocks, make_keys
 from .result import DistributedCompletion, load
 from .sample import ask_sample
 from .scheduler import Scheduler, require_dask
-from .sources import Names, parts_of
+from .sources import CELLS_AT_ONCE, Names, parts_of
 from .storage import write_result
 from .sweep import Source
 from .work import begin, check_disk, size_of
@@ -37,8 +37,9 @@ from .work import begin, check_disk, size_of
 _MOST = 100
 # held-out cells without which ranks are not compared: their error has a standard error of an eighth
 _LEAST_HELD = 30
-# numbers of a block while it is sorted, per cell, and sums that a thread holds at a time
-_SORTING, _SUMS = 100, 3
+# bytes of a cell while it is sorted, sums that a thread holds at a time, and bytes of Python, NumPy, numba
+# and pyarrow themselves
+_SORTING, _SUMS, _LIBRARIES = 100, 3, 400_000_000
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _complete(
     check_disk(folder, n_given)
     layout = Layout.of(keys[0].counts, keys[1].counts)
     report(f"sorting {n_given:,} cells into {layout.n_blocks} blocks")
-    totals = make_blocks(parts, plan, layout, scheduler)
+    totals = make_blocks(parts, plan, layout, _to_sort(memory, scheduler, layout, n_given))
     if totals.n_held < _LEAST_HELD:
         raise InputError(
             f"There are too few cells ({totals.n_cells}) to hold some out; rankfall.complete is for tables "
@@ -227,7 +228,7 @@ def _complete(
     )
     source = Source(str(folder), "", 0, layout, sample.center, sample.scale)
     most = min(_MOST if settings.max_rank is None else settings.max_rank, layout.n_cols, layout.n_rows)
-    scheduler = _within(memory, scheduler, layout, totals.n_cells, min(sample.rank + 2, most))
+    scheduler = _to_sweep(memory, scheduler, layout, totals.n_cells, min(sample.rank + 2, most))
     fit = Fit(folder, scheduler, source, size_of(folder), tell, started)
     tried = search(fit, sample.start, settings.seed, settings.rule, most)
     chosen = choose(tried, settings.rule)
@@ -236,8 +237,23 @@ def _complete(
     return load(folder)
 
 
-def _within(memory: int | None, scheduler: Scheduler, layout: Layout, n_cells: int, rank: int) -> Scheduler:
-    """The scheduler with as many threads as the memory allows.
+def _to_sort(memory: int | None, scheduler: Scheduler, layout: Layout, n_cells: int) -> Scheduler:
+    """The scheduler with as many threads as the memory allows while cells are sorted."""
+    at_once = max(min(n_cells, CELLS_AT_ONCE), n_cells // layout.n_blocks)
+    return _within(memory, scheduler, _SORTING * at_once, 0)
+
+
+def _to_sweep(memory: int | None, scheduler: Scheduler, layout: Layout, n_cells: int, rank: int) -> Scheduler:
+    """The scheduler with as many threads as the memory allows in sweeps at this rank."""
+    K = rank + 2
+    sums = 8 * layout.n_cols * (K + 1) * (K + 2) // 2
+    # in every process: the columns' moments, and sums of the tree that wait
+    shared = sums * (2 + ceil(log2(len(layout.groups()) + 1)))
+    return _within(memory, scheduler, _SORTING * (n_cells // layout.n_blocks) + _SUMS * sums, shared)
+
+
+def _within(memory: int | None, scheduler: Scheduler, each: int, shared: int) -> Scheduler:
+    """The scheduler with as many threads as the memory allows, if each takes so many bytes.
 
     Raises
     ------
@@ -246,20 +262,13 @@ def _within(memory: int | None, scheduler: Scheduler, layout: Layout, n_cells: i
     """
     if memory is None or scheduler.client is not None:
         return scheduler
-    K = rank + 2
-    block = max(n_cells // layout.n_blocks, 1)
-    sums = 8 * layout.n_cols * (K + 1) * (K + 2) // 2
-    # two tables in every process: the columns' moments, and the sums of the tree that wait
-    shared = sums * (2 + max(int(np.ceil(np.log2(len(layout.groups())))), 1))
-    each = _SORTING * block + _SUMS * sums
-    base = 400_000_000  # Python, NumPy, numba and pyarrow themselves
-    fits = (memory - base - shared) // each
+    fits = (memory - _LIBRARIES - shared) // each
     if fits < 1:
         raise InputError(
-            f"A thread needs about {each / 1e9:.2g} GB at rank {rank} beside {(base + shared) / 1e9:.2g} GB, "
-            f"and memory is {memory / 1e9:.2g} GB; a smaller max_rank needs less."
+            f"A thread needs about {each / 1e9:.2g} GB beside {(_LIBRARIES + shared) / 1e9:.2g} GB, and "
+            f"memory is {memory / 1e9:.2g} GB; in sweeps a smaller max_rank needs less."
         )
-    return Scheduler(scheduler.client, int(min(fits, scheduler.n_threads)))
+    return Scheduler(None, int(min(fits, scheduler.n_threads)))
 
 
 def _bytes(memory: str | int | None) -> int | None:

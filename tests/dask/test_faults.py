@@ -137,6 +137,9 @@ def test_folders_that_hold_something_else(
     with pytest.raises(rf.InputError, match="choose another folder"):
         rf.dask.complete(folder, **NAMES, out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    for inside in (folder, folder / "out"):
+        with pytest.raises(rf.InputError, match="lies inside the source"):
+            rf.dask.complete(folder, **NAMES, out=inside)
     with pytest.raises(rf.InputError, match="begun with other seed"):
         rf.dask.complete(folder, **NAMES, out=completed.folder, seed=3)
     with pytest.raises(rf.InputError, match="begun with other data"):

@@ -127,6 +127,7 @@ def test_the_transposed_table_has_the_same_answer(
     assert swapped.errors.shape == (300, 4)
 
 
+@pytest.mark.filterwarnings("default")  # what Dask warns of is its own affair
 def test_kinds_of_cells(table: Table, completed: rf.dask.DistributedCompletion) -> None:
     import dask.dataframe as dd
 
@@ -266,6 +267,17 @@ def test_it_is_saved_and_loaded(
     with pytest.raises(rf.InputError, match="Cannot write"):
         completed.save(tmp_path / "no" / "where")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_folder_may_be_used_again_for_other_data(table: Table, tmp_path: Path) -> None:
+    """Nothing that a process remembers of the first one is mixed into the second."""
+    for cells in (table.cells, table.cells.assign(item=table.cells["item"] + 1000)):
+        found = rf.dask.complete(cells, **NAMES, out=tmp_path / "out")
+        asked = cells[:5]
+        expected = found.predict(asked)
+        assert np.abs(expected - asked["rating"]).max() < 2
+        assert found.factors("columns")["key"].to_pylist() == sorted(set(cells["item"]))
+        shutil.rmtree(tmp_path / "out")
 
 
 def test_a_temporary_one_is_removed_with_its_result(table: Table) -> None:

@@ -171,6 +171,8 @@ def complete(
     n_threads = min(optional(whole, "n_jobs", n_jobs, least=1) or max_threads(), max_threads())
     parts, identity = parts_of(source, names)
     folder = Path(tempfile.mkdtemp(prefix="rankfall-")) if out is None else Path(out).resolve()
+    if isinstance(source, (str, Path)) and folder.is_relative_to(Path(source).resolve()):
+        raise InputError(f"{out} lies inside the source, whose files it would become; choose another folder.")
     if out is not None and begin(folder, settings.plan(identity), identity is not None):
         return load(folder)
     (folder / "work").mkdir(exist_ok=True)

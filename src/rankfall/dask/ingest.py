@@ -71,7 +71,7 @@ def key_paths(folder: Path) -> tuple[Path, Path]:
 def read_keys(folder: Path) -> tuple[Keys, Keys]:
     """The keys of a completion, read once by every process."""
     rows, cols = key_paths(folder)
-    return keys_at(str(rows)), keys_at(str(cols))
+    return keys_at(rows), keys_at(cols)
 
 
 def make_keys(parts: list[Part], plan: Plan, scheduler: Scheduler) -> tuple[Keys, Keys]:
@@ -173,7 +173,7 @@ def _build_block(block: int, plan: Plan, layout: Layout, n_parts: int) -> None:
             f'scale="{plan.scale}" needs {need}, but {cell(rows[at], cols[at])} holds {values[at]:g}.'
         )
     values = forward(values, plan.scale)
-    n_given = int(keys_at(str(key_paths(Path(plan.folder))[0])).counts.sum())
+    n_given = int(keys_at(key_paths(Path(plan.folder))[0]).counts.sum())
     held = _held_out(rows, cols, layout.n_cols, n_given, plan.seed)
     mean = float(np.mean(values)) if values.size else 0.0
     facts = {

@@ -97,10 +97,14 @@ class Keys:
         return cls(labels, counts)
 
 
-@lru_cache(maxsize=4)
-def keys_at(path: str) -> Keys:
+def keys_at(path: Path) -> Keys:
     """The keys in a file, read once by every process."""
-    return Keys.read(Path(path))
+    return _keys_at(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=4)
+def _keys_at(path: Path, stamp: int) -> Keys:
+    return Keys.read(path)
 
 
 Counted = tuple[pa.Table, pa.Table, str]

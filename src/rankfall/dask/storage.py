@@ -107,9 +107,14 @@ def write_result(
     SCHEMA.write(folder / RESULT, arrays, meta)
 
 
-@lru_cache(maxsize=2)
 def model_at(folder: str) -> Model:
     """The model in a folder, read once by every process."""
+    file = Path(folder) / RESULT
+    return _model_at(folder, file.stat().st_mtime_ns if file.exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _model_at(folder: str, stamp: int) -> Model:
     return read_folder(Path(folder))[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import rankfall as rf
+from rankfall.completion.solvers.kernels.column_sums import add_sums, update_from_sums
 
 noisy, _ = rf.datasets.low_rank((30, 25), rank=2, observed=0.6, noise=0.1, seed=0)
 clean, _ = rf.datasets.low_rank((30, 25), rank=2, oversampling=2.0, seed=0)
@@ -15,3 +16,11 @@ for table in (noisy, clean, sparse, constant):
     rf.complete(table).interval(0, 0)
 for table in (noisy, sparse):
     rf.complete(table, ordered="both", max_rank=2).interval(0, 0)
+# the sums of completions beyond memory
+moments, zero = np.ones((2, 3)), np.zeros((2, 3))
+start, sums = np.zeros(3, np.int64), (zero, np.zeros((2, 2)), np.zeros(2))
+add_sums(start, start[:0], np.empty(0), np.empty(0), np.ones((2, 2)), moments, *sums)
+update_from_sums(
+    *sums, np.zeros(2), np.arange(2), -1, np.ones(2), np.zeros(2), 1.0, np.inf, 1, np.zeros((2, 2)), zero,
+    np.ones((2, 2)),
+)  # fmt: skip

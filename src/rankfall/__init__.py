@@ -22,7 +22,7 @@ from .errors import InputError, Outcome, RankfallError
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import analysis, datasets, geometry, lab, measures, memory, neurons, plot, symmetry, theory
+    from . import analysis, dask, datasets, geometry, lab, measures, memory, neurons, plot, symmetry, theory
     from .analysis import Descended, Jumps, Splitting, descend, find_jumps, first_passage, splitting
     from .completion import Completion, load
     from .completion.complete import complete
@@ -59,6 +59,7 @@ _HOMES = {
 }
 _MODULES = (
     "analysis",
+    "dask",
     "datasets",
     "geometry",
     "lab",
@@ -90,6 +91,7 @@ __all__ = [
     "Trace",
     "analysis",
     "complete",
+    "dask",
     "datasets",
     "descend",
     "find_jumps",

@@ -161,7 +161,7 @@ def test_other_shells_are_refused(rankfall: Callable) -> None:
     [
         ("rankfall st", ["status", "study"]),
         ("rankfall study tw", ["two-by-two"]),
-        ("rankfall complete --sc", ["--scale", "--scaling"]),
+        ("rankfall complete --sca", ["--scale", "--scaling"]),
         ("rankfall complete x.csv --scale l", ["linear", "log", "log1p"]),
         ("rankfall complete rat", []),
     ],

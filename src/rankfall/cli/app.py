@@ -19,6 +19,7 @@ from .options import (
     Effects,
     Fill,
     Json,
+    Memory,
     Missing,
     Ordered,
     Quiet,
@@ -26,6 +27,7 @@ from .options import (
     Rule,
     Scale,
     Scaling,
+    Scheduler,
     Sheet,
     Skip,
     Triplets,
@@ -54,6 +56,15 @@ Input = Annotated[
     typer.Argument(
         metavar="IN",
         help="Table with empty cells: CSV, Excel, Parquet, Feather, NPZ or NPY; - is stdin.",
+        show_default=False,
+    ),
+]
+InputOrFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="IN",
+        help="Table with empty cells: CSV, Excel, Parquet, Feather, NPZ or NPY; - is stdin. Or a folder of "
+        "triplets (Parquet or CSV) that need not fit in memory.",
         show_default=False,
     ),
 ]
@@ -113,14 +124,14 @@ def options(
 @app.command(cls=Command)
 def complete(
     context: typer.Context,
-    source: Input,
+    source: InputOrFolder,
     out: Annotated[
         Path,
         typer.Option(
             "--out",
             "-o",
             metavar="OUT",
-            help="Where the completed table goes; - is stdout (as CSV).",
+            help="Where the completed table goes; - is stdout (as CSV). Of a folder, a folder.",
             show_default=False,
         ),
     ],
@@ -202,6 +213,8 @@ def complete(
             "(seconds more).",
         ),
     ] = False,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -214,7 +227,21 @@ def complete(
     with one_sentence():
         from .complete import Job, run
         from .reading import Reading
+        from .triplets_folder import FolderJob, refuse_cluster_options
+        from .triplets_folder import run as run_folder
 
+        if source.is_dir():
+            asked["scale"] = "log" if log else asked["scale"]
+            others = {"no_round": no_round, "positions": positions, "groups": groups} | {
+                name: given[name]
+                for name in ("report", "save", "cells", "interval", "certificate", "aside", "missing", "skip",
+                             "sheet", "compare")
+            }  # fmt: skip
+            folder = FolderJob(
+                source, out, row, column, value, asked, others, scheduler, memory, as_json, quiet
+            )
+            raise typer.Exit(exit_code(run_folder(folder)))
+        refuse_cluster_options(scheduler, memory)
         job = Job(
             source=source,
             out=out,

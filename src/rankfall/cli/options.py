@@ -50,6 +50,24 @@ Column = Annotated[
     str | None, typer.Option("--column", metavar="COLUMN", help="Of triplets: that of columns.")
 ]
 Value = Annotated[str | None, typer.Option("--value", metavar="COLUMN", help="Of triplets: that of values.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="IN is a folder of triplets: complete it on the Dask cluster at this address (tcp://...).",
+        rich_help_panel="Beyond memory",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="IN is a folder of triplets: use so much memory at most (4GB, say).",
+        rich_help_panel="Beyond memory",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 

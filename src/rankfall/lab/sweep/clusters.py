@@ -16,6 +16,38 @@ _PATIENCE = 30
 
 
 @contextmanager
+def connected(address: str, timeout: float = 10.0) -> Iterator[Any]:
+    """A client of a running Dask cluster whose workers have the same version of rankfall.
+
+    Raises
+    ------
+    InputError
+        As :func:`cluster`.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InputError(
+            "A Dask scheduler needs the package distributed: pip install 'rankfall[cluster]'."
+        ) from error
+    # what it has to say comes as an exception too, and then as one sentence
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        client = Client(address, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError) as error:
+        log.setLevel(level)
+        raise InputError(f"No Dask scheduler answers at {address} ({_first_line(error)}).") from error
+    try:
+        _check_workers(client, address)
+        yield client
+    finally:
+        client.close()
+        log.setLevel(level)
+
+
+@contextmanager
 def cluster(address: str, timeout: float = 10.0) -> Iterator[Executor]:
     """An executor for :func:`~rankfall.lab.sweep.run.run_sweep` on a running Dask cluster.
 
@@ -40,27 +72,8 @@ def cluster(address: str, timeout: float = 10.0) -> Iterator[Executor]:
         If `distributed` is not installed, the scheduler does not answer or has no workers, or a worker has
         another version of rankfall (or none).
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError(
-            "A Dask scheduler needs the package distributed: pip install 'rankfall[cluster]'."
-        ) from error
-    # what it has to say comes as an exception too, and then as one sentence
-    log = logging.getLogger("distributed.client")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        client = Client(address, timeout=timeout, set_as_default=False)
-    except (OSError, ValueError) as error:
-        log.setLevel(level)
-        raise InputError(f"No Dask scheduler answers at {address} ({_first_line(error)}).") from error
-    try:
-        _check_workers(client, address)
+    with connected(address, timeout) as client:
         yield client.get_executor(pure=False)
-    finally:
-        client.close()
-        log.setLevel(level)
 
 
 def _check_workers(client: Any, address: str) -> None:

@@ -91,18 +91,61 @@ def update_rows(
     for i, (a, b) in enumerate(pairwise(indptr)):
         j, w, x = indices[a:b], weights[a:b], values[a:b]
         M = sum((w[k] * unpack(second[j[k]], K) for k in range(b - a)), np.zeros((K, K)))
-        y = (w * x) @ mean[j]
+        sums = (M[np.tril_indices(K)][None], ((w * x) @ mean[j])[None], np.array([w @ x**2]))
+        update_from_sums(
+            *sums, np.array([b - a]), free, fixed, prior, prior_rhs, noise, shrinkage, n_rounds,
+            out[i : i + 1], cov[i : i + 1], row_noise[i : i + 1],
+        )  # fmt: skip
+
+
+def update_from_sums(
+    second: np.ndarray,
+    first: np.ndarray,
+    squares: np.ndarray,
+    n_cells: np.ndarray,
+    free: np.ndarray,
+    fixed: int,
+    prior: np.ndarray,
+    prior_rhs: np.ndarray,
+    noise: float,
+    shrinkage: float,
+    n_rounds: int,
+    out: np.ndarray,
+    cov: np.ndarray,
+    row_noise: np.ndarray,
+) -> None:
+    """The same from the sums over each row's entries (see the compiled one)."""
+    for i, y in enumerate(first):
+        M = unpack(second[i], y.size)
         for _ in range(n_rounds):
             s = noise * row_noise[i, 0]
             rhs = y[free] - (M[free, fixed] * out[i, fixed] if fixed >= 0 else 0.0)
             S = np.linalg.inv(M[np.ix_(free, free)] / s + np.diag(prior))
             out[i, free] = S @ (rhs / s + prior_rhs)
             u = out[i]
-            misfit = w @ x**2 - 2 * u @ y + u @ M @ u + np.sum(S * M[np.ix_(free, free)])
+            misfit = squares[i] - 2 * u @ y + u @ M @ u + np.sum(S * M[np.ix_(free, free)])
             row_noise[i, 1] = max(misfit, 0.0)
             if np.isfinite(shrinkage):
-                row_noise[i, 0] = (row_noise[i, 1] / noise + shrinkage) / (b - a + shrinkage)
+                row_noise[i, 0] = (row_noise[i, 1] / noise + shrinkage) / (n_cells[i] + shrinkage)
         cov[i] = S[np.tril_indices(free.size)]
+
+
+def add_sums(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    mean: np.ndarray,
+    second: np.ndarray,
+    sums: np.ndarray,
+    first: np.ndarray,
+    squares: np.ndarray,
+) -> None:
+    """Sums over the rows' entries, added to those of the columns."""
+    i = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+    np.add.at(sums, indices, weights[:, None] * second[i])
+    np.add.at(first, indices, (weights * values)[:, None] * mean[i])
+    np.add.at(squares, indices, weights * values**2)
 
 
 def cell_products(rows: np.ndarray, cols: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -73,8 +73,7 @@ def _update_row(
 
     The last four are for :mod:`.small_systems`.
     """
-    K, F = mean.shape[1], free.size
-    size = padded(F)
+    K = mean.shape[1]
     y = np.zeros(K)
     squares = 0.0
     for x in range(start, stop):
@@ -82,6 +81,20 @@ def _update_row(
         squares += wx * values[x]
         for a in range(K):
             y[a] += wx * mean[j, a]
+    solve_row(
+        M, y, squares, stop - start, free, fixed, prior, prior_rhs, noise, shrinkage, n_rounds, i, out, cov,
+        row_noise, H, inverse, work, order,
+    )  # fmt: skip
+
+
+@njit(**LOOP_WITH_NAN)
+def solve_row(
+    M, y, squares, n_cells, free, fixed, prior, prior_rhs, noise, shrinkage, n_rounds, i, out, cov, row_noise,
+    H, inverse, work, order,
+):  # fmt: skip  # pragma: no cover (compiled)
+    """One row of :func:`update_rows` from its sums."""
+    K, F = y.size, free.size
+    size = padded(F)
     for _ in range(n_rounds):
         s = noise * row_noise[i, 0]
         clear(H, 0, size * size)
@@ -115,7 +128,6 @@ def _update_row(
             misfit += inverse[z * size + z] * M[a * (a + 1) // 2 + a]
         row_noise[i, 1] = max(misfit, 0.0)
         if shrinkage < np.inf:
-            n_cells = stop - start
             row_noise[i, 0] = (row_noise[i, 1] / noise + shrinkage) / (n_cells + shrinkage)
     k = 0
     for z in range(F):

@@ -142,6 +142,15 @@ def complete(
             "cells between them (0.9, say).",
         ),
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            metavar="M",
+            min=1,
+            help="OUT gets M completed tables drawn from the posterior, one below the other, with their "
+            "numbers in a first column called draw: multiple imputation.",
+        ),
+    ] = None,
     certificate: Annotated[
         bool, typer.Option("--certificate", help="Also print why the rank is believed to stay.")
     ] = False,
@@ -223,6 +232,7 @@ def complete(
             save=save,
             cells=cells,
             interval=interval,
+            draws=draws,
             certificate=certificate,
             reading=Reading(
                 triplets, row, column, value, tuple(aside or ()), tuple(missing or ()), skip, sheet

@@ -15,8 +15,7 @@ from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
 from .comparison import Comparison, compare
-from .completed_matrix import CompletedMatrix
-from .fold_in import FoldIn
+from .drawn_matrix import DrawnMatrix
 from .in_words import as_html, error_line, held_out_error, order_line, rank_choices, rounding_note
 from .intervals import checked_coverage
 from .storage import read, write
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Completion(CompletedMatrix):
+class Completion(DrawnMatrix):
     """A completed matrix, ``x_ij = mean + rows_i + cols_j + (U diag(s) Vt)_ij``.
 
     Constant columns (twenty equal entries or more) are that constant. With ``scale="log"`` (or "log1p") the
@@ -81,7 +80,6 @@ class Completion(CompletedMatrix):
     warnings: tuple[str, ...]
     path: pd.DataFrame
     history: dict[str, np.ndarray]
-    settings: dict[str, object]
     seconds: float
     versions: dict[str, str]
     watched: WatchedRun | Certificate | None = None
@@ -174,11 +172,6 @@ class Completion(CompletedMatrix):
         return column_errors(self.problem, rows, cols, predicted, self._layout.cols)
 
     # -- new rows and columns ----------------------------------------------------------------------
-
-    @cached_property
-    def _fold_in(self) -> FoldIn:
-        marks = cast("Sequence[float]", self.settings.get("missing_values", ()))
-        return FoldIn(self._values, self.col_names, tuple(marks))
 
     def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
         """Complete rows that were not there before, each by itself.

@@ -143,7 +143,5 @@ def _model(saved: Saved, problem: Problem) -> FittedModel:
     model = FittedModel(posterior, *(saved[f"model_{name}"] for name in MODEL), held_out=held)
     if model.exact:
         return model
-    problem = problem.subset(model.scale[problem.cols] > 0)
-    rest = (problem.values - model.center[problem.cols]) / model.scale[problem.cols]
-    again = folded(compressed(problem.with_values(rest)), posterior.cols, rows, posterior)
+    again = folded(compressed(model.standardised(problem)), posterior.cols, rows, posterior)
     return replace(model, posterior=replace(posterior, rows=replace(rows, cov=again.cov)))

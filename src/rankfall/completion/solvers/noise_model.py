@@ -28,3 +28,5 @@ class NoiseModel:
 EQUAL = NoiseModel()
 # those that are compared; the weights of the priors are far apart, and finer steps make no difference
 NOISE_MODELS = (EQUAL, NoiseModel(200.0), NoiseModel(20.0))
+# what a fit that is the mean over all of them says of its noise
+AVERAGED = "averaged over noise models"

@@ -20,6 +20,7 @@ from .options import (
     Fill,
     Json,
     Missing,
+    Noise,
     Ordered,
     Quiet,
     Row,
@@ -182,6 +183,7 @@ def complete(
     ] = default_of("bounds"),
     effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
     scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
+    noise: Annotated[Noise, chosen("noise", rich_help_panel=_MODEL)] = default_of("noise"),
     rule: Annotated[Rule, chosen("rule", rich_help_panel=_MODEL)] = default_of("rule"),
     folds: Annotated[int | None, counted("folds", 2, metavar="K", rich_help_panel=_MODEL)] = default_of(
         "folds"

@@ -159,8 +159,11 @@ class Standardisation:
 
 
 def on_grid(values: np.ndarray) -> np.ndarray:
-    """Standardised values, rounded."""
-    return np.rint(values / _GRID) * _GRID
+    """Standardised values, rounded; those beyond four million have no finer bits."""
+    out = values.copy()
+    small = np.abs(values) < 2.0**22
+    out[small] = np.rint(values[small] / _GRID) * _GRID
+    return out
 
 
 def column_units(problem: Problem) -> np.ndarray:

@@ -61,7 +61,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         result. joblib's process workers get their share of the cores by themselves.
     fill : {"effects", None}
         What to put in cells that the data do not determine: row and column effects, or NaN.
-    scale, bounds, effects, scaling, rule, folds
+    scale, bounds, effects, scaling, noise, rule, folds
         As in :func:`rankfall.complete`.
     ordered : {"none", "auto", "rows", "columns", "both"}
         As there, but "none" by default: splits and searches shuffle rows. Each row is one step after the one
@@ -127,6 +127,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         bounds=None,
         effects="auto",
         scaling="auto",
+        noise="auto",
         rule="one-se",
         folds=None,
         ordered="none",
@@ -145,6 +146,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.bounds = bounds
         self.effects = effects
         self.scaling = scaling
+        self.noise = noise
         self.rule = rule
         self.folds = folds
         self.ordered = ordered

@@ -11,7 +11,7 @@ from ...problem import Problem
 from ..clock import Clock
 from ..options import Options
 from ..seeds import Stream, generator
-from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
+from ..solvers.noise_model import EQUAL, HEAVY, NOISE_MODELS, NoiseModel, with_tails_of
 from ..standardise import NoisyCells
 from .data_model import candidate_models
 from .folds import NOISE_SCALES_NEED, Fold
@@ -68,8 +68,8 @@ def choose_models(
     assert best is not None and plain is not None
     clock.check()
     chosen, alone = (tuple(fold for fold, _ in fitted) for fitted in (best, plain[1]))
-    noise_model = _choose_noise_model(best, V)
-    if not noise_model.is_equal:
+    noise_model = _with_tails(options.noise, _choose_noise_model(best, V), best, V)
+    if not noise_model.is_equal or noise_model.is_heavy:
         chosen = _effects_under(noise_model, chosen, splits, cells, options, V)
     return Pilot(chosen, alone, noise_model)
 
@@ -139,6 +139,24 @@ def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> NoiseModel:
     return chosen
 
 
+def _with_tails(asked: str, noise_model: NoiseModel, fitted: Fitted, V: np.ndarray) -> NoiseModel:
+    """The noise model with the tails that were asked for, or with heavy ones if these help most cells."""
+    if asked != "auto":
+        return noise_model.with_tails_of(HEAVY) if asked == "student" else noise_model
+    folds = [fold for fold, _ in fitted]
+    if sum(fold.held.n_observed for fold in folds) < NOISE_SCALES_NEED:
+        return noise_model
+    chosen = HEAVY
+    plain, other = (held_squares(_small_fits(folds, V, model)) for model in (noise_model, chosen))
+    if not helps_most_cells(plain, other):
+        return noise_model
+    for model in with_tails_of(HEAVY)[1:]:
+        squares = held_squares(_small_fits(folds, V, model))
+        if earns_its_place(other, squares):
+            chosen, other = model, squares
+    return chosen
+
+
 def earns_its_place(simple: np.ndarray, elaborate: np.ndarray) -> bool:
     """Whether squared errors of a more elaborate model are smaller, noticeably and by a standard error."""
     return earns_in_parts([simple], [elaborate])
@@ -155,3 +173,12 @@ def earns_in_parts(simple: Sequence[np.ndarray], elaborate: Sequence[np.ndarray]
         sums = np.array([part.sum() - part.size * gain.mean() for part in gains])
         error = max(error, np.sqrt(np.sum(sums**2) * len(gains) / (len(gains) - 1)) / gain.size)
     return bool(gain.mean() > max(2 * _EARNED * np.concatenate(simple).mean(), error))
+
+
+def helps_most_cells(squares: np.ndarray, others: np.ndarray) -> bool:
+    """Whether absolute errors are noticeably smaller and squares, which hang on a few cells, no larger.
+
+    Without noise scales, ever more factors are fitted to rows and columns with little noise: on temperatures
+    in Beijing with half of the cells hidden errors were 13% larger than with scales.
+    """
+    return bool(others.mean() <= squares.mean()) and earns_its_place(np.sqrt(squares), np.sqrt(others))

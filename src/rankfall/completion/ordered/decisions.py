@@ -17,7 +17,7 @@ from ..noisy.pooled import Fitted, held_error, held_errors
 from ..noisy.search import NoisyAnswer
 from ..noisy.starts import truncated
 from ..options import Options
-from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
+from ..solvers.noise_model import EQUAL, NoiseModel, with_tails_of
 from ..solvers.posterior import Posterior
 from .held_out import Gaps
 from .orders import Orders
@@ -83,6 +83,8 @@ class Decisions:
         self.answer, self.gaps, self.tried = answer, gaps, tried
         self.options, self.clock = options, clock
         self.folds = [fold for fold, _ in answer.counting]
+        # the tails stay those of the fits without order
+        self.equal = EQUAL.with_tails_of(answer.counting[0][1].noise_model)
 
     def candidates(self) -> list[Candidate]:
         """First the order, then scaling and noise model, then, if it is promising, the number of factors."""
@@ -94,7 +96,7 @@ class Decisions:
     def _with_best_order(self) -> Candidate:
         """Of rows or columns, whichever is better; of both if nothing else is tried."""
         singles = [orders for orders in self.tried if orders.name != "both"] or self.tried
-        fits = [self._fit(orders, EQUAL, self._first_rank(orders)) for orders in singles]
+        fits = [self._fit(orders, self.equal, self._first_rank(orders)) for orders in singles]
         return min(fits, key=lambda each: each.error)
 
     def _or_both(self, best: Candidate) -> Candidate:
@@ -102,7 +104,7 @@ class Decisions:
         both = self.tried[-1]
         if both.name != "both" or best.orders.name == "both":
             return best
-        candidate = self._fit(both, EQUAL, best.rank)
+        candidate = self._fit(both, self.equal, best.rank)
         return candidate if self._is_better(candidate.fitted, best.fitted) else best
 
     def _with_best_scaling(self, best: Candidate) -> Candidate:
@@ -123,7 +125,7 @@ class Decisions:
     def _with_best_noise_model(self, best: Candidate) -> Candidate:
         if best.orders.name == "both" or not all(fold.noise_may_differ for fold in self.folds):
             return best
-        for noise_model in NOISE_MODELS[1:]:
+        for noise_model in with_tails_of(self.equal)[1:]:
             candidate = self._fit(best.orders, noise_model, best.rank)
             if self._is_better(candidate.fitted, best.fitted):
                 best = candidate

@@ -16,9 +16,18 @@ from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
 from .comparison import Comparison, compare
 from .drawn_matrix import DrawnMatrix
-from .in_words import as_html, error_line, held_out_error, order_line, rank_choices, rounding_note
+from .in_words import (
+    as_html,
+    error_line,
+    held_out_error,
+    order_line,
+    rank_choices,
+    rounding_note,
+    suspects_line,
+)
 from .intervals import checked_coverage
 from .storage import read, write
+from .suspects import suspects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +180,18 @@ class Completion(DrawnMatrix):
             rows, cols, predicted = held.rows, held.cols, self.in_data_units(held.predicted, held.cols)
         return column_errors(self.problem, rows, cols, predicted, self._layout.cols)
 
+    @cached_property
+    def suspects(self) -> pd.DataFrame:
+        """Observed cells that the fit distrusts, where the noise has heavy tails; no row otherwise.
+
+        Returns
+        -------
+        DataFrame
+            row, column: labels or positions; value: as given; predicted: what the model has there; weight:
+            how much the cell counts beside one that fits, below 0.2, smallest first.
+        """
+        return suspects(self._values, self.fitted_problem, self._layout)
+
     # -- new rows and columns ----------------------------------------------------------------------
 
     def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
@@ -294,6 +315,7 @@ class Completion(DrawnMatrix):
             + f"; {self.seconds:.1f} s.",
             *error_line(self.errors),
             *order_line(self.model.posterior),
+            *suspects_line(self.suspects, problem.n_observed, self.model.posterior),
             *rank_choices(self.rank, self.settings.get("rank_choices")),
         ]
         certified = sentence(self.certificate) if one_of("certificate", certificate, (False, True)) else None

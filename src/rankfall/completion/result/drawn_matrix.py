@@ -10,7 +10,7 @@ import numpy as np
 
 from ...argument_checks import whole
 from ...errors import InputError
-from ..solvers.noise_model import AVERAGED, NOISE_MODELS
+from ..solvers.noise_model import AVERAGED, with_tails_of
 from .completed_matrix import CompletedMatrix
 from .draws import Draws
 from .fold_in import FoldIn
@@ -129,8 +129,9 @@ class DrawnMatrix(CompletedMatrix):
 
     def _draws(self, m: int, seed: int) -> Draws:
         m, seed = whole("m", m, least=1), whole("seed", seed, least=0)
-        averaged = self.settings.get("noise") == AVERAGED
-        noise_models = NOISE_MODELS if averaged else (self.model.posterior.noise_model,)
+        averaged = str(self.settings.get("noise")).startswith(AVERAGED)
+        own = self.model.posterior.noise_model
+        noise_models = with_tails_of(own) if averaged else (own,)
         free = None
         if self.model.exact and self.rank:
             local = self.identifiability.local

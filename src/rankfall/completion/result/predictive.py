@@ -24,7 +24,7 @@ from ..solvers.cell_normals import cell_normals
 from ..solvers.gibbs import Sampler
 from ..solvers.new_rows import draw_new_rows
 from ..solvers.noise_model import NoiseModel
-from ..solvers.ordered_gibbs import OrderedSampler
+from ..solvers.ordered_gibbs import any_sampler
 from ..solvers.products import products
 from ..solvers.variational import VariationalFit
 from .fitted_model import FittedModel
@@ -125,8 +125,7 @@ class Predictive:
     def _begun(self, fitter: VariationalFit, number: int) -> Sampler:
         posterior = self.model.posterior
         start = replace(posterior, noise_model=self.noise_models[number % len(self.noise_models)])
-        kind = OrderedSampler if posterior.has_order else Sampler
-        return kind(fitter, start, key(self.seed, Stream.DRAWS, 0, number))
+        return any_sampler(fitter, start, key(self.seed, Stream.DRAWS, 0, number))
 
     def chain_of(self, draw: int) -> int:
         """Number of the chain that a draw is of: each has its turn."""

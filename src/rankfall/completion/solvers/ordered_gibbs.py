@@ -13,15 +13,18 @@ analysis", Biometrika 89 (2002).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from .chain import Chain
 from .gibbs import Sampler
-from .posterior import Side
+from .heavy_tails import HeavyTailedSampler, sampler_of
+from .posterior import Posterior, Side
 from .products import products
 from .smoothing import smoothed
+from .variational import VariationalFit
 
 
 class OrderedSampler(Sampler):
@@ -62,6 +65,17 @@ class OrderedSampler(Sampler):
             self.row_scale = scales[0]
         if self.start.cols.chain is not None:
             self.col_scale = scales[1]
+
+
+class _HeavyTailedOrderedSampler(HeavyTailedSampler, OrderedSampler):
+    """Both."""
+
+
+def any_sampler(fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> Sampler:
+    """A chain of draws under the noise model of its start, and along the orders that it knows."""
+    if not start.has_order:
+        return sampler_of(fitter, start, seed)
+    return (_HeavyTailedOrderedSampler if start.noise_model.is_heavy else OrderedSampler)(fitter, start, seed)
 
 
 def prior_walk(chain: Chain, prior: np.ndarray, rng: np.random.Generator) -> np.ndarray:

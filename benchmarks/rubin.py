@@ -109,7 +109,8 @@ def intervals(tables: Sequence[np.ndarray]) -> list[tuple[float, float]]:
 
 def by_rankfall(holes: np.ndarray, number: int) -> dict[str, Any]:
     """Intervals from draws and from the completion, and what was found."""
-    result = rf.complete(holes, seed=number)
+    # a row may have lost all of its cells: it is drawn from what the model believes of any row
+    result = rf.complete(holes, seed=number, fill="effects")
     return {
         "rankfall": intervals(list(result.draws(DRAWS, seed=number))),
         "single": intervals([result.to_dense()]),

@@ -68,7 +68,7 @@ def choose_models(
     assert best is not None and plain is not None
     clock.check()
     chosen, alone = (tuple(fold for fold, _ in fitted) for fitted in (best, plain[1]))
-    noise_model = _with_tails(options.noise, _choose_noise_model(best, V), best, V)
+    noise_model = _with_tails(options.noise, *_choose_noise_model(best, V), V)
     if not noise_model.is_equal or noise_model.is_heavy:
         chosen = _effects_under(noise_model, chosen, splits, cells, options, V)
     return Pilot(chosen, alone, noise_model)
@@ -126,17 +126,17 @@ def _start(train: Problem, options: Options) -> np.ndarray:
     return 0.3 * generator(options.seed, Stream.PILOT).standard_normal((train.n_cols, rank))
 
 
-def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> NoiseModel:
+def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> tuple[NoiseModel, Fitted]:
     """The noise model whose small fits are better than those of simpler ones by more than chance."""
     chosen = EQUAL
     folds = [fold for fold, _ in fitted]
     if sum(fold.held.n_observed for fold in folds) < NOISE_SCALES_NEED:
-        return chosen
+        return chosen, fitted
     for noise_model in NOISE_MODELS[1:]:
         other = _small_fits(folds, V, noise_model)
         if earns_its_place(held_squares(fitted), held_squares(other)):
             fitted, chosen = other, noise_model
-    return chosen
+    return chosen, fitted
 
 
 def _with_tails(asked: str, noise_model: NoiseModel, fitted: Fitted, V: np.ndarray) -> NoiseModel:
@@ -147,8 +147,8 @@ def _with_tails(asked: str, noise_model: NoiseModel, fitted: Fitted, V: np.ndarr
     if sum(fold.held.n_observed for fold in folds) < NOISE_SCALES_NEED:
         return noise_model
     chosen = HEAVY
-    plain, other = (held_squares(_small_fits(folds, V, model)) for model in (noise_model, chosen))
-    if not helps_most_cells(plain, other):
+    other = held_squares(_small_fits(folds, V, chosen))
+    if not helps_most_cells(held_squares(fitted), other):
         return noise_model
     for model in with_tails_of(HEAVY)[1:]:
         squares = held_squares(_small_fits(folds, V, model))

@@ -206,12 +206,10 @@ class Predictive:
 
     def _level(self, chain: Sampler) -> float:
         """All noise of a chain beside that of the fit."""
-        cells = self.training
-        return (
-            chain.noise
-            * float(np.mean(chain.row_scale[cells.rows] * chain.col_scale[cells.cols]))
-            / (self._usual_noise)
-        )
+        if chain.start.noise_model.is_equal:
+            return chain.noise / self._usual_noise
+        scales = chain.row_scale[self.training.rows] * chain.col_scale[self.training.cols]
+        return chain.noise * float(np.mean(scales)) / self._usual_noise
 
     @cached_property
     def _usual_noise(self) -> float:

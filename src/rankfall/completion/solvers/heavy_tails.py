@@ -17,10 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from .gibbs import Sampler
 from .posterior import Posterior
 from .products import products
 from .variational import VariationalFit, noise_variances
+
+# what no weight falls below: noise variances are divided by them
+_LEAST_WEIGHT = 1e-12
 
 
 class HeavyTailedSampler(Sampler):
@@ -41,7 +46,7 @@ class HeavyTailedSampler(Sampler):
         misfit = products(problem.rows, problem.cols, self.rows, self.cols) - problem.values
         squares = misfit**2 / noise_variances(problem, self.noise, self.row_scale, self.col_scale)
         weights = self._rng.standard_gamma((dof + 1) / 2, problem.n_observed) / ((dof + squares) / 2)
-        self.fitter = self._plain.reweighted(weights)
+        self.fitter = self._plain.reweighted(np.maximum(weights, _LEAST_WEIGHT))
 
 
 def sampler_of(fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> Sampler:

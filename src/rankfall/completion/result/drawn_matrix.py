@@ -45,8 +45,8 @@ class DrawnMatrix(CompletedMatrix):
         Observed cells are as they were given; missing ones are drawn together, with the uncertainty of
         factors, effects and noise, by Gibbs chains that begin with this fit and see all observed cells. What
         is drawn is calibrated like :meth:`interval`: a draw lies within the interval of a missing cell with
-        the interval's coverage, at every coverage, as far as held-out cells tell (with fewer than 50 of them
-        it is the posterior as it stands). :func:`rankfall.pool` puts estimates from the tables together.
+        the interval's coverage, up to 99%, as far as held-out cells tell (with fewer than 50 of them it is
+        the posterior as it stands). :func:`rankfall.pool` puts estimates from the tables together.
 
         Nothing is drawn before it is asked for, and nothing but this result is needed: one that was saved
         and loaded gives the same draws to the bit, for any number of threads.

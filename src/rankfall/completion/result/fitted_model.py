@@ -9,7 +9,7 @@ import numpy as np
 from ...problem import Problem
 from ..solvers.posterior import Posterior, Side, compressed
 from ..solvers.smoothing import following
-from ..solvers.variational import expected_weights, folded
+from ..solvers.variational import folded
 from ..standardise import on_grid
 
 _CHUNK = 500_000
@@ -255,12 +255,15 @@ def noise_scales(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np
     squares = (squares + posterior.entry_variance(problem)) / posterior.noise
     if problem.weights is not None:
         squares = squares * problem.weights
-    if posterior.noise_model.is_heavy:
-        squares = squares * expected_weights(posterior, problem)
+    dof = posterior.noise_model.dof
     by_row, by_col = np.ones(problem.n_rows), np.ones(problem.n_cols)
     for _ in range(_ROUNDS):
-        by_row = _noise_scale(problem.rows, squares / by_col[problem.cols], problem.row_counts)
-        by_col = _noise_scale(problem.cols, squares / by_row[problem.rows], problem.col_counts)
+        counted = squares
+        if posterior.noise_model.is_heavy:  # times expected weights
+            shares = by_row[problem.rows] * by_col[problem.cols]
+            counted = squares * (dof + 1) / (dof + squares / shares)
+        by_row = _noise_scale(problem.rows, counted / by_col[problem.cols], problem.row_counts)
+        by_col = _noise_scale(problem.cols, counted / by_row[problem.rows], problem.col_counts)
     return by_row, by_col
 
 

@@ -6,8 +6,8 @@ of its noise is the one that the interval has for the cell, times what all noise
 of the fit; `spread` is the local scale of intervals, and k makes the mean square of t over cells and pilot 1.
 What is drawn is ``fitted + spread g(t)``, where g takes the quantiles of normal deviations to those of the
 held-out errors in units of their spreads, by which intervals are calibrated, too. The share of draws within
-an interval is then its coverage, at every coverage, and draws of several cells depend on each other as the
-posterior says.
+an interval is then its coverage, up to 99%, and draws of several cells depend on each other as the posterior
+says.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _CORRELATED, _MOST_BETWEEN = 0.1, 30
 # held-out cells without which the posterior stands as it is: the scale of fewer errors is uncertain by a
 # tenth
 _ENOUGH = 50
+# share of the held-out errors beyond which draws go on in proportion to normal deviations: on a logarithmic
+# scale a single wild error would make numbers that overflow
+_LARGEST = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +190,6 @@ class Predictive:
         t = deviation / np.where(still, 1.0, spread) / self.pilot.inflation
         places, quantiles = self._quantiles
         size = np.abs(t)
-        # beyond the largest held-out error as far as in proportion
         within = np.interp(size, places, quantiles)
         g = np.where(size > places[-1], size * (quantiles[-1] / places[-1]), within)
         return np.where(still, 0.0, np.copysign(g, t) * spread)
@@ -198,10 +200,10 @@ class Predictive:
         from scipy.special import ndtri
 
         errors = self.model.calibration
-        errors = errors[np.isfinite(errors)]
         if errors.size < _ENOUGH:
             return np.array([0.0, 1.0]), np.array([0.0, self.pilot.inflation])
         shares = np.arange(1, errors.size + 1) / (errors.size + 1)
+        errors, shares = errors[shares <= _LARGEST], shares[shares <= _LARGEST]
         return np.append(0.0, ndtri((1 + shares) / 2)), np.append(0.0, errors)
 
     def _level(self, chain: Sampler) -> float:

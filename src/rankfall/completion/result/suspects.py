@@ -8,13 +8,12 @@ import numpy as np
 
 from ...frames import FrameLayout
 from ...problem import Problem
-from ..solvers.variational import expected_weights
 from .values import Values
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# weight below which a cell is distrusted: it is four scales of the noise away from its fitted value
+# weight below which a cell is distrusted: it is four local scales away from its fitted value
 _DISTRUSTED = 0.2
 
 
@@ -27,8 +26,12 @@ def suspects(values: Values, fitted_problem: Problem, layout: FrameLayout) -> pd
     at, weights = np.empty(0, np.int64), np.empty(0)
     if noise_model.is_heavy and not model.exact:
         varying = np.flatnonzero(~model.is_constant[problem.cols])
-        found = expected_weights(model.posterior, model.standardised(fitted_problem))
-        found = found * noise_model.dof / (noise_model.dof + 1)
+        rows, cols = problem.rows[varying], problem.cols[varying]
+        weights = None if problem.weights is None else problem.weights[varying]
+        # in units of the local scale of intervals: noise may differ between columns even where the fit takes
+        # it for equal
+        far = (model.at(rows, cols) - fitted_problem.values[varying]) / model.spread(rows, cols, weights)
+        found = noise_model.dof / (noise_model.dof + far**2)
         few = np.flatnonzero(found < _DISTRUSTED)
         few = few[np.argsort(found[few], kind="stable")]
         at, weights = varying[few], found[few]

@@ -106,6 +106,9 @@ class VariationalFit:
                 cols.mean[:, at] = effects.cols.mean[:, effects.rows.fixed]
         rows, cols = _sized(rows), _sized(cols)
         first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), noise_model)
+        if noise_model.is_heavy:  # values have root mean square about 1: beyond that they are less likely
+            squares = self.problem.values**2 / (1 + first.noise)
+            return self.reweighted((noise_model.dof + 1) / (noise_model.dof + squares))._turn(first, 0)
         return self._turn(first, 0)
 
     def adopt(self, posterior: Posterior) -> Posterior:
@@ -209,9 +212,10 @@ def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> S
     """Rows folded in: from the other axis alone, whatever `own` was but for its prior."""
     blank = replace(own, axis_noise=np.ones_like(own.axis_noise))
     rounds = 1 if posterior.noise_model.is_equal else _FOLD_ROUNDS
-    out = _solve(cells, other, blank, posterior, rounds)
     if not posterior.noise_model.is_heavy:
-        return out
+        return _solve(cells, other, blank, posterior, rounds)
+    # from what the prior makes of the cells: fitted with equal weights, a row may follow its gross errors
+    out = _at_prior(blank)
     indptr, indices, values, weights = cells
     k = indptr.size - 1
     rows = np.repeat(np.arange(k), np.diff(indptr))
@@ -220,6 +224,14 @@ def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> S
         own_weights = expected_weights(replace(posterior, rows=out, cols=other), problem)
         out = _solve((indptr, indices, values, weights * own_weights), other, blank, posterior, rounds)
     return out
+
+
+def _at_prior(side: Side) -> Side:
+    """Rows of which nothing is known but the prior."""
+    mean, cov = side.mean.copy(), np.zeros_like(side.cov)
+    mean[:, side.free] = side.center
+    cov[:, _diagonal(side.free.size)] = 1 / np.maximum(side.prior, 1e-300)
+    return replace(side, mean=mean, cov=cov)
 
 
 def expected_weights(fit: Posterior, problem: Problem) -> np.ndarray:

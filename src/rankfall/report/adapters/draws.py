@@ -28,8 +28,10 @@ def pooled_means(completion: Completion) -> TextTable | None:
         return None
     tables = list(completion.draws(_DRAWS, seed=0).arrays())
     known = ~np.isnan(tables[0]).any(axis=0)
-    deviations = np.array([table.std(axis=0, ddof=1) for table in tables])
-    cols = np.flatnonzero(known & (missing >= _LEAST_MISSING) & (deviations.min(axis=0) > 0))
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers may be near the end of the range of floats
+        deviations = np.array([table.std(axis=0, ddof=1) for table in tables])
+        known &= np.isfinite(np.sum(deviations**2, axis=0)) & (deviations.min(axis=0) > 0)
+    cols = np.flatnonzero(known & (missing >= _LEAST_MISSING))
     if not cols.size:
         return None
     means = np.array([table[:, cols].mean(axis=0) for table in tables])

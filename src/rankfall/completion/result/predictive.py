@@ -29,9 +29,9 @@ from ..solvers.products import products
 from ..solvers.variational import VariationalFit
 from .fitted_model import FittedModel
 
-# chains, and sweeps of each that are thrown away, and of the pilot after them. The start is a mean of draws: on
-# ten tables (100 x 8 to 300 x 100) the spread of fitted values over 12 chains was within 2% of that of later
-# sweeps after ten of them
+# chains, and sweeps of each that are thrown away, and of the pilot after them. The start is a mean of draws:
+# on ten tables (100 x 8 to 300 x 100) the spread of fitted values over 12 chains was within 2% of that of
+# later sweeps after ten of them
 _CHAINS, _BURN, _PILOT = 4, 30, 120
 # multiplications of all these sweeps (about ten seconds) beyond which there are fewer, and the least numbers
 _WORK, _LEAST_BURN, _LEAST_PILOT = 3e10, 8, 12

@@ -13,9 +13,14 @@ clean, _ = rf.datasets.low_rank((30, 25), rank=2, oversampling=2.0, seed=0)
 sparse, _ = rf.datasets.low_rank((40, 40), rank=2, observed=0.2, noise=0.1, seed=0)
 constant = np.where(np.eye(4), np.nan, 7.0)
 for table in (noisy, clean, sparse, constant):
-    rf.complete(table).interval(0, 0)
+    result = rf.complete(table)
+    result.interval(0, 0)
+    list(result.draws(2))
+list(rf.complete(noisy, max_rank=2, noise="student").draws(2))
 for table in (noisy, sparse):
-    rf.complete(table, ordered="both", max_rank=2).interval(0, 0)
+    result = rf.complete(table, ordered="both", max_rank=2)
+    result.interval(0, 0)
+    list(result.draws(2))
 # the sums of completions beyond memory
 moments, zero = np.ones((2, 3)), np.zeros((2, 3))
 start, sums = np.zeros(3, np.int64), (zero, np.zeros((2, 2)), np.zeros(2))

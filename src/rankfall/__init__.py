@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .estimator import LowRankImputer, LowRankRegressor
     from .measurements import Measurements
     from .network import Network
+    from .pooling import Pooled, pool
     from .problem import Problem
     from .progress_log import LogProgress
 
@@ -37,6 +38,8 @@ _HOMES = {
     "Problem": ".problem",
     "LogProgress": ".progress_log",
     "Network": ".network",
+    "Pooled": ".pooling",
+    "pool": ".pooling",
     "Measurements": ".measurements",
     "SGD": ".dynamics",
     "GD": ".dynamics",
@@ -84,6 +87,7 @@ __all__ = [
     "Measurements",
     "Network",
     "Outcome",
+    "Pooled",
     "Problem",
     "RankfallError",
     "Record",
@@ -103,6 +107,7 @@ __all__ = [
     "memory",
     "neurons",
     "plot",
+    "pool",
     "replay",
     "splitting",
     "symmetry",

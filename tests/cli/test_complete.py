@@ -194,6 +194,7 @@ def test_model_options_arrive(noisy: Path, rankfall: Callable, monkeypatch: pyte
     monkeypatch.setattr("rankfall.completion.complete.complete", spy)
     out = noisy.with_name("out.csv")
     wishes = {"scale": "log1p", "effects": "both", "scaling": "all", "rule": "min", "folds": 3, "max-rank": 0}
+    wishes["noise"] = "student"
     options = [text for name, value in wishes.items() for text in (f"--{name}", value)]
     ran = rankfall("complete", noisy, "-o", out, "--json", "--bounds", "0.5,2", *options)
     assert (ran.code, ran.err) == (0, "")
@@ -336,6 +337,7 @@ def test_usage(rankfall: Callable) -> None:
         ("effects", "rows"),
         ("scaling", "rows"),
         ("rule", "max"),
+        ("noise", "loud"),
         ("folds", "1"),
     ):
         ran = rankfall("complete", "x.csv", "-o", "y.csv", f"--{name}", value)

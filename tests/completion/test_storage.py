@@ -7,12 +7,14 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 import rankfall as rf
 from damage import damaged_archives
+from rankfall.completion.result import predictive
 from rankfall.files import load_archive, save_archive
 
 
@@ -54,6 +56,8 @@ def use(result: rf.Completion) -> None:
         result.predict(i, j)
         result.interval(i, j)
         result.transform(np.ones((1, result.shape[1])))
+        with patch.multiple(predictive, _BURN=1, _PILOT=4, _LEAST_BURN=1, _LEAST_PILOT=4):
+            result.draws(1)[0]
         repr(result.certificate)
 
 

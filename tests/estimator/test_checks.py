@@ -41,7 +41,14 @@ def perform(estimator: BaseEstimator, check: partial[None]) -> None:
 
 
 # Rank 0 makes a fit take milliseconds; nothing in the estimators depends on the rank that was found.
-@parametrize_with_checks([LowRankImputer(max_rank=0), AnyWidth(max_rank=0), LowRankRegressor(max_rank=0)])
+@parametrize_with_checks(
+    [
+        LowRankImputer(max_rank=0),
+        LowRankImputer(max_rank=0, sample_posterior=True),
+        AnyWidth(max_rank=0),
+        LowRankRegressor(max_rank=0),
+    ]
+)
 def test_checks(estimator: BaseEstimator, check: partial[None]) -> None:
     perform(estimator, check)
 

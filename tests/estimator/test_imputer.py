@@ -403,3 +403,27 @@ def test_no_entry_has_a_weight() -> None:
     for weights in (np.zeros((6, 3)), sparse.csr_matrix((6, 3))):
         with pytest.raises(InputError, match="no observed entry that has a weight"):
             LowRankImputer().fit(np.ones((6, 3)), weights=weights)
+
+
+# -- draws ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_can_be_drawn():
+    noisy = HOLES + 0.3 * np.random.default_rng(0).standard_normal(HOLES.shape)
+    drawn = [
+        LowRankImputer(max_rank=1, folds=2, sample_posterior=True, random_state=k).fit(noisy) for k in (0, 1)
+    ]
+    first, second = (imputer.transform(noisy) for imputer in drawn)
+    assert np.array_equal(first[GIVEN], noisy[GIVEN]) and not np.any(first[~GIVEN] == second[~GIVEN])
+    again = clone(drawn[0]).fit_transform(noisy)
+    assert np.array_equal(first, again) and np.array_equal(first, drawn[0].transform(noisy))
+    plain = LowRankImputer(max_rank=1, folds=2).fit_transform(noisy)
+    assert np.any(plain[~GIVEN] != first[~GIVEN])
+    assert np.sqrt(np.mean((plain - first)[~GIVEN] ** 2)) < 3 * np.std(noisy[GIVEN])
+
+
+def test_draws_need_rows_without_order():
+    with pytest.raises(InputError, match='ordered="none"'):
+        LowRankImputer(sample_posterior=True, ordered="rows").fit(HOLES)
+    with pytest.raises(InputError, match="sample_posterior must be"):
+        LowRankImputer(sample_posterior="yes").fit(HOLES)

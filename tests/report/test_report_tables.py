@@ -277,3 +277,36 @@ def test_a_trace_that_recorded_nothing_has_a_page() -> None:
     page = render(trace_tables(trace))
     assert "The rank was not recorded" in page
     assert "<script" not in page
+
+
+# -- draws and suspects ---------------------------------------------------------------------------------
+
+
+def with_gross_errors() -> rf.Completion:
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((80, 2)) @ rng.standard_normal((2, 20)) + 0.2 * rng.standard_normal((80, 20))
+    table[rng.random(table.shape) < 0.2] = np.nan
+    table[::20, 3] = 9.0
+    return rf.complete(table, noise="student", max_rank=2, effects="none", ordered="none")
+
+
+def test_means_are_pooled_from_draws_and_suspects_listed() -> None:
+    result = with_gross_errors()
+    tables = report_tables(result, comparison=OTHER)
+    assert tables.means is not None and tables.suspects is not None
+    column, missing, mean, error, low, high, lacks = tables.means.rows[0]
+    assert int(missing) == 80 - result.problem.col_counts[int(column)]
+    drawn = [one[:, int(column)] for one in result.draws(20, seed=0).arrays()]
+    pooled = rf.pool([x.mean() for x in drawn], [x.var(ddof=1) / 80 for x in drawn], dof_complete=79)
+    expected = [pooled.estimate, pooled.standard_error, *pooled.interval()]
+    assert [float(x) for x in (mean, error, low, high)] == pytest.approx(expected, rel=1e-3)
+    assert lacks == f"{pooled.missing_information:.0%}"
+    assert tables.n_suspects == len(result.suspects) >= 4
+    assert {row[1] for row in tables.suspects.rows[:4]} == {"3"}
+    page = render(tables)
+    assert "What the missing cells leave open" in page and "Cells that the fit distrusts" in page
+
+
+def test_an_exact_fit_leaves_nothing_open(exact: rf.Completion) -> None:
+    tables = report_tables(exact, comparison=OTHER)
+    assert tables.means is None and tables.suspects is None

@@ -21,6 +21,7 @@ from .options import (
     Json,
     Memory,
     Missing,
+    Noise,
     Ordered,
     Quiet,
     Row,
@@ -153,6 +154,15 @@ def complete(
             "cells between them (0.9, say).",
         ),
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            metavar="M",
+            min=1,
+            help="OUT gets M completed tables drawn from the posterior, one below the other, with their "
+            "numbers in a first column called draw: multiple imputation.",
+        ),
+    ] = None,
     certificate: Annotated[
         bool, typer.Option("--certificate", help="Also print why the rank is believed to stay.")
     ] = False,
@@ -184,6 +194,7 @@ def complete(
     ] = default_of("bounds"),
     effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
     scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
+    noise: Annotated[Noise, chosen("noise", rich_help_panel=_MODEL)] = default_of("noise"),
     rule: Annotated[Rule, chosen("rule", rich_help_panel=_MODEL)] = default_of("rule"),
     folds: Annotated[int | None, counted("folds", 2, metavar="K", rich_help_panel=_MODEL)] = default_of(
         "folds"
@@ -250,6 +261,7 @@ def complete(
             save=save,
             cells=cells,
             interval=interval,
+            draws=draws,
             certificate=certificate,
             reading=Reading(
                 triplets, row, column, value, tuple(aside or ()), tuple(missing or ()), skip, sheet

@@ -16,10 +16,12 @@ from ..errors import InputError, Outcome
 from ..files import (
     Cells,
     Table,
+    check_draws_table,
     check_table_path,
     read_cells,
     whole_number_columns,
     write_cells,
+    write_draws,
     write_table,
     written_in_parts,
 )
@@ -53,6 +55,7 @@ class Job:
     save: Path | None = None
     cells: Path | None = None
     interval: float | None = None
+    draws: int | None = None
     certificate: bool = False
     reading: Reading = field(default_factory=Reading)
     positions: str | None = None
@@ -85,6 +88,8 @@ def run(job: Job) -> Outcome:
         {"IN": job.source, "CELLS": job.cells}, {"OUT": job.out, "PAGE": job.report, "RESULT": job.save}
     )
     _check_format(job)
+    if job.draws is not None and job.cells is not None:
+        raise InputError("--draws writes whole tables and --cells single cells: give one of them.")
     if STDIN == job.source == job.cells:
         raise InputError("IN and CELLS cannot both be stdin.")
     table = job.reading.table(job.source)
@@ -96,6 +101,8 @@ def run(job: Job) -> Outcome:
         row_positions=column_of(table, "--positions", job.positions),
         groups=column_of(table, "--groups", job.groups),
     )
+    if job.draws is not None:
+        check_draws_table(table)
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None and not written_in_parts(job.out if job.out != STDOUT else Path("stdout.csv"), table):
@@ -199,7 +206,10 @@ def _write(
 ) -> None:
     """Everything that was asked for, each file whole or not at all."""
     with stdout_or(job.out) as path:
-        if wanted is None:
+        if job.draws is not None:
+            drawn = result.draws(job.draws, seed=job.asked["seed"])
+            write_draws(path, table, drawn.arrays(), rounded=job.rounded)
+        elif wanted is None:
             write_table(path, table, lambda a, b: result.to_dense(rows=slice(a, b)), rounded=job.rounded)
         else:
             values = result.predict(wanted.rows, wanted.cols)
@@ -276,6 +286,7 @@ def _facts(job: Job, table: Table, result: Completion) -> dict[str, object]:
         "scale": result.scale,
         "errors": result.settings["errors"],
         "coverage": job.interval,
+        "draws": job.draws,
         "rank": result.rank,
         "outcome": result.outcome.value,
         "converged": result.outcome.converged,

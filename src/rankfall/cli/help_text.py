@@ -44,6 +44,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
          "rankfall complete ratings.csv -o filled.csv --compare"),
         ("the cells listed in wanted.csv only, with 90% intervals",
          "rankfall complete ratings.csv -o some.csv --cells wanted.csv --interval 0.9"),
+        ("twenty tables drawn from the posterior, below each other, for multiple imputation",
+         "rankfall complete ratings.csv -o draws.csv --draws 20"),
         ("from lines of row,column,value",
          "rankfall complete log.csv --triplets -o filled.csv"),
         ("where -999 and n.d. mark missing values, too",

@@ -94,8 +94,8 @@ def _words(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    Fill = Scale = Effects = Scaling = Rule = Ordered = str
+    Fill = Scale = Effects = Scaling = Noise = Rule = Ordered = str
 else:
-    Fill, Scale, Effects, Scaling, Rule, Ordered = map(
-        _words, ("fill", "scale", "effects", "scaling", "rule", "ordered")
+    Fill, Scale, Effects, Scaling, Noise, Rule, Ordered = map(
+        _words, ("fill", "scale", "effects", "scaling", "noise", "rule", "ordered")
     )

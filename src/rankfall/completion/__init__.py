@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .clock import Progress
     from .result.completion import Completion, load
+    from .result.draws import Draws
 
-_HOMES = {"Completion": ".result.completion", "Progress": ".clock", "load": ".result.completion"}
+_HOMES = {
+    "Completion": ".result.completion",
+    "Draws": ".result.draws",
+    "Progress": ".clock",
+    "load": ".result.completion",
+}
 
-__all__ = ["Completion", "Progress", "load"]
+__all__ = ["Completion", "Draws", "Progress", "load"]
 
 
 def __getattr__(name: str) -> object:

@@ -41,6 +41,7 @@ def complete(
     bounds: BoundsLike | None = None,
     effects: Literal["auto", "none", "mean", "columns", "both"] = "auto",
     scaling: Literal["auto", "all", "columns"] = "auto",
+    noise: Literal["auto", "normal", "student"] = "auto",
     rule: Literal["one-se", "min"] = "one-se",
     folds: int | None = None,
     ordered: Literal["auto", "none", "rows", "columns", "both"] = "auto",
@@ -114,6 +115,11 @@ def complete(
         One scale for all cells, or one for every column: then no unit and no offset of a column changes what
         is filled in the others. "auto" takes what predicts held-out cells better; a column whose size is far
         from that of all others has a scale of its own in any case.
+    noise : {"auto", "normal", "student"}
+        Noise that is normal, or has the heavy tails of Student's t with four degrees of freedom: a few gross
+        errors then cost little, and `Completion.suspects` lists them. "auto" takes heavy tails where these
+        make the absolute errors at held-out cells noticeably smaller and the squared ones no larger;
+        otherwise the result is that of "normal", bit for bit.
     rule : {"one-se", "min"}
         Take the smallest rank within one standard error, or 0.2% (0.5% if at most 2,000 cells are held
         out, or the rank is large), of the best held-out error; or the best.

@@ -19,6 +19,7 @@ EFFECTS_IN_WORDS: Mapping[str, str] = {
 }
 EFFECTS = tuple(EFFECTS_IN_WORDS)
 SCALINGS = ("all", "columns")
+TAILS = ("normal", "student")
 ORDERS = ("none", "rows", "columns", "both")
 # where rows and columns stand in their order: one entry for each of them
 PLACES = ("row_positions", "column_positions", "groups")
@@ -87,6 +88,13 @@ class Options:
     scaling: Literal["auto", "all", "columns"] = _option(
         "One scale for all cells, or one for every column.", one_of, ("auto", *SCALINGS), default="auto"
     )
+    noise: Literal["auto", "normal", "student"] = _option(
+        "Noise that is normal, or has the heavy tails of Student's t, under which gross errors cost little; "
+        "auto finds out.",
+        one_of,
+        ("auto", *TAILS),
+        default="auto",
+    )
     rule: Literal["one-se", "min"] = _option(
         "Take the smallest rank whose held-out error is as good as the smallest, or the best rank.",
         one_of,
@@ -123,7 +131,7 @@ class Options:
         """What bears on the question with noise, as plain values; of positions and groups, that they were
         given.
         """
-        asked = ("max_rank", "effects", "scaling", "rule", "folds", "ordered")
+        asked = ("max_rank", "effects", "scaling", "noise", "rule", "folds", "ordered")
         given = {name: True for name in PLACES if getattr(self, name) is not None}
         return {**{name: getattr(self, name) for name in asked}, **given}
 

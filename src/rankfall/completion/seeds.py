@@ -21,6 +21,7 @@ class Stream(IntEnum):
     REFIT = 4  # Gibbs chains of a candidate
     FINAL = 5  # Gibbs chains of the fit to all cells
     AVERAGE = 6  # Gibbs chains of an average over noise models
+    DRAWS = 7  # Gibbs chains of draws, the noise in them, and the cells by which they are calibrated
 
 
 def key(seed: int, stream: Stream, *indices: int) -> Key:

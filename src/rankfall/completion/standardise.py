@@ -23,6 +23,9 @@ REACH, _NORMAL_RANGE = 10.0, 1.349
 # factor between the size of a column that is apart and all others, and distance of a location that is, in
 # typical spreads
 _APART, _FAR = 4.0, 30.0
+# standardised values are rounded to multiples of this before anything is fitted: the last bits, which differ
+# with a column's unit and offset, then decide nothing
+_GRID = 2.0**-30
 # equal entries that make a column constant
 _CONSTANT = 20
 # varying cells without which constant columns are not left out
@@ -153,6 +156,14 @@ class Standardisation:
     def is_zero(self) -> bool:
         """Whether all observed cells are zero."""
         return not np.any(self.fitted.values)
+
+
+def on_grid(values: np.ndarray) -> np.ndarray:
+    """Standardised values, rounded; those beyond four million have no finer bits."""
+    out = values.copy()
+    small = np.abs(values) < 2.0**22
+    out[small] = np.rint(values[small] / _GRID) * _GRID
+    return out
 
 
 def column_units(problem: Problem) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..argument_checks import shown
+from ..argument_checks import one_of, shown
 from ..bounds import kept_columns
 from ..entries import first_text, stored
 from ..errors import InputError
@@ -61,11 +61,16 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         result. joblib's process workers get their share of the cores by themselves.
     fill : {"effects", None}
         What to put in cells that the data do not determine: row and column effects, or NaN.
-    scale, bounds, effects, scaling, rule, folds
+    scale, bounds, effects, scaling, noise, rule, folds
         As in :func:`rankfall.complete`.
     ordered : {"none", "auto", "rows", "columns", "both"}
         As there, but "none" by default: splits and searches shuffle rows. Each row is one step after the one
         before, whatever the index says, and rows to be transformed are a series of their own.
+    sample_posterior : bool, default False
+        Draw what is missing from the posterior, noise included, in place of filling the most plausible
+        numbers (:meth:`Completion.transform_draws`). The seed of the draws is that of the fit: for multiple
+        imputation, fit once for every `random_state`, or call ``completion_.draws``. Each row is drawn by
+        itself; a row is filled alike in every call. Needs ``ordered="none"``.
     keep_empty_features : bool, default False
         Features without any value at fit are dropped (with a warning at fit), or kept and filled with 0.
     add_indicator : bool, default False
@@ -122,9 +127,11 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         bounds=None,
         effects="auto",
         scaling="auto",
+        noise="auto",
         rule="one-se",
         folds=None,
         ordered="none",
+        sample_posterior=False,
         keep_empty_features=False,
         add_indicator=False,
         random_state=0,
@@ -139,9 +146,11 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.bounds = bounds
         self.effects = effects
         self.scaling = scaling
+        self.noise = noise
         self.rule = rule
         self.folds = folds
         self.ordered = ordered
+        self.sample_posterior = sample_posterior
         self.keep_empty_features = keep_empty_features
         self.add_indicator = add_indicator
         self.random_state = random_state
@@ -158,6 +167,11 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         weights : array, data frame or scipy.sparse of X's shape, optional
             Weight of every observed entry, 0 or more. They count in the fit, not in :meth:`transform`.
         """
+        if one_of("sample_posterior", self.sample_posterior, (False, True)) and self.ordered != "none":
+            raise InputError(
+                'sample_posterior=True draws each row by itself, which needs ordered="none", not '
+                f"{self.ordered!r}."
+            )
         table = self._read(X, reset=True)
         rows, cols, values = _entries(table)
         if weights is not None:
@@ -217,7 +231,7 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if rows.size and self.completion_.settings.get("ordered") in ("rows", "both"):
             rows = np.arange(X.shape[0])  # neighbours count
         if rows.size:
-            out[np.ix_(rows, kept)] = self.completion_.transform(X[np.ix_(rows, kept)], follow=False)
+            out[np.ix_(rows, kept)] = self._filled(X[np.ix_(rows, kept)])
         if self.keep_empty_features:
             out[:, ~kept] = np.nan_to_num(out[:, ~kept], nan=0.0)
         else:
@@ -225,6 +239,13 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if self.indicator_ is not None:
             out = np.hstack([out, np.asarray(self.indicator_.transform(X))])
         return out
+
+    def _filled(self, X: np.ndarray) -> np.ndarray:
+        """Rows of the features that were kept, with nothing missing."""
+        if not self.sample_posterior:
+            return self.completion_.transform(X, follow=False)
+        seed = int(str(self.completion_.settings["seed"]))
+        return self.completion_.transform_draws(X, 1, seed=seed)[0]
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the output's columns.

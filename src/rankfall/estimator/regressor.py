@@ -31,7 +31,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    max_rank, max_time, n_jobs, scale, bounds, effects, scaling, rule, folds, random_state, verbose
+    max_rank, max_time, n_jobs, scale, bounds, effects, scaling, noise, rule, folds, random_state, verbose
         As in :class:`LowRankImputer`.
     ordered : {"none", "auto", "rows", "columns", "both"}
         As in :func:`rankfall.complete`, with the labels in the order of `rows_` and `cols_`; numbers among
@@ -71,6 +71,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         bounds=None,
         effects="auto",
         scaling="auto",
+        noise="auto",
         rule="one-se",
         folds=None,
         ordered="none",
@@ -84,6 +85,7 @@ class LowRankRegressor(RegressorMixin, BaseEstimator):
         self.bounds = bounds
         self.effects = effects
         self.scaling = scaling
+        self.noise = noise
         self.rule = rule
         self.folds = folds
         self.ordered = ordered

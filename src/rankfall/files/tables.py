@@ -194,7 +194,7 @@ def write_table(path: str | PathLike[str], table: Table, filled: Filling, rounde
     with output_path(path) as temporary:
         if written_in_parts(path, table):
             with open(temporary, "w", encoding="utf-8", newline="") as stream:
-                for text in _lines(table, block, suffix, rounded):
+                for text in text_lines(table, block, suffix, rounded):
                     stream.write(text)
             return
         whole = block(0, table.shape[0])
@@ -203,7 +203,7 @@ def write_table(path: str | PathLike[str], table: Table, filled: Filling, rounde
             return
         dense = whole.copy()
         if rounded and isinstance(table.source, (SheetSource, TripletSource)):
-            for col, digits in enumerate(_decimals(table)):
+            for col, digits in enumerate(shown_decimals(table)):
                 dense[:, col] = dense[:, col] if digits is None else np.round(dense[:, col], digits)
         dense[table.rows, table.cols] = table.entries
         whole = whole_columns(table) if rounded else set[int]()
@@ -264,18 +264,26 @@ def _rewritten(table: Table, filled: np.ndarray, suffix: str, rounded: bool) -> 
     return text.encode(source.sheet.style.encoding)
 
 
-def _lines(
+def text_delimiter(table: Table, suffix: str) -> str:
+    """What cells are separated by in a text table of this suffix."""
+    if suffix == ".tsv":
+        return "\t"
+    if isinstance(table.source, SheetSource):
+        return table.source.sheet.style.delimiter
+    return table.source.delimiter if isinstance(table.source, TripletSource) else ","
+
+
+def text_lines(
     table: Table, block: Callable[[int, int], np.ndarray], suffix: str, rounded: bool
 ) -> Iterator[str]:
     """The lines of a text table, from whatever it was read, a few rows at a time."""
     source, texts = table.source, None
-    delimiter, decimal, newline = ",", ".", "\n"
+    delimiter, decimal, newline = text_delimiter(table, suffix), ".", "\n"
+    if isinstance(source, SheetSource):
+        decimal, newline = source.sheet.style.notation.decimal, source.sheet.style.newline
     if isinstance(source, TripletSource):
-        texts, delimiter, decimal = source.texts, source.delimiter, source.notation.decimal
-        newline = source.newline
-    if suffix == ".tsv":
-        delimiter = "\t"
-    shown = _decimals(table) if rounded else [None] * table.shape[1]
+        texts, decimal, newline = source.texts, source.notation.decimal, source.newline
+    shown = shown_decimals(table) if rounded else [None] * table.shape[1]
     asides = table.asides
     if table.col_names is not None:
         names = [quote(name, delimiter) for name in table.col_names]
@@ -303,8 +311,8 @@ def _lines(
             (table.rows[at] - start).tolist(), table.cols[at].tolist(), at.tolist(), strict=True
         ):
             number = float(table.entries[k])
-            text = texts[k] if texts is not None else str(int(number)) if col in whole else repr(number)
-            cells[row][col] = quote(text, delimiter)
+            text = str(int(number)) if col in whole else repr(number).replace(".", decimal)
+            cells[row][col] = quote(text if texts is None else texts[k], delimiter)
         for number, line in enumerate(cells):
             _insert(line, asides, [quote(aside.cells[start + number], delimiter) for aside in asides])
             if table.row_names is not None:
@@ -322,7 +330,7 @@ def whole_columns(table: Table) -> set[int]:
     """The columns that are stored or written as whole numbers."""
     source = table.source
     if isinstance(source, (SheetSource, TripletSource)):
-        return {col for col, digits in enumerate(_decimals(table)) if digits == 0}
+        return {col for col, digits in enumerate(shown_decimals(table)) if digits == 0}
     if isinstance(source, ArraySource):
         return set(range(table.shape[1])) if source.dtype.kind in "iub" else set()
     return source.whole_columns if isinstance(source, FrameSource) else set()
@@ -336,7 +344,7 @@ def whole_number_columns(table: Table) -> list[int]:
     return [int(j) for j in holed if int(j) in whole]
 
 
-def _decimals(table: Table) -> list[int | None]:
+def shown_decimals(table: Table) -> list[int | None]:
     """How many decimals filled cells get; None for six significant digits.
 
     Floating point numbers tell by what they show, unless that is more than a measurement does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import zipfile
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # rows of nothing after which a sheet ends: some programs claim a million
 _EMPTY_ROWS = 1000
+# of a sheet
+_MOST_ROWS = 1_048_576
 
 
 def read_book(
@@ -78,22 +80,42 @@ def write_book(
     if isinstance(source, SheetSource) and source.book is not None:
         _fill(path, kind, table, source, source.book, dense, whole)
         return
+    write_new_book(path, table, [dense], whole)
+
+
+def write_new_book(
+    path: str | PathLike[str], table: Table, filled: Iterable[np.ndarray], whole: Set[int], number: str = ""
+) -> None:
+    """Write a new workbook: a table with its cells filled in, or several below each other, whose numbers are
+    then in a first column called `number`.
+
+    Raises
+    ------
+    InputError
+        If a sheet has not so many rows.
+    """
     openpyxl = require_openpyxl()
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("rankfall")
     asides = table.asides
     named = table.row_names is not None
-    if table.col_names is not None or named:
+    if table.col_names is not None or named or number:
         names = [table.col_label(j) for j in range(table.shape[1])]
         for shift, aside in enumerate(asides):
             names.insert(aside.before + shift, aside.name)
-        names = [table.corner] * named + names
+        names = [number] * bool(number) + [table.corner] * named + names
         sheet.append([_literally(sheet, name) for name in names])
-    for i, numbers in enumerate(dense.tolist()):
-        row: list[Any] = [_number(x, j in whole) for j, x in enumerate(numbers)]
-        for shift, aside in enumerate(asides):
-            row.insert(aside.before + shift, _literally(sheet, aside.cells[i]))
-        sheet.append([_literally(sheet, table.row_label(i))] * named + row)
+    for k, dense in enumerate(filled):
+        if (k + 1) * dense.shape[0] >= _MOST_ROWS:
+            raise InputError(
+                f"A sheet of Excel has {_MOST_ROWS:,} rows, too few for this table; write .csv or .parquet."
+            )
+        for i, numbers in enumerate(dense.tolist()):
+            row: list[Any] = [_number(x, j in whole) for j, x in enumerate(numbers)]
+            for shift, aside in enumerate(asides):
+                row.insert(aside.before + shift, _literally(sheet, aside.cells[i]))
+            row = [_literally(sheet, table.row_label(i))] * named + row
+            sheet.append([k + 1] * bool(number) + row)
     book.save(path)
 
 

@@ -205,9 +205,13 @@ def write_frame(
     """Write a file; columns without holes, labels and the index stay what they were, and columns read from
     text become whole numbers if they are in `whole`.
     """
+    save_frame(path, kind, filled_frame(table, dense, rounded, whole))
+
+
+def filled_frame(table: Table, dense: np.ndarray, rounded: bool, whole: Set[int]) -> pd.DataFrame:
+    """The frame that :func:`write_frame` writes."""
     import pandas as pd
 
-    pa, feather, _ = _pyarrow()
     source = table.source
     if isinstance(source, FrameSource):
         frame = source.frame.copy()
@@ -226,6 +230,12 @@ def write_frame(
             frame.insert(aside.before + shift, aside.name, cells, allow_duplicates=True)
         if table.row_names is not None:
             frame.index.name = table.corner or None
+    return frame
+
+
+def save_frame(path: str | PathLike[str], kind: str, frame: pd.DataFrame) -> None:
+    """Write a frame to Parquet or Feather."""
+    pa, feather, _ = _pyarrow()
     try:
         if kind == ".parquet":
             frame.to_parquet(path, engine="pyarrow")

@@ -21,6 +21,8 @@ def completion_page(tables: ReportTables) -> Page:
         _choice(tables.errors, tables.path, tables.choice),
         _maps(tables.heat_maps),
         _held_out(tables.held_out, tables.column_errors),
+        _means(tables.means),
+        _suspects(tables.suspects, tables.n_suspects),
         _identifiable(tables),
         _certificate(tables),
         *last_sections(tables.repeat, tables.settings, tables.versions),
@@ -213,6 +215,29 @@ def _held_out(cells: HeldOutCells | None, columns: TextTable | None) -> Section 
         "nobody ever saw may do slightly worse.)"
     )
     return Section("Predicted against held-out cells", tuple(parts), text, side_by_side=True)
+
+
+def _means(means: TextTable | None) -> Section | None:
+    if means is None:
+        return None
+    text = (
+        "Means of the columns with 95% intervals, from twenty completed tables drawn from the posterior and "
+        "pooled by Rubin's rules: as of a random sample of rows, the missing cells included. The last column "
+        "is the share of the information about a mean that is missing; the columns that lack most are shown."
+    )
+    return Section("What the missing cells leave open", (TablePart(means),), text)
+
+
+def _suspects(suspects: TextTable | None, count: int) -> Section | None:
+    if suspects is None:
+        return None
+    shown = len(suspects.rows)
+    which = "" if shown == count else f" The {shown} with the smallest weight are shown."
+    text = (
+        f"The noise has heavy tails, and {count:,} observed {'cells are' if count > 1 else 'cell is'} far "
+        f"from what the others say. They come back as given but count for little in the fit.{which}"
+    )
+    return Section("Cells that the fit distrusts", (TablePart(suspects),), text)
 
 
 def _identifiable(tables: ReportTables) -> Section | None:

@@ -248,6 +248,12 @@ class ReportTables:
         Whether other ways to choose the rank agree.
     column_errors : TextTable, optional
         Errors at held-out cells, column by column.
+    means : TextTable, optional
+        Column means, pooled from draws.
+    suspects : TextTable, optional
+        Observed cells that the fit distrusts, those with the smallest weight.
+    n_suspects : int
+        How many there are.
     comparison : TextTable, optional
         Other methods on the same cells.
     compared : str
@@ -280,6 +286,9 @@ class ReportTables:
     path: TextTable | None = None
     choice: str = ""
     column_errors: TextTable | None = None
+    means: TextTable | None = None
+    suspects: TextTable | None = None
+    n_suspects: int = 0
     comparison: TextTable | None = None
     compared: str = ""
     certificate: TextTable | None = None

@@ -13,6 +13,7 @@ from rankfall.completion.noisy import refit as refits
 from rankfall.completion.noisy import screen
 from rankfall.completion.noisy.folds import Fold
 from rankfall.completion.noisy.starts import grown
+from rankfall.completion.solvers import heavy_tails
 from rankfall.completion.solvers.gibbs import Sampler
 from rankfall.completion.solvers.noise_model import EQUAL
 from rankfall.completion.standardise import Standardisation
@@ -96,12 +97,12 @@ def test_the_fit_to_all_cells_begins_with_equal_noise(monkeypatch):
     X[rng.random(X.shape) < 0.3] = np.nan
     begun = []
 
-    class Recorded(refits.Sampler):
+    class Recorded(heavy_tails.Sampler):
         def __init__(self, fitter, start, seed):
             super().__init__(fitter, start, seed)
             begun.append((seed[1], fitter.problem, self.row_scale, self.col_scale, start))
 
-    monkeypatch.setattr(refits, "Sampler", Recorded)
+    monkeypatch.setattr(heavy_tails, "Sampler", Recorded)
     # noisy data: nothing is found, but slowly
     monkeypatch.setattr(exact, "search", lambda *arguments: ExactAnswer())
     completed = rf.complete(X, seed=0)

@@ -14,7 +14,7 @@ from ..ordered import AxisOrder
 from ..ordered.exact_rows import between_neighbours, chain_of_exact_rows
 from ..result.fitted_model import FittedModel, HeldOut, least_norm, noise_scales
 from ..solvers.least_squares import LeastSquaresFit
-from ..solvers.noise_model import EQUAL
+from ..solvers.noise_model import AVERAGED, EQUAL, HEAVY_IN_WORDS
 from ..solvers.posterior import Posterior, known_side
 from ..standardise import Standardisation
 
@@ -112,11 +112,12 @@ def chosen_model(
 
 
 def _noise_in_words(fit: Posterior, answer: NoisyAnswer) -> str:
+    tails = HEAVY_IN_WORDS if fit.noise_model.is_heavy else ""
     if len(answer.noise_models) > 1 and fit.rank == answer.rank:
-        return "averaged over noise models"
+        return AVERAGED + tails
     if fit.noise_model.is_equal:
-        return "the same in all rows and columns"
-    return "a noise scale for every row and column"
+        return "the same in all rows and columns" + tails
+    return "a noise scale for every row and column" + tails
 
 
 @dataclass(frozen=True, eq=False)

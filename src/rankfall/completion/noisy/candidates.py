@@ -44,6 +44,8 @@ class CandidateTable:
     rule : {"one-se", "min"}
     noise_model : NoiseModel
         Of new fits.
+    tails_are_given : bool
+        Whether the caller settled the tails of the noise.
     fits : tuple of mapping, one per fold
         Rank -> fit of the training cells.
     settled : bool
@@ -92,16 +94,22 @@ class CandidateTable:
     history: tuple[dict[str, np.ndarray], ...] = ()
     anchors: Anchors | None = None
     sgd_steps: int = 0
+    tails_are_given: bool = False
 
     @classmethod
     def of_effects(
-        cls, folds: tuple[Fold, ...], plain: tuple[Fold, ...], rule: str, noise_model: NoiseModel
+        cls,
+        folds: tuple[Fold, ...],
+        plain: tuple[Fold, ...],
+        rule: str,
+        noise_model: NoiseModel,
+        tails_are_given: bool = False,
     ) -> CandidateTable:
         """With rank 0 as the only candidate."""
         alone = plain[0]
         tried = TriedRank(0, alone.train_error(alone.effects), *held_errors([(alone, alone.effects)]))
         fits = tuple(MappingProxyType({0: fold.effects}) for fold in folds)
-        return cls(folds, plain, rule, noise_model, fits, (tried,))
+        return cls(folds, plain, rule, noise_model, fits, (tried,), tails_are_given=tails_are_given)
 
     # -- what is known -------------------------------------------------------------------------------
 

@@ -8,11 +8,7 @@ import numpy as np
 
 from ...problem import Problem
 from ..solvers.variational import VariationalFit
-from ..standardise import MIXED, REACH, NoisyCells
-
-# standardised values are rounded to multiples of this before anything is fitted: the last bits, which differ
-# with a column's unit and offset, then decide nothing
-_GRID = 2.0**-30
+from ..standardise import MIXED, REACH, NoisyCells, on_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +43,7 @@ class DataModel:
     def standardise(self, problem: Problem) -> Problem:
         """The problem that is left for effects and low-rank part, rounded."""
         values = (problem.values - self.center[problem.cols]) / self.scale[problem.cols]
-        return problem.with_values(np.rint(values / _GRID) * _GRID)
+        return problem.with_values(on_grid(values))
 
     def fitter(self, problem: Problem) -> VariationalFit:
         """Fits this model to a problem (as given: it is standardised here)."""

@@ -11,7 +11,7 @@ from ...problem import Problem
 from ..clock import Clock
 from ..options import Options
 from ..seeds import Stream, generator
-from ..solvers.noise_model import EQUAL, NOISE_MODELS, NoiseModel
+from ..solvers.noise_model import EQUAL, HEAVY, NOISE_MODELS, NoiseModel, with_tails_of
 from ..standardise import NoisyCells
 from .data_model import candidate_models
 from .folds import NOISE_SCALES_NEED, Fold
@@ -68,8 +68,8 @@ def choose_models(
     assert best is not None and plain is not None
     clock.check()
     chosen, alone = (tuple(fold for fold, _ in fitted) for fitted in (best, plain[1]))
-    noise_model = _choose_noise_model(best, V)
-    if not noise_model.is_equal:
+    noise_model = _with_tails(options.noise, *_choose_noise_model(best, V), V)
+    if not noise_model.is_equal or noise_model.is_heavy:
         chosen = _effects_under(noise_model, chosen, splits, cells, options, V)
     return Pilot(chosen, alone, noise_model)
 
@@ -126,16 +126,34 @@ def _start(train: Problem, options: Options) -> np.ndarray:
     return 0.3 * generator(options.seed, Stream.PILOT).standard_normal((train.n_cols, rank))
 
 
-def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> NoiseModel:
+def _choose_noise_model(fitted: Fitted, V: np.ndarray) -> tuple[NoiseModel, Fitted]:
     """The noise model whose small fits are better than those of simpler ones by more than chance."""
     chosen = EQUAL
     folds = [fold for fold, _ in fitted]
     if sum(fold.held.n_observed for fold in folds) < NOISE_SCALES_NEED:
-        return chosen
+        return chosen, fitted
     for noise_model in NOISE_MODELS[1:]:
         other = _small_fits(folds, V, noise_model)
         if earns_its_place(held_squares(fitted), held_squares(other)):
             fitted, chosen = other, noise_model
+    return chosen, fitted
+
+
+def _with_tails(asked: str, noise_model: NoiseModel, fitted: Fitted, V: np.ndarray) -> NoiseModel:
+    """The noise model with the tails that were asked for, or with heavy ones if these help most cells."""
+    if asked != "auto":
+        return noise_model.with_tails_of(HEAVY) if asked == "student" else noise_model
+    folds = [fold for fold, _ in fitted]
+    if sum(fold.held.n_observed for fold in folds) < NOISE_SCALES_NEED:
+        return noise_model
+    chosen = HEAVY
+    other = held_squares(_small_fits(folds, V, chosen))
+    if not helps_most_cells(held_squares(fitted), other):
+        return noise_model
+    for model in with_tails_of(HEAVY)[1:]:
+        squares = held_squares(_small_fits(folds, V, model))
+        if earns_its_place(other, squares):
+            chosen, other = model, squares
     return chosen
 
 
@@ -158,3 +176,12 @@ def earns_in_parts(
         error = max(error, np.sqrt(np.sum(sums**2) * len(gains) / (len(gains) - 1)) / gain.size)
     least = 2 * _EARNED * np.concatenate(simple).mean()
     return bool(gain.mean() > max(least, standard_errors * error))
+
+
+def helps_most_cells(squares: np.ndarray, others: np.ndarray) -> bool:
+    """Whether absolute errors are noticeably smaller and squares, which hang on a few cells, no larger.
+
+    Without noise scales, ever more factors are fitted to rows and columns with little noise: on temperatures
+    in Beijing with half of the cells hidden errors were 13% larger than with scales.
+    """
+    return bool(others.mean() <= squares.mean()) and earns_its_place(np.sqrt(squares), np.sqrt(others))

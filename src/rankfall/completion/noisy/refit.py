@@ -11,7 +11,8 @@ from ...problem import Problem
 from ..clock import Clock
 from ..seeds import Key, Stream, key
 from ..solvers.errors import both_errors, combined
-from ..solvers.gibbs import Average, Sampler
+from ..solvers.gibbs import Average
+from ..solvers.heavy_tails import sampler_of
 from ..solvers.noise_model import NoiseModel
 from ..solvers.posterior import Posterior
 from ..solvers.variational import VariationalFit
@@ -46,7 +47,7 @@ def refit(
     rank = start.rank
     if rank == 0:
         return start
-    sampler = Sampler(fold.fitter, start, key(seed, Stream.REFIT, rank))
+    sampler = sampler_of(fold.fitter, start, key(seed, Stream.REFIT, rank))
     average = Average(rank, fold.held)
     is_expensive, before, drift = not is_cheap(fold, rank), np.inf, np.inf
     most = int(np.clip(WORK / work(fold, rank), BURN + LEAST, BURN + _MOST))
@@ -125,7 +126,7 @@ def _mean_of_chains(
         if noise_model != fit.noise_model:
             V = grown(fold, fold.effects, fit.rank, seed)
             start = fold.start_fit(V, fold.effects.noise, start_model)
-        sampler = Sampler(fold.fitter, replace(start, noise_model=noise_model), (*chain_seed, number))
+        sampler = sampler_of(fold.fitter, replace(start, noise_model=noise_model), (*chain_seed, number))
         for _ in range(sweeps):
             clock.check()
             pairs = sampler.sweep()

@@ -177,4 +177,5 @@ def _with_data_model(cells: NoisyCells, options: Options, clock: Clock) -> Candi
         return None
     clock.report("choosing the data model")
     pilot = choose_models(splits, cells, options, clock)
-    return CandidateTable.of_effects(pilot.folds, pilot.plain, options.rule, pilot.noise_model)
+    given = options.noise != "auto"
+    return CandidateTable.of_effects(pilot.folds, pilot.plain, options.rule, pilot.noise_model, given)

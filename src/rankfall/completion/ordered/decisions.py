@@ -15,7 +15,7 @@ from ..noisy.pilot import earns_in_parts, keeps_what_is_shared
 from ..noisy.pooled import held_error, held_errors
 from ..noisy.search import NoisyAnswer
 from ..options import Options
-from ..solvers.noise_model import EQUAL, NOISE_MODELS
+from ..solvers.noise_model import EQUAL, with_tails_of
 from .fits import CHEAP, Candidate, Fits
 from .held_out import Gaps
 from .orders import Orders
@@ -64,6 +64,8 @@ class Decisions:
         self.answer, self.tried = answer, tried
         self.options, self.clock = options, clock
         self.fits = self._fits_of(answer)
+        # the tails stay those of the fits without order
+        self.equal = EQUAL.with_tails_of(answer.counting[0][1].noise_model)
 
     def _fits_of(self, answer: NoisyAnswer) -> Fits:
         return Fits(answer.counting, answer.sample.whole.problem.n_rows, self.options, self.clock)
@@ -78,7 +80,7 @@ class Decisions:
     def _with_best_order(self) -> Candidate:
         """Of rows or columns, whichever is better; of both if nothing else is tried."""
         singles = [orders for orders in self.tried if orders.name != "both"] or self.tried
-        fits = [self.fits.of(orders, EQUAL, self._first_rank(orders)) for orders in singles]
+        fits = [self.fits.of(orders, self.equal, self._first_rank(orders)) for orders in singles]
         return min(fits, key=lambda each: each.error)
 
     def _first_rank(self, orders: Orders) -> int:
@@ -92,7 +94,7 @@ class Decisions:
         both = self.tried[-1]
         if both.name != "both" or best.orders.name == "both":
             return best
-        candidate = self.fits.of(both, EQUAL, best.rank)
+        candidate = self.fits.of(both, self.equal, best.rank)
         return candidate if _is_better(candidate, best) else best
 
     def _with_best_scaling(self, best: Candidate) -> Candidate:
@@ -113,7 +115,7 @@ class Decisions:
     def _with_best_noise_model(self, best: Candidate) -> Candidate:
         if best.orders.name == "both" or not self._noise_may_differ:
             return best
-        for noise_model in NOISE_MODELS[1:]:
+        for noise_model in with_tails_of(self.equal)[1:]:
             candidate = self.fits.of(best.orders, noise_model, best.rank)
             if _is_better(candidate, best):
                 best = candidate
@@ -165,7 +167,7 @@ class Decisions:
         """Fits of a narrow table that begin with little noise, and with a factor more for every column."""
         found = [self.fits.of(best.orders, best.noise_model, best.rank, LITTLE_NOISE)]
         if best.rank < widest:
-            scales = NOISE_MODELS[-1] if self._noise_may_differ else best.noise_model
+            scales = with_tails_of(self.equal)[-1] if self._noise_may_differ else best.noise_model
             lead = min(best, found[0], key=lambda each: each.error)
             found.append(self.fits.of(best.orders, scales, widest, lead.first_noise))
         return found

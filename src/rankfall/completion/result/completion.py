@@ -15,11 +15,19 @@ from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
 from .comparison import Comparison, compare
-from .completed_matrix import CompletedMatrix
-from .fold_in import FoldIn
-from .in_words import as_html, error_line, held_out_error, order_line, rank_choices, rounding_note
+from .drawn_matrix import DrawnMatrix
+from .in_words import (
+    as_html,
+    error_line,
+    held_out_error,
+    order_line,
+    rank_choices,
+    rounding_note,
+    suspects_line,
+)
 from .intervals import checked_coverage
 from .storage import read, write
+from .suspects import suspects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Completion(CompletedMatrix):
+class Completion(DrawnMatrix):
     """A completed matrix, ``x_ij = mean + rows_i + cols_j + (U diag(s) Vt)_ij``.
 
     Constant columns (twenty equal entries or more) are that constant. With ``scale="log"`` (or "log1p") the
@@ -81,7 +89,6 @@ class Completion(CompletedMatrix):
     warnings: tuple[str, ...]
     path: pd.DataFrame
     history: dict[str, np.ndarray]
-    settings: dict[str, object]
     seconds: float
     versions: dict[str, str]
     watched: WatchedRun | Certificate | None = None
@@ -173,12 +180,19 @@ class Completion(CompletedMatrix):
             rows, cols, predicted = held.rows, held.cols, self.in_data_units(held.predicted, held.cols)
         return column_errors(self.problem, rows, cols, predicted, self._layout.cols)
 
-    # -- new rows and columns ----------------------------------------------------------------------
-
     @cached_property
-    def _fold_in(self) -> FoldIn:
-        marks = cast("Sequence[float]", self.settings.get("missing_values", ()))
-        return FoldIn(self._values, self.col_names, tuple(marks))
+    def suspects(self) -> pd.DataFrame:
+        """Observed cells that the fit distrusts, where the noise has heavy tails; no row otherwise.
+
+        Returns
+        -------
+        DataFrame
+            row, column: labels or positions; value: as given; predicted: what the model has there; weight:
+            how much the cell counts beside one that fits, below 0.2, smallest first.
+        """
+        return suspects(self._values, self.fitted_problem, self._layout)
+
+    # -- new rows and columns ----------------------------------------------------------------------
 
     def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
         """Complete rows that were not there before, each by itself.
@@ -301,6 +315,7 @@ class Completion(CompletedMatrix):
             + f"; {self.seconds:.1f} s.",
             *error_line(self.errors),
             *order_line(self.model.posterior),
+            *suspects_line(self.suspects, problem.n_observed, self.model.posterior),
             *rank_choices(self.rank, self.settings.get("rank_choices")),
         ]
         certified = sentence(self.certificate) if one_of("certificate", certificate, (False, True)) else None

@@ -10,6 +10,7 @@ from ...problem import Problem
 from ..solvers.posterior import Posterior, Side, compressed
 from ..solvers.smoothing import following
 from ..solvers.variational import folded
+from ..standardise import on_grid
 
 _CHUNK = 500_000
 # a local scale never falls below this fraction of the typical one
@@ -90,6 +91,14 @@ class FittedModel:
         """Columns that are their center everywhere: a mask of shape (n,)."""
         return self.scale == 0
 
+    def standardised(self, problem: Problem) -> Problem:
+        """The cells of the columns that are not constant, as the factors see them; `problem` is on the scale
+        of the fit.
+        """
+        problem = problem.subset(~self.is_constant[problem.cols])
+        values = (problem.values - self.center[problem.cols]) / self.scale[problem.cols]
+        return problem.with_values(on_grid(values))
+
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Fitted values at some cells."""
         return self.center[cols] + self.scale[cols] * self.posterior.at(rows, cols)
@@ -163,6 +172,13 @@ class FittedModel:
         rows, cols = self.posterior.rows, self.posterior.cols
         fitted = self._folded(rest, cols, rows, np.ones(values.shape[0]), follow).mean @ cols.mean.T
         return self.center + fitted * self.scale
+
+    def of_new_rows(self, values: np.ndarray) -> FittedModel:
+        """The model of new rows, (k, n) with NaN, each by itself."""
+        rest = (values - self.center) / np.where(self.scale > 0, self.scale, np.nan)
+        ones = np.ones(values.shape[0])
+        rows = self._folded(rest, self.posterior.cols, self.posterior.rows, ones, False)
+        return replace(self, posterior=replace(self.posterior, rows=rows), row_noise_scale=ones)
 
     def ahead(self, n_rows: int) -> FittedModel:
         """The model of rows after the last one, nothing of them being known."""
@@ -239,10 +255,15 @@ def noise_scales(posterior: Posterior, problem: Problem) -> tuple[np.ndarray, np
     squares = (squares + posterior.entry_variance(problem)) / posterior.noise
     if problem.weights is not None:
         squares = squares * problem.weights
+    dof = posterior.noise_model.dof
     by_row, by_col = np.ones(problem.n_rows), np.ones(problem.n_cols)
     for _ in range(_ROUNDS):
-        by_row = _noise_scale(problem.rows, squares / by_col[problem.cols], problem.row_counts)
-        by_col = _noise_scale(problem.cols, squares / by_row[problem.rows], problem.col_counts)
+        counted = squares
+        if posterior.noise_model.is_heavy:  # times expected weights
+            shares = by_row[problem.rows] * by_col[problem.cols]
+            counted = squares * (dof + 1) / (dof + squares / shares)
+        by_row = _noise_scale(problem.rows, counted / by_col[problem.cols], problem.row_counts)
+        by_col = _noise_scale(problem.cols, counted / by_row[problem.rows], problem.col_counts)
     return by_row, by_col
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,17 @@ class FoldIn:
 
         Where the rows have an order, new ones come after the last one, or are a series of their own.
         """
+        given, values = self._rows_given(new_rows)
+        return self._rows(given, values, self.values.model.fold_rows(values, follow), follow)
+
+    def rows_drawn(self, new_rows: object, draws: Callable[[np.ndarray], Iterable[np.ndarray]]) -> np.ndarray:
+        """New rows, missing cells drawn, shape (m, k, n); `draws` makes them on the scale of the fit."""
+        given, values = self._rows_given(new_rows)
+        made = [self._rows(given, values, fitted, True, drawn=True) for fitted in draws(values)]
+        return np.array(made).reshape(-1, *given.shape)
+
+    def _rows_given(self, new_rows: object) -> tuple[np.ndarray, np.ndarray]:
+        """New rows as they were given, and on the scale of the fit."""
         if is_frame(new_rows):
             new_rows, layout = read_frame(new_rows)
             if self.col_names is not None and layout.col_names != self.col_names:
@@ -53,15 +65,19 @@ class FoldIn:
                     "The columns of the new rows must have the completed table's names and order."
                 )
         given = self._known(vectors_like(new_rows, (None, self.values.problem.n_cols), "rows"))
-        values = _on_scale(given, self.values.scale, "rows")
+        return given, _on_scale(given, self.values.scale, "rows")
+
+    def _rows(
+        self, given: np.ndarray, values: np.ndarray, fitted: np.ndarray, follow: bool, drawn: bool = False
+    ) -> np.ndarray:
+        """New rows with what was fitted, or drawn, in their missing cells."""
         col_labels = self.values.components[1]
         average = self.values.averages["mean"] + self.values.averages["cols"]
-        fitted = self.values.model.fold_rows(values, follow)
         beside = self.values.of_last(0)
         if beside is not None and not follow:
             beside = beside[:0]
         here = np.arange(self.values.problem.n_cols)
-        return self._assembled(given, values, fitted, col_labels, average, here, "row", beside)
+        return self._assembled(given, values, fitted, col_labels, average, here, "row", beside, drawn)
 
     def columns(self, new_columns: object) -> np.ndarray:
         """New columns, completed, shape (m, k)."""
@@ -113,19 +129,20 @@ class FoldIn:
         cols: np.ndarray,
         name: str,
         beside: np.ndarray | None,
+        drawn: bool = False,
     ) -> np.ndarray:
         """Given cells as they are, fitted ones elsewhere; new rows or columns run along the first axis.
 
         `cols` says in which column the cells along the second axis are, -1 for a new one. New ones that
         follow each other know what any of them knows, and what is known beside them: `beside`, as labels;
-        None if they do not follow each other.
+        None if they do not follow each other. What was drawn for one without any entry stays.
         """
         known = ~np.isnan(values)
         empty: np.ndarray = np.count_nonzero(known, axis=1) == 0
         if beside is not None:
             beside = np.union1d(beside, labels[known.any(axis=0)])
             empty = empty & (beside.size == 0)
-        if np.any(empty):
+        if np.any(empty) and not drawn:
             count = int(np.count_nonzero(empty))
             text = (
                 f"{count} new {name}{'s have' if count > 1 else ' has'} no entry: filled with effects only."
@@ -133,7 +150,7 @@ class FoldIn:
             warnings.warn(text, UserWarning, stacklevel=4)
         for k in range(values.shape[0]):
             if empty[k]:
-                fitted[k] = average
+                fitted[k] = fitted[k] if drawn else average
                 lost = labels < 0
             else:
                 near = labels[known[k]] if beside is None else beside

@@ -65,6 +65,18 @@ def order_line(posterior: Posterior) -> list[str]:
     return out
 
 
+def suspects_line(suspects: pd.DataFrame, n_observed: int, posterior: Posterior) -> list[str]:
+    """How many cells a fit with heavy tails distrusts."""
+    if not posterior.noise_model.is_heavy:
+        return []
+    count = len(suspects)
+    cells = "cell is" if count == 1 else "cells are"
+    return [
+        f"The noise has heavy tails: {count:,} observed {cells} far from what the others say "
+        f"({count / n_observed:.2%}; see result.suspects) and count for little."
+    ]
+
+
 def rank_choices(rank: int, choices: object) -> list[str]:
     """What other ways to choose the rank say, if they differ."""
     if not isinstance(choices, dict):

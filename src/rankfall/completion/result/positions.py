@@ -108,6 +108,19 @@ def positions(
         raise InputError(f"rows and cols do not go together ({error}).") from error
 
 
+def cells_of(cells: object) -> tuple[object, object]:
+    """Rows and columns of a pair.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if not isinstance(cells, (tuple, list)) or len(cells) != 2:
+        raise InputError("cells must be a pair (rows, cols).")
+    return cells[0], cells[1]
+
+
 def chunks(size: int) -> Iterator[slice]:
     """Consecutive parts of a flat array."""
     return (slice(start, start + CHUNK) for start in range(0, size, CHUNK))

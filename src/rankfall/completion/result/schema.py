@@ -129,6 +129,8 @@ _FIELDS = (
     Field("model_rank", "whole", least=0, binds="r"),
     Field("model_noise", "float", least=0),
     Field("model_line_cells", "float", least=0, allowing=("inf",)),
+    # results of earlier versions have normal noise
+    Field("model_tail_dof", "float", above=0, allowing=("inf",), default=float("inf")),
     Field("model_converged", "flag"),
     *_side("rows", "m", "F"),
     *_side("cols", "n", "G"),

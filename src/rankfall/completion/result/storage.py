@@ -111,6 +111,7 @@ def _arrays(model: FittedModel) -> dict[str, Any]:
         "rank": np.asarray(posterior.rank),
         "noise": np.asarray(posterior.noise),
         "line_cells": np.asarray(posterior.noise_model.prior_cells),
+        "tail_dof": np.asarray(posterior.noise_model.dof),
         "converged": np.asarray(posterior.converged),
         **{name: getattr(model, _ATTRIBUTES.get(name, name)) for name in MODEL},
     }
@@ -134,7 +135,7 @@ def _model(saved: Saved, problem: Problem) -> FittedModel:
         rows,
         side("cols", saved["model_cols_cov"]),
         float(saved["model_noise"]),
-        NoiseModel(float(saved["model_line_cells"])),
+        NoiseModel(float(saved["model_line_cells"]), float(saved["model_tail_dof"])),
         bool(saved["model_converged"]),
     )
     held = None
@@ -143,7 +144,5 @@ def _model(saved: Saved, problem: Problem) -> FittedModel:
     model = FittedModel(posterior, *(saved[f"model_{name}"] for name in MODEL), held_out=held)
     if model.exact:
         return model
-    problem = problem.subset(model.scale[problem.cols] > 0)
-    rest = (problem.values - model.center[problem.cols]) / model.scale[problem.cols]
-    again = folded(compressed(problem.with_values(rest)), posterior.cols, rows, posterior)
+    again = folded(compressed(model.standardised(problem)), posterior.cols, rows, posterior)
     return replace(model, posterior=replace(posterior, rows=replace(rows, cov=again.cov)))

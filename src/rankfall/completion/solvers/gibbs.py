@@ -15,7 +15,9 @@ ICML 2008.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -79,6 +81,12 @@ class Sampler:
         self._draw_noise()
         self.sweeps += 1
         return (old, col_mean), (row_mean, self.cols)
+
+    def fork(self) -> Self:
+        """The chain as it stands: either goes on by itself, with the same random numbers."""
+        other = copy(self)  # a sweep replaces arrays and changes none
+        other._rng = deepcopy(self._rng)
+        return other
 
     @property
     def finite(self) -> bool:

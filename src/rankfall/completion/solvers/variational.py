@@ -18,6 +18,7 @@ values", ECML 2007.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -35,6 +36,8 @@ from .smoothing import smoothed, with_likeliest_chain
 _LEAST_NOISE = 1e-12
 # rounds between the factors of a row and its noise scale when it is folded in
 _FOLD_ROUNDS = 3
+# and between the factors of a row and the weights of its cells, where tails are heavy
+_HEAVY_ROUNDS = 8
 
 
 class VariationalFit:
@@ -59,6 +62,30 @@ class VariationalFit:
         """Missing cells of the rows, and of the columns, that have few."""
         return gaps(self.problem), gaps(self.problem.T)
 
+    def reweighted(self, weights: np.ndarray) -> VariationalFit:
+        """Fits of the same entries, each weight multiplied by one of its own."""
+        other = copy(self)
+        problem = self.problem
+        other.problem = replace(
+            problem, weights=weights if problem.weights is None else weights * problem.weights
+        )
+        by_row, by_col = ((*side[:3], side[3] * own) for side, own in zip(
+            self.sides, (weights, weights[self._transposed]), strict=True))  # fmt: skip
+        other.sides = (by_row, by_col)
+        other.__dict__["gaps"] = (Gaps.none(problem.n_rows), Gaps.none(problem.n_cols))
+        return other
+
+    @cached_property
+    def _transposed(self) -> np.ndarray:
+        """Entries of the problem in the order of the transposed one."""
+        return np.lexsort((self.problem.rows, self.problem.cols))
+
+    def _weighing(self, posterior: Posterior) -> VariationalFit:
+        """Fits with the weights that heavy tails give to the entries at present."""
+        if not posterior.noise_model.is_heavy:
+            return self
+        return self.reweighted(expected_weights(posterior, self.problem))
+
     def start(
         self, V: np.ndarray, noise: float, noise_model: NoiseModel, effects: Posterior | None = None
     ) -> Posterior:
@@ -79,6 +106,9 @@ class VariationalFit:
                 cols.mean[:, at] = effects.cols.mean[:, effects.rows.fixed]
         rows, cols = _sized(rows), _sized(cols)
         first = Posterior(rank, rows, cols, max(noise, _LEAST_NOISE), noise_model)
+        if noise_model.is_heavy:  # values have root mean square about 1: beyond that they are less likely
+            squares = self.problem.values**2 / (1 + first.noise)
+            return self.reweighted((noise_model.dof + 1) / (noise_model.dof + squares))._turn(first, 0)
         return self._turn(first, 0)
 
     def adopt(self, posterior: Posterior) -> Posterior:
@@ -94,7 +124,8 @@ class VariationalFit:
         """Columns and rows in turn until the noise changes by less than `tol` a sweep."""
         for _ in range(sweeps):
             before = posterior.noise
-            posterior = self._turn(self._turn(posterior, 1), 0)
+            posterior = self._weighing(posterior)._turn(posterior, 1)
+            posterior = self._weighing(posterior)._turn(posterior, 0)
             posterior = replace(posterior, sweeps=posterior.sweeps + 1)
             posterior = replace(posterior, drift=abs(posterior.noise - before) / before)
             if posterior.sweeps > 3 and posterior.drift <= tol:
@@ -109,7 +140,7 @@ class VariationalFit:
     def with_column_covariances(self, posterior: Posterior) -> Posterior:
         """The columns' covariances given the rows; their means and noise scales stay."""
         cols = posterior.cols
-        solved = _solve(self.sides[1], posterior.rows, cols, posterior, 1)
+        solved = _solve(self._weighing(posterior).sides[1], posterior.rows, cols, posterior, 1)
         return replace(posterior, cols=replace(cols, cov=solved.cov))
 
     def _turn(self, posterior: Posterior, side: int) -> Posterior:
@@ -180,7 +211,46 @@ def _solve(cells: Compressed, other: Side, own: Side, posterior: Posterior, roun
 def folded(cells: Compressed, other: Side, own: Side, posterior: Posterior) -> Side:
     """Rows folded in: from the other axis alone, whatever `own` was but for its prior."""
     blank = replace(own, axis_noise=np.ones_like(own.axis_noise))
-    return _solve(cells, other, blank, posterior, 1 if posterior.noise_model.is_equal else _FOLD_ROUNDS)
+    rounds = 1 if posterior.noise_model.is_equal else _FOLD_ROUNDS
+    if not posterior.noise_model.is_heavy:
+        return _solve(cells, other, blank, posterior, rounds)
+    # from what the prior makes of the cells: fitted with equal weights, a row may follow its gross errors
+    out = _at_prior(blank)
+    indptr, indices, values, weights = cells
+    k = indptr.size - 1
+    rows = np.repeat(np.arange(k), np.diff(indptr))
+    problem = Problem(rows, indices, values, (k, other.mean.shape[0]), weights)
+    for _ in range(_HEAVY_ROUNDS):
+        own_weights = expected_weights(replace(posterior, rows=out, cols=other), problem)
+        out = _solve((indptr, indices, values, weights * own_weights), other, blank, posterior, rounds)
+    return out
+
+
+def _at_prior(side: Side) -> Side:
+    """Rows of which nothing is known but the prior."""
+    mean, cov = side.mean.copy(), np.zeros_like(side.cov)
+    mean[:, side.free] = side.center
+    cov[:, _diagonal(side.free.size)] = 1 / np.maximum(side.prior, 1e-300)
+    return replace(side, mean=mean, cov=cov)
+
+
+def expected_weights(fit: Posterior, problem: Problem) -> np.ndarray:
+    """Expected weights of all entries under the posterior of their factors, where tails are heavy
+    (:mod:`.heavy_tails`).
+    """
+    misfit = fit.at(problem.rows, problem.cols) - problem.values
+    variances = noise_variances(problem, fit.noise, fit.rows.noise_scale, fit.cols.noise_scale)
+    squares = (misfit**2 + fit.entry_variance(problem)) / variances
+    dof = fit.noise_model.dof
+    return (dof + 1) / (dof + squares)
+
+
+def noise_variances(
+    problem: Problem, noise: float, row_scale: np.ndarray, col_scale: np.ndarray
+) -> np.ndarray:
+    """Noise variances of entries, of weight 1 in the mixture where tails are heavy."""
+    variances = noise * row_scale[problem.rows] * col_scale[problem.cols]
+    return variances if problem.weights is None else variances / problem.weights
 
 
 def _diagonal(size: int) -> np.ndarray:

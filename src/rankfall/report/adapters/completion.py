@@ -12,6 +12,7 @@ from ...completion.result.completion import Completion
 from ...files.plain_values import is_table
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
+from .draws import pooled_means, suspects_table
 from .evidence import axis_counts, column_errors, distinct, held_out_cells, history_table, thinnest
 from .words import choice, found, repeat
 
@@ -77,6 +78,9 @@ def report_tables(
         path=path_table(completion),
         choice=choice(completion),
         column_errors=column_errors(completion),
+        means=pooled_means(completion),
+        suspects=suspects_table(completion),
+        n_suspects=len(completion.suspects),
         comparison=comparison if compared is None else comparison_table(compared),
         compared="" if compared is None else compared.scope,
         certificate=certificate_table(completion),

@@ -15,3 +15,7 @@ for table in (noisy, clean, sparse, constant):
     rf.complete(table).interval(0, 0)
 for table in (noisy, sparse):
     rf.complete(table, ordered="both", max_rank=2).interval(0, 0)
+# cells that are known by a limit only
+low = noisy.to_dense() < np.nanquantile(noisy.to_dense(), 0.1)
+limits = np.where(low, np.nanquantile(noisy.to_dense(), 0.1), np.nan)
+rf.complete(np.where(low, np.nan, noisy.to_dense()), censored=(None, limits)).interval(0, 0)

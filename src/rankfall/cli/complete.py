@@ -107,7 +107,7 @@ def run(job: Job) -> Outcome:
 
         _check_values(table, options.scale)
         labelled = problem.with_labels(table.row_names, table.col_names)
-        result = complete(labelled, callback=callback, **vars(options))
+        result = complete(labelled, callback=callback, censored=table.limits, **vars(options))
     settings = {**result.settings, "source": "stdin" if job.source == STDIN else job.source.name}
     if job.command:
         settings["command"] = shlex.join(job.command)

@@ -12,6 +12,7 @@ from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
 from ..files.missing_marks import as_missing_values, equals_any
+from ..limits import read_limits, require_within
 from ..measurements import require_entries
 from ..problem import Problem
 from ..progress_display import shown_progress
@@ -19,7 +20,8 @@ from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
 from .exact import Precision
-from .options import Options
+from .noisy.first_values import standardised_with_limits
+from .options import Options, without_order
 from .ordered import OrderQuestion, Orders
 from .result.completion import Completion
 from .standardise import Standardisation
@@ -47,6 +49,7 @@ def complete(
     row_positions: object = None,
     column_positions: object = None,
     groups: object = None,
+    censored: object = None,
 ) -> Completion:
     """Complete a matrix from some of its entries without being told its rank.
 
@@ -135,6 +138,11 @@ def complete(
         The same for columns, shape (n,).
     groups : sequence of labels, optional
         The series that each row belongs to, shape (m,): rows of different series are no neighbours.
+    censored : (lower, upper), optional
+        Limits of detection: arrays or frames of the shape of `X` that say above and below which numbers a
+        cell lies which `X` leaves empty, NaN where nothing is known; one of the two may be None. In the
+        data's own units, on every scale. Such a cell is filled with the mean of its posterior draws, which
+        respects the limit, and so does its interval. Then no order is used, and no exact fit looked for.
 
     Returns
     -------
@@ -144,8 +152,8 @@ def complete(
     ------
     InputError
         If the data cannot be used (no observed entry, infinities, something that is not a number), an
-        argument is out of range, no observed value of some column lies within its bounds, or positions or
-        groups are not one for each row (column).
+        argument is out of range, no observed value of some column lies within its bounds, positions or
+        groups are not one for each row (column), or limits contradict each other, the bounds, or a value.
 
     Notes
     -----
@@ -172,15 +180,19 @@ def complete(
         raise InputError(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
         )
-    standardisation = Standardisation.of(given, options.scale)
+    names = None if given.layout is None else given.layout.col_names
+    bounds = read_bounds(options.bounds, given, names)
+    limits = read_limits(censored, given, names, None if given.layout is None else given.layout.row_names)
+    if limits is not None:
+        require_within(limits, bounds, names)
+        options = without_order(options, "Limits (censored)")
+    standardisation = standardised_with_limits(given, limits, options)
     if standardisation.mixed_units and options.effects == "both":
         raise InputError(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
-    names = None if given.layout is None else given.layout.col_names
-    bounds = read_bounds(options.bounds, given, names)
     orders = Orders.of(given, options)
-    request = Request(standardisation, options, bounds, missing, orders)
+    request = Request(standardisation, options, bounds, missing, orders, limits)
     with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
         clock = Clock(options.max_time, tell, standardisation.unit, started)
         with announced(None if tell is None else clock.tell):
@@ -200,6 +212,9 @@ def _ask(
     if standardisation.is_zero:
         return answers, Ending.COMPLETE
     try:
+        if standardisation.augmentation is not None:
+            chosen = noisy.search(standardisation.noisy, options, clock)
+            return Answers(None, chosen), Ending.COMPLETE if chosen is None else chosen.ending
         precision = Precision.of(standardisation.fitted, standardisation.given)
         with clock.part(0.5):
             found = exact.search(standardisation.problem, precision, options.max_rank, options.seed, clock)

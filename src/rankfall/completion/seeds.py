@@ -21,6 +21,8 @@ class Stream(IntEnum):
     REFIT = 4  # Gibbs chains of a candidate
     FINAL = 5  # Gibbs chains of the fit to all cells
     AVERAGE = 6  # Gibbs chains of an average over noise models
+    FIRST_VALUES = 11  # the chain that a first guess of partly known cells comes from
+    PARTLY_KNOWN = 12  # Gibbs chains that draw partly known cells
 
 
 def key(seed: int, stream: Stream, *indices: int) -> Key:

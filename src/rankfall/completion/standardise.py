@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..partly_known import Augmentation
 from ..problem import Problem
 from ..scale import scaled
 
@@ -50,6 +51,8 @@ class NoisyCells:
     reported : ndarray, shape (n,)
         By what an error at a column's cell is multiplied when it is reported, in the units of
         :attr:`Standardisation.problem`.
+    augmentation : Augmentation or None
+        What is known of cells that are known only in part, in these units; the others alone are held out.
     """
 
     problem: Problem
@@ -58,6 +61,7 @@ class NoisyCells:
     spread: np.ndarray
     apart: np.ndarray
     reported: np.ndarray
+    augmentation: Augmentation | None = None
 
     @property
     def common(self) -> np.ndarray:
@@ -74,13 +78,18 @@ class NoisyCells:
         return replace(self, apart=np.zeros_like(self.apart)) if scaling == "all" else self
 
     @classmethod
-    def of(cls, fitted: Problem, columns: np.ndarray, unit: float) -> NoisyCells:
+    def of(
+        cls, fitted: Problem, columns: np.ndarray, unit: float, augmentation: Augmentation | None = None
+    ) -> NoisyCells:
         """Of the cells on the scale of the fit; `columns` and `unit` as in :class:`Standardisation`."""
         power = float(2.0 ** np.round(np.log2(np.median(columns) * unit)))
         problem = fitted.with_values(fitted.values / power)
         center, spread = column_spreads(problem)
         apart = stand_apart(center, spread)
-        return cls(problem, power, center, spread, apart, power / (columns * unit))
+        if augmentation is not None:
+            n = problem.n_cols
+            augmentation = augmentation.within(problem).standardised(np.zeros(n), np.full(n, power))
+        return cls(problem, power, center, spread, apart, power / (columns * unit), augmentation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +110,9 @@ class Standardisation:
         The standardised cells.
     constant : ndarray of bool, shape (n,)
         Columns that are filled with the one number they hold. None if hardly any other cell is there.
+    augmentation : Augmentation or None
+        What is known of cells that are known only in part, on the scale of the fit; `given` and `fitted` hold
+        a first guess of their values.
     """
 
     given: Problem
@@ -109,14 +121,15 @@ class Standardisation:
     unit: float
     problem: Problem
     constant: np.ndarray
+    augmentation: Augmentation | None = None
 
     @classmethod
-    def of(cls, given: Problem, scale: str) -> Standardisation:
+    def of(cls, given: Problem, scale: str, augmentation: Augmentation | None = None) -> Standardisation:
         """Standardise a problem; one of zeros only is left as it is."""
         fitted = scaled(given, scale)
         n = given.n_cols
         if not np.any(fitted.values):
-            return cls(given, fitted, np.ones(n), 1.0, fitted, np.zeros(n, bool))
+            return cls(given, fitted, np.ones(n), 1.0, fitted, np.zeros(n, bool), augmentation)
         # squares of the values as given may leave the range of floats
         largest = float(np.max(np.abs(fitted.values)))
         problem = fitted.with_values(fitted.values / largest)
@@ -131,13 +144,13 @@ class Standardisation:
         constant = constant_columns(fitted)
         if np.count_nonzero(~constant[problem.cols]) < _ENOUGH_VARYING:
             constant = np.zeros(n, bool)
-        return cls(given, fitted, columns, unit, problem, constant)
+        return cls(given, fitted, columns, unit, problem, constant, augmentation)
 
     @cached_property
     def noisy(self) -> NoisyCells:
         """What the question with noise is asked about."""
         varying = self.fitted.subset(~self.constant[self.fitted.cols])
-        return NoisyCells.of(varying, self.columns, self.unit)
+        return NoisyCells.of(varying, self.columns, self.unit, self.augmentation)
 
     @property
     def mixed_units(self) -> bool:

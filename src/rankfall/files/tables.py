@@ -260,7 +260,8 @@ def _rewritten(table: Table, filled: np.ndarray, suffix: str, rounded: bool) -> 
     """A wide text table with its holes filled in."""
     source = table.source
     assert isinstance(source, SheetSource)
-    text = rewrite(source, np.isnan(table.values), filled, "\t" if suffix == ".tsv" else None, rounded)
+    delimiter = "\t" if suffix == ".tsv" else None
+    text = rewrite(source, np.isnan(table.values), filled, delimiter, rounded, table.limits)
     return text.encode(source.sheet.style.encoding)
 
 

@@ -14,6 +14,7 @@ from .affixes import Affixes, agreed
 from .bad_cells import bad_cell, skip_remedy
 from .headers import LOOKED_AT, count_titles, has_header, is_index, is_word
 from .inputs import Source
+from .limit_cells import Limits, limits_note, take_limits
 from .missing_marks import MissingMarks
 from .notation import Notation, unquote
 from .table import SheetSource, Table
@@ -55,8 +56,15 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Seq
         notes.append("The first column holds numbers and was read as row names.")
     col_names = tuple(names[k] for k in columns) if header else None
     row_names = tuple(leads) if index else None
-    data = _Data([[row[k] for k in columns] for row in body], notation)
+    given = [[row[k] for k in columns] for row in body]
+    data, limits = _Data(given, notation), None
     bad = data.parse()
+    if bad is not None:
+        # the cells that are no numbers may all be limits
+        given, limits = take_limits(given, notation)
+        if limits is not None:
+            data = _Data(given, notation)
+            bad = data.parse()
     if bad is not None:
         at = f"line {sheet.numbers[bad + int(header)]}"
         if index:
@@ -75,10 +83,15 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Seq
         example = next(row[places[0]] for row in data.body if not notation.is_missing(row[places[0]]))
         labels = [str(j) if col_names is None else col_names[j] for j in places]
         notes.append(affixes.note(labels, example, notation))
+    if limits is not None:
+        labels = [str(j) for j in range(len(columns))] if col_names is None else list(col_names)
+        notes.append(limits_note(limits, [[row[k] for k in columns] for row in body], labels))
     if notation.marks.given:
         notes += notation.unused(cell for row in data.body for cell in row)
     source = SheetSource(sheet, header, index, columns, data.affixes)
-    return Table.from_values(data.values, row_names, col_names, notes=tuple(notes), source=source)
+    return Table.from_values(
+        data.values, row_names, col_names, notes=tuple(notes), source=source, limits=limits
+    )
 
 
 def rewrite(
@@ -87,10 +100,11 @@ def rewrite(
     filled: np.ndarray,
     delimiter: str | None = None,
     rounded: bool = True,
+    limits: Limits | None = None,
 ) -> str:
     """The text of the table with the cells marked in `holes` filled in.
 
-    Those that are NaN stay as they were.
+    Those that are NaN stay as they were; a number that rounding takes beyond its limit is not rounded.
     """
     style = source.sheet.style
     cells = source.sheet.cells()
@@ -103,8 +117,13 @@ def rewrite(
     shown = source.decimals(holes) if rounded else [None] * len(columns)
     wanted = holes & ~np.isnan(filled)
     at_rows, at_columns = np.nonzero(wanted)
+    allowed = {} if limits is None else limits.by_cell()
     for i, j in zip(at_rows.tolist(), at_columns.tolist(), strict=True):
-        text = source.written(float(filled[i, j]), j, shown[j])
+        value, digits = float(filled[i, j]), shown[j]
+        if digits is not None and (i, j) in allowed:
+            low, high = allowed[i, j]
+            digits = digits if low < round(value, digits) < high else None
+        text = source.written(value, j, digits)
         body[i][columns[j]] = quote(text, delimiter)
     return source.sheet.joined([delimiter.join(row) for row in cells])
 

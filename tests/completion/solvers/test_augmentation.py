@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import rankfall as rf
-from rankfall.completion.solvers.augmentation import Augmentation, Categories, Grades, PartlyKnown, Ranges
+from rankfall.completion.solvers.augmentation import PartlyKnown
 from rankfall.completion.solvers.gibbs import Sampler
 from rankfall.completion.solvers.kernels import reference
 from rankfall.completion.solvers.kernels import truncated as kernels
 from rankfall.completion.solvers.noise_model import EQUAL, NoiseModel
 from rankfall.completion.solvers.variational import VariationalFit
 from rankfall.compute.threads import threads
+from rankfall.partly_known import Augmentation, Categories, Grades, Ranges
 
 
 def both_ranges(lower, upper, mean, noise, uniforms):

@@ -11,6 +11,7 @@ from ..options import Options
 from ..result.completion import Completion
 from ..result.determined import components
 from ..standardise import Standardisation
+from .low_values import low_values_missing
 from .unlike_observed import unlike_observed
 
 # the local-uniqueness check is made without being asked up to this many unknowns
@@ -85,6 +86,7 @@ def warnings_of(
     if open_ended and rank * sum(problem.shape) <= _CHEAP_UNKNOWNS:
         out += _uniqueness_warning(result)
     out += unlike_observed(result)
+    out += low_values_missing(result)
     return tuple(out)
 
 

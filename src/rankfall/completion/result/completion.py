@@ -11,6 +11,7 @@ import numpy as np
 
 from ...argument_checks import one_of, whole
 from ...errors import InputError, Outcome
+from ...scale import scaled
 from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
@@ -73,6 +74,9 @@ class Completion(CompletedMatrix):
     bounds : (low, high) or None
         Predictions and intervals are kept within: two numbers, or two arrays of shape (n,) where columns have
         bounds of their own; infinite where there is no bound.
+    limits : LimitCells or None
+        Cells that are known only to lie below or above a limit, with the mean and standard deviation of their
+        posterior draws on the scale of the fit. In `problem` they hold what they are filled with.
     watched : WatchedRun, Certificate or None
         What `certificate` is made of.
     """
@@ -113,7 +117,7 @@ class Completion(CompletedMatrix):
     @property
     def train_rmse(self) -> float:
         """Root mean square misfit at the observed cells, on the scale of the fit (but see `mixed_units`)."""
-        problem = self.fitted_problem
+        problem = scaled(self.exactly_observed, self.scale)
         misfit = (self.model.at(problem.rows, problem.cols) - problem.values) / self.units[problem.cols]
         largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
         return float(np.sqrt(np.average((misfit / largest) ** 2, weights=problem.weights)) * largest)
@@ -284,10 +288,11 @@ class Completion(CompletedMatrix):
         certificate : bool
             Also what the certificate says, which is computed for it.
         """
-        (m, n), problem = self.shape, self.problem
+        (m, n), problem = self.shape, self.exactly_observed
         beside = EFFECTS_IN_WORDS[str(self.settings.get("effects", "none"))]
         lines = [
-            f"{m} x {n} matrix, {problem.n_observed} cells observed ({problem.n_observed / (m * n):.1%}).",
+            f"{m} x {n} matrix, {problem.n_observed} cells observed ({problem.n_observed / (m * n):.1%})"
+            + ("." if self.limits is None else f", {len(self.limits)} known by a limit only."),
             f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
             f"{self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"

@@ -20,6 +20,7 @@ _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "
 SIDE = ("mean", "free", "fixed", "prior", "center", "line")
 CHAIN = ("order", "steps", "coefficients", "step", "is_time")
 HELD = ("rows", "cols", "predicted", "spread")
+LIMITS = ("rows", "cols", "lower", "upper", "mean", "sd")
 MODEL = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
 
 
@@ -108,6 +109,13 @@ _FIELDS = (
     # bounds of single columns; a pair for all of them is in the metadata
     Field("bounds_low", "float", ("n",), allowing=("inf",), optional="bounds"),
     Field("bounds_high", "float", ("n",), allowing=("inf",), optional="bounds"),
+    # cells that are known by a limit only; they are among the observed ones
+    Field("limits_rows", "index", ("L",), of="m", optional="limits"),
+    Field("limits_cols", "index", ("L",), of="n", optional="limits"),
+    Field("limits_lower", "float", ("L",), allowing=("inf",), optional="limits"),
+    Field("limits_upper", "float", ("L",), allowing=("inf",), optional="limits"),
+    Field("limits_mean", "float", ("L",), optional="limits"),
+    Field("limits_sd", "float", ("L",), least=0, optional="limits"),
     # one row for each rank that was tried
     Field("path_rank", "whole", ("P",), least=0),
     Field("path_oversampling", "float", ("P",), allowing=("inf",)),
@@ -199,6 +207,17 @@ def _held_out_are_observed(saved: Saved) -> str | None:
     )
 
 
+def _limits_are_known(saved: Saved) -> str | None:
+    if "limits_rows" not in saved:
+        return None
+    n = saved.lengths["n"]
+    keys = saved["limits_rows"] * n + saved["limits_cols"]
+    if np.any(np.diff(keys) <= 0) or not np.isin(keys, saved["rows"] * n + saved["cols"]).all():
+        return "limits_rows and limits_cols do not name observed cells in order."
+    inside = (saved["limits_lower"] <= saved["limits_mean"]) & (saved["limits_mean"] <= saved["limits_upper"])
+    return None if inside.all() else "limits_mean lies outside a limit."
+
+
 def _names_fit(saved: Saved) -> str | None:
     for name, length in (("row_names", "m"), ("col_names", "n")):
         names = saved.meta[name]
@@ -238,6 +257,7 @@ SCHEMA = Schema(
         _orders_are_whole,
         _last_column_is_known,
         _held_out_are_observed,
+        _limits_are_known,
         _names_fit,
         _bounds_fit,
         _certificate_says_enough,

@@ -19,7 +19,8 @@ from ..solvers.noise_model import NoiseModel
 from ..solvers.posterior import Posterior, Side, compressed
 from ..solvers.variational import folded
 from .fitted_model import FittedModel, HeldOut
-from .schema import CHAIN, HELD, MODEL, SCHEMA, SIDE
+from .limit_cells import LimitCells
+from .schema import CHAIN, HELD, LIMITS, MODEL, SCHEMA, SIDE
 
 # attributes whose names in files are others
 _ATTRIBUTES = {"line": "axis_noise", "row_share": "row_noise_scale", "col_share": "col_noise_scale"}
@@ -44,6 +45,9 @@ def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         bounds = None
     if problem.weights is not None:
         arrays["weights"] = problem.weights
+    limits = fields["limits"]
+    if limits is not None:
+        arrays |= {f"limits_{name}": getattr(limits, name) for name in LIMITS}
     meta = {
         "shape": list(problem.shape),
         "outcome": fields["outcome"].value,
@@ -89,6 +93,9 @@ def read(path: str | PathLike[str]) -> dict[str, Any]:
         if "bounds_low" not in saved
         else (saved["bounds_low"], saved["bounds_high"]),
         "watched": meta["certificate"],
+        "limits": LimitCells(*(saved[f"limits_{name}"] for name in LIMITS))
+        if "limits_rows" in saved
+        else None,
     }
 
 

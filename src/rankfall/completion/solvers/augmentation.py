@@ -14,13 +14,13 @@ models", Statistics and Computing 6 (1996).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from scipy.special import ndtr
 
 from ...compute.threads import threads_for
+from ...partly_known import Augmentation, Grades
 from ...problem import Problem
 from .kernels import truncated as kernels
 from .products import products
@@ -33,127 +33,6 @@ _THRESHOLD_PRIOR = 5.0
 _PROPOSAL = 2.0
 # multiplications that a truncated draw is worth
 _DRAW = 50.0
-
-
-def _none(kind: type) -> np.ndarray:
-    return np.zeros(0, kind)
-
-
-@dataclass(frozen=True, eq=False)
-class Ranges:
-    """Cells known by a range.
-
-    Attributes
-    ----------
-    rows, cols : ndarray of int64, shape (k,)
-        Positions, sorted by row, then column.
-    lower, upper : ndarray, shape (k,)
-        Ends of the range, infinite where there is none.
-    """
-
-    rows: np.ndarray = field(default_factory=lambda: _none(np.int64))
-    cols: np.ndarray = field(default_factory=lambda: _none(np.int64))
-    lower: np.ndarray = field(default_factory=lambda: _none(np.float64))
-    upper: np.ndarray = field(default_factory=lambda: _none(np.float64))
-
-
-@dataclass(frozen=True, eq=False)
-class Grades:
-    """A column whose cells hold one of several ordered levels: the place of a value among thresholds.
-
-    Attributes
-    ----------
-    col : int
-    rows, levels : ndarray of int64, shape (k,)
-        Rows, ascending, and the level of each, counted from 0.
-    thresholds : ndarray, shape (n_levels - 1,)
-        Those that a chain begins with. The one nearest 0 stays: the location of the others is relative to it,
-        as their scale is to the noise.
-    """
-
-    col: int
-    rows: np.ndarray
-    levels: np.ndarray
-    thresholds: np.ndarray
-
-    @property
-    def anchor(self) -> int:
-        """The threshold that stays."""
-        return int(np.argmin(np.abs(self.thresholds)))
-
-
-@dataclass(frozen=True, eq=False)
-class Categories:
-    """Neighbouring columns, one for each level of a category but the first.
-
-    Attributes
-    ----------
-    cols : ndarray of int64, shape (n_levels - 1,)
-    rows, levels : ndarray of int64, shape (k,)
-        Rows, ascending, and the level of each; 0 is the one without a column.
-    offsets : ndarray, shape (n_levels - 1,)
-        What is added to a value for its utility.
-    """
-
-    cols: np.ndarray
-    rows: np.ndarray
-    levels: np.ndarray
-    offsets: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Augmentation:
-    """The cells of a problem that are drawn anew in every sweep.
-
-    Attributes
-    ----------
-    ranges : Ranges
-    grades : tuple of Grades
-    categories : tuple of Categories
-    """
-
-    ranges: Ranges = field(default_factory=Ranges)
-    grades: tuple[Grades, ...] = ()
-    categories: tuple[Categories, ...] = ()
-
-    @property
-    def latent_cols(self) -> np.ndarray:
-        """Columns without a unit: their noise variance is fixed."""
-        cols = [np.array([one.col]) for one in self.grades] + [one.cols for one in self.categories]
-        return np.concatenate([_none(np.int64), *cols]).astype(np.int64)
-
-    def within(self, problem: Problem) -> Augmentation:
-        """Of the entries of a part of the problem."""
-        known = problem.rows * problem.n_cols + problem.cols
-
-        def kept(rows: np.ndarray, col: np.ndarray | int) -> np.ndarray:
-            keys = rows * problem.n_cols + col
-            place = np.minimum(np.searchsorted(known, keys), known.size - 1)
-            return known[place] == keys if known.size else np.zeros(keys.size, bool)
-
-        r, here = self.ranges, kept(self.ranges.rows, self.ranges.cols)
-        grades = ((one, kept(one.rows, one.col)) for one in self.grades)
-        categories = ((one, kept(one.rows, int(one.cols[0]))) for one in self.categories)
-        return Augmentation(
-            Ranges(r.rows[here], r.cols[here], r.lower[here], r.upper[here]),
-            tuple(replace(one, rows=one.rows[k], levels=one.levels[k]) for one, k in grades),
-            tuple(replace(one, rows=one.rows[k], levels=one.levels[k]) for one, k in categories),
-        )
-
-    def standardised(self, center: np.ndarray, scale: np.ndarray) -> Augmentation:
-        """Ranges and thresholds relative to the center of their column, in units of its scale, shapes
-        (n,).
-        """
-        r = self.ranges
-        lower, upper = ((end - center[r.cols]) / scale[r.cols] for end in (r.lower, r.upper))
-        return replace(
-            self,
-            ranges=replace(r, lower=lower, upper=upper),
-            grades=tuple(
-                replace(one, thresholds=(one.thresholds - center[one.col]) / scale[one.col])
-                for one in self.grades
-            ),
-        )
 
 
 class PartlyKnown:
@@ -202,14 +81,19 @@ class PartlyKnown:
         ends = np.cumsum([r.rows.size, *(one.rows.size for one in grades)])
         self._grade_slices = [slice(a, b) for a, b in pairwise(ends.tolist())]
         begins = [np.searchsorted(keys, one.rows * n + one.cols[0]) for one in categories]
-        self._begins = np.concatenate([_none(np.int64), *begins])
+        self._begins = np.concatenate([np.zeros(0, np.int64), *begins])
         sizes = [np.full(one.rows.size, one.cols.size) for one in categories]
-        self._sizes = np.concatenate([_none(np.int64), *sizes])
-        self._levels = np.concatenate([_none(np.int64), *(one.levels for one in categories)])
+        self._sizes = np.concatenate([np.zeros(0, np.int64), *sizes])
+        self._levels = np.concatenate([np.zeros(0, np.int64), *(one.levels for one in categories)])
         by_col = center.copy()
         for one in categories:
             by_col[one.cols] += one.offsets
+        self._by_col, self._scale = by_col, scale
         self._offsets, self._units = by_col[self.problem.cols], scale[self.problem.cols]
+
+    def utility(self, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The utility of a level is ``offset + unit value``: both, for the columns of a category."""
+        return self._by_col[cols], self._scale[cols]
 
     @property
     def sides(self) -> tuple[np.ndarray, np.ndarray]:

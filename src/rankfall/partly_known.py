@@ -27,12 +27,20 @@ class Ranges:
         Positions, sorted by row, then column.
     lower, upper : ndarray, shape (k,)
         Ends of the range, infinite where there is none.
+    rounded : ndarray of bool, shape (k,), or None
+        Cells that are known up to rounding, such as counts: they may be held out. None: there are none.
     """
 
     rows: np.ndarray = field(default_factory=lambda: _none(np.int64))
     cols: np.ndarray = field(default_factory=lambda: _none(np.int64))
     lower: np.ndarray = field(default_factory=lambda: _none(np.float64))
     upper: np.ndarray = field(default_factory=lambda: _none(np.float64))
+    rounded: np.ndarray | None = None
+
+    def some(self, which: np.ndarray) -> Ranges:
+        """Some of them."""
+        parts = (self.rows, self.cols, self.lower, self.upper, self.rounded)
+        return Ranges(*(None if part is None else part[which] for part in parts))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +111,10 @@ class Augmentation:
     def held_apart(self, problem: Problem) -> np.ndarray:
         """Entries that stand for what may be held out: a mask of shape (n_observed,).
 
-        Those of ranges may not: their values are not known. Of a category the first column stands for all.
+        Those of ranges may not, but for rounded ones: their values are not known. Of a category the first column stands for all.
         """
         keys = problem.rows * problem.n_cols + problem.cols
-        r = self.ranges
+        r = self.ranges if self.ranges.rounded is None else self.ranges.some(~self.ranges.rounded)
         beside = [one.cols[1:] for one in self.categories]
         others = np.isin(problem.cols, np.concatenate([_none(np.int64), *beside]))
         return ~np.isin(keys, r.rows * problem.n_cols + r.cols) & ~others
@@ -132,7 +140,7 @@ class Augmentation:
         grades = ((one, kept(one.rows, one.col)) for one in self.grades)
         categories = ((one, kept(one.rows, int(one.cols[0]))) for one in self.categories)
         return Augmentation(
-            Ranges(r.rows[here], r.cols[here], r.lower[here], r.upper[here]),
+            r.some(here),
             tuple(replace(one, rows=one.rows[k], levels=one.levels[k]) for one, k in grades),
             tuple(replace(one, rows=one.rows[k], levels=one.levels[k]) for one, k in categories),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..argument_checks import one_of
@@ -19,7 +20,11 @@ from ..progress_display import shown_progress
 from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
+from .deliver.fit_models import Delivered
 from .exact import Precision
+from .kinds import KindsTable, MixedCompletion, read_kinds
+from .kinds.deliver import decode
+from .kinds.encode import encode
 from .noisy.first_values import standardised_with_limits
 from .options import Options, without_order
 from .ordered import OrderQuestion, Orders
@@ -50,7 +55,8 @@ def complete(
     column_positions: object = None,
     groups: object = None,
     censored: object = None,
-) -> Completion:
+    kinds: object = "auto",
+) -> Completion | MixedCompletion:
     """Complete a matrix from some of its entries without being told its rank.
 
     First the exact question, on all cells: does a matrix of some rank r with more observed cells than
@@ -143,10 +149,15 @@ def complete(
         cell lies which `X` leaves empty, NaN where nothing is known; one of the two may be None. In the
         data's own units, on every scale. Such a cell is filled with the mean of its posterior draws, which
         respects the limit, and so does its interval. Then no order is used, and no exact fit looked for.
+    kinds : "auto" or mapping
+        What columns are, by label (by position where there are no labels): "number", "boolean", "ordinal"
+        (grades, from low to high), "category" or "count". Columns that are not named, and all with "auto", are
+        what their type says: booleans, ordered categories ("ordinal"), unordered ones and text with few
+        different values ("category"). Numbers are never guessed to be grades or counts.
 
     Returns
     -------
-    Completion
+    Completion, or MixedCompletion where a column is no number
 
     Raises
     ------
@@ -171,6 +182,13 @@ def complete(
     started = time.perf_counter()
     options = Options.of(locals())  # every option is an argument of this function
     progress = one_of("progress", progress, (False, True))
+    mixed = read_kinds(require_entries(X, "A completion is"), kinds)
+    if mixed is not None:
+        if weights is not None:
+            raise InputError("weights cannot be used with columns of several kinds yet: leave them out.")
+        options = without_order(options, "Columns of several kinds")
+        missing = as_missing_values(missing_values)
+        return _mixed(mixed.without(missing), options, censored, missing, progress, callback, started)
     given = Problem.coerce(require_entries(X, "A completion is"))
     if weights is not None:
         given = given.with_weights(weights)
@@ -193,10 +211,42 @@ def complete(
         )
     orders = Orders.of(given, options)
     request = Request(standardisation, options, bounds, missing, orders, limits)
+    return _answered(request, progress, callback, started)[0]
+
+
+def _mixed(
+    table: KindsTable,
+    options: Options,
+    censored: object,
+    missing: tuple[float, ...],
+    progress: bool,
+    callback: Callable[[Progress], None] | None,
+    started: float,
+) -> MixedCompletion:
+    """A table with kinds, by its latent table."""
+    numbers = table.numbers()
+    layout = table.problem.layout
+    rows, cols = (None, None) if layout is None else (layout.row_names, layout.col_names)
+    bounds = read_bounds(options.bounds, numbers, cols)
+    limits = read_limits(censored, table.problem, cols, rows)
+    if limits is not None:
+        require_within(limits, bounds, cols)
+    encoded = encode(table, limits, options.scale, options.seed)
+    latent_options = replace(options, scale="linear", bounds=None)
+    standardisation = Standardisation.of(encoded.problem, "linear", encoded.augmentation)
+    request = Request(standardisation, latent_options, None, missing)
+    return decode(encoded, *_answered(request, progress, callback, started), bounds, options)
+
+
+def _answered(
+    request: Request, progress: bool, callback: Callable[[Progress], None] | None, started: float
+) -> tuple[Completion, Delivered]:
+    """Ask, and put the result together."""
+    standardisation, options = request.standardisation, request.options
     with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
         clock = Clock(options.max_time, tell, standardisation.unit, started)
         with announced(None if tell is None else clock.tell):
-            answers, ending = _ask(standardisation, options, orders, clock)
+            answers, ending = _ask(standardisation, options, request.orders, clock)
             try:
                 return assemble(request, answers, ending, clock)
             except KeyboardInterrupt:

@@ -45,6 +45,12 @@ class Request:
     limits: Limits | None = None
 
     @property
+    def is_latent(self) -> bool:
+        """Whether the cells are those of a latent table, whose values nobody has seen."""
+        augmentation = self.standardisation.augmentation
+        return augmentation is not None and self.limits is None
+
+    @property
     def row_order(self) -> AxisOrder | None:
         """The order of the rows, if it may be used."""
         return self.orders.rows if self.options.ordered in ("auto", "rows", "both") else None
@@ -83,8 +89,10 @@ class Answers:
         return () if exact is None else exact.history
 
 
-def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -> Completion:
-    """Fit what was chosen on all cells and put the result together."""
+def assemble(
+    request: Request, answers: Answers, ending: Ending, clock: Clock
+) -> tuple[Completion, Delivered]:
+    """Fit what was chosen on all cells and put the result together; and what its model was delivered with."""
     standardisation, options = request.standardisation, request.options
     delivered = _model(request, answers, ending)
     outcome = _outcome(standardisation, answers, ending)
@@ -130,15 +138,19 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         anchors = answers.exact.anchors
     elif outcome is Outcome.CHOSEN and answers.noisy is not None:
         anchors = answers.noisy.anchors
-    return replace(
+    notes = (
+        () if request.is_latent else input_notes(result.exactly_observed, request.col_names, request.row_names)
+    )
+    result = replace(
         result,
         warnings=(
-            *input_notes(result.exactly_observed, request.col_names, request.row_names),
+            *notes,
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
         ),
         watched=watched_run(result.rank, outcome is Outcome.EXACT, anchors, answers.sgd_steps, options.seed),
         seconds=clock.seconds,
     )
+    return result, delivered
 
 
 def _with_limits(

@@ -1,11 +1,10 @@
-"""Columns of every kind: hidden cells of simulated mixed tables against marginals, chained regressions, and an
-oracle.
+"""Columns of every kind: hidden cells of simulated mixed tables, beside an oracle and other methods.
 
-``python benchmarks/kinds.py`` draws tables of 300 rows with five columns of each kind (number, boolean, ordinal,
-category, count) from three factors and prints, for each kind, errors (root mean square over the spread of
-numbers, of log(1 + count) for counts; share of wrong levels otherwise) and log losses. IterativeImputer gets
-indicators and codes, and is rounded. The oracle knows the columns' loadings, thresholds and noise, and
-integrates over each row's factors by importance sampling.
+``python benchmarks/kinds.py`` draws tables of 300 rows with five columns of each kind (number, boolean,
+ordinal, category, count) from three factors and prints, for each kind, errors (root mean square over the
+spread of numbers, of log(1 + count) for counts; share of wrong levels otherwise) and log losses.
+IterativeImputer gets indicators and codes, and is rounded. The oracle knows the columns' loadings, thresholds
+and noise, and integrates over each row's factors by importance sampling.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import argparse
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -118,7 +118,7 @@ def oracle(columns: list[Column], hidden: np.ndarray, seed: int) -> list[np.ndar
 
 def rankfall(frame: pd.DataFrame, kinds: dict[str, str], seed: int) -> list[np.ndarray]:
     """The same by a completion; seconds are printed by the caller."""
-    result = rf.complete(frame, kinds=kinds, seed=seed)
+    result = cast("Any", rf.complete(frame, kinds=kinds, seed=seed))
     out: list[np.ndarray] = []
     rows = np.arange(ROWS)
     for j, kind in enumerate(kinds.values()):
@@ -162,7 +162,7 @@ def chained(frame: pd.DataFrame, kinds: dict[str, str]) -> list[np.ndarray]:
             parts.append((np.log1p(cells) if kind == "count" else cells)[:, None])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        filled = IterativeImputer(random_state=0, max_iter=20).fit_transform(np.hstack(parts))
+        filled = np.asarray(IterativeImputer(random_state=0, max_iter=20).fit_transform(np.hstack(parts)))
     ends = np.cumsum([0, *(part.shape[1] for part in parts)])
     out: list[np.ndarray] = []
     for j, (name, kind) in enumerate(kinds.items()):
@@ -176,7 +176,9 @@ def chained(frame: pd.DataFrame, kinds: dict[str, str]) -> list[np.ndarray]:
     return out
 
 
-def scores(columns: list[Column], hidden: np.ndarray, answers: list[np.ndarray]) -> dict[str, tuple[float, float]]:
+def scores(
+    columns: list[Column], hidden: np.ndarray, answers: list[np.ndarray]
+) -> dict[str, tuple[float, float]]:
     """Error and log loss of each kind at the hidden cells."""
     errors: dict[str, list[np.ndarray]] = {}
     losses: dict[str, list[np.ndarray]] = {}

@@ -111,7 +111,8 @@ class Augmentation:
     def held_apart(self, problem: Problem) -> np.ndarray:
         """Entries that stand for what may be held out: a mask of shape (n_observed,).
 
-        Those of ranges may not, but for rounded ones: their values are not known. Of a category the first column stands for all.
+        Those of ranges may not, but for rounded ones: their values are not known. Of a category the first
+        column stands for all.
         """
         keys = problem.rows * problem.n_cols + problem.cols
         r = self.ranges if self.ranges.rounded is None else self.ranges.some(~self.ranges.rounded)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .clock import Progress
-    from .result.completion import Completion, load
+    from .kinds.storage import load
+    from .result.completion import Completion
 
-_HOMES = {"Completion": ".result.completion", "Progress": ".clock", "load": ".result.completion"}
+_HOMES = {"Completion": ".result.completion", "Progress": ".clock", "load": ".kinds.storage"}
 
 __all__ = ["Completion", "Progress", "load"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 from ..argument_checks import one_of
 from ..bounds import BoundsLike, read_bounds
@@ -56,7 +56,7 @@ def complete(
     groups: object = None,
     censored: object = None,
     kinds: object = "auto",
-) -> Completion | MixedCompletion:
+) -> Completion:
     """Complete a matrix from some of its entries without being told its rank.
 
     First the exact question, on all cells: does a matrix of some rank r with more observed cells than
@@ -151,13 +151,15 @@ def complete(
         respects the limit, and so does its interval. Then no order is used, and no exact fit looked for.
     kinds : "auto" or mapping
         What columns are, by label (by position where there are no labels): "number", "boolean", "ordinal"
-        (grades, from low to high), "category" or "count". Columns that are not named, and all with "auto", are
-        what their type says: booleans, ordered categories ("ordinal"), unordered ones and text with few
+        (grades, from low to high), "category" or "count". Columns that are not named, and all with "auto",
+        are what their type says: booleans, ordered categories ("ordinal"), unordered ones and text with few
         different values ("category"). Numbers are never guessed to be grades or counts.
 
     Returns
     -------
-    Completion, or MixedCompletion where a column is no number
+    Completion
+        A :class:`~rankfall.completion.kinds.MixedCompletion`, which has the same methods and more, where a
+        column is no number.
 
     Raises
     ------
@@ -188,7 +190,8 @@ def complete(
             raise InputError("weights cannot be used with columns of several kinds yet: leave them out.")
         options = without_order(options, "Columns of several kinds")
         missing = as_missing_values(missing_values)
-        return _mixed(mixed.without(missing), options, censored, missing, progress, callback, started)
+        found = _mixed(mixed.without(missing), options, censored, missing, progress, callback, started)
+        return cast("Completion", found)
     given = Problem.coerce(require_entries(X, "A completion is"))
     if weights is not None:
         given = given.with_weights(weights)

@@ -139,7 +139,9 @@ def assemble(
     elif outcome is Outcome.CHOSEN and answers.noisy is not None:
         anchors = answers.noisy.anchors
     notes = (
-        () if request.is_latent else input_notes(result.exactly_observed, request.col_names, request.row_names)
+        ()
+        if request.is_latent
+        else input_notes(result.exactly_observed, request.col_names, request.row_names)
     )
     result = replace(
         result,

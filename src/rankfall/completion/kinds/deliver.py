@@ -6,10 +6,10 @@ import numpy as np
 
 from ...bounds import Bounds
 from ..deliver.fit_models import Delivered
+from ..noisy.first_values import ranges_on_scale
 from ..options import Options
 from ..result.completion import Completion
 from ..result.limit_cells import LimitCells
-from ..noisy.first_values import ranges_on_scale
 from .columns import KindsTable
 from .encode import Encoded
 from .levels import LevelColumn

@@ -22,6 +22,7 @@ Electronic Journal of Statistics 14 (2020).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import ndtri
@@ -34,7 +35,7 @@ from ...scale import forward, require_scale
 from ..noisy.first_values import first_values, ranges_on_scale, with_entries
 from ..solvers.level_probabilities import category_probabilities
 from ..standardise import column_spreads
-from .columns import KindsTable
+from .columns import ColumnKind, KindsTable
 
 # cells that every level counts as having beside its own, together: rare ones have no infinite threshold
 _BESIDE = 1.0
@@ -95,9 +96,9 @@ def encode(table: KindsTable, limits: Limits | None, scale: str, seed: int) -> E
     problem, n = table.problem, table.problem.n_cols
     numbers, counts = table.where("number"), table.where("count")
     _check(table, limits, scale)
-    widths = [_width(len(one.levels)) if one.has_levels else 1 for one in table.kinds]
+    widths = [_width(one) for one in table.kinds]
     ends = np.concatenate([[0], np.cumsum(widths)])
-    cols = tuple(np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    cols = tuple(np.arange(a, b) for a, b in pairwise(ends.tolist()))
     # numbers and counts on their scale, then standardised
     of_column = np.isin(problem.cols, numbers)
     values = problem.values.copy()
@@ -105,9 +106,7 @@ def encode(table: KindsTable, limits: Limits | None, scale: str, seed: int) -> E
     is_count = np.isin(problem.cols, counts)
     values[is_count] = np.log(values[is_count] + 0.5)
     measured = problem.subset(of_column | is_count).with_values(values[of_column | is_count])
-    center, spread = (
-        column_spreads(measured) if measured.n_observed else (np.zeros(n), np.ones(n))
-    )
+    center, spread = column_spreads(measured) if measured.n_observed else (np.zeros(n), np.ones(n))
     rows_out, cols_out, values_out = [], [], []
     grades: list[Grades] = []
     categories: list[Categories] = []
@@ -167,9 +166,12 @@ def _check(table: KindsTable, limits: Limits | None, scale: str) -> None:
             )
 
 
-def _width(n_levels: int) -> int:
-    """Latent columns of a column with so many levels; of one level it is known what every cell holds."""
-    return max(n_levels - 1, 0)
+def _width(one: ColumnKind) -> int:
+    """Latent columns of a column; of one level it is known what every cell holds."""
+    if not one.has_levels:
+        return 1
+    most = max(len(one.levels) - 1, 0)
+    return most if one.kind == "category" else min(most, 1)
 
 
 def _shares(codes: np.ndarray, n_levels: int) -> np.ndarray:
@@ -233,8 +235,8 @@ def _ranges(
     if not parts:
         return Ranges()
     rows, latent, lower, upper = (np.concatenate(part) for part in zip(*parts, strict=True))
-    rounded = np.concatenate(
-        [np.full(part[0].size, k < len(counts)) for k, part in enumerate(parts)]
-    ).astype(bool)
+    rounded = np.concatenate([np.full(part[0].size, k < len(counts)) for k, part in enumerate(parts)]).astype(
+        bool
+    )
     order = np.lexsort((latent, rows))
     return Ranges(rows[order], latent[order], lower[order], upper[order], rounded[order])

@@ -44,7 +44,7 @@ def frame_like(layout: FrameLayout, kinds: Sequence[ColumnKind], codes: np.ndarr
         return pa.Table.from_pandas(out, preserve_index=False)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"The table was a frame of {layout.kind}, which is not installed here; to_dense() gives the values."
+            f"The table was a frame of {layout.kind}, which is not installed here; to_dense() gives cells."
         ) from error
 
 

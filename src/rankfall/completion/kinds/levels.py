@@ -55,15 +55,19 @@ def log_loss(probabilities: np.ndarray, codes: np.ndarray) -> float:
     return float(-np.mean(np.log(np.maximum(found, _LEAST)))) if codes.size else float("nan")
 
 
-def conformal_sets(probabilities: np.ndarray, scores: np.ndarray, coverage: float, ordered: bool) -> np.ndarray:
+def conformal_sets(
+    probabilities: np.ndarray, scores: np.ndarray, coverage: float, ordered: bool
+) -> np.ndarray:
     """Levels of which one is the cell's with this probability: a mask of the shape of `probabilities`.
 
-    All levels with ``1 - p <= q``, where q is the conformal quantile of the scores at held-out cells, the most
-    probable one among them; of ordered levels also those between. All levels where too few were held out.
+    All levels with ``1 - p <= q``, where q is the conformal quantile of the scores at held-out cells, the
+    most probable one among them; of ordered levels also those between. All where too few were held out.
     """
     limit = conformal_quantile(np.sort(scores), coverage)
     inside = 1 - probabilities <= limit
     inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
     if ordered:
-        inside = np.maximum.accumulate(inside, axis=1) & np.maximum.accumulate(inside[:, ::-1], axis=1)[:, ::-1]
+        inside = (
+            np.maximum.accumulate(inside, axis=1) & np.maximum.accumulate(inside[:, ::-1], axis=1)[:, ::-1]
+        )
     return inside

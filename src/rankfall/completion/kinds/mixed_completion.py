@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,9 +21,11 @@ from ..result.completion import Completion
 from ..result.intervals import checked_coverage
 from ..result.limit_cells import LimitCells
 from ..result.positions import Axis, positions
+from ..result.storage import write
 from .columns import ColumnKind, KindsTable
 from .frames import frame_like
 from .levels import LevelColumn, brier, conformal_sets, log_loss
+from .saving import arrays_and_meta
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,9 +144,7 @@ class MixedCompletion:
                 out[:, j] = self._in_data_units(latent[:, cols[0]], np.full(m, j))
         if self.limits is not None:
             at = (self.limits.rows, self.limits.cols)
-            out[at] = self._in_data_units(
-                (self.limits.mean - self.center[at[1]]) / self.spread[at[1]], at[1]
-            )
+            out[at] = self._in_data_units((self.limits.mean - self.center[at[1]]) / self.spread[at[1]], at[1])
         return out
 
     def _in_data_units(self, latent: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -285,7 +286,10 @@ class MixedCompletion:
             one = self._kind_with_levels(j)
             here = np.flatnonzero(cols == j)
             sets = conformal_sets(
-                self.levels[j].probabilities[rows[here]], self._scores[one.kind], coverage, one.kind == "ordinal"
+                self.levels[j].probabilities[rows[here]],
+                self._scores[one.kind],
+                coverage,
+                one.kind == "ordinal",
             )
             for k, inside in zip(here.tolist(), sets, strict=True):
                 out[k] = tuple(level for level, is_in in zip(one.levels, inside, strict=True) if is_in)
@@ -294,7 +298,9 @@ class MixedCompletion:
     @cached_property
     def _scores(self) -> dict[str, np.ndarray]:
         """Conformal scores at the held-out cells of each kind of column with levels."""
-        out: dict[str, list[np.ndarray]] = {kind: [np.empty(0)] for kind in ("boolean", "ordinal", "category")}
+        out: dict[str, list[np.ndarray]] = {
+            kind: [np.empty(0)] for kind in ("boolean", "ordinal", "category")
+        }
         for j, column in self.levels.items():
             if len(self.table.kinds[j].levels) > 1:
                 out[self.table.kinds[j].kind].append(column.scores(self._held_codes(j)))
@@ -320,8 +326,8 @@ class MixedCompletion:
         wrong = [j for j in np.unique(cols).tolist() if self.table.kinds[j].has_levels]
         if wrong:
             raise InputError(
-                f"Column {self.table.names[wrong[0]]} has levels, and no intervals: prediction_sets gives sets "
-                "of levels."
+                f"Column {self.table.names[wrong[0]]} has levels, and no intervals: prediction_sets gives "
+                "sets of levels."
             )
         latent = np.array([int(own[0]) if own.size else -1 for own in self.latent_cols])[cols]
         low, high = self.latent.interval(rows, latent, coverage)
@@ -355,7 +361,8 @@ class MixedCompletion:
         rows: list[dict[str, Any]] = []
         for j, one in enumerate(self.table.kinds):
             if not one.has_levels:
-                rows.append({"kind": one.kind, **numbers.iloc[j].to_dict()})
+                own = {str(name): value for name, value in numbers.iloc[j].items()}
+                rows.append({"kind": one.kind, **own})
                 continue
             found: dict[str, Any] = {"kind": one.kind, "n_held_out": 0}
             if j in self.levels and self.levels[j].held_rows.size:
@@ -373,7 +380,9 @@ class MixedCompletion:
             rows.append(found)
         names = ["kind", "error", "relative", "spread", "brier", "log_loss", "n_held_out"]
         table = pd.DataFrame(rows, columns=names).astype({"n_held_out": int})
-        table.index = pd.RangeIndex(len(rows), name="column") if self._layout.cols is None else self._layout.cols
+        table.index = (
+            pd.RangeIndex(len(rows), name="column") if self._layout.cols is None else self._layout.cols
+        )
         return table
 
     def _number_errors(self) -> pd.DataFrame:
@@ -419,9 +428,15 @@ class MixedCompletion:
             )
         numbers = errors[errors["log_loss"].isna() & errors["relative"].notna()]
         if len(numbers):
-            lines.append(f"Held-out error of numbers {numbers['relative'].median():.0%} of their spread (median).")
+            lines.append(
+                f"Held-out error of numbers {numbers['relative'].median():.0%} of their spread (median)."
+            )
         lines += [f"{self.seconds:.1f} s.", *(f"Warning: {text}" for text in self.warnings)]
         return "\n".join(lines)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
+        write(path, self.latent.contents(), *arrays_and_meta(self))
 
     def __repr__(self) -> str:
         m, n = self.shape

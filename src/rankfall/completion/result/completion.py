@@ -20,7 +20,7 @@ from .completed_matrix import CompletedMatrix
 from .fold_in import FoldIn
 from .in_words import as_html, error_line, held_out_error, order_line, rank_choices, rounding_note
 from .intervals import checked_coverage
-from .storage import read, write
+from .storage import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -322,16 +322,11 @@ class Completion(CompletedMatrix):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
-        contents = {field.name: getattr(self, field.name) for field in fields(self)}
-        write(path, {**contents, "watched": self.certificate})
+        write(path, self.contents())
 
-
-def load(path: str | PathLike[str]) -> Completion:
-    """Read a completion that :meth:`Completion.save` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is not one of ours, is damaged, or was written by a later format.
-    """
-    return Completion(**read(path))
+    def contents(self) -> dict[str, object]:
+        """What a file holds, by the names of the attributes."""
+        return {
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+            "watched": self.certificate,
+        }

@@ -14,6 +14,7 @@ from ...scale import SCALES
 from ...theory.certificate import read_certificate
 from ..descent.watched_run import needed_values
 from ..options import EFFECTS, ORDERS
+from .schema_kinds import KINDS_FIELDS, kinds_fit, required_kinds
 
 KIND = "completion"
 _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
@@ -68,9 +69,13 @@ _meta = record(
         "row_names": nullable(listed(text)),
         "col_names": nullable(listed(text)),
     },
-    optional={"certificate": nullable(read_certificate), "layout": nullable(record({}, others=anything))},
+    optional={
+        "certificate": nullable(read_certificate),
+        "layout": nullable(record({}, others=anything)),
+        "kinds": required_kinds,
+    },
     # results of early versions lack them
-    defaults={"certificate": None, "layout": None},
+    defaults={"certificate": None, "layout": None, "kinds": None},
 )
 
 
@@ -151,6 +156,7 @@ _FIELDS = (
     Field("model_held_out_cols", "index", ("H",), of="n", optional="held out"),
     Field("model_held_out_predicted", "float", ("H",), optional="held out"),
     Field("model_held_out_spread", "float", ("H",), least=0, optional="held out"),
+    *KINDS_FIELDS,
 )
 
 
@@ -258,6 +264,7 @@ SCHEMA = Schema(
         _last_column_is_known,
         _held_out_are_observed,
         _limits_are_known,
+        kinds_fit,
         _names_fit,
         _bounds_fit,
         _certificate_says_enough,

@@ -184,10 +184,14 @@ def scores(
     losses: dict[str, list[np.ndarray]] = {}
     for j, (column, answer) in enumerate(zip(columns, answers, strict=True)):
         here = np.flatnonzero(hidden[:, j])
+        if column.kind not in ("number", "count"):  # nobody can know levels that no observed cell holds
+            here = here[np.isin(column.cells[here], column.cells[~hidden[:, j]])]
         cells = column.cells[here]
         if column.kind in ("number", "count"):
-            truth = np.log1p(column.cells) if column.kind == "count" else column.cells
-            errors.setdefault(column.kind, []).append((answer[here, 0] - truth[here]) ** 2 / np.var(truth))
+            truth, found = column.cells, answer[here, 0]
+            if column.kind == "count":  # all are rounded
+                truth, found = np.log1p(truth), np.log1p(np.maximum(np.rint(np.expm1(found)), 0))
+            errors.setdefault(column.kind, []).append((found - truth[here]) ** 2 / np.var(truth))
             continue
         found = answer[here]
         errors.setdefault(column.kind, []).append(found.argmax(axis=1) != cells)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal, cast
 
 from ..argument_checks import one_of
@@ -22,9 +21,8 @@ from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
 from .deliver.fit_models import Delivered
 from .exact import Precision
-from .kinds import KindsTable, MixedCompletion, read_kinds
-from .kinds.deliver import decode
-from .kinds.encode import encode
+from .kinds import read_kinds
+from .kinds.deliver import decode, prepared
 from .noisy.first_values import standardised_with_limits
 from .options import Options, without_order
 from .ordered import OrderQuestion, Orders
@@ -189,9 +187,9 @@ def complete(
         if weights is not None:
             raise InputError("weights cannot be used with columns of several kinds yet: leave them out.")
         options = without_order(options, "Columns of several kinds")
-        missing = as_missing_values(missing_values)
-        found = _mixed(mixed.without(missing), options, censored, missing, progress, callback, started)
-        return cast("Completion", found)
+        encoded, latent, bounds = prepared(mixed, options, censored, as_missing_values(missing_values))
+        found = _answered(latent, progress, callback, started)
+        return cast("Completion", decode(encoded, *found, bounds, options))
     given = Problem.coerce(require_entries(X, "A completion is"))
     if weights is not None:
         given = given.with_weights(weights)
@@ -215,30 +213,6 @@ def complete(
     orders = Orders.of(given, options)
     request = Request(standardisation, options, bounds, missing, orders, limits)
     return _answered(request, progress, callback, started)[0]
-
-
-def _mixed(
-    table: KindsTable,
-    options: Options,
-    censored: object,
-    missing: tuple[float, ...],
-    progress: bool,
-    callback: Callable[[Progress], None] | None,
-    started: float,
-) -> MixedCompletion:
-    """A table with kinds, by its latent table."""
-    numbers = table.numbers()
-    layout = table.problem.layout
-    rows, cols = (None, None) if layout is None else (layout.row_names, layout.col_names)
-    bounds = read_bounds(options.bounds, numbers, cols)
-    limits = read_limits(censored, table.problem, cols, rows)
-    if limits is not None:
-        require_within(limits, bounds, cols)
-    encoded = encode(table, limits, options.scale, options.seed)
-    latent_options = replace(options, scale="linear", bounds=None)
-    standardisation = Standardisation.of(encoded.problem, "linear", encoded.augmentation)
-    request = Request(standardisation, latent_options, None, missing)
-    return decode(encoded, *_answered(request, progress, callback, started), bounds, options)
 
 
 def _answered(

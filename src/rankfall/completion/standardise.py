@@ -85,6 +85,9 @@ class NoisyCells:
         power = float(2.0 ** np.round(np.log2(np.median(columns) * unit)))
         problem = fitted.with_values(fitted.values / power)
         center, spread = column_spreads(problem)
+        if augmentation is not None:
+            latent = augmentation.latent_cols
+            center[latent], spread[latent] = _plain_spreads(problem, latent)
         apart = stand_apart(center, spread)
         if augmentation is not None:
             n = problem.n_cols
@@ -226,6 +229,18 @@ def column_spreads(problem: Problem, typical: float | None = None) -> tuple[np.n
     few = (problem.col_counts < _ENOUGH) & (np.maximum(spread / typical, typical / spread) < MIXED)
     own = np.minimum(problem.col_counts / _ENOUGH, 1.0)
     return center, np.where(few, spread**own * typical ** (1 - own), spread)
+
+
+def _plain_spreads(problem: Problem, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of some columns, nothing drawn in.
+
+    Expectations given one of a few levels are never wild: most may be nearly equal, and the others far.
+    """
+    counts = np.maximum(problem.col_counts, 1)
+    center = np.bincount(problem.cols, problem.values, problem.n_cols) / counts
+    rest = problem.values - center[problem.cols]
+    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) / counts)
+    return center[cols], np.maximum(spread[cols], 1e-300)
 
 
 def stand_apart(center: np.ndarray, spread: np.ndarray) -> np.ndarray:

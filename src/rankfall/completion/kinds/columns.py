@@ -35,7 +35,7 @@ class ColumnKind:
         What its cells hold, in order (of "ordinal" from low to high): text, numbers or booleans; empty of
         numbers and counts.
     dtype : str
-        What a frame of pandas calls its type.
+        What the library of the frame calls its type.
     categories : tuple
         Levels that the type knows, those that no cell holds among them; empty of other types.
     """
@@ -116,12 +116,13 @@ def read_kinds(X: object, kinds: object) -> KindsTable | None:
     for j in range(frame.shape[1]):
         column = frame.iloc[:, j]
         kind = by_place.get(j) or _guessed(column)
+        dtype = str(column.dtype) if origin.dtypes is None else origin.dtypes[j]
         if kind == "number":
-            found.append(ColumnKind("number", dtype=str(column.dtype)))
+            found.append(ColumnKind("number", dtype=dtype))
             columns[j] = column
             continue
         one, codes = _with_levels(column, kind, names[j]) if kind != "count" else _counts(column, names[j])
-        found.append(one)
+        found.append(replace(one, dtype=dtype))
         columns[j] = codes
     if all(one.kind == "number" for one in found):
         return None
@@ -196,9 +197,11 @@ def _as_pandas(X: object, wanted: bool) -> tuple[pd.DataFrame, FrameLayout] | No
         return None
     frame = eager.to_pandas()
     kind = "polars" if eager.implementation.is_polars() else "pyarrow"
+    natives = [column.to_native() for column in eager.iter_columns()]
+    dtypes = tuple(str(one.type if hasattr(one, "type") else one.dtype) for one in natives)
     if eager.implementation.is_pandas_like():
         return frame, FrameLayout("pandas", frame.index, frame.columns)
-    return frame, FrameLayout(kind, None, frame.columns)
+    return frame, FrameLayout(kind, None, frame.columns, dtypes)
 
 
 def _guessed(column: pd.Series) -> str:

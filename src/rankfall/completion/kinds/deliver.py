@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ...bounds import Bounds
+from ...bounds import Bounds, read_bounds
+from ...limits import read_limits, require_within
+from ..deliver.assemble import Request
 from ..deliver.fit_models import Delivered
 from ..noisy.first_values import ranges_on_scale
 from ..options import Options
 from ..result.completion import Completion
 from ..result.limit_cells import LimitCells
+from ..standardise import Standardisation
 from .columns import KindsTable
-from .encode import Encoded
+from .encode import Encoded, encode
 from .levels import LevelColumn
 from .mixed_completion import MixedCompletion
+
+
+def prepared(
+    table: KindsTable, options: Options, censored: object, missing: tuple[float, ...]
+) -> tuple[Encoded, Request, Bounds | None]:
+    """The latent table, what is asked about it, and the bounds of the numbers.
+
+    Raises
+    ------
+    InputError
+        If bounds or limits do not fit the table.
+    """
+    table = table.without(missing)
+    layout = table.problem.layout
+    rows, cols = (None, None) if layout is None else (layout.row_names, layout.col_names)
+    bounds = read_bounds(options.bounds, table.numbers(), cols)
+    limits = read_limits(censored, table.problem, cols, rows)
+    if limits is not None:
+        require_within(limits, bounds, cols)
+    encoded = encode(table, limits, options.scale, options.seed)
+    # with effects of columns, how frequent levels are does not hang on the factors
+    effects = "columns" if options.effects == "auto" else options.effects
+    latent = replace(options, scale="linear", bounds=None, effects=effects)
+    standardisation = Standardisation.of(encoded.problem, "linear", encoded.augmentation)
+    return encoded, Request(standardisation, latent, None, missing), bounds
 
 
 def decode(

@@ -12,19 +12,19 @@ import numpy as np
 
 from ...argument_checks import one_of
 from ...bounds import Bounds, clip
-from ...errors import InputError, Outcome
+from ...errors import InputError
 from ...frames import FrameLayout
-from ...problem import Problem
 from ...scale import inverse
-from ..result.column_errors import column_errors
 from ..result.completion import Completion
 from ..result.intervals import checked_coverage
 from ..result.limit_cells import LimitCells
 from ..result.positions import Axis, positions
 from ..result.storage import write
 from .columns import ColumnKind, KindsTable
+from .errors import error_lines, errors_of, number_errors
+from .facts import Facts
 from .frames import frame_like
-from .levels import LevelColumn, brier, conformal_sets, log_loss
+from .levels import LevelColumn, conformal_sets
 from .saving import arrays_and_meta
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MixedCompletion:
+class MixedCompletion(Facts):
     """A completed table whose columns are numbers, yes or no, grades, categories and counts.
 
     Attributes
@@ -68,52 +68,6 @@ class MixedCompletion:
     fill: Literal["effects"] | None
     levels: Mapping[int, LevelColumn]
     limits: LimitCells | None = None
-
-    # -- facts -----------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.table.problem.shape
-
-    @property
-    def rank(self) -> int:
-        """Number of factors of the latent table."""
-        return self.latent.rank
-
-    @property
-    def outcome(self) -> Outcome:
-        """How the run ended."""
-        return self.latent.outcome
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """One sentence each."""
-        return self.latent.warnings
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What was asked for and what was chosen, of the latent table."""
-        return self.latent.settings
-
-    @property
-    def path(self) -> pd.DataFrame:
-        """The ranks tried, of the latent table."""
-        return self.latent.path
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock time of the run."""
-        return self.latent.seconds
-
-    @property
-    def problem(self) -> Problem:
-        """The observed cells, levels counted from 0."""
-        return self.table.problem
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """The kind of every column, by its label as text or its position."""
-        return dict(zip(self.table.names, (one.kind for one in self.table.kinds), strict=True))
 
     @property
     def _layout(self) -> FrameLayout:
@@ -181,7 +135,9 @@ class MixedCompletion:
                 out[here] = named[codes[here].astype(np.int64)]
         return out
 
-    def to_dense(self, observed: Literal["given", "fitted"] = "given") -> np.ndarray:
+    def to_dense(
+        self, observed: Literal["given", "fitted"] = "given", *, rows: slice | None = None
+    ) -> np.ndarray:
         """The completed table, shape (m, n): of floats, or of objects where levels are no numbers.
 
         Parameters
@@ -189,19 +145,29 @@ class MixedCompletion:
         observed : {"given", "fitted"}
             Observed cells as they were given, or the most probable level (and the model's number)
             everywhere.
+        rows : slice, optional
+            Rows to make.
         """
-        codes = self._filled_codes(observed)
-        return self._said(codes, np.broadcast_to(np.arange(self.shape[1]), self.shape))
+        codes = self._filled_codes(observed)[rows or slice(None)]
+        return self._said(codes, np.broadcast_to(np.arange(self.shape[1]), codes.shape))
 
-    def to_frame(self, observed: Literal["given", "fitted"] = "given") -> Any:
+    def to_frame(self, observed: Literal["given", "fitted"] = "given", *, round: bool = True) -> Any:
         """The completed table as a frame of the kind that came in, its columns of their types.
+
+        Parameters
+        ----------
+        observed : {"given", "fitted"}
+            As in :meth:`to_dense`.
+        round : bool
+            False: columns of whole numbers that get other values become floats.
 
         Raises
         ------
         InputError
             If the library of the frame is not installed.
         """
-        return frame_like(self._layout, self.table.kinds, self._filled_codes(observed))
+        round = one_of("round", round, (True, False))
+        return frame_like(self._layout, self.table.kinds, self._filled_codes(observed), round)
 
     def predict(self, rows: object, cols: object, *, labels: bool | None = None) -> np.ndarray:
         """The model's number or most probable level at some cells; see :meth:`Completion.predict`."""
@@ -340,8 +306,6 @@ class MixedCompletion:
                 out[here] = self._in_data_units(standard, cols[here])
         return lower, upper
 
-    # -- errors ----------------------------------------------------------------------------------
-
     @cached_property
     def errors(self) -> pd.DataFrame:
         """Errors at held-out cells: one row per column, by its label or position.
@@ -354,53 +318,21 @@ class MixedCompletion:
             otherwise (below 1 where predictions are better than these); spread: standard deviation of
             numbers and counts; brier and log_loss: proper scores of levels; n_held_out: number of cells.
         """
-        import pandas as pd
+        numbers = number_errors(self.table, self.latent.model.held_out, self.latent_cols, self._in_data_units)
+        return errors_of(self.table, numbers, self.levels, self._held_codes)
 
-        numbers = self._number_errors()
-        problem = self.table.problem
-        rows: list[dict[str, Any]] = []
-        for j, one in enumerate(self.table.kinds):
-            if not one.has_levels:
-                own = {str(name): value for name, value in numbers.iloc[j].items()}
-                rows.append({"kind": one.kind, **own})
-                continue
-            found: dict[str, Any] = {"kind": one.kind, "n_held_out": 0}
-            if j in self.levels and self.levels[j].held_rows.size:
-                held, codes = self.levels[j].held, self._held_codes(j)
-                counts = np.bincount(problem.values[problem.cols == j].astype(int), minlength=len(one.levels))
-                null = np.tile(counts / counts.sum(), (codes.size, 1))
-                found |= {
-                    "error": float(np.mean(held.argmax(axis=1) != codes)),
-                    "brier": brier(held, codes),
-                    "log_loss": log_loss(held, codes),
-                    "n_held_out": codes.size,
-                }
-                least = log_loss(null, codes)
-                found["relative"] = found["log_loss"] / least if least > 0 else float("nan")
-            rows.append(found)
-        names = ["kind", "error", "relative", "spread", "brier", "log_loss", "n_held_out"]
-        table = pd.DataFrame(rows, columns=names).astype({"n_held_out": int})
-        table.index = (
-            pd.RangeIndex(len(rows), name="column") if self._layout.cols is None else self._layout.cols
+    def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
+        """Refused so far: new rows of a table with kinds cannot be completed by themselves.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(
+            "transform cannot complete new rows of a table with columns of several kinds yet: complete the "
+            "table with these rows below the others."
         )
-        return table
-
-    def _number_errors(self) -> pd.DataFrame:
-        """Errors of numbers and counts, in their units."""
-        held, n = self.latent.model.held_out, self.shape[1]
-        back = np.full(self.latent.shape[1], -1)
-        for j, own in enumerate(self.latent_cols):
-            if not self.table.kinds[j].has_levels:
-                back[own] = j
-        none = np.empty(0, np.int64)
-        rows, cols, predicted = none, none, np.empty(0)
-        if held is not None:
-            here = back[held.cols] >= 0
-            rows, cols = held.rows[here], back[held.cols[here]]
-            predicted = self._in_data_units(held.predicted[here], cols)
-        problem = self.table.problem
-        plain = problem.subset(np.isin(problem.cols, np.setdiff1d(np.arange(n), list(self.levels))))
-        return column_errors(plain, rows, cols, predicted, None)
 
     # -- words -----------------------------------------------------------------------------------
 
@@ -415,23 +347,10 @@ class MixedCompletion:
             + ("." if self.limits is None else f", {len(self.limits)} known by a limit only."),
             f"Rank {self.rank} of {self.latent.shape[1]} latent columns ({self.outcome.value}): "
             f"{self.outcome.advice}",
+            *error_lines(self.errors),
+            f"{self.seconds:.1f} s.",
+            *(f"Warning: {text}" for text in self.warnings),
         ]
-        errors = self.errors
-        levels = errors[errors["log_loss"].notna()]
-        if len(levels):
-            weights = levels["n_held_out"]
-            lines.append(
-                f"Of {weights.sum()} held-out levels {1 - np.average(levels['error'], weights=weights):.1%} "
-                f"were predicted; log loss {np.average(levels['log_loss'], weights=weights):.3g}, "
-                f"{np.average(levels['relative'].fillna(1.0), weights=weights):.0%} of that of the levels' "
-                "frequencies."
-            )
-        numbers = errors[errors["log_loss"].isna() & errors["relative"].notna()]
-        if len(numbers):
-            lines.append(
-                f"Held-out error of numbers {numbers['relative'].median():.0%} of their spread (median)."
-            )
-        lines += [f"{self.seconds:.1f} s.", *(f"Warning: {text}" for text in self.warnings)]
         return "\n".join(lines)
 
     def save(self, path: str | PathLike[str]) -> None:

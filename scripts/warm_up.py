@@ -19,3 +19,6 @@ for table in (noisy, sparse):
 low = noisy.to_dense() < np.nanquantile(noisy.to_dense(), 0.1)
 limits = np.where(low, np.nanquantile(noisy.to_dense(), 0.1), np.nan)
 rf.complete(np.where(low, np.nan, noisy.to_dense()), censored=(None, limits)).interval(0, 0)
+# columns of several kinds
+levels = np.where(np.isnan(noisy.to_dense()), np.nan, np.digitize(noisy.to_dense(), [-0.5, 0.5]))
+rf.complete(levels, kinds={**dict.fromkeys(range(12), "category"), **dict.fromkeys(range(12, 25), "ordinal")})

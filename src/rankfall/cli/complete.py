@@ -27,6 +27,7 @@ from ..files.formats import TEXT, kind_of_output
 from ..files.inputs import STDIN
 from ..problem import Problem
 from .bounds_option import AskedBounds
+from .kinds import kinds_of, read_kinds_option, run_mixed
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
 from .reading import Reading, column_of
@@ -63,6 +64,7 @@ class Job:
     as_json: bool = False
     quiet: bool = False
     command: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     def options(self) -> Options:
         """The options, checked."""
@@ -87,7 +89,8 @@ def run(job: Job) -> Outcome:
     _check_format(job)
     if STDIN == job.source == job.cells:
         raise InputError("IN and CELLS cannot both be stdin.")
-    table = job.reading.table(job.source)
+    asked = read_kinds_option(job.kinds)
+    table = replace(job.reading, kinds=asked).table(job.source)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
     options = replace(
@@ -96,6 +99,9 @@ def run(job: Job) -> Outcome:
         row_positions=column_of(table, "--positions", job.positions),
         groups=column_of(table, "--groups", job.groups),
     )
+    kinds = kinds_of(table, asked)
+    if any(kind != "number" for kind in kinds.values()):
+        return run_mixed(job, table, options, kinds).outcome
     wanted = None if job.cells is None else read_cells(job.cells, table)
     problem = Problem.from_triplets(table.rows, table.cols, table.entries, table.shape)
     if wanted is None and not written_in_parts(job.out if job.out != STDOUT else Path("stdout.csv"), table):

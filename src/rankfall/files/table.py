@@ -190,6 +190,8 @@ class Table:
         How the file was written; for :func:`write_table`.
     limits : Limits or None
         Missing cells that are known to lie below or above a number.
+    levels : mapping of int to sequence of str, or None
+        Columns of text: what their numbers, counted from 0, stand for.
     """
 
     rows: np.ndarray
@@ -201,6 +203,7 @@ class Table:
     notes: tuple[str, ...] = ()
     source: SheetSource | FrameSource | ArraySource | TripletSource | None = None
     limits: Limits | None = None
+    levels: Mapping[int, Sequence[str]] | None = None
 
     @classmethod
     def from_values(

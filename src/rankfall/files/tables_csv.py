@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from ..errors import InputError
 from .affixes import Affixes, agreed
 from .bad_cells import bad_cell, skip_remedy
+from .columns_in_words import columns_in_words
 from .headers import LOOKED_AT, count_titles, has_header, is_index, is_word
 from .inputs import Source
+from .level_cells import take_levels
 from .limit_cells import Limits, limits_note, take_limits
 from .missing_marks import MissingMarks
 from .notation import Notation, unquote
@@ -21,7 +23,13 @@ from .table import SheetSource, Table
 from .tables_text import Sheet, quote
 
 
-def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Sequence[str] = ()) -> Table:
+def read_wide(
+    sheet: Sheet,
+    path: Source,
+    aside: Sequence[str] = (),
+    beside: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> Table:
     """Read a text table; see :func:`rankfall.files.read_table` for the rules."""
     notation = sheet.style.notation
     # what stands for a missing number may well be a name
@@ -57,6 +65,13 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Seq
     col_names = tuple(names[k] for k in columns) if header else None
     row_names = tuple(leads) if index else None
     given = [[row[k] for k in columns] for row in body]
+    labels = [str(j) for j in range(len(columns))] if col_names is None else list(col_names)
+    levels: dict[int, tuple[str, ...]] = {}
+    if kinds is not None:
+        given, levels = take_levels(given, notation, labels, kinds)
+    if levels:
+        what = columns_in_words([labels[j] for j in levels]).replace("column", "Column", 1)
+        notes.append(f"{what} {'holds' if len(levels) == 1 else 'hold'} text, which was read as categories.")
     data, limits = _Data(given, notation), None
     bad = data.parse()
     if bad is not None:
@@ -84,13 +99,18 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Seq
         labels = [str(j) if col_names is None else col_names[j] for j in places]
         notes.append(affixes.note(labels, example, notation))
     if limits is not None:
-        labels = [str(j) for j in range(len(columns))] if col_names is None else list(col_names)
         notes.append(limits_note(limits, [[row[k] for k in columns] for row in body], labels))
     if notation.marks.given:
         notes += notation.unused(cell for row in data.body for cell in row)
     source = SheetSource(sheet, header, index, columns, data.affixes)
     return Table.from_values(
-        data.values, row_names, col_names, notes=tuple(notes), source=source, limits=limits
+        data.values,
+        row_names,
+        col_names,
+        notes=tuple(notes),
+        source=source,
+        limits=limits,
+        levels=levels or None,
     )
 
 
@@ -101,6 +121,7 @@ def rewrite(
     delimiter: str | None = None,
     rounded: bool = True,
     limits: Limits | None = None,
+    levels: Mapping[int, Sequence[str]] | None = None,
 ) -> str:
     """The text of the table with the cells marked in `holes` filled in.
 
@@ -124,6 +145,8 @@ def rewrite(
             low, high = allowed[i, j]
             digits = digits if low < round(value, digits) < high else None
         text = source.written(value, j, digits)
+        if levels and j in levels:
+            text = levels[j][int(value)]
         body[i][columns[j]] = quote(text, delimiter)
     return source.sheet.joined([delimiter.join(row) for row in cells])
 

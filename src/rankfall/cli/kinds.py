@@ -13,13 +13,13 @@ from ..errors import InputError
 from ..files import Table, write_table
 from ..files.formats import TEXT, kind_of_output
 from ..files.table import SheetSource
+from .job import Job
 from .outputs import STDOUT, stdout_or
 from .progress import live_progress
 from .show import Printer
 
 if TYPE_CHECKING:
     from ..completion.kinds import MixedCompletion
-    from .complete import Job
 
 
 def read_kinds_option(texts: Sequence[str]) -> dict[str, str]:

@@ -106,6 +106,8 @@ def chosen_model(
         learned, fitted = _learned_in_data_units(learned, whole, standardisation), (whole, fit)
     whole, fit = sample.with_all_rows(*fitted, answer.row_chain)
     held = [_judged(each, its_fit) for each, its_fit in counting]
+    if fold.cells.augmentation is not None:
+        held = [part.without(fold.cells.augmentation.latent_cols) for part in held]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
@@ -151,6 +153,14 @@ class _Judged:
 
     cells: HeldOut
     errors: np.ndarray
+
+    def without(self, cols: np.ndarray) -> _Judged:
+        """Without those of some columns: nobody has seen the values of columns without a unit, and intervals
+        of the others are not calibrated on them.
+        """
+        kept = ~np.isin(self.cells.cols, cols)
+        parts = (self.cells.rows, self.cells.cols, self.cells.predicted, self.cells.spread)
+        return _Judged(HeldOut(*(part[kept] for part in parts)), self.errors[kept])
 
 
 def _judged(fold: Fold, fit: Posterior) -> _Judged:

@@ -195,6 +195,8 @@ def _as_pandas(X: object, wanted: bool) -> tuple[pd.DataFrame, FrameLayout] | No
         eager = nw.from_native(X, eager_only=True)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         return None
+    if not wanted and all(dtype.is_numeric() for dtype in eager.schema.values()):
+        return None  # large tables are not copied
     frame = eager.to_pandas()
     kind = "polars" if eager.implementation.is_polars() else "pyarrow"
     natives = [column.to_native() for column in eager.iter_columns()]

@@ -157,8 +157,8 @@ def test_limits_that_say_nothing_leave_every_bit() -> None:
 
 @pytest.mark.stat
 def test_cells_missing_at_random_raise_no_alarm() -> None:
-    """False alarms were 0 of 100 tables missing at random (1% would be 1), and 94 of 100 warned where low values
-    were missing; here two of each.
+    """False alarms were 0 of 100 tables missing at random (1% would be 1), and 94 of 100 warned where low
+    values were missing; here two of each.
     """
     for seed in range(2):
         X, _, given, _ = table(seed, (60, 20), 0.2)

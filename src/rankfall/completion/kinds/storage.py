@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from .levels import LevelColumn
 from .mixed_completion import MixedCompletion
 
 
-def load(path: str | PathLike[str]) -> Completion | MixedCompletion:
-    """Read a completion that was saved.
+def load(path: str | PathLike[str]) -> Completion:
+    """Read a completion that was saved; a :class:`MixedCompletion` where columns are of several kinds.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def load(path: str | PathLike[str]) -> Completion | MixedCompletion:
     limits = None
     if "kinds_limits_rows" in saved:
         limits = LimitCells(*(saved[f"kinds_limits_{name}"] for name in LIMITS))
-    return MixedCompletion(
+    mixed = MixedCompletion(
         latent=latent,
         table=KindsTable(problem, kinds),
         latent_cols=tuple(np.arange(a, b) for a, b in pairwise(ends.tolist())),
@@ -65,6 +65,7 @@ def load(path: str | PathLike[str]) -> Completion | MixedCompletion:
         levels=_levels(saved, kinds),
         limits=limits,
     )
+    return cast("Completion", mixed)  # it has the same methods
 
 
 def _levels(saved: Any, kinds: tuple[ColumnKind, ...]) -> dict[int, LevelColumn]:

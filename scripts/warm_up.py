@@ -29,3 +29,10 @@ update_from_sums(
     *sums, np.zeros(2), np.arange(2), -1, np.ones(2), np.zeros(2), 1.0, np.inf, 1, np.zeros((2, 2)), zero,
     np.ones((2, 2)),
 )  # fmt: skip
+# cells that are known by a limit only
+low = noisy.to_dense() < np.nanquantile(noisy.to_dense(), 0.1)
+limits = np.where(low, np.nanquantile(noisy.to_dense(), 0.1), np.nan)
+rf.complete(np.where(low, np.nan, noisy.to_dense()), censored=(None, limits)).interval(0, 0)
+# columns of several kinds
+levels = np.where(np.isnan(noisy.to_dense()), np.nan, np.digitize(noisy.to_dense(), [-0.5, 0.5]))
+rf.complete(levels, kinds={**dict.fromkeys(range(12), "category"), **dict.fromkeys(range(12, 25), "ordinal")})

@@ -92,7 +92,7 @@ def test_the_tree_of_a_completion_is_its_algorithm() -> None:
     files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
     folders = {path.name for path in folder.iterdir() if path.is_dir()} - {"__pycache__"}
     assert len(files) <= 5, files
-    assert folders == {"descent", "exact", "noisy", "ordered", "solvers", "result", "deliver"}
+    assert folders == {"descent", "exact", "noisy", "ordered", "solvers", "result", "deliver", "kinds"}
 
 
 @pytest.mark.parametrize("folder", ["completion"])
@@ -112,7 +112,7 @@ def test_no_file_is_long() -> None:
 def test_the_signature_of_complete_is_that_of_its_options() -> None:
     parameters = inspect.signature(rf.complete).parameters
     # data and a function, not options
-    beside = {"X", "callback", "missing_values", "progress", "weights"}
+    beside = {"X", "callback", "censored", "kinds", "missing_values", "progress", "weights"}
     assert tuple(name for name in parameters if name not in beside) == options.names()
     for name in options.names():
         assert parameters[name].default == options.default_of(name), name

@@ -172,7 +172,7 @@ def test_columns_of_one_name_and_of_categories() -> None:
     with pytest.raises(InputError, match="Column 'who' holds text"):
         read_frame(pa.table([["x"], [1.0], [2.0]], names=["who", "a", "a"]))
     sorts = pd.DataFrame({"a": pd.Categorical([1, 2, 3, None]), "b": [1.0, 2.0, 3.0, 4.0]})
-    assert str(rf.complete(sorts).to_frame()["a"].dtype) == "float64"
+    assert str(rf.complete(sorts).to_frame()["a"].dtype) == "category"
 
 
 def test_frames_of_narwhals() -> None:

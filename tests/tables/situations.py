@@ -288,8 +288,9 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "a question mark named": Situation(PLAIN.replace(",,", ",?,"), args=("--missing", "?"), out=FILLED),
     "a word": Situation(PLAIN.replace(",,", ",n.d.,"), error="use --missing n.d."),
-    "below the limit": Situation(
-        PLAIN.replace("a,,", "a,<2.5,"), error="limit of detection, not a value: write a number, or treat all"
+    "below the limit, among words": Situation(
+        replaced(PLAIN, ("a,,", "a,<2.5,"), ("b,3,", "b,few,")),
+        error="limit of detection, not a value: write a number, or treat all",
     ),
     "below the limit, missing": Situation(
         replaced(PLAIN, ("a,,", "a,<2.5,"), ("14,,", "14,< 25,")), args=("--missing", "<*"), out=FILLED

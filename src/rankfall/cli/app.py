@@ -192,6 +192,15 @@ def complete(
     bounds: Annotated[
         list[str] | None, option("bounds", metavar="[COLUMN=]LOW,HIGH", rich_help_panel=_MODEL)
     ] = default_of("bounds"),
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=KIND",
+            help="What a column is: number, boolean, ordinal, category or count; may be repeated. Text with "
+            "few different values is a category.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
     scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
     noise: Annotated[Noise, chosen("noise", rich_help_panel=_MODEL)] = default_of("noise"),
@@ -274,6 +283,7 @@ def complete(
             as_json=as_json,
             quiet=quiet,
             command=tuple(context.obj or ()),
+            kinds=tuple(kinds or ()),
         )
         outcome = run(job)
         raise typer.Exit(exit_code(outcome))

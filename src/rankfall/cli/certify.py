@@ -20,6 +20,7 @@ NOTHING = (
 def run(result: Path, as_json: bool) -> int:
     """Print the certificate; 0 if it holds, 3 otherwise."""
     completion = load(result)
+    completion = getattr(completion, "latent", completion)  # of several kinds: the network's table
     certificate, printer = completion.certificate, Printer(sys.stdout)
     holds = certificate is not None and certificate.holds
     code = 0 if holds else NOT_CONVERGED

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..completion.options import Options, default_of
 from ..errors import InputError, Outcome
 from ..files import (
     Cells,
@@ -28,56 +26,15 @@ from ..files import (
 from ..files.formats import TEXT, kind_of_output
 from ..files.inputs import STDIN
 from ..problem import Problem
-from .bounds_option import AskedBounds
+from .job import Job
+from .kinds import kinds_of, read_kinds_option, run_mixed
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
-from .reading import Reading, column_of
+from .reading import column_of
 from .show import Printer, listed
 
 if TYPE_CHECKING:
     from ..completion import Completion
-
-
-@dataclass(frozen=True)
-class Job:
-    """What was asked for on the command line.
-
-    Attributes
-    ----------
-    asked : mapping
-        Options of :func:`rankfall.complete` by name, as they stand on the command line.
-    """
-
-    source: Path
-    out: Path
-    asked: Mapping[str, Any]
-    report: Path | None = None
-    save: Path | None = None
-    cells: Path | None = None
-    interval: float | None = None
-    draws: int | None = None
-    certificate: bool = False
-    reading: Reading = field(default_factory=Reading)
-    positions: str | None = None
-    groups: str | None = None
-    rounded: bool = True
-    log: bool = False
-    compare: bool = False
-    as_json: bool = False
-    quiet: bool = False
-    command: tuple[str, ...] = ()
-
-    def options(self) -> Options:
-        """The options, checked."""
-        max_time = self.asked["max_time"]
-        if max_time is not None and not max_time > 0:
-            raise InputError(f"--max-time must be a positive number of seconds, not {max_time:g}.")
-        given = {"scale": _scale(self.asked["scale"], self.log), "bounds": None}
-        return Options.of({**self.asked, **given})
-
-    def bounds(self) -> AskedBounds:
-        """What ``--bounds`` asked for; the columns that it names are looked up when the table is read."""
-        return AskedBounds.read(self.asked["bounds"] or ())
 
 
 def run(job: Job) -> Outcome:
@@ -92,7 +49,8 @@ def run(job: Job) -> Outcome:
         raise InputError("--draws writes whole tables and --cells single cells: give one of them.")
     if STDIN == job.source == job.cells:
         raise InputError("IN and CELLS cannot both be stdin.")
-    table = job.reading.table(job.source)
+    asked = read_kinds_option(job.kinds)
+    table = replace(job.reading, kinds=asked).table(job.source)
     if table.entries.size == table.shape[0] * table.shape[1]:
         table = replace(table, notes=(*table.notes, "No cell is empty: there is nothing to fill in."))
     options = replace(
@@ -101,6 +59,9 @@ def run(job: Job) -> Outcome:
         row_positions=column_of(table, "--positions", job.positions),
         groups=column_of(table, "--groups", job.groups),
     )
+    kinds = kinds_of(table, asked)
+    if any(kind != "number" for kind in kinds.values()):
+        return run_mixed(job, table, options, kinds).outcome
     if job.draws is not None:
         check_draws_table(table)
     wanted = None if job.cells is None else read_cells(job.cells, table)
@@ -114,7 +75,7 @@ def run(job: Job) -> Outcome:
 
         _check_values(table, options.scale)
         labelled = problem.with_labels(table.row_names, table.col_names)
-        result = complete(labelled, callback=callback, **vars(options))
+        result = complete(labelled, callback=callback, censored=table.limits, **vars(options))
     settings = {**result.settings, "source": "stdin" if job.source == STDIN else job.source.name}
     if job.command:
         settings["command"] = shlex.join(job.command)
@@ -139,13 +100,6 @@ def _check_format(job: Job) -> None:
         raise InputError(
             f"With --cells, OUT is a text table: its name must end in {', '.join(TEXT)}, not {job.out.name}."
         )
-
-
-def _scale(scale: str | None, log: bool) -> str:
-    """The scale, of which ``--log`` is another spelling."""
-    if log and scale not in (None, "log"):
-        raise InputError(f"--log is short for --scale log, which contradicts --scale {scale}.")
-    return "log" if log else scale or default_of("scale")
 
 
 def _check_interval(job: Job) -> None:

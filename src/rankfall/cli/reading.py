@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Reading:
     skip: int = 0
     sheet: str | None = None
     beside: tuple[str, ...] = ()
+    kinds: Mapping[str, str] | None = None
 
     def with_columns_beside(self, *columns: str | None) -> Reading:
         """With these columns read as no measurements, unless they are the row names; of triplets there are
@@ -46,6 +47,7 @@ class Reading:
             skip=self.skip,
             roles=Roles(*named) if any(name is not None for name in named) else None,
             sheet=self.sheet,
+            kinds=self.kinds,
         )
 
     def words(self) -> Iterator[str]:

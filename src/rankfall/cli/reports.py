@@ -35,7 +35,8 @@ def _write(result: Path, page: Path) -> str:
     if kind == "completion":
         from ..completion import load
 
-        write_report(load(result), page)
+        completion = load(result)
+        write_report(getattr(completion, "latent", completion), page)
     elif kind == "rankfall trace":
         from ..dynamics import Trace
         from ..report.adapters.trace import trace_tables

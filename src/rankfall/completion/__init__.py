@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .clock import Progress
-    from .result.completion import Completion, load
+    from .kinds.storage import load
+    from .result.completion import Completion
     from .result.draws import Draws
 
 _HOMES = {
     "Completion": ".result.completion",
     "Draws": ".result.draws",
     "Progress": ".clock",
-    "load": ".result.completion",
+    "load": ".kinds.storage",
 }
 
 __all__ = ["Completion", "Draws", "Progress", "load"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from ..argument_checks import one_of
 from ..bounds import BoundsLike, read_bounds
@@ -12,14 +12,19 @@ from ..compute.first_compile import announced
 from ..compute.threads import threads_without_blas
 from ..errors import InputError
 from ..files.missing_marks import as_missing_values, equals_any
+from ..limits import read_limits, require_within
 from ..measurements import require_entries
 from ..problem import Problem
 from ..progress_display import shown_progress
 from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
 from .deliver.assemble import Answers, Request, assemble
+from .deliver.fit_models import Delivered
 from .exact import Precision
-from .options import Options
+from .kinds import read_kinds
+from .kinds.deliver import decode, prepared
+from .noisy.first_values import standardised_with_limits
+from .options import Options, without_order
 from .ordered import OrderQuestion, Orders
 from .result.completion import Completion
 from .standardise import Standardisation
@@ -48,6 +53,8 @@ def complete(
     row_positions: object = None,
     column_positions: object = None,
     groups: object = None,
+    censored: object = None,
+    kinds: object = "auto",
 ) -> Completion:
     """Complete a matrix from some of its entries without being told its rank.
 
@@ -141,17 +148,29 @@ def complete(
         The same for columns, shape (n,).
     groups : sequence of labels, optional
         The series that each row belongs to, shape (m,): rows of different series are no neighbours.
+    censored : (lower, upper), optional
+        Limits of detection: arrays or frames of the shape of `X` that say above and below which numbers a
+        cell lies which `X` leaves empty, NaN where nothing is known; one of the two may be None. In the
+        data's own units, on every scale. Such a cell is filled with the mean of its posterior draws, which
+        respects the limit, and so does its interval. Then no order is used, and no exact fit looked for.
+    kinds : "auto" or mapping
+        What columns are, by label (by position where there are no labels): "number", "boolean", "ordinal"
+        (grades, from low to high), "category" or "count". Columns that are not named, and all with "auto",
+        are what their type says: booleans, ordered categories ("ordinal"), unordered ones and text with few
+        different values ("category"). Numbers are never guessed to be grades or counts.
 
     Returns
     -------
     Completion
+        A :class:`~rankfall.completion.kinds.MixedCompletion`, which has the same methods and more, where a
+        column is no number.
 
     Raises
     ------
     InputError
         If the data cannot be used (no observed entry, infinities, something that is not a number), an
-        argument is out of range, no observed value of some column lies within its bounds, or positions or
-        groups are not one for each row (column).
+        argument is out of range, no observed value of some column lies within its bounds, positions or
+        groups are not one for each row (column), or limits contradict each other, the bounds, or a value.
 
     Notes
     -----
@@ -169,6 +188,14 @@ def complete(
     started = time.perf_counter()
     options = Options.of(locals())  # every option is an argument of this function
     progress = one_of("progress", progress, (False, True))
+    mixed = read_kinds(require_entries(X, "A completion is"), kinds)
+    if mixed is not None:
+        if weights is not None:
+            raise InputError("weights cannot be used with columns of several kinds yet: leave them out.")
+        options = without_order(options, "Columns of several kinds")
+        encoded, latent, bounds = prepared(mixed, options, censored, as_missing_values(missing_values))
+        found = _answered(latent, progress, callback, started)
+        return cast("Completion", decode(encoded, *found, bounds, options))
     given = Problem.coerce(require_entries(X, "A completion is"))
     if weights is not None:
         given = given.with_weights(weights)
@@ -178,19 +205,31 @@ def complete(
         raise InputError(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
         )
-    standardisation = Standardisation.of(given, options.scale)
+    names = None if given.layout is None else given.layout.col_names
+    bounds = read_bounds(options.bounds, given, names)
+    limits = read_limits(censored, given, names, None if given.layout is None else given.layout.row_names)
+    if limits is not None:
+        require_within(limits, bounds, names)
+        options = without_order(options, "Limits (censored)")
+    standardisation = standardised_with_limits(given, limits, options)
     if standardisation.mixed_units and options.effects == "both":
         raise InputError(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
-    names = None if given.layout is None else given.layout.col_names
-    bounds = read_bounds(options.bounds, given, names)
     orders = Orders.of(given, options)
-    request = Request(standardisation, options, bounds, missing, orders)
+    request = Request(standardisation, options, bounds, missing, orders, limits)
+    return _answered(request, progress, callback, started)[0]
+
+
+def _answered(
+    request: Request, progress: bool, callback: Callable[[Progress], None] | None, started: float
+) -> tuple[Completion, Delivered]:
+    """Ask, and put the result together."""
+    standardisation, options = request.standardisation, request.options
     with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
         clock = Clock(options.max_time, tell, standardisation.unit, started)
         with announced(None if tell is None else clock.tell):
-            answers, ending = _ask(standardisation, options, orders, clock)
+            answers, ending = _ask(standardisation, options, request.orders, clock)
             try:
                 return assemble(request, answers, ending, clock)
             except KeyboardInterrupt:
@@ -206,6 +245,9 @@ def _ask(
     if standardisation.is_zero:
         return answers, Ending.COMPLETE
     try:
+        if standardisation.augmentation is not None:
+            chosen = noisy.search(standardisation.noisy, options, clock)
+            return Answers(None, chosen), Ending.COMPLETE if chosen is None else chosen.ending
         precision = Precision.of(standardisation.fitted, standardisation.given)
         with clock.part(0.5):
             found = exact.search(standardisation.problem, precision, options.max_rank, options.seed, clock)

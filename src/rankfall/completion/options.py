@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Any, Literal
 
 from ..argument_checks import check_fields, checked, one_of, positive, whole
 from ..bounds import BoundsLike
+from ..errors import InputError
 from ..scale import SCALES
 
 EFFECTS_IN_WORDS: Mapping[str, str] = {
@@ -134,6 +135,21 @@ class Options:
         asked = ("max_rank", "effects", "scaling", "noise", "rule", "folds", "ordered")
         given = {name: True for name in PLACES if getattr(self, name) is not None}
         return {**{name: getattr(self, name) for name in asked}, **given}
+
+
+def without_order(options: Options, what: str) -> Options:
+    """The options of a completion that knows no order of rows or columns; `what` is the reason.
+
+    Raises
+    ------
+    InputError
+        If an order was asked for.
+    """
+    given = [name for name in PLACES if getattr(options, name) is not None]
+    asked = [f'ordered="{options.ordered}"'] if options.ordered not in ("auto", "none") else given
+    if asked:
+        raise InputError(f"{what} cannot be used with an order of rows or columns yet: leave out {asked[0]}.")
+    return replace(options, ordered="none")
 
 
 def names() -> tuple[str, ...]:

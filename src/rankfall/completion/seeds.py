@@ -22,6 +22,8 @@ class Stream(IntEnum):
     FINAL = 5  # Gibbs chains of the fit to all cells
     AVERAGE = 6  # Gibbs chains of an average over noise models
     DRAWS = 7  # Gibbs chains of draws, the noise in them, and the cells by which they are calibrated
+    FIRST_VALUES = 11  # the chain that a first guess of partly known cells comes from
+    PARTLY_KNOWN = 12  # Gibbs chains that draw partly known cells
 
 
 def key(seed: int, stream: Stream, *indices: int) -> Key:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..partly_known import Augmentation
 from ..problem import Problem
 from ..scale import scaled
 
@@ -53,6 +54,8 @@ class NoisyCells:
     reported : ndarray, shape (n,)
         By what an error at a column's cell is multiplied when it is reported, in the units of
         :attr:`Standardisation.problem`.
+    augmentation : Augmentation or None
+        What is known of cells that are known only in part, in these units; the others alone are held out.
     """
 
     problem: Problem
@@ -61,6 +64,7 @@ class NoisyCells:
     spread: np.ndarray
     apart: np.ndarray
     reported: np.ndarray
+    augmentation: Augmentation | None = None
 
     @property
     def common(self) -> np.ndarray:
@@ -77,13 +81,21 @@ class NoisyCells:
         return replace(self, apart=np.zeros_like(self.apart)) if scaling == "all" else self
 
     @classmethod
-    def of(cls, fitted: Problem, columns: np.ndarray, unit: float) -> NoisyCells:
+    def of(
+        cls, fitted: Problem, columns: np.ndarray, unit: float, augmentation: Augmentation | None = None
+    ) -> NoisyCells:
         """Of the cells on the scale of the fit; `columns` and `unit` as in :class:`Standardisation`."""
         power = float(2.0 ** np.round(np.log2(np.median(columns) * unit)))
         problem = fitted.with_values(fitted.values / power)
         center, spread = column_spreads(problem)
+        if augmentation is not None:
+            latent = augmentation.latent_cols
+            center[latent], spread[latent] = _plain_spreads(problem, latent)
         apart = stand_apart(center, spread)
-        return cls(problem, power, center, spread, apart, power / (columns * unit))
+        if augmentation is not None:
+            n = problem.n_cols
+            augmentation = augmentation.within(problem).standardised(np.zeros(n), np.full(n, power))
+        return cls(problem, power, center, spread, apart, power / (columns * unit), augmentation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +116,9 @@ class Standardisation:
         The standardised cells.
     constant : ndarray of bool, shape (n,)
         Columns that are filled with the one number they hold. None if hardly any other cell is there.
+    augmentation : Augmentation or None
+        What is known of cells that are known only in part, on the scale of the fit; `given` and `fitted` hold
+        a first guess of their values.
     """
 
     given: Problem
@@ -112,14 +127,15 @@ class Standardisation:
     unit: float
     problem: Problem
     constant: np.ndarray
+    augmentation: Augmentation | None = None
 
     @classmethod
-    def of(cls, given: Problem, scale: str) -> Standardisation:
+    def of(cls, given: Problem, scale: str, augmentation: Augmentation | None = None) -> Standardisation:
         """Standardise a problem; one of zeros only is left as it is."""
         fitted = scaled(given, scale)
         n = given.n_cols
         if not np.any(fitted.values):
-            return cls(given, fitted, np.ones(n), 1.0, fitted, np.zeros(n, bool))
+            return cls(given, fitted, np.ones(n), 1.0, fitted, np.zeros(n, bool), augmentation)
         # squares of the values as given may leave the range of floats
         largest = float(np.max(np.abs(fitted.values)))
         problem = fitted.with_values(fitted.values / largest)
@@ -134,13 +150,13 @@ class Standardisation:
         constant = constant_columns(fitted)
         if np.count_nonzero(~constant[problem.cols]) < _ENOUGH_VARYING:
             constant = np.zeros(n, bool)
-        return cls(given, fitted, columns, unit, problem, constant)
+        return cls(given, fitted, columns, unit, problem, constant, augmentation)
 
     @cached_property
     def noisy(self) -> NoisyCells:
         """What the question with noise is asked about."""
         varying = self.fitted.subset(~self.constant[self.fitted.cols])
-        return NoisyCells.of(varying, self.columns, self.unit)
+        return NoisyCells.of(varying, self.columns, self.unit, self.augmentation)
 
     @property
     def mixed_units(self) -> bool:
@@ -224,6 +240,18 @@ def column_spreads(problem: Problem, typical: float | None = None) -> tuple[np.n
     few = (problem.col_counts < _ENOUGH) & (np.maximum(spread / typical, typical / spread) < MIXED)
     own = np.minimum(problem.col_counts / _ENOUGH, 1.0)
     return center, np.where(few, spread**own * typical ** (1 - own), spread)
+
+
+def _plain_spreads(problem: Problem, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of some columns, nothing drawn in.
+
+    Expectations given one of a few levels are never wild: most may be nearly equal, and the others far.
+    """
+    counts = np.maximum(problem.col_counts, 1)
+    center = np.bincount(problem.cols, problem.values, problem.n_cols) / counts
+    rest = problem.values - center[problem.cols]
+    spread = np.sqrt(np.bincount(problem.cols, rest**2, problem.n_cols) / counts)
+    return center[cols], np.maximum(spread[cols], 1e-300)
 
 
 def stand_apart(center: np.ndarray, spread: np.ndarray) -> np.ndarray:

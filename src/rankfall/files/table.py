@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from .affixes import Affixes
+from .limit_cells import Limits
 from .notation import PLAIN, Notation, format_filled, unquote
 from .tables_text import Sheet, split
 
@@ -187,6 +188,10 @@ class Table:
         What was guessed about the file and might have been meant otherwise; a sentence each.
     source : object
         How the file was written; for :func:`write_table`.
+    limits : Limits or None
+        Missing cells that are known to lie below or above a number.
+    levels : mapping of int to sequence of str, or None
+        Columns of text: what their numbers, counted from 0, stand for.
     """
 
     rows: np.ndarray
@@ -197,6 +202,8 @@ class Table:
     col_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     source: SheetSource | FrameSource | ArraySource | TripletSource | None = None
+    limits: Limits | None = None
+    levels: Mapping[int, Sequence[str]] | None = None
 
     @classmethod
     def from_values(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
@@ -29,6 +29,7 @@ def read_table(
     skip: int = 0,
     roles: Roles | None = None,
     sheet: str | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> Table:
     """Read a table with holes.
 
@@ -56,6 +57,9 @@ def read_table(
         Which columns of a list of triplets hold what; by default the first three.
     sheet : str, optional
         The sheet of a workbook; by default the first that holds anything.
+    kinds : mapping, optional
+        Kinds of columns by name. Columns of text with few different values, and those that are named as
+        categories, are then read as numbers of their levels (of wide text tables and workbooks).
 
     Returns
     -------
@@ -104,7 +108,7 @@ def read_table(
     if sheet is not None and kind not in EXCEL:
         raise InputError(f"{source} has no sheets; --sheet is for Excel workbooks.")
     return _read(
-        source, kind, triplets, duplicates, aside, beside, MissingMarks.of(missing), skip, roles, sheet
+        source, kind, triplets, duplicates, aside, beside, MissingMarks.of(missing), skip, roles, sheet, kinds
     )
 
 
@@ -119,6 +123,7 @@ def _read(
     skip: int,
     roles: Roles | None,
     sheet: str | None,
+    kinds: Mapping[str, str] | None,
 ) -> Table:
     roles = roles or Roles()
     if kind in TEXT or kind in EXCEL:
@@ -133,7 +138,7 @@ def _read(
         if triplets:
             table = read_text_triplets(found, source, duplicates, roles)
         else:
-            table = read_wide(found, source, aside, beside)
+            table = read_wide(found, source, aside, beside, kinds)
             assert isinstance(table.source, SheetSource)
             table = replace(table, source=replace(table.source, book=book))
         return replace(table, notes=(*notes, *table.notes))
@@ -260,7 +265,8 @@ def _rewritten(table: Table, filled: np.ndarray, suffix: str, rounded: bool) -> 
     """A wide text table with its holes filled in."""
     source = table.source
     assert isinstance(source, SheetSource)
-    text = rewrite(source, np.isnan(table.values), filled, "\t" if suffix == ".tsv" else None, rounded)
+    delimiter = "\t" if suffix == ".tsv" else None
+    text = rewrite(source, np.isnan(table.values), filled, delimiter, rounded, table.limits, table.levels)
     return text.encode(source.sheet.style.encoding)
 
 

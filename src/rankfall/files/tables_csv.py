@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,15 +12,24 @@ import numpy as np
 from ..errors import InputError
 from .affixes import Affixes, agreed
 from .bad_cells import bad_cell, skip_remedy
+from .columns_in_words import columns_in_words
 from .headers import LOOKED_AT, count_titles, has_header, is_index, is_word
 from .inputs import Source
+from .level_cells import take_levels
+from .limit_cells import Limits, limits_note, take_limits
 from .missing_marks import MissingMarks
 from .notation import Notation, unquote
 from .table import SheetSource, Table
 from .tables_text import Sheet, quote
 
 
-def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Sequence[str] = ()) -> Table:
+def read_wide(
+    sheet: Sheet,
+    path: Source,
+    aside: Sequence[str] = (),
+    beside: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> Table:
     """Read a text table; see :func:`rankfall.files.read_table` for the rules."""
     notation = sheet.style.notation
     # what stands for a missing number may well be a name
@@ -55,8 +64,22 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Seq
         notes.append("The first column holds numbers and was read as row names.")
     col_names = tuple(names[k] for k in columns) if header else None
     row_names = tuple(leads) if index else None
-    data = _Data([[row[k] for k in columns] for row in body], notation)
+    given = [[row[k] for k in columns] for row in body]
+    labels = [str(j) for j in range(len(columns))] if col_names is None else list(col_names)
+    levels: dict[int, tuple[str, ...]] = {}
+    if kinds is not None:
+        given, levels = take_levels(given, notation, labels, kinds)
+    if levels:
+        what = columns_in_words([labels[j] for j in levels]).replace("column", "Column", 1)
+        notes.append(f"{what} {'holds' if len(levels) == 1 else 'hold'} text, which was read as categories.")
+    data, limits = _Data(given, notation), None
     bad = data.parse()
+    if bad is not None:
+        # the cells that are no numbers may all be limits
+        given, limits = take_limits(given, notation)
+        if limits is not None:
+            data = _Data(given, notation)
+            bad = data.parse()
     if bad is not None:
         at = f"line {sheet.numbers[bad + int(header)]}"
         if index:
@@ -75,10 +98,20 @@ def read_wide(sheet: Sheet, path: Source, aside: Sequence[str] = (), beside: Seq
         example = next(row[places[0]] for row in data.body if not notation.is_missing(row[places[0]]))
         labels = [str(j) if col_names is None else col_names[j] for j in places]
         notes.append(affixes.note(labels, example, notation))
+    if limits is not None:
+        notes.append(limits_note(limits, [[row[k] for k in columns] for row in body], labels))
     if notation.marks.given:
         notes += notation.unused(cell for row in data.body for cell in row)
     source = SheetSource(sheet, header, index, columns, data.affixes)
-    return Table.from_values(data.values, row_names, col_names, notes=tuple(notes), source=source)
+    return Table.from_values(
+        data.values,
+        row_names,
+        col_names,
+        notes=tuple(notes),
+        source=source,
+        limits=limits,
+        levels=levels or None,
+    )
 
 
 def rewrite(
@@ -87,10 +120,12 @@ def rewrite(
     filled: np.ndarray,
     delimiter: str | None = None,
     rounded: bool = True,
+    limits: Limits | None = None,
+    levels: Mapping[int, Sequence[str]] | None = None,
 ) -> str:
     """The text of the table with the cells marked in `holes` filled in.
 
-    Those that are NaN stay as they were.
+    Those that are NaN stay as they were; a number that rounding takes beyond its limit is not rounded.
     """
     style = source.sheet.style
     cells = source.sheet.cells()
@@ -103,8 +138,15 @@ def rewrite(
     shown = source.decimals(holes) if rounded else [None] * len(columns)
     wanted = holes & ~np.isnan(filled)
     at_rows, at_columns = np.nonzero(wanted)
+    allowed = {} if limits is None else limits.by_cell()
     for i, j in zip(at_rows.tolist(), at_columns.tolist(), strict=True):
-        text = source.written(float(filled[i, j]), j, shown[j])
+        value, digits = float(filled[i, j]), shown[j]
+        if digits is not None and (i, j) in allowed:
+            low, high = allowed[i, j]
+            digits = digits if low < round(value, digits) < high else None
+        text = source.written(value, j, digits)
+        if levels and j in levels:
+            text = levels[j][int(value)]
         body[i][columns[j]] = quote(text, delimiter)
     return source.sheet.joined([delimiter.join(row) for row in cells])
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from ...bounds import Bounds, plain_bounds
 from ...errors import Outcome
+from ...limits import Limits
+from ...problem import Problem
+from ...scale import inverse
 from ...version import __version__
 from ..clock import Clock, Ending
 from ..descent.plan import DEPTH
@@ -18,6 +21,7 @@ from ..noisy import NoisyAnswer
 from ..options import RULES, Options
 from ..ordered import AxisOrder, Orders
 from ..result.completion import Completion
+from ..result.limit_cells import LimitCells
 from ..result.rank_path import rank_path
 from ..standardise import Standardisation
 from .certificate import watched_run
@@ -28,13 +32,23 @@ from .warnings import warnings_of
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What was asked: the cells, standardised, and what the caller settled."""
+    """What was asked: the cells, standardised, and what the caller settled.
+
+    `limits` are those of cells that `standardisation` holds a first guess of.
+    """
 
     standardisation: Standardisation
     options: Options
     bounds: Bounds | None
     missing_values: tuple[float, ...] = ()
     orders: Orders = field(default_factory=Orders)
+    limits: Limits | None = None
+
+    @property
+    def is_latent(self) -> bool:
+        """Whether the cells are those of a latent table, whose values nobody has seen."""
+        augmentation = self.standardisation.augmentation
+        return augmentation is not None and self.limits is None
 
     @property
     def row_order(self) -> AxisOrder | None:
@@ -75,8 +89,10 @@ class Answers:
         return () if exact is None else exact.history
 
 
-def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -> Completion:
-    """Fit what was chosen on all cells and put the result together."""
+def assemble(
+    request: Request, answers: Answers, ending: Ending, clock: Clock
+) -> tuple[Completion, Delivered]:
+    """Fit what was chosen on all cells and put the result together; and what its model was delivered with."""
     standardisation, options = request.standardisation, request.options
     delivered = _model(request, answers, ending)
     outcome = _outcome(standardisation, answers, ending)
@@ -84,8 +100,11 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         outcome = Outcome.NOT_CONVERGED
     tried = answers.noisy.tried if answers.noisy else answers.exact.tried if answers.exact else ()
     mixed, problem = standardisation.mixed_units, standardisation.fitted
+    given, cells = standardisation.given, None
+    if request.limits is not None:
+        given, cells = _with_limits(standardisation, delivered, options.scale)
     result = Completion(
-        problem=standardisation.given,
+        problem=given,
         outcome=outcome,
         warnings=(),
         model=delivered.model,
@@ -112,21 +131,47 @@ def assemble(request: Request, answers: Answers, ending: Ending, clock: Clock) -
         fill=options.fill,
         row_names=request.row_names,
         col_names=request.col_names,
+        limits=cells,
     )
     anchors = None
     if outcome is Outcome.EXACT and answers.exact is not None:
         anchors = answers.exact.anchors
     elif outcome is Outcome.CHOSEN and answers.noisy is not None:
         anchors = answers.noisy.anchors
-    return replace(
+    notes = (
+        ()
+        if request.is_latent
+        else input_notes(result.exactly_observed, request.col_names, request.row_names)
+    )
+    result = replace(
         result,
         warnings=(
-            *input_notes(standardisation.given, request.col_names, request.row_names),
+            *notes,
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
         ),
         watched=watched_run(result.rank, outcome is Outcome.EXACT, anchors, answers.sgd_steps, options.seed),
         seconds=clock.seconds,
     )
+    return result, delivered
+
+
+def _with_limits(
+    standardisation: Standardisation, delivered: Delivered, scale: str
+) -> tuple[Problem, LimitCells]:
+    """The cells as given, those with limits filled in, and what is known of these."""
+    augmentation, fitted, learned = standardisation.augmentation, standardisation.fitted, delivered.learned
+    assert augmentation is not None
+    r, n = augmentation.ranges, fitted.n_cols
+    at = np.searchsorted(fitted.rows * n + fitted.cols, r.rows * n + r.cols)
+    if learned is None:  # there was no chain: nothing is known of them but a first guess
+        mean = fitted.values[at]
+        sd = np.minimum(np.abs(mean - r.lower), np.abs(r.upper - mean))
+    else:
+        mean, sd = np.clip(learned.mean, r.lower, r.upper), learned.sd
+    values = standardisation.given.values.copy()
+    values[at] = inverse(mean, scale)
+    cells = LimitCells(r.rows, r.cols, r.lower, r.upper, mean, sd)
+    return standardisation.given.with_values(values), cells
 
 
 def _model(request: Request, answers: Answers, ending: Ending) -> Delivered:

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from ...problem import Problem
 from ..noisy import NoisyAnswer
 from ..noisy.folds import Fold
+from ..noisy.partly_known_fit import Learned, fit_all_partly_known, fit_partly_known
 from ..noisy.refit import fit_all_cells
 from ..ordered import AxisOrder
 from ..ordered.exact_rows import between_neighbours, chain_of_exact_rows
@@ -24,11 +26,17 @@ _CONVERGED = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Delivered:
-    """A delivered model on the scale of the fit, and what was chosen for it."""
+    """A delivered model on the scale of the fit, and what was chosen for it.
+
+    `learned` says what the chain found of cells that are known only in part, on the scale of the fit, and
+    `learned_of_folds` what those of the folds found that had not seen their held-out cells.
+    """
 
     model: FittedModel
     settings: dict[str, object] = field(default_factory=dict)
     converged: bool = True
+    learned: Learned | None = None
+    learned_of_folds: tuple[tuple[Problem, Learned], ...] = ()
 
 
 def exact_model(standardisation: Standardisation, fit: LeastSquaresFit, order: AxisOrder | None) -> Delivered:
@@ -86,10 +94,20 @@ def chosen_model(
 ) -> Delivered:
     """The chosen rank, fitted to all cells and calibrated on those that were held out."""
     fold, before = answer.counting[0]
-    sample = answer.sample
-    fitted = fit_all_cells(fold, before, answer.noise_models, seed, hurry)
+    sample, counting, learned = answer.sample, answer.counting, None
+    of_folds: list[tuple[Problem, Learned]] = []
+    if fold.cells.augmentation is None:
+        fitted = fit_all_cells(fold, before, answer.noise_models, seed, hurry)
+    else:
+        again = [fit_partly_known(*each, seed, number + 1) for number, each in enumerate(counting)]
+        counting = tuple(each[:2] for each in again)
+        of_folds = [(each.held, its_own) for each, _, its_own in again]
+        whole, fit, learned = fit_all_partly_known(fold, before, seed)
+        learned, fitted = _learned_in_data_units(learned, whole, standardisation), (whole, fit)
     whole, fit = sample.with_all_rows(*fitted, answer.row_chain)
-    held = [_judged(each, its_fit) for each, its_fit in answer.counting]
+    held = [_judged(each, its_fit) for each, its_fit in counting]
+    if fold.cells.augmentation is not None:
+        held = [part.without(fold.cells.augmentation.latent_cols) for part in held]
     settings: dict[str, object] = {
         "effects": whole.model.effects,
         "scaling": whole.model.scaling,
@@ -108,7 +126,17 @@ def chosen_model(
         settings["rows_learned_from"] = int(sample.rows.size)
     drift = float(np.median([its_fit.drift for _, its_fit in answer.counting]))
     held = [replace(part, cells=replace(part.cells, rows=sample.rows[part.cells.rows])) for part in held]
-    return Delivered(_in_data_units(whole, fit, standardisation, held), settings, drift < _CONVERGED)
+    model = _in_data_units(whole, fit, standardisation, held)
+    return Delivered(model, settings, drift < _CONVERGED, learned, tuple(of_folds))
+
+
+def _learned_in_data_units(learned: Learned, fold: Fold, standardisation: Standardisation) -> Learned:
+    """What a chain found of cells known by a range, in the data's units on the scale of the fit."""
+    augmentation, unit = fold.cells.augmentation, standardisation.noisy.unit
+    assert augmentation is not None
+    cols = augmentation.ranges.cols
+    scale, center = fold.model.scale[cols] * unit, fold.model.center[cols] * unit
+    return replace(learned, mean=center + scale * learned.mean, sd=scale * learned.sd)
 
 
 def _noise_in_words(fit: Posterior, answer: NoisyAnswer) -> str:
@@ -126,6 +154,14 @@ class _Judged:
 
     cells: HeldOut
     errors: np.ndarray
+
+    def without(self, cols: np.ndarray) -> _Judged:
+        """Without those of some columns: nobody has seen the values of columns without a unit, and intervals
+        of the others are not calibrated on them.
+        """
+        kept = ~np.isin(self.cells.cols, cols)
+        parts = (self.cells.rows, self.cells.cols, self.cells.predicted, self.cells.spread)
+        return _Judged(HeldOut(*(part[kept] for part in parts)), self.errors[kept])
 
 
 def _judged(fold: Fold, fit: Posterior) -> _Judged:

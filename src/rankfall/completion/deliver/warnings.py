@@ -11,6 +11,7 @@ from ..options import Options
 from ..result.completion import Completion
 from ..result.determined import components
 from ..standardise import Standardisation
+from .low_values import low_values_missing
 from .unlike_observed import unlike_observed
 
 # the local-uniqueness check is made without being asked up to this many unknowns
@@ -84,7 +85,9 @@ def warnings_of(
     open_ended = outcome is Outcome.EXACT and rank and exact is not None and not exact.unique
     if open_ended and rank * sum(problem.shape) <= _CHEAP_UNKNOWNS:
         out += _uniqueness_warning(result)
-    out += unlike_observed(result)
+    if standardisation.augmentation is None or result.limits is not None:  # else the table is a latent one
+        out += unlike_observed(result)
+        out += low_values_missing(result)
     return tuple(out)
 
 

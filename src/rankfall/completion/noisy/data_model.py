@@ -47,10 +47,14 @@ class DataModel:
 
     def fitter(self, problem: Problem) -> VariationalFit:
         """Fits this model to a problem (as given: it is standardised here)."""
+        return self.fitter_of_standardised(self.standardise(problem))
+
+    def fitter_of_standardised(self, problem: Problem) -> VariationalFit:
+        """Fits this model to a problem that it has standardised."""
         units = np.ones(problem.n_cols)
         if self.row_effects:  # counted in the root mean square of the scales
             units = np.sqrt(np.mean(self.scale**2)) / self.scale
-        return VariationalFit(self.standardise(problem), self.row_effects, self.col_effects, units)
+        return VariationalFit(problem, self.row_effects, self.col_effects, units)
 
 
 EFFECTS, SCALINGS = ("none", "mean", "columns", "both"), ("all", "columns")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...partly_known import Augmentation
 from ...problem import Problem
 from ..seeds import Stream, generator
 from ..solvers.errors import both_errors, combined, rms
@@ -188,11 +189,18 @@ def hold_out(problem: Problem, seed: int, times: int = 1) -> list[tuple[Problem,
     return splits
 
 
-def split_cells(problem: Problem, seed: int, folds: int | None) -> list[tuple[Problem, Problem]]:
+def split_cells(
+    problem: Problem, seed: int, folds: int | None, augmentation: Augmentation | None = None
+) -> list[tuple[Problem, Problem]]:
     """(training, held-out) cells: `folds` of them in which every cell is held out once.
 
-    By default a tenth of the cells is held out; of small tables another tenth, up to ten times.
+    By default a tenth of the cells is held out; of small tables another tenth, up to ten times. Cells that
+    are known by a range only are never held out, and the columns of a category together.
     """
+    if augmentation is not None:
+        splits = split_cells(problem.subset(augmentation.held_apart(problem)), seed, folds)
+        masks = [augmentation.with_blocks(held, problem) for _, held in splits]
+        return [(problem.subset(~mask), problem.subset(mask)) for mask in masks]
     if folds is None:
         n = problem.n_observed
         times = min(-(-_HELD_TOGETHER // max(n // 10, 1)), 10) if n < _FEW_CELLS else 1

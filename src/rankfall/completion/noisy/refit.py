@@ -164,7 +164,7 @@ def fit_all_cells(
     else:
         whole = Fold.of_all_cells(fold.model, fold.cells, before.noise_model)
     sweeps = BURN + _BETWEEN if hurry else before.sweeps
-    start = _at_equal_noise(whole.fitter.adopt(before), whole.training)
+    start = at_equal_noise(whole.fitter.adopt(before), whole.training)
     start = replace(start, sweeps=sweeps, drift=before.drift)
     if before.rank == 0:
         return whole, _effects_of_all_cells(whole.fitter, start, before.sweeps)
@@ -187,7 +187,7 @@ def _effects_of_all_cells(fitter: VariationalFit, start: Posterior, sweeps: int)
     return fitter.fold_rows(fitter.improve(replace(start, sweeps=0), sweeps))
 
 
-def _at_equal_noise(fit: Posterior, problem: Problem) -> Posterior:
+def at_equal_noise(fit: Posterior, problem: Problem) -> Posterior:
     """The fit with the mean of its noise over the cells in place of noise scales.
 
     A chain finds the noise scales again. Where rows or columns are copies of each other it drifts to ever

@@ -52,7 +52,8 @@ class RowSample:
         m = problem.n_rows
         counts = problem.col_counts[problem.col_counts > 0]
         fewest = float(counts.min()) if counts.size else 0.0
-        if _WORTHWHILE * fewest < _ENTRIES:
+        # what is known of cells in part is drawn in a chain of all rows
+        if _WORTHWHILE * fewest < _ENTRIES or cells.augmentation is not None:
             return cls(np.arange(m), cells, cells)
         size = int(np.ceil(m * _ENTRIES / fewest))
         rows = np.sort(generator(seed, Stream.ROW_SAMPLE).choice(m, size, replace=False))

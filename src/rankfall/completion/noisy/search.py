@@ -170,9 +170,11 @@ def _leads(found: NoisyAnswer, table: CandidateTable, options: Options, clock: C
 
 def _with_data_model(cells: NoisyCells, options: Options, clock: Clock) -> CandidateTable | None:
     """All folds under the data model that the small fits chose; None when there are too few cells."""
-    if cells.problem.n_observed < MIN_CELLS:
+    problem, augmentation = cells.problem, cells.augmentation
+    whole = problem if augmentation is None else problem.subset(augmentation.held_apart(problem))
+    if whole.n_observed < MIN_CELLS:
         return None
-    splits = split_cells(cells.problem, options.seed, options.folds)
+    splits = split_cells(cells.problem, options.seed, options.folds, cells.augmentation)
     if min(held.n_observed for _, held in splits) < 2:
         return None
     clock.report("choosing the data model")

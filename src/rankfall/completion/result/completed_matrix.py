@@ -18,6 +18,7 @@ from ...problem import Problem
 from ...scale import scaled
 from .fitted_model import FittedModel
 from .intervals import checked_coverage, exact_half_widths, noisy_half_widths
+from .limit_cells import LimitCells
 from .positions import Axis, chunks, positions
 from .values import Values
 
@@ -37,6 +38,7 @@ class CompletedMatrix:
     fill: Literal["effects"] | None = None
     row_names: tuple[str, ...] | None = None
     col_names: tuple[str, ...] | None = None
+    limits: LimitCells | None = None
 
     # -- the model -------------------------------------------------------------------------------
 
@@ -92,6 +94,13 @@ class CompletedMatrix:
         """The observed cells on the scale of the fit."""
         return scaled(self.problem, self.scale)
 
+    @cached_property
+    def exactly_observed(self) -> Problem:
+        """The observed cells without those that are known only by a limit."""
+        if self.limits is None:
+            return self.problem
+        return self.problem.subset(self.limits.places(self.problem.rows, self.problem.cols) < 0)
+
     # -- values ----------------------------------------------------------------------------------
 
     @cached_property
@@ -138,7 +147,7 @@ class CompletedMatrix:
         ndarray
             Values in the units of the data; NaN for cells that the observed ones do not determine (a row or
             column without entries, or row and column in different components), unless the completion was
-            made with ``fill="effects"``.
+            made with ``fill="effects"``. Cells that are known by a limit have what they are filled with.
 
         Raises
         ------
@@ -147,7 +156,12 @@ class CompletedMatrix:
             it, or numbers could be either.
         """
         rows, cols = positions(self._axes, rows, cols, labels)
-        return self._values.at(rows, cols)
+        out = self._values.at(rows, cols)
+        if self.limits is not None:
+            which = self.limits.places(rows, cols)
+            here = which >= 0
+            out[here] = self._values.delivered(self.limits.mean[which[here]], cols[here])
+        return out
 
     def interval(
         self, rows: object, cols: object, coverage: float = 0.9, *, labels: bool | None = None
@@ -160,7 +174,8 @@ class CompletedMatrix:
         computed. For missing cells that are like the held-out ones (weight 1) the coverage is close to
         `coverage` whatever the errors are distributed like. It is not exactly guaranteed: the held-out cells
         have also chosen the rank and the noise model, rows and columns with few entries give fewer of them,
-        and the delivered fit has seen them.
+        and the delivered fit has seen them. Intervals of cells known by a limit are central ones of the
+        posterior distribution on the allowed side, and not calibrated: such cells cannot be held out.
 
         Parameters
         ----------
@@ -197,10 +212,12 @@ class CompletedMatrix:
             center, half = self.model.at(i, j), self._half_width(i, j, coverage)
             half[self._values.undetermined(i, j)] = np.inf if self.fill == "effects" else np.nan
             with np.errstate(invalid="ignore"):
-                lower[part], upper[part] = (
-                    self._values.delivered(center - half, j),
-                    self._values.delivered(center + half, j),
-                )
+                low, high = center - half, center + half
+            if self.limits is not None:
+                which = self.limits.places(i, j)
+                here = which >= 0
+                low[here], high[here] = self.limits.interval(which[here], coverage)
+            lower[part], upper[part] = self._values.delivered(low, j), self._values.delivered(high, j)
         return lower.reshape(rows.shape), upper.reshape(rows.shape)
 
     @cached_property

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...argument_checks import one_of, whole
 from ...errors import InputError, Outcome
+from ...scale import scaled
 from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
 from .column_errors import column_errors, places_of, standard_error
@@ -26,7 +27,7 @@ from .in_words import (
     suspects_line,
 )
 from .intervals import checked_coverage
-from .storage import read, write
+from .storage import write
 from .suspects import suspects
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Completion(DrawnMatrix):
     bounds : (low, high) or None
         Predictions and intervals are kept within: two numbers, or two arrays of shape (n,) where columns have
         bounds of their own; infinite where there is no bound.
+    limits : LimitCells or None
+        Cells that are known only to lie below or above a limit, with the mean and standard deviation of their
+        posterior draws on the scale of the fit. In `problem` they hold what they are filled with.
     watched : WatchedRun, Certificate or None
         What `certificate` is made of.
     """
@@ -120,7 +124,7 @@ class Completion(DrawnMatrix):
     @property
     def train_rmse(self) -> float:
         """Root mean square misfit at the observed cells, on the scale of the fit (but see `mixed_units`)."""
-        problem = self.fitted_problem
+        problem = scaled(self.exactly_observed, self.scale)
         misfit = (self.model.at(problem.rows, problem.cols) - problem.values) / self.units[problem.cols]
         largest = float(np.max(np.abs(misfit))) or 1.0  # squares may leave the range of floats
         return float(np.sqrt(np.average((misfit / largest) ** 2, weights=problem.weights)) * largest)
@@ -298,10 +302,11 @@ class Completion(DrawnMatrix):
         certificate : bool
             Also what the certificate says, which is computed for it.
         """
-        (m, n), problem = self.shape, self.problem
+        (m, n), problem = self.shape, self.exactly_observed
         beside = EFFECTS_IN_WORDS[str(self.settings.get("effects", "none"))]
         lines = [
-            f"{m} x {n} matrix, {problem.n_observed} cells observed ({problem.n_observed / (m * n):.1%}).",
+            f"{m} x {n} matrix, {problem.n_observed} cells observed ({problem.n_observed / (m * n):.1%})"
+            + ("." if self.limits is None else f", {len(self.limits)} known by a limit only."),
             f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
             f"{self.outcome.advice}",
             f"RMSE at the observed cells {self.train_rmse:.4g}"
@@ -332,16 +337,11 @@ class Completion(DrawnMatrix):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
-        contents = {field.name: getattr(self, field.name) for field in fields(self)}
-        write(path, {**contents, "watched": self.certificate})
+        write(path, self.contents())
 
-
-def load(path: str | PathLike[str]) -> Completion:
-    """Read a completion that :meth:`Completion.save` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is not one of ours, is damaged, or was written by a later format.
-    """
-    return Completion(**read(path))
+    def contents(self) -> dict[str, object]:
+        """What a file holds, by the names of the attributes."""
+        return {
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+            "watched": self.certificate,
+        }

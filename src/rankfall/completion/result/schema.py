@@ -15,12 +15,14 @@ from ...theory.certificate import read_certificate
 from ..descent.watched_run import needed_values
 from ..options import EFFECTS, ORDERS
 from ..solvers.chain import PROCESSES_PER_COLUMN
+from .schema_kinds import KINDS_FIELDS, kinds_fit, required_kinds
 
 KIND = "completion"
 _PATH_ERRORS = ("ridge", "sgd_train", "sgd_validation", "train", "validation", "validation_mae")
 SIDE = ("mean", "free", "fixed", "prior", "center", "line")
 CHAIN = ("order", "steps", "coefficients", "step", "is_time")
 HELD = ("rows", "cols", "predicted", "spread")
+LIMITS = ("rows", "cols", "lower", "upper", "mean", "sd")
 MODEL = ("center", "scale", "row_share", "col_share", "calibration", "held_errors")
 
 
@@ -68,9 +70,13 @@ _meta = record(
         "row_names": nullable(listed(text)),
         "col_names": nullable(listed(text)),
     },
-    optional={"certificate": nullable(read_certificate), "layout": nullable(record({}, others=anything))},
+    optional={
+        "certificate": nullable(read_certificate),
+        "layout": nullable(record({}, others=anything)),
+        "kinds": required_kinds,
+    },
     # results of early versions lack them
-    defaults={"certificate": None, "layout": None},
+    defaults={"certificate": None, "layout": None, "kinds": None},
 )
 
 
@@ -109,6 +115,13 @@ _FIELDS = (
     # bounds of single columns; a pair for all of them is in the metadata
     Field("bounds_low", "float", ("n",), allowing=("inf",), optional="bounds"),
     Field("bounds_high", "float", ("n",), allowing=("inf",), optional="bounds"),
+    # cells that are known by a limit only; they are among the observed ones
+    Field("limits_rows", "index", ("L",), of="m", optional="limits"),
+    Field("limits_cols", "index", ("L",), of="n", optional="limits"),
+    Field("limits_lower", "float", ("L",), allowing=("inf",), optional="limits"),
+    Field("limits_upper", "float", ("L",), allowing=("inf",), optional="limits"),
+    Field("limits_mean", "float", ("L",), optional="limits"),
+    Field("limits_sd", "float", ("L",), least=0, optional="limits"),
     # one row for each rank that was tried
     Field("path_rank", "whole", ("P",), least=0),
     Field("path_oversampling", "float", ("P",), allowing=("inf",)),
@@ -146,6 +159,7 @@ _FIELDS = (
     Field("model_held_out_cols", "index", ("H",), of="n", optional="held out"),
     Field("model_held_out_predicted", "float", ("H",), optional="held out"),
     Field("model_held_out_spread", "float", ("H",), least=0, optional="held out"),
+    *KINDS_FIELDS,
 )
 
 
@@ -204,6 +218,17 @@ def _held_out_are_observed(saved: Saved) -> str | None:
     )
 
 
+def _limits_are_known(saved: Saved) -> str | None:
+    if "limits_rows" not in saved:
+        return None
+    n = saved.lengths["n"]
+    keys = saved["limits_rows"] * n + saved["limits_cols"]
+    if np.any(np.diff(keys) <= 0) or not np.isin(keys, saved["rows"] * n + saved["cols"]).all():
+        return "limits_rows and limits_cols do not name observed cells in order."
+    inside = (saved["limits_lower"] <= saved["limits_mean"]) & (saved["limits_mean"] <= saved["limits_upper"])
+    return None if inside.all() else "limits_mean lies outside a limit."
+
+
 def _names_fit(saved: Saved) -> str | None:
     for name, length in (("row_names", "m"), ("col_names", "n")):
         names = saved.meta[name]
@@ -243,6 +268,8 @@ SCHEMA = Schema(
         _orders_are_whole,
         _last_column_is_known,
         _held_out_are_observed,
+        _limits_are_known,
+        kinds_fit,
         _names_fit,
         _bounds_fit,
         _certificate_says_enough,

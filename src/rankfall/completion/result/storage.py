@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from ..solvers.noise_model import NoiseModel
 from ..solvers.posterior import Posterior, Side, compressed
 from ..solvers.variational import folded
 from .fitted_model import FittedModel, HeldOut
-from .schema import CHAIN, HELD, MODEL, SCHEMA, SIDE
+from .limit_cells import LimitCells
+from .schema import CHAIN, HELD, LIMITS, MODEL, SCHEMA, SIDE
 
 # attributes whose names in files are others
 _ATTRIBUTES = {"line": "axis_noise", "row_share": "row_noise_scale", "col_share": "col_noise_scale"}
@@ -29,9 +31,14 @@ _ATTRIBUTES = {"line": "axis_noise", "row_share": "row_noise_scale", "col_share"
 _PLAIN = ("scale", "settings", "seconds", "versions", "fill", "row_names", "col_names")
 
 
-def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
+def write(
+    path: str | PathLike[str],
+    fields: Mapping[str, Any],
+    more: Mapping[str, np.ndarray] = MappingProxyType({}),
+    kinds: Mapping[str, Any] | None = None,
+) -> None:
     """Write the fields of a completion to one .npz archive (arrays and JSON, no pickle), whole or not at
-    all.
+    all; `more` and `kinds` are what is beside it where columns are of several kinds.
     """
     problem, table, certificate = fields["problem"], fields["path"], fields["watched"]
     arrays = {"rows": problem.rows, "cols": problem.cols, "values": problem.values, "units": fields["units"]}
@@ -44,6 +51,9 @@ def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         bounds = None
     if problem.weights is not None:
         arrays["weights"] = problem.weights
+    limits = fields["limits"]
+    if limits is not None:
+        arrays |= {f"limits_{name}": getattr(limits, name) for name in LIMITS}
     meta = {
         "shape": list(problem.shape),
         "outcome": fields["outcome"].value,
@@ -53,11 +63,13 @@ def write(path: str | PathLike[str], fields: Mapping[str, Any]) -> None:
         "bounds": bounds,
         "certificate": None if certificate is None else certificate.as_dict(),
     }
-    SCHEMA.write(path, arrays, meta)
+    if kinds is not None:
+        meta["kinds"] = dict(kinds)
+    SCHEMA.write(path, {**arrays, **more}, meta)
 
 
-def read(path: str | PathLike[str]) -> dict[str, Any]:
-    """The fields of a completion that :func:`write` wrote.
+def read_saved(path: str | PathLike[str]) -> tuple[Saved, dict[str, Any]]:
+    """What a file holds, and the fields of the completion that :func:`write` wrote.
 
     Raises
     ------
@@ -76,7 +88,7 @@ def read(path: str | PathLike[str]) -> dict[str, Any]:
         weights = saved.get("weights")
         problem = Problem(saved["rows"], saved["cols"], saved["values"], meta["shape"], weights, layout)
         fitted = scaled(problem, meta["scale"])
-    return {
+    return saved, {
         "problem": problem,
         "outcome": Outcome(meta["outcome"]),
         "warnings": meta["warnings"],
@@ -89,6 +101,9 @@ def read(path: str | PathLike[str]) -> dict[str, Any]:
         if "bounds_low" not in saved
         else (saved["bounds_low"], saved["bounds_high"]),
         "watched": meta["certificate"],
+        "limits": LimitCells(*(saved[f"limits_{name}"] for name in LIMITS))
+        if "limits_rows" in saved
+        else None,
     }
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from ...compute.threads import threads_for
 from ...geometry import thin_svd
 from ...problem import Problem
+from .augmentation import PartlyKnown
 from .errors import living_rank
 from .factor_prior import draw_prior
 from .gaps import Gaps, may_subtract
@@ -55,19 +56,32 @@ class Sampler:
         Where the chain begins.
     seed : sequence of int
         The draws depend on it and on the start only, not on the number of threads.
+    partly_known : PartlyKnown, optional
+        Entries whose values are drawn, too, at the beginning of every sweep. Columns without a unit keep
+        their noise variance, and rows then have no noise scales.
     """
 
-    def __init__(self, fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> None:
-        self.fitter, self.start = fitter, start
+    def __init__(
+        self,
+        fitter: VariationalFit,
+        start: Posterior,
+        seed: Sequence[int],
+        partly_known: PartlyKnown | None = None,
+    ) -> None:
+        self.fitter, self.start, self.partly_known = fitter, start, partly_known
+        self._sides = fitter.sides
         self.rows, self.cols = start.rows.mean.copy(), start.cols.mean.copy()
         self.row_scale, self.col_scale = start.rows.noise_scale.copy(), start.cols.noise_scale.copy()
         if start.noise_model.is_equal:  # the start may have been fitted under another noise model
             self.row_scale, self.col_scale = np.ones_like(self.row_scale), np.ones_like(self.col_scale)
         self.noise, self.sweeps = start.noise, 0
         self._rng = np.random.default_rng(list(seed))
+        if partly_known is not None and partly_known.has_latent:
+            self.row_scale = np.ones_like(self.row_scale)
+        self._fix_latent_noise()
 
     def sweep(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        """New columns, rows and noise.
+        """New values of partly known entries, columns, rows and noise.
 
         Returns
         -------
@@ -76,6 +90,8 @@ class Sampler:
             expectation of a draw's, and less variance.
         """
         old = self.rows
+        if self.partly_known is not None:
+            self._draw_values(self.partly_known)
         self.cols, col_mean = self._draw(1)
         self.rows, row_mean = self._draw(0)
         self._draw_noise()
@@ -102,7 +118,7 @@ class Sampler:
             own_scale, other_scale = other_scale, own_scale
             template = self.start.cols
         center, precision = draw_prior(own[:, template.free], self._rng)
-        indptr, indices, values, weights = self.fitter.sides[side]
+        indptr, indices, values, weights = self._sides[side]
         mean, draw = own.copy(), own.copy()
         F, noise = template.free.size, self.noise * own_scale
         gaps = self.fitter.gaps[side]
@@ -138,21 +154,47 @@ class Sampler:
         largest = np.max(np.einsum("jk,jk,j->k", other, other, weights))
         return may_subtract(float(largest / noise.min()), float(precision.diagonal().min()))
 
+    def _draw_values(self, partly_known: PartlyKnown) -> None:
+        """New values of the partly known entries."""
+        partly_known.draw(self.rows, self.cols, self.noise, self.row_scale, self.col_scale, self._rng)
+        values = partly_known.sides
+        self._sides = tuple(
+            (indptr, indices, new, weights)
+            for (indptr, indices, _, weights), new in zip(self.fitter.sides, values, strict=True)
+        )
+
     def _draw_noise(self) -> None:
         by_rows = self._squares(0)
         total = float(np.sum(by_rows / self.row_scale)) + _LEAST_MISFIT
-        self.noise = float(0.5 * total / self._rng.gamma(0.5 * self.fitter.problem.n_observed))
+        known = self.partly_known
+        has_latent = known is not None and known.has_latent
+        n_cells = self.fitter.problem.n_observed if known is None else known.n_with_unit
+        if n_cells:
+            self.noise = float(0.5 * total / self._rng.gamma(0.5 * n_cells))
         if not self.start.noise_model.is_equal:
-            self.row_scale = self._draw_scale(by_rows, self.fitter.problem.row_counts)
+            if not has_latent:
+                self.row_scale = self._draw_scale(by_rows, self.fitter.problem.row_counts)
             self.col_scale = self._draw_scale(self._squares(1), self.fitter.problem.col_counts)
+        self._fix_latent_noise()
+
+    def _fix_latent_noise(self) -> None:
+        """Columns without a unit keep their noise variance, whatever the others' is."""
+        known = self.partly_known
+        if known is not None and known.has_latent:
+            self.col_scale = np.where(known.latent, known.latent_noise / self.noise, self.col_scale)
 
     def _squares(self, side: int) -> np.ndarray:
-        """Sums of squared misfits of every row (side 0) or column, over the other side's noise scales."""
-        own, other, other_scale = self.rows, self.cols, self.col_scale
+        """Sums of squared misfits of every row (side 0) or column, over the other side's noise scales.
+
+        Columns without a unit do not count in those of rows.
+        """
+        own, other, other_weights = self.rows, self.cols, 1 / self.col_scale
         if side == 1:
-            own, other, other_scale = other, own, self.row_scale
+            own, other, other_weights = other, own, 1 / self.row_scale
+        elif self.partly_known is not None:
+            other_weights = np.where(self.partly_known.latent, 0.0, other_weights)
         with threads_for(self.fitter.problem.n_observed * own.shape[1]):
-            return kernels.row_squares(*self.fitter.sides[side], own, other, 1 / other_scale)
+            return kernels.row_squares(*self._sides[side], own, other, other_weights)
 
     def _draw_scale(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Noise scales of a side: inverse gamma with `prior_cells` prior cells of scale 1, in a range."""

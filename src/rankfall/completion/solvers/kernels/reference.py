@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from scipy.stats import truncnorm
 
 
 def gram_blocks(indptr: np.ndarray, indices: np.ndarray, V: np.ndarray) -> np.ndarray:
@@ -285,3 +286,56 @@ def smooth(
         if t:
             cross[t] = np.diag(joint[t, :, t - 1])
     return cross
+
+
+def draw_ranges(
+    at: np.ndarray,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    noise: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    uniforms: np.ndarray,
+    values: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+) -> None:
+    """Draws from truncated normal distributions, and their first two moments (see the compiled one)."""
+    mean, sd = cell_products(rows, cols, left, right), np.sqrt(noise)
+    truncated = truncnorm((lower - mean) / sd, (upper - mean) / sd, mean, sd)
+    values[at] = truncated.ppf(uniforms)
+    first[:] = truncated.mean()
+    second[:] = truncated.var() + truncated.mean() ** 2
+
+
+def draw_largest(
+    begins: np.ndarray,
+    sizes: np.ndarray,
+    levels: np.ndarray,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    noise: np.ndarray,
+    offsets: np.ndarray,
+    units: np.ndarray,
+    uniforms: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    """Draws of blocks of cells of which one is the largest (see the compiled one)."""
+    mean, sd = cell_products(rows, cols, left, right), np.sqrt(noise)
+    for begin, size, level in zip(begins, sizes, levels, strict=True):
+        for k in range(size):
+            utilities = offsets + units * values
+            others = [utilities[begin + other] for other in range(size) if other != k]
+            low, high = -np.inf, 0.0
+            if level == k + 1:
+                low, high = max([0.0, *others]), np.inf
+            elif level:
+                high = utilities[begin + level - 1]
+            x = begin + k
+            low, high = (low - offsets[x]) / units[x], (high - offsets[x]) / units[x]
+            a, b = (low - mean[x]) / sd[x], (high - mean[x]) / sd[x]
+            values[x] = truncnorm(a, b, mean[x], sd[x]).ppf(uniforms[x])

@@ -1,0 +1,6 @@
+"""Columns of every kind: encoded into a latent table, completed, and decoded."""
+
+from .columns import ColumnKind, KindsTable, read_kinds
+from .mixed_completion import MixedCompletion
+
+__all__ = ["ColumnKind", "KindsTable", "MixedCompletion", "read_kinds"]

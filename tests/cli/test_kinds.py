@@ -1,0 +1,84 @@
+"""``rankfall complete`` of tables with text, grades and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+
+
+def lines(seed: int = 0, m: int = 60) -> list[list[str]]:
+    """Numbers, grades and towns from one factor, with some cells empty."""
+    rng = np.random.default_rng(seed)
+    u = rng.normal(size=m)
+    numbers = [np.round(5 + 2 * u + 0.4 * rng.normal(size=m), 1) for _ in range(3)]
+    grades = np.digitize(u + 0.3 * rng.normal(size=m), [-0.7, 0.7]) + 1
+    towns = np.array(["Bonn", "Kiel", "Ulm"])[np.digitize(u + 0.3 * rng.normal(size=m), [-0.5, 0.5])]
+    cells = [[str(x) for x in column] for column in (*numbers, grades, towns)]
+    for column in cells:
+        for i in rng.choice(m, m // 10, replace=False):
+            column[i] = ""
+    return [["a", "b", "c", "grade", "town"], *map(list, zip(*cells, strict=True))]
+
+
+def written(path: Path, rows: list[list[str]]) -> Path:
+    path.write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
+    return path
+
+
+def test_text_and_grades_are_filled(tmp_path: Path, rankfall: Callable) -> None:
+    rows = lines()
+    source, out, saved = written(tmp_path / "in.csv", rows), tmp_path / "out.csv", tmp_path / "r.npz"
+    ran = rankfall("complete", source, "-o", out, "--kinds", "grade=ordinal", "--save", saved)
+    assert (ran.code, ran.err) == (0, "")
+    assert "Column town holds text, which was read as categories." in ran.out
+    assert "3 number, 1 ordinal, 1 category" in ran.out
+    after = [line.split(",") for line in out.read_text(encoding="utf-8").splitlines()]
+    assert after[0] == rows[0]
+    for was, now in zip(rows[1:], after[1:], strict=True):
+        assert all(new == old for old, new in zip(was, now, strict=True) if old)
+        assert now[3] in ("1", "2", "3") and now[4] in ("Bonn", "Kiel", "Ulm")
+    assert type(rf.load(saved)).__name__ == "MixedCompletion"
+
+
+def test_limits_are_filled_on_their_side(tmp_path: Path, rankfall: Callable) -> None:
+    rows = [row[:3] for row in lines(1)]
+    for row in rows[1:]:
+        if row[0] and float(row[0]) < 3:
+            row[0] = "<3"
+    source, out = written(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+    ran = rankfall("complete", source, "-o", out)
+    assert ran.code == 0 and "hold limits ('<3') in column a" in ran.out
+    assert "known by a limit only" in ran.out
+    after = [line.split(",") for line in out.read_text(encoding="utf-8").splitlines()]
+    below = [float(now[0]) for was, now in zip(rows[1:], after[1:], strict=True) if was[0] == "<3"]
+    assert below and max(below) < 3
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--kinds", "grade"), "--kinds takes COLUMN=KIND"),
+        (("--kinds", "grade=grades"), "--kinds takes COLUMN=KIND"),
+        (("--kinds", "zz=count"), "--kinds names column 'zz'"),
+        (("--kinds", "town=ordinal"), "the column holds text, whose order nobody knows"),
+        (("--kinds", "grade=ordinal", "--kinds", "grade=count"), "gives column grade two kinds"),
+        (("--compare",), "--compare cannot be used with columns of several kinds"),
+        (("--kinds", "town=number"), "is not a number"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, rankfall: Callable, args: tuple, words: str) -> None:
+    source = written(tmp_path / "in.csv", lines())
+    ran = rankfall("complete", source, "-o", tmp_path / "out.csv", *args)
+    assert ran.code == 2 and words in ran.err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_text_goes_to_text_only(tmp_path: Path, rankfall: Callable) -> None:
+    source = written(tmp_path / "in.csv", lines())
+    ran = rankfall("complete", source, "-o", tmp_path / "out.parquet")
+    assert ran.code == 2 and "Columns of text come back as text only" in ran.err

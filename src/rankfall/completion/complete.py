@@ -200,7 +200,7 @@ def _ask(
     if standardisation.is_zero:
         return answers, Ending.COMPLETE
     try:
-        precision = Precision.of(standardisation.fitted, standardisation.given)
+        precision = Precision.of(standardisation.fitted, standardisation.given, standardisation.problem)
         with clock.part(0.5):
             found = exact.search(standardisation.problem, precision, options.max_rank, options.seed, clock)
         answers = Answers(found)

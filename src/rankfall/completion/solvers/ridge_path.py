@@ -125,4 +125,4 @@ def _step(cells: Cells, point: _Factors, ridge: float, damping: float) -> tuple[
                 after = _Factors.at(cells, *truncated_svd(after.B, after.C, rank=rank))
                 return after, damping / 4 if damping > 1e-4 * size else 0.0
         damping = max(4 * damping, 1e-2 * size)
-    return point, damping
+    return point, 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import nan
+from math import inf, nan
 from types import MappingProxyType
 
 import numpy as np
@@ -144,9 +144,12 @@ class Evidence:
         """Ratio of the smallest misfits of a rank and the next smaller one, relative to that of noise.
 
         Of independent noise a fit of rank r leaves ``1 - 1 / rho(r)`` of the variance, where
-        ``rho(r) = N / (r (m + n - r))``: what is left of the data falls no faster once the rank is reached.
+        ``rho(r) = N / (r (m + n - r))``: what is left of the data falls no faster once the rank is reached. Infinite where the smaller rank
+        was not fitted.
         """
-        below = max((other for other in self.best if other < rank), default=0)
+        below = rank - 1
+        if below and below not in self.best:
+            return inf
         before = self.best[below].residual if below else 1.0
         left, left_below = (1 - 1 / problem.oversampling(k) for k in (rank, below))
         return self.best[rank].residual / before / float(np.sqrt(left / left_below))
@@ -162,7 +165,8 @@ class Evidence:
         """
         if self.found is not None or self.precision.coarse:
             return None
-        for seen in (self, self.glimpse):
+        # a quick round counts only where nothing followed it
+        for seen in (self, self.glimpse if in_haste else None):
             if seen is not None:
                 for rank in seen._falling(problem, _CLIFF_IN_HASTE if in_haste else _CLIFF):
                     return OpenQuestion(rank, seen.best[rank].residual, excluded)

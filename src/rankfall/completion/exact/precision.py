@@ -22,8 +22,9 @@ EXACT, EXACT_AXIS = 1e-9, 1e-6
 _EXACT_SINGLE, _EXACT_AXIS_SINGLE = 3e-7, 1e-5
 # the smallest misfits that least squares can be asked for: rounding of the values, and of products
 _LEAST, _LEAST_AXIS = 1e-14, 1e-11
-# rounding of values, relative to them; what moves by less does not move at all
-_ROUNDING, _ROUNDING_SINGLE = 4e-16, 1e-7
+# rounding of values, relative to them: what moves by less does not move at all. Of values in single precision
+# nobody knows beside a large offset
+_ROUNDING = 4e-16
 # a tolerance above this fraction of what moves would call anything exact
 _TELLING = 1e-3
 # sweeps in which means of rows and columns are taken out
@@ -64,7 +65,7 @@ class Precision:
         """
         single = is_single(fitted.values)
         moving = what_moves(fitted if problem is None else problem)
-        if moving < (_ROUNDING_SINGLE if single else _ROUNDING):
+        if moving < _ROUNDING:
             moving = 1.0
         return cls(single, is_coarse(given), moving)
 

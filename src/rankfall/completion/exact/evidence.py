@@ -144,8 +144,8 @@ class Evidence:
         """Ratio of the smallest misfits of a rank and the next smaller one, relative to that of noise.
 
         Of independent noise a fit of rank r leaves ``1 - 1 / rho(r)`` of the variance, where
-        ``rho(r) = N / (r (m + n - r))``: what is left of the data falls no faster once the rank is reached. Infinite where the smaller rank
-        was not fitted.
+        ``rho(r) = N / (r (m + n - r))``: what is left of the data falls no faster once the rank is reached.
+        Infinite where the smaller rank was not fitted.
         """
         below = rank - 1
         if below and below not in self.best:

@@ -23,6 +23,7 @@ class Outcome(str, Enum):
     CHOSEN = "chosen"
     EFFECTS_ONLY = "effects only"
     NOT_CONVERGED = "not converged"
+    UNDECIDED = "undecided"
     TIME_LIMIT = "time limit"
     INTERRUPTED = "interrupted"
 
@@ -45,6 +46,10 @@ _ADVICE = {
         "(low rank is probably the wrong model for these data), or there were too few cells to tell."
     ),
     Outcome.NOT_CONVERGED: "The last fit was still moving; raise max_time or try another seed.",
+    Outcome.UNDECIDED: (
+        "The data look exact, but no exact fit was found: more time (max_time) or another seed may find one; "
+        "the best completion with noise was delivered."
+    ),
     Outcome.TIME_LIMIT: "max_time was reached; the best completion found so far was delivered.",
     Outcome.INTERRUPTED: "Interrupted; the best completion found so far was delivered.",
 }

@@ -318,7 +318,9 @@ def test_what_cannot_be_used_is_refused(table: object, params: dict, message: st
     assert not hasattr(imputer, "completion_")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.NOT_CONVERGED, Outcome.TIME_LIMIT, Outcome.INTERRUPTED])
+@pytest.mark.parametrize(
+    "outcome", [Outcome.NOT_CONVERGED, Outcome.UNDECIDED, Outcome.TIME_LIMIT, Outcome.INTERRUPTED]
+)
 def test_a_fit_that_was_cut_short_says_so(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     result = replace(rf.complete(HOLES, max_rank=0, fill="effects"), outcome=outcome)
     monkeypatch.setattr(engine, "complete", lambda *_, **__: result)

@@ -248,7 +248,7 @@ def _ask(
         if standardisation.augmentation is not None:
             chosen = noisy.search(standardisation.noisy, options, clock)
             return Answers(None, chosen), Ending.COMPLETE if chosen is None else chosen.ending
-        precision = Precision.of(standardisation.fitted, standardisation.given)
+        precision = Precision.of(standardisation.fitted, standardisation.given, standardisation.problem)
         with clock.part(0.5):
             found = exact.search(standardisation.problem, precision, options.max_rank, options.seed, clock)
         answers = Answers(found)

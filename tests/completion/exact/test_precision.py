@@ -53,27 +53,28 @@ def test_rounded_numbers_of_some_digits():
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
-def test_readings_are_not_searched_with_the_most_chains(monkeypatch, scale):
+def test_readings_are_not_searched_with_the_longest_chains(monkeypatch, scale):
     """Numbers of all their digits are, where a rank near the information limit is pointed at."""
     rounds = Counter()
     exact = importlib.import_module("rankfall.completion.exact.search")
     once = exact._one_round
 
     def counted(problem, settings, *args, **options):
-        rounds[settings.n_chains] += 1
+        rounds[settings.steps] += 1
         return once(problem, settings, *args, **options)
 
     monkeypatch.setattr(exact, "_one_round", counted)
     monkeypatch.setattr(Evidence, "near_limit", lambda self, problem: True)
+    monkeypatch.setattr(Evidence, "looks_exact", lambda self, problem: True)
     # neither a complete submatrix nor the noise test ends the search before
     monkeypatch.setattr(exact, "least_rank", lambda *_: 0)
     monkeypatch.setattr(exact, "judge_misfits", lambda *_: Judgement())
     X = np.exp(np.random.default_rng(0).standard_normal((12, 6)))
     X[::3, ::2] = np.nan
     rf.complete(np.round(X, 2), scale=scale, seed=0)
-    assert max(rounds) == 4
+    assert max(rounds) == 400 * sum(X.shape)
     rf.complete(X, scale=scale, seed=0)
-    assert max(rounds) == 16
+    assert max(rounds) == 6400 * sum(X.shape)
 
 
 def test_single_precision_is_told_from_whole_numbers():

@@ -136,7 +136,7 @@ def assemble(
     anchors = None
     if outcome is Outcome.EXACT and answers.exact is not None:
         anchors = answers.exact.anchors
-    elif outcome is Outcome.CHOSEN and answers.noisy is not None:
+    elif outcome in (Outcome.CHOSEN, Outcome.UNDECIDED) and answers.noisy is not None:
         anchors = answers.noisy.anchors
     notes = (
         ()
@@ -193,6 +193,8 @@ def _outcome(standardisation: Standardisation, answers: Answers, ending: Ending)
         return Outcome.EXACT
     if ending is Ending.INTERRUPTED:
         return Outcome.INTERRUPTED
+    if answers.exact is not None and answers.exact.open_question is not None:
+        return Outcome.UNDECIDED
     if ending is Ending.OUT_OF_TIME:
         return Outcome.TIME_LIMIT
     if answers.noisy is None or answers.noisy.rank == 0:

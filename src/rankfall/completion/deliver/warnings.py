@@ -61,6 +61,8 @@ def warnings_of(
             f"A matrix of rank {exact.underdetermined_rank} reproduces all observed cells, but leaves so "
             "many missing cells open that it says nothing about them; the rank was chosen by held-out cells."
         )
+    if exact is not None and outcome is Outcome.UNDECIDED:
+        out += _left_open(exact)
     out += _order_not_used(options.ordered, str(result.settings["ordered"]), outcome)
     out += _gaps_not_imitated(noisy)
     out += _wrong_model(noisy, standardisation.unit, rank, outcome)
@@ -89,6 +91,18 @@ def warnings_of(
         out += unlike_observed(result)
         out += low_values_missing(result)
     return tuple(out)
+
+
+def _left_open(exact: ExactAnswer) -> list[str]:
+    """What is known of an exact fit that was not found."""
+    question = exact.open_question
+    if question is None:
+        return []
+    ranks = f"ranks up to {question.excluded} are excluded" if question.excluded else "no rank is excluded"
+    return [
+        f"The data look exact at rank {question.rank} (misfit still falling at {question.misfit:.1e}), but "
+        f"no exact fit was found; more time may find one (max_time), or another seed; {ranks}."
+    ]
 
 
 def _order_not_used(asked: str, used: str, outcome: Outcome) -> list[str]:

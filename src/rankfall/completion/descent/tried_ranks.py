@@ -11,6 +11,7 @@ class Source(Enum):
     """Where a fit of some rank began."""
 
     CHAIN = "a chain of SGD that met the rank"
+    RIDGE = "such a chain, along a ridge that falls to nothing"
     PURSUIT = "the fit of one rank less and the leading direction of its misfit"
     REFIT = "refits of other ranks"
 

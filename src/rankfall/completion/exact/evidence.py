@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import nan
+from math import inf, nan
 from types import MappingProxyType
 
 import numpy as np
@@ -19,12 +19,35 @@ from .precision import Precision
 from .uniqueness import is_isolated
 
 # oversampling below which exact data are hard
-_NEAR_LIMIT = 1.3
+NEAR_LIMIT = 1.3
+# fall of the misfit from one rank to the next, relative to that of noise, below which the data look exact
+_CLIFF = 0.4
+# the same where the time was over before chains of some length fell: a glimpse at quick ones
+_CLIFF_IN_HASTE = 0.75
 # fits of a rank that end so often, the middle half of them at misfits so much alike, have found its minimum
 # (wrong basins of exact data are scattered: in 54 problems between rho 1.05 and 1.2 the quartiles of eight or
 # more inexact fits of the true rank differed by factors of 1.14 to 17); cells times rank squared below which
 # a few more tries cost nothing
 _SEEN, _ALIKE, _TRIFLE, _SEEN_TRIFLE = 8, 1.1, 1e5, 12
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """Data that look exact, though no exact fit was found.
+
+    Attributes
+    ----------
+    rank : int
+        Where the misfit falls as that of exact data does.
+    misfit : float
+        The smallest one there, relative to the norm of the observed cells.
+    excluded : int
+        No exact fit has this rank or a smaller one (see :mod:`.rank_bound`).
+    """
+
+    rank: int
+    misfit: float
+    excluded: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +73,8 @@ class Evidence:
         Of the present descent.
     sgd_steps : int
         Of all chains so far.
+    glimpse : Evidence or None
+        What a quick round saw that found nothing.
     """
 
     precision: Precision
@@ -61,6 +86,7 @@ class Evidence:
     history: tuple[dict[str, np.ndarray], ...] = ()
     anchors: Anchors | None = None
     sgd_steps: int = 0
+    glimpse: Evidence | None = None
 
     def with_stage(self, stage: Stage) -> Evidence:
         """After one more stage of a descent."""
@@ -98,18 +124,57 @@ class Evidence:
             after = replace(after, best=MappingProxyType({**self.best, rank: fit}))
         return after
 
-    def near_limit(self, problem: Problem) -> bool:
-        """Whether the spectra pointed more than once at a rank near the information limit.
+    def hard_ranks(self, problem: Problem) -> list[int]:
+        """Ranks near the information limit at which the spectra pointed more than once.
 
-        That is, one with hardly more cells than unknowns, and whose minimum is not known.
+        That is, with hardly more cells than unknowns, and whose minimum is not known.
         """
+        return [rank for rank in self._near_limit(problem) if not self.knows_minimum(problem, rank)]
+
+    def _near_limit(self, problem: Problem) -> list[int]:
         pointed = [fit.rank for fit in self.tried if fit.source is Source.CHAIN]
-        return any(
-            pointed.count(rank) > 1
-            and problem.oversampling(rank) < _NEAR_LIMIT
-            and not self.knows_minimum(problem, rank)
-            for rank in set(pointed)
-        )
+        ranks = sorted(rank for rank in set(pointed) if pointed.count(rank) > 1)
+        return [rank for rank in ranks if problem.oversampling(rank) < NEAR_LIMIT]
+
+    def near_limit(self, problem: Problem) -> bool:
+        """Whether there are such ranks."""
+        return bool(self.hard_ranks(problem))
+
+    def fall(self, problem: Problem, rank: int) -> float:
+        """Ratio of the smallest misfits of a rank and the next smaller one, relative to that of noise.
+
+        Of independent noise a fit of rank r leaves ``1 - 1 / rho(r)`` of the variance, where
+        ``rho(r) = N / (r (m + n - r))``: what is left of the data falls no faster once the rank is reached.
+        Infinite where the smaller rank was not fitted.
+        """
+        below = rank - 1
+        if below and below not in self.best:
+            return inf
+        before = self.best[below].residual if below else 1.0
+        left, left_below = (1 - 1 / problem.oversampling(k) for k in (rank, below))
+        return self.best[rank].residual / before / float(np.sqrt(left / left_below))
+
+    def looks_exact(self, problem: Problem) -> bool:
+        """Whether the misfit falls at a rank near the limit as that of exact data does."""
+        return bool(self._falling(problem, _CLIFF))
+
+    def open_question(self, problem: Problem, excluded: int, in_haste: bool) -> OpenQuestion | None:
+        """What is left open where no fit is exact; None where nothing is.
+
+        Values of a few digits are not asked about. `in_haste`: the time was over before the end.
+        """
+        if self.found is not None or self.precision.coarse:
+            return None
+        # a quick round counts only where nothing followed it
+        for seen in (self, self.glimpse if in_haste else None):
+            if seen is not None:
+                for rank in seen._falling(problem, _CLIFF_IN_HASTE if in_haste else _CLIFF):
+                    return OpenQuestion(rank, seen.best[rank].residual, excluded)
+        return None
+
+    def _falling(self, problem: Problem, most: float) -> list[int]:
+        ranks = [rank for rank in self._near_limit(problem) if rank in self.best]
+        return [rank for rank in ranks if self.fall(problem, rank) < most]
 
     def knows_minimum(self, problem: Problem, rank: int) -> bool:
         """Whether fits of this rank or a larger one keep ending at one misfit that is not exact.

@@ -6,9 +6,9 @@ import numpy as np
 
 from ...problem import Problem
 from ..seeds import check_generator
-from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
+from ..solvers.least_squares import MACHINE_PRECISION, LeastSquaresFit, fit_least_squares
 from ..solvers.products import products
-from .precision import Precision
+from .precision import EXACT, Precision
 
 # relative error below which a fit predicts
 _PREDICTS = 0.5
@@ -18,6 +18,9 @@ def without_rounding(
     problem: Problem, fit: LeastSquaresFit, precision: Precision
 ) -> tuple[LeastSquaresFit, bool]:
     """A fit without directions that are but rounding, and whether it is exact."""
+    if precision.tolerance < MACHINE_PRECISION and fit.residual < EXACT:
+        # beside a large offset more digits are needed than a fit stops at
+        fit = fit_least_squares(problem, fit.U, fit.s, fit.V, enough=precision.tolerance / 2)
     exact = is_exact(problem, fit, precision)
     if exact and fit.s.size > 1 and fit.s[-1] < precision.tolerance * fit.s[0]:
         # a smaller rank was enough: what is left of the last direction is rounding

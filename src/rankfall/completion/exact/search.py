@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +12,14 @@ from ...problem import Problem
 from ..clock import Clock, Ending, OutOfTime
 from ..descent.certificate_anchors import Anchors
 from ..descent.descend import Stage, descend
-from ..descent.plan import Plan, plan
+from ..descent.plan import DEPTH, Plan, plan
 from ..descent.tried_ranks import Source, TriedRank
 from ..seeds import quick_round_seed, round_seed
 from ..solvers.least_squares import LeastSquaresFit, fit_least_squares
-from .evidence import Evidence
+from ..solvers.ridge_path import fit_along_ridge, ridge_of_network
+from .evidence import NEAR_LIMIT, Evidence, OpenQuestion
 from .exactness import relative_misfit
+from .information import largest_rank, without_copies
 from .noise_test import QUICK_FIT, judge_misfits
 from .precision import Precision
 from .pursuit import pursue
@@ -28,12 +30,17 @@ PHASE = "looking for an exact fit"
 _QUICK = {"n_chains": 1, "effort": 40, "max_width": 32, "rise": 1.42, "first": 0.05, "records": 2}
 # chains whose misfit is above this have not found the data's directions
 _UNFITTED = 0.8
-# (chains, steps per ridge in units of m + n): cheap first, then more and longer chains for hard instances
-ROUNDS = ((2, 100), (4, 250), (8, 250), (16, 400))
+# (chains, steps per ridge in units of m + n): cheap first, then longer chains for hard instances, which meet
+# the rank at smaller ridges. On nine instances (100 x 100, rank 5, rho 1.05) a chain of 400, 1600 and 6400
+# led to the exact fit 17 times of 72, 23 of 36, and 11 of 18
+ROUNDS = ((2, 100), (2, 400), (4, 1600), (4, 6400))
+# rounds of long chains begin where spectra begin to have gaps
+_FIRST_OF_LONG = 1e-2
 # ratio of neighbouring singular values that is a gap
 _GAP = 2.5
-# floating-point operations that the rounds after the first may spend in SGD
-_WORK = 4e11
+# floating-point operations that the rounds after the first may spend in SGD, if layers stayed as wide as they
+# begin (they do not: it is a fifth of that, or less)
+_WORK = 4e12
 # rounds below this are run to their end even if they look like noise
 _CHEAP = 1e11
 # a first round below this takes less than half a second
@@ -63,6 +70,8 @@ class ExactAnswer:
         Whether it is locally the only one of its rank.
     underdetermined_rank : int or None
         Rank of an exact fit that was found and dropped because it leaves too much open.
+    open_question : OpenQuestion or None
+        The data look exact, but no fit was found.
     tried : tuple of TriedRank
         Every fit, with errors relative to the data's norm.
     history : tuple of dict
@@ -77,6 +86,7 @@ class ExactAnswer:
     fit: LeastSquaresFit | None = None
     unique: bool = False
     underdetermined_rank: int | None = None
+    open_question: OpenQuestion | None = None
     tried: tuple[TriedRank, ...] = ()
     history: tuple[dict[str, np.ndarray], ...] = ()
     anchors: Anchors | None = None
@@ -92,11 +102,13 @@ def search(
     A complete submatrix bounds the rank from below (:mod:`.rank_bound`), one quick chain finds most exact
     matrices, and random signs tell noise from structure (:mod:`.noise_test`). What none of these decides is
     searched in rounds: chains fall through the ranks; wherever their spectrum shows a gap the part above it
-    is fitted by least squares. A failed round is followed by a pursuit (rank by rank, adding the leading
-    direction of the misfit), then by a round with more chains, unless an inexact minimum predicts cells it
-    has not seen: then the data are noisy, and more chains would only meet it again. The rounds with most
+    is fitted by least squares; near the information limit also along a ridge that falls to nothing
+    (:mod:`..solvers.ridge_path`). A failed round is followed by a pursuit (rank by rank, adding the leading
+    direction of the misfit), then by a round of longer chains, unless an inexact minimum predicts cells it
+    has not seen: then the data are noisy, and more chains would only meet it again. The rounds of the longest
     chains are made only where the spectra pointed at a rank near the information limit (prediction says
-    nothing there) and the values have more than a few digits.
+    nothing there), the misfit falls at that rank as no noise does, and the values have more than a few
+    digits. Where they fail the question is left open (:class:`.evidence.OpenQuestion`).
 
     Parameters
     ----------
@@ -108,21 +120,35 @@ def search(
     ExactAnswer
         Ctrl-C and the end of the time are part of the answer, which then holds what was known.
     """
+    without = without_copies(problem)
+    if without is not problem:
+        # how far a rank is from the information limit is not known then: no long search begins
+        precision = replace(precision, coarse=True)
     evidence, ending, dropped = Evidence(precision), Ending.COMPLETE, None
+    top = largest_rank(problem, max_rank) if precision.tells else 0
+    least = least_rank(problem, precision)
     try:
-        for latest in _search(problem, _largest_rank(problem, max_rank), seed, clock, evidence):
+        for latest in _search(problem, least, top, seed, clock, evidence):
             evidence = latest
-        if leaves_too_much_open(problem, evidence) and evidence.found is not None:
-            dropped = evidence.found.s.size
-            evidence = replace(evidence, found=None)
     except OutOfTime:
         ending = Ending.OUT_OF_TIME
     except KeyboardInterrupt:
         ending = Ending.INTERRUPTED
+    if evidence.found is not None and (
+        leaves_too_much_open(problem, evidence)
+        or (without is not problem and evidence.found.s.size > largest_rank(without, max_rank))
+    ):
+        dropped = evidence.found.s.size
+        evidence = replace(evidence, found=None)
     return ExactAnswer(
         fit=evidence.found,
         unique=evidence.unique,
         underdetermined_rank=dropped,
+        open_question=(
+            None
+            if dropped
+            else evidence.open_question(problem, max(least - 1, 0), ending is Ending.OUT_OF_TIME)
+        ),
         tried=evidence.tried,
         history=evidence.history,
         anchors=evidence.anchors,
@@ -131,19 +157,8 @@ def search(
     )
 
 
-def _largest_rank(problem: Problem, max_rank: int | None) -> int:
-    """The largest rank with more cells than unknowns, in the whole and in the core."""
-    top = problem.max_oversampled_rank()
-    if max_rank is not None:
-        top = min(top, max_rank)
-    while top and problem.core_oversampling(top) <= 1:
-        top -= 1
-    return top
-
-
-def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evidence) -> Steps:
+def _search(problem: Problem, least: int, top: int, seed: int, clock: Clock, evidence: Evidence) -> Steps:
     """What is quick, then rounds and pursuits; yields what is known after every step."""
-    least = least_rank(problem, evidence.precision)
     if top < max(least, 1):
         return evidence  # there is no exact fit, or none that would mean anything
     # values of a few digits are hardly ever of low rank: a quick look would be in vain
@@ -154,9 +169,9 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
         )
         if quick.found is not None and quick.unique:
             return quick
-        # nothing is made of a quick round that failed
+        # nothing is made of a quick round that failed, but of the question that it leaves open
         may_be_noise = quick.found is None
-        evidence = replace(evidence, sgd_steps=quick.sgd_steps)
+        evidence = replace(evidence, sgd_steps=quick.sgd_steps, glimpse=quick)
         yield evidence
     elif _settings(problem, 0).work < _TRIFLING:
         may_be_noise = False  # one round follows, which takes no longer than the test
@@ -172,7 +187,10 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
         if settings.work > _WORK and number > 0:
             break
         chains_seed = round_seed(seed, number, len(ROUNDS))
-        evidence = yield from _one_round(problem, settings, least, top, chains_seed, clock, evidence)
+        aimed_at = evidence.hard_ranks(problem)[:1] if number else []
+        evidence = yield from _one_round(
+            problem, settings, least, top, chains_seed, clock, evidence, end=aimed_at[0] if aimed_at else 0
+        )
         is_hard = evidence.near_limit(problem)
         if evidence.found is not None or (evidence.precision.coarse and (number > 0 or not is_hard)):
             break
@@ -181,13 +199,15 @@ def _search(problem: Problem, top: int, seed: int, clock: Clock, evidence: Evide
             break
         if not is_hard and (number > 0 or evidence.says_noise(problem)):
             break
+        if is_hard and not evidence.looks_exact(problem):
+            break
     return evidence
 
 
 def _settings(problem: Problem, number: int) -> Plan:
     """Settings of a round."""
     n_chains, effort = ROUNDS[number]
-    return plan(problem, effort, n_chains)
+    return plan(problem, effort, n_chains, first=_FIRST_OF_LONG if number else None)
 
 
 def leaves_too_much_open(problem: Problem, evidence: Evidence) -> bool:
@@ -222,16 +242,18 @@ def _one_round(
     clock: Clock,
     evidence: Evidence,
     quick: bool = False,
+    end: int = 0,
 ) -> Steps:
     """Let chains fall once and fit what they show by least squares.
 
-    In a `quick` round only where they fit.
+    In a `quick` round only where they fit. The round is over when all chains have fallen to rank `end` and
+    were fitted there.
     """
     worst = _UNFITTED if quick else np.inf
     tried: dict[tuple[int, int], int] = {}
     evidence = replace(evidence, history=(), anchors=None)
     lowest = before = np.inf
-    attempts = 3 if problem.n_observed < _MANY_CELLS else 1
+    attempts = (2 if end else 3) if problem.n_observed < _MANY_CELLS else 1
     for stage in descend(problem, settings, seed, clock, PHASE):
         evidence = evidence.with_stage(stage)
         yield evidence
@@ -240,14 +262,18 @@ def _one_round(
                 if tried.get((chain, rank), 0) >= attempts or evidence.knows_minimum(problem, rank):
                     continue
                 tried[chain, rank] = tried.get((chain, rank), 0) + 1
-                evidence = _fit_chain(problem, stage, chain, rank, evidence, quick)
-                yield evidence
-                clock.check()
+                for latest in _fit_chain(problem, stage, chain, rank, evidence, quick):
+                    evidence = latest
+                    yield evidence
+                    clock.check()
                 if evidence.found is not None:
                     top = evidence.found.s.size - 1  # is a smaller rank enough?
                     if evidence.unique or top == 0:
                         return evidence
         if np.all(stage.train_rmse > 0.9) and np.all(stage.ranks <= 1):
+            return evidence
+        met = (tried.get((chain, end), 0) >= attempts for chain in range(settings.n_chains))
+        if end and np.all((stage.ranks < end) | np.fromiter(met, bool)):
             return evidence
         now = float(stage.train_rmse.min())
         lowest = min(lowest, now)
@@ -278,10 +304,16 @@ def _ranks_at_gaps(s: np.ndarray, least: int, top: int, width: int) -> list[int]
 
 def _fit_chain(
     problem: Problem, stage: Stage, chain: int, rank: int, evidence: Evidence, quick: bool
-) -> Evidence:
-    """Fit the leading part of a chain's matrix by least squares."""
+) -> Iterator[Evidence]:
+    """Fit the leading part of a chain's matrix by least squares, and near the limit along a falling ridge."""
     U, s, V = stage.U[chain][:, :rank], stage.s[chain][:rank], stage.Vt[chain][:rank].T
     before = relative_misfit(problem, U, s, V)
     limits = {"patience": 8 if problem.n_observed < _MANY_CELLS else 4}
+    known = {"before": before, "ridge": stage.ridge, "steps": stage.step}
     fit = fit_least_squares(problem, U, s, V, **(QUICK_FIT if quick else limits))
-    return evidence.with_fit(problem, fit, Source.CHAIN, before=before, ridge=stage.ridge, steps=stage.step)
+    evidence = evidence.with_fit(problem, fit, Source.CHAIN, **known)
+    yield evidence
+    if not quick and not fit.settled and problem.oversampling(rank) < NEAR_LIMIT:
+        ridge = ridge_of_network(stage.ridge, s, problem.n_observed, DEPTH)
+        fit = fit_along_ridge(problem, U, s, V, ridge)
+        yield evidence.with_fit(problem, fit, Source.RIDGE, **known)

@@ -42,7 +42,7 @@ def is_isolated(problem: Problem, fit: LeastSquaresFit, tolerance: float, single
     far = _RETURN * _KICK * float(np.linalg.norm(fit.s))
     if fit.s[-1] > size and _is_found(problem, fit, X, Y, far):
         return True
-    enough = MACHINE_PRECISION if single else _RETURNED
+    enough = MACHINE_PRECISION if single else min(_RETURNED, tolerance / 2)
     return _comes_back(problem, fit, X, Y, far, tolerance, enough)
 
 

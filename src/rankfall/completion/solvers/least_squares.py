@@ -70,12 +70,12 @@ def fit_least_squares(
         return LeastSquaresFit(
             flipped.V, flipped.s, flipped.U, flipped.residual, flipped.history, flipped.settled
         )
-    with _threads(problem, s.size):
+    with threads_of_fit(problem, s.size):
         return _levenberg_marquardt(Cells.of(problem), U, s, V, max_iter, patience, max_inner, enough)
 
 
-def _threads(problem: Problem, rank: int) -> AbstractContextManager[None]:
-    """Those that a product with the Jacobian is worth: conjugate gradients make hundreds of them."""
+def threads_of_fit(problem: Problem, rank: int) -> AbstractContextManager[None]:
+    """Threads that a product with the Jacobian is worth: conjugate gradients make hundreds of them."""
     return threads_for(2 * problem.n_observed * rank)
 
 
@@ -90,7 +90,7 @@ def tangent_from_cells(
     if problem.n_cols > problem.n_rows:
         found = tangent_from_cells(problem.T, V, U, Y, X)
         return None if found is None else (found[1], found[0])
-    with _threads(problem, U.shape[1]):
+    with threads_of_fit(problem, U.shape[1]):
         system = TangentSystem(Cells.of(problem), U, V, _INNER_STRAIGHT)
         return system.solve(system.right_sides_of_tangent(X, Y), _DAMPING_STRAIGHT, _TOLERANCE_STRAIGHT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Literal
 
 from ..argument_checks import one_of
@@ -184,8 +185,11 @@ def complete(
     with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
         clock = Clock(options.max_time, tell, standardisation.unit, started)
         with announced(None if tell is None else clock.tell):
-            answers, ending = _ask(standardisation, options, orders, clock)
+            # an import that Ctrl-C breaks off cannot be repeated, and what is delivered needs pandas
+            import_module("pandas")
+            answers = Answers()
             try:
+                answers, ending = _ask(standardisation, options, orders, clock)
                 return assemble(request, answers, ending, clock)
             except KeyboardInterrupt:
                 # nothing is lost: what was found is fitted once more (a second Ctrl-C ends it)

@@ -1,0 +1,5 @@
+WILD_CALLS = {}
+
+
+def wild_call(*a):
+    pass

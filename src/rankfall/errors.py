@@ -39,7 +39,7 @@ class InputError(RankfallError, ValueError):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(shortened(visible(message)))
+        super().__init__(shortened(visible(" ".join(map(str.strip, message.splitlines())))))
 
 
 class Outcome(str, Enum):

@@ -63,7 +63,8 @@ def frame() -> pd.DataFrame:
 
 def triplets() -> pd.DataFrame:
     """The same table as a list of its cells."""
-    return frame().stack().rename_axis(["row", "column"]).rename("value").reset_index()
+    cells = frame().stack().rename_axis(["row", "column"])
+    return cells.to_frame("value").reset_index()  # type: ignore[union-attr]
 
 
 def _written(write: Callable[[io.BytesIO], object]) -> bytes:
@@ -115,9 +116,6 @@ def use_trace(path: Path) -> None:
     report(path, path.with_suffix(".html"))
 
 
-RUN = {"chains": 2, "seed": 0, "n_threads": 1}
-
-
 def _run(checkpoint: Path, stop_at: int | None = None) -> rf.Trace:
     problem, _ = rf.datasets.low_rank((6, 5), rank=1, observed=0.8, seed=0)
     network = rf.Network.gaussian((5, 4, 4, 6), seed=0)
@@ -127,7 +125,8 @@ def _run(checkpoint: Path, stop_at: int | None = None) -> rf.Trace:
 
     record = rf.Record(every=20, what=("weights", "rank", "train_loss"))
     sgd = rf.SGD(lr=0.02, ridge=1e-3, n_steps=100)
-    return rf.train(problem, network, sgd, **RUN, record=record, checkpoint=checkpoint, callback=enough)
+    kept = {"record": record, "checkpoint": checkpoint, "callback": enough}
+    return rf.train(problem, network, sgd, chains=2, seed=0, n_threads=1, **kept)  # type: ignore[arg-type]
 
 
 @cache

@@ -158,6 +158,8 @@ def _other_array(array: np.ndarray, content: bytes, rng: Generator) -> bytes:
             return _npy(wrong)
         case 2 if array.size:
             return _npy(rng.permutation(array.reshape(-1)).reshape(array.shape))
+    if array.dtype.kind not in "biuf":
+        return _bytes(content, rng)
     many = list(islice(damaged_arrays(array), 60))
     return _npy(many[int(rng.integers(len(many)))][1])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from ..declared_arguments import declared
 from ..files import atomic_path
 from .claims import Claim, write_claims
 from .studies import study_module, study_path
@@ -43,6 +44,7 @@ class StudyResult:
     claims: tuple[Claim, ...]
 
 
+@declared
 def run_study(
     name: str,
     out: str | PathLike[str],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ...argument_checks import one_of, whole
+from ...declared_arguments import declared
 from ...errors import InputError, Outcome
 from ..descent.watched_run import WatchedRun, sentence
 from ..options import EFFECTS_IN_WORDS
@@ -180,6 +181,7 @@ class Completion(CompletedMatrix):
         marks = cast("Sequence[float]", self.settings.get("missing_values", ()))
         return FoldIn(self._values, self.col_names, tuple(marks))
 
+    @declared
     def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
         """Complete rows that were not there before, each by itself.
 
@@ -216,6 +218,7 @@ class Completion(CompletedMatrix):
         """
         return self._fold_in.rows(new_rows, one_of("follow", follow, (True, False)))
 
+    @declared
     def forecast(self, n_rows: int, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows that come after the last one, nothing of them being known: the filter goes on.
 
@@ -276,6 +279,7 @@ class Completion(CompletedMatrix):
 
     # -- words and files ---------------------------------------------------------------------------
 
+    @declared
     def summary(self, *, certificate: bool = False) -> str:
         """A few lines for a person.
 
@@ -315,12 +319,14 @@ class Completion(CompletedMatrix):
         m, n = self.shape
         return f"Completion({m} x {n}, rank {self.rank}, {self.outcome.value})"
 
+    @declared
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
         contents = {field.name: getattr(self, field.name) for field in fields(self)}
         write(path, {**contents, "watched": self.certificate})
 
 
+@declared
 def load(path: str | PathLike[str]) -> Completion:
     """Read a completion that :meth:`Completion.save` wrote.
 

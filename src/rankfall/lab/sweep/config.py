@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ...declared_arguments import declared
 from ...errors import InputError
 from ...files.plain_values import anything
 from .. import runners
@@ -26,6 +27,7 @@ _QUICK = ("settings", "grid", "cases")
 _MISSING = object()
 
 
+@declared
 def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
     """Read a study from a TOML file.
 

@@ -17,6 +17,7 @@ from concurrent.futures import (
 from dataclasses import dataclass, field
 from os import PathLike
 
+from ...declared_arguments import declared
 from ...errors import InputError
 from ..cell import Cell
 from .interrupts import lasting_interrupts
@@ -84,6 +85,7 @@ class Sweep(SweepProgress):
     other_versions: tuple[str, ...] = ()
 
 
+@declared
 def run_sweep(
     study: Study,
     out: str | PathLike[str],

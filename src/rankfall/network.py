@@ -71,7 +71,7 @@ class Network:
         scale, seed = number("scale", scale), whole("seed", seed, least=0)
         chains = optional(whole, "chains", chains, least=1)
         if chains is not None and chains > _MOST_CHAINS:
-            raise InputError(f"chains must be at most {_MOST_CHAINS:,}, not {chains}: they are all kept in memory.")
+            raise InputError(f"chains must be at most {_MOST_CHAINS:,}, not {chains}: all are kept.")
 
         def draw(chain: int) -> list[np.ndarray]:
             rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, chain])))

@@ -1,0 +1,57 @@
+"""Ctrl-C at any line of complete keeps what is done; death at a checkpoint loses no bit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rankfall as rf
+from faults import Lines, killed
+
+
+def run(checkpoint: Path | None = None) -> rf.Trace:
+    problem, _ = rf.datasets.low_rank((6, 5), rank=1, observed=0.8, seed=0)
+    network = rf.Network.gaussian((5, 4, 4, 6), seed=0)
+    sgd = rf.SGD(lr=0.02, ridge=1e-3, n_steps=100)
+    record = rf.Record(every=20, what=("weights", "rank"))
+    return rf.train(
+        problem, network, sgd, chains=2, seed=0, n_threads=1, record=record, checkpoint=checkpoint
+    )
+
+
+def test_ctrl_c_at_lines_of_delivery() -> None:
+    """sigint_pandas.py: an import that was broken off at delivery cost the result."""
+    problem, _ = rf.datasets.low_rank((12, 8), rank=1, observed=0.8, noise=0.1, seed=1)
+    whole = rf.complete(problem, seed=0, max_rank=1)
+    for at in (1, 40):
+        with Lines(at, inside="deliver") as lines:
+            result = rf.complete(problem, seed=0, max_rank=1)
+        assert lines.place
+        assert result.outcome is rf.Outcome.INTERRUPTED, lines.place
+        np.testing.assert_allclose(result.to_dense(), whole.to_dense(), atol=0.5)
+
+
+def test_pandas_is_there_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("rankfall.completion.complete.import_module", asked.append)
+    monkeypatch.setattr("rankfall.completion.complete._ask", lambda *_: asked.append("search") or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        rf.complete(np.array([[1.0, 2.0], [2.0, np.nan]]))
+    assert asked == ["pandas", "search"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="as on POSIX")
+@pytest.mark.parametrize("at", [1, 2])
+def test_killed_at_a_checkpoint(tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rankfall.dynamics.engine.checkpoints.INTERVAL", 0.0)
+    path = tmp_path / "it.npz"
+    wanted = run()
+    assert killed(lambda: run(path), at) == -9
+    assert path.exists()
+    resumed = run(path)
+    for name, values in wanted.measured.items():
+        assert resumed.measured[name].tobytes() == values.tobytes()
+    assert [kept.name for kept in tmp_path.iterdir()] == ["it.npz"]

@@ -7,8 +7,8 @@ Where a check stands
         seed = whole("seed", seed, least=0)
         deflate = optional(fraction, "deflate", deflate)
 
-    What follows may rely on the types. Checks of several arguments together come after these. There are no
-    decorators: a reader sees what is checked, and a type checker what comes back.
+    What follows may rely on the types. Checks of several arguments together come after these. Where the
+    annotations say it all, :func:`rankfall.declared_arguments.declared` above the function is enough.
 
     A data class of settings declares the check of each field beside its default, and runs them when made::
 

@@ -24,12 +24,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from fuzz.arguments import own_samples
 from fuzz.calls import WILD_CALLS, wild_call
 from fuzz.formats import FORMATS, MEGABYTES, SECONDS, verdict
 from fuzz.mutations import mutated
 
 # pieces of work that a process does before another takes over
-_BATCH = 40
+_BATCH = 20
 
 
 def main() -> int:
@@ -52,6 +53,10 @@ def main() -> int:
     names = [name for name in names if asked.only in name]
     files = [name for name in names if name.startswith("file")]
     calls = [name for name in names if name.startswith("call")]
+    # once, before processes are forked
+    own_samples("rankfall")
+    for name, format in FORMATS.items():
+        _sound(name, format.make)
     end, number = time.time() + asked.seconds, 0
     try:
         while time.time() < end and number < asked.count:
@@ -107,7 +112,11 @@ def _batch(name: str, seed: int, counts: Counter[str], found: dict[str, str], fo
                 )
             if status != 0 and at < _BATCH:
                 number = os.waitstatus_to_exitcode(status)
-                reason = f"hang over {SECONDS} s" if number == -signal.SIGALRM else f"crash ({number})"
+                reason = (
+                    f"hang over {SECONDS} s"
+                    if -number in (signal.SIGALRM, signal.SIGPROF)
+                    else f"crash ({number})"
+                )
                 _note(reason, name, seed, at, counts, found, folder, Path(temporary))
                 counts[f"{kind}s"] += 1
                 at += 1
@@ -124,9 +133,11 @@ def _child(kind: str, what: str, seed: int, at: int, folder: Path, shared: mmap.
         shared.seek(0)
         for k in range(at, _BATCH):
             rng = np.random.default_rng((seed, k))
-            # the default action ends the process
-            signal.alarm(SECONDS)
+            # the default action ends the process; a busy machine is given time, a deadlock is not
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            signal.alarm(6 * SECONDS)
             wrong = _one(kind, what, rng, folder, k)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
             shared.write(json.dumps({"k": k, "wrong": wrong and wrong[:400]}).encode() + b"\n")
         os._exit(0)

@@ -118,8 +118,8 @@ def garwood(events: int, exposure: float, level: float = 0.95) -> tuple[float, f
     if exposure == 0:
         return 0.0, float("inf")
     tail = (1 - level) / 2
-    low = float(chi2.ppf(tail, 2 * events)) if events else 0.0
-    return low / (2 * exposure), float(chi2.ppf(1 - tail, 2 * events + 2)) / (2 * exposure)
+    low = float(chi2.ppf(tail, 2.0 * events)) if events else 0.0
+    return low / (2 * exposure), float(chi2.ppf(1 - tail, 2.0 * events + 2)) / (2 * exposure)
 
 
 @declared

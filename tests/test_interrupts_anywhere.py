@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 import rankfall as rf
 from faults import Lines, killed
+from rankfall.cli import main
+from rankfall.cli.held_interrupts import held_interrupts
 
 
 def run(checkpoint: Path | None = None) -> rf.Trace:
@@ -55,3 +58,31 @@ def test_killed_at_a_checkpoint(tmp_path: Path, at: int, monkeypatch: pytest.Mon
     for name, values in wanted.measured.items():
         assert resumed.measured[name].tobytes() == values.tobytes()
     assert [kept.name for kept in tmp_path.iterdir()] == ["it.npz"]
+
+
+def test_ctrl_c_while_results_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line lost the result in the moment of writing it."""
+    from rankfall.cli import complete
+
+    table = tmp_path / "t.csv"
+    lines = [f"r{i},{i + 1},{2 * i + 2},{3 * i + 3}\n" for i in range(9)]
+    table.write_text("".join(["site,a,b,c\n", *lines]))
+    write = complete.write_table
+
+    def pressed(*args: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        write(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(complete, "write_table", pressed)
+    kept = ["-o", str(tmp_path / "o.csv"), "--save", str(tmp_path / "r.npz")]
+    assert main(["complete", str(table), *kept, "-q"]) == 130
+    assert rf.load(tmp_path / "r.npz").shape == (9, 3)
+    assert len((tmp_path / "o.csv").read_text().splitlines()) == 10
+
+
+def test_a_second_ctrl_c_is_heard_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), held_interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("it was not heard")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -196,6 +196,8 @@ def _of_union(parts: Sequence[ast.expr], scope: Scope) -> Check | None:
     if len(classes) == len(parts):
         return partial(_of_class, classes)
     checks: list[Check] = []
+    if any(_of_part(part, scope) is path for part in parts):
+        parts = [part for part in parts if _name(part) != "str"]
     for part in parts:
         check = _of_part(part, scope)
         if check is None:

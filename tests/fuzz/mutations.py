@@ -136,7 +136,7 @@ def _zip(content: bytes, rng: Generator, keep_digest: bool = False) -> bytes:
         elif name in parts:
             try:
                 array = np.load(io.BytesIO(parts[name]))
-            except ValueError:
+            except Exception:  # what was damaged before is no array any more
                 continue
             parts[name] = _other_array(array, parts[name], rng)
     if META in parts and not keep_digest:

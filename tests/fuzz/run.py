@@ -112,11 +112,8 @@ def _batch(name: str, seed: int, counts: Counter[str], found: dict[str, str], fo
                 )
             if status != 0 and at < _BATCH:
                 number = os.waitstatus_to_exitcode(status)
-                reason = (
-                    f"hang over {SECONDS} s"
-                    if -number in (signal.SIGALRM, signal.SIGPROF)
-                    else f"crash ({number})"
-                )
+                slow = -number in (signal.SIGALRM, signal.SIGPROF)
+                reason = f"hang over {SECONDS} s" if slow else f"crash ({number})"
                 _note(reason, name, seed, at, counts, found, folder, Path(temporary))
                 counts[f"{kind}s"] += 1
                 at += 1

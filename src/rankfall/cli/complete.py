@@ -27,6 +27,7 @@ from ..files.formats import TEXT, kind_of_output
 from ..files.inputs import STDIN
 from ..problem import Problem
 from .bounds_option import AskedBounds
+from .held_interrupts import held_interrupts
 from .outputs import STDOUT, check_outputs, stdout_or
 from .progress import live_progress
 from .reading import Reading, column_of
@@ -118,7 +119,8 @@ def run(job: Job) -> Outcome:
         table = replace(table, notes=(*table.notes, *_unbounded(*interval)))
     if wanted is None and job.rounded:
         table = replace(table, notes=(*table.notes, *_rounded(table)))
-    _write(job, table, wanted, result, interval)
+    with held_interrupts():
+        _write(job, table, wanted, result, interval)
     _print(job, table, result)
     return result.outcome
 

@@ -164,8 +164,8 @@ def _no_folder(answer: Answer) -> tuple[str, str]:
     folders = [f"{asked} (NUMBA_CACHE_DIR)"] if asked else []
     folders += [str(Path(__file__).parent / "__pycache__"), "this user's cache"]
     return (
-        "Each process compiles the kernels again, which takes some twenty seconds: they are kept in a folder, "
-        f"and none of these is writable: {', '.join(folders)}.",
+        "Each process compiles the kernels again, which takes some twenty seconds: they are kept in a "
+        f"folder, and none of these is writable: {', '.join(folders)}.",
         _SET_CACHE,
     )
 

@@ -77,7 +77,7 @@ def killed(run: Callable[[], object], at: int) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         try:
-            Checkpoint.save = deadly
+            Checkpoint.save = deadly  # type: ignore[method-assign, assignment]
             run()
         finally:
             os._exit(0)

@@ -1,4 +1,4 @@
-"""counts_arpack.py: sparse counts, whose leading singular values are nearly equal, ended in ARPACK's error."""
+"""counts_arpack.py: sparse counts, whose leading values are nearly equal, ended in an error of ARPACK."""
 
 from __future__ import annotations
 

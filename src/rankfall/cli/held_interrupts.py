@@ -11,8 +11,9 @@ from types import FrameType
 
 @contextmanager
 def held_interrupts() -> Iterator[None]:
-    """The first Ctrl-C inside is heard when the block has ended: what was computed is written. A second one is
-    heard at once.
+    """The first Ctrl-C inside is heard when the block has ended: what was computed is written.
+
+    A second one is heard at once.
     """
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not usual or threading.current_thread() is not threading.main_thread():

@@ -26,7 +26,7 @@ _DENSE_UNKNOWNS = 200
 _FULL_RANK = 1e-13
 # null directions are computed in blocks of this size, doubled until one of a block is not null
 _BLOCK = 8
-# of Lanczos: tolerance and vectors kept, the next pair where many leading values are nearly equal (their error
+# of Lanczos: tolerance and vectors kept, the next pair where many leading values are nearly equal (the error
 # is the square of the tolerance); some hundred restarts are enough elsewhere, 15,000 took 10 s and failed
 _LANCZOS = ((1e-8, 20), (1e-6, 80), (1e-4, 160))
 _MOST_RESTARTS = 1000
@@ -220,7 +220,13 @@ def _leading_eigenpair(apply: Callable[[np.ndarray], np.ndarray], size: int) -> 
     for tol, n_vectors in _LANCZOS:
         try:
             values, vectors = eigsh(  # type: ignore[call-overload]
-                operator, k=1, which="LA", v0=start, tol=tol, ncv=min(n_vectors, size), maxiter=_MOST_RESTARTS
+                operator,  # type: ignore[arg-type]
+                k=1,
+                which="LA",
+                v0=start,
+                tol=tol,
+                ncv=min(n_vectors, size),
+                maxiter=_MOST_RESTARTS,
             )
         except ArpackNoConvergence:
             continue

@@ -238,6 +238,7 @@ class Network:
         """``Z_l = [W_l | W_{l+1}^T]`` of the hidden layers l = 1..L-1, (..., w_l, w_{l-1} + w_{l+1})."""
         return [np.concatenate([W, np.swapaxes(V, -1, -2)], axis=-1) for W, V in pairwise(self.weights)]
 
+    @declared
     def compress(self, rank: int | Sequence[int]) -> Compression:
         """Keep the `rank` leading directions of every hidden layer (Theorem 4, "deflation").
 

@@ -49,7 +49,8 @@ def test_what_is_damaged_is_read_or_refused(name: str, tmp_path: Path) -> None:
     format = FORMATS[name]
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     sound, path = format.make(), tmp_path / f"it{format.suffix}"
-    for k in range(EACH):
+    # of results most of the time goes into the page of what is sound enough
+    for k in range(EACH if not name.startswith("result") else EACH // 3):
         path.write_bytes(mutated(sound, format.inside, rng))
         wrong = verdict(lambda: format.use(path))
         assert wrong is None, f"{name}, file {k}: {wrong}"

@@ -219,12 +219,12 @@ def _leading_eigenpair(apply: Callable[[np.ndarray], np.ndarray], size: int) -> 
     start = np.random.default_rng(0).standard_normal(size)
     for tol, n_vectors in _LANCZOS:
         try:
-            values, vectors = eigsh(  # type: ignore[call-overload]
+            values, vectors = eigsh(
                 operator,  # type: ignore[arg-type]
                 k=1,
                 which="LA",
                 v0=start,
-                tol=tol,
+                tol=tol,  # type: ignore[arg-type]
                 ncv=min(n_vectors, size),
                 maxiter=_MOST_RESTARTS,
             )

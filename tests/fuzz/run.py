@@ -31,6 +31,7 @@ from fuzz.mutations import mutated
 
 # pieces of work that a process does before another takes over
 _BATCH = 20
+_OWN_ERROR = 99
 
 
 def main() -> int:
@@ -114,6 +115,8 @@ def _batch(name: str, seed: int, counts: Counter[str], found: dict[str, str], fo
                 number = os.waitstatus_to_exitcode(status)
                 slow = -number in (signal.SIGALRM, signal.SIGPROF)
                 reason = f"hang over {SECONDS} s" if slow else f"crash ({number})"
+                # an exception outside of what is tried
+                reason = "error of the fuzzer itself" if number == _OWN_ERROR else reason
                 _note(reason, name, seed, at, counts, found, folder, Path(temporary))
                 counts[f"{kind}s"] += 1
                 at += 1
@@ -139,7 +142,7 @@ def _child(kind: str, what: str, seed: int, at: int, folder: Path, shared: mmap.
             shared.write(json.dumps({"k": k, "wrong": wrong and wrong[:400]}).encode() + b"\n")
         os._exit(0)
     finally:
-        os._exit(99)
+        os._exit(_OWN_ERROR)
 
 
 def _one(kind: str, what: str, rng: np.random.Generator, folder: Path, k: int) -> str | None:
@@ -171,7 +174,7 @@ def _note(
     temporary: Path,
 ) -> None:
     kind = "wrong type or traceback"
-    for word in ("crash", "hang", "memory", "no sentence", "SilentDifference"):
+    for word in ("crash", "hang", "memory", "no sentence", "SilentDifference", "error of"):
         kind = word if wrong.startswith(word) else kind
     counts[kind] += 1
     # the same line with the same type is the same thing

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...argument_checks import one_of
 from ...bounds import Bounds
-from ...declared_arguments import declared
+from ...declared_arguments import any_numbers, declared
 from ...errors import InputError
 from ...frames import FrameLayout, write_frame
 from ...geometry import thin_svd
@@ -109,7 +109,7 @@ class CompletedMatrix:
         """
         return self._values.averages
 
-    @declared
+    @declared(fitted=any_numbers)
     def in_data_units(self, fitted: np.ndarray, cols: np.ndarray | None = None) -> np.ndarray:
         """From the scale of the fit to the data's units, within the bounds.
 

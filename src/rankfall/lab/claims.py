@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ..declared_arguments import declared
 from ..errors import InputError
 from ..files import atomic_path
+from ..files.plain_values import any_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ class Claim:
             )
 
 
-@declared
+@declared(low=any_number, high=any_number, above=any_number, below=any_number)
 def verdict(low: float, high: float, above: float = -math.inf, below: float = math.inf) -> Verdict:
     """The verdict on "the quantity lies between `above` and `below`" from an interval for the quantity.
 

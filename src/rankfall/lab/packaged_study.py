@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from ..declared_arguments import declared
 from ..files import atomic_path
 from .claims import Claim, write_claims
 from .studies import study_module, study_path
@@ -44,7 +43,6 @@ class StudyResult:
     claims: tuple[Claim, ...]
 
 
-@declared
 def run_study(
     name: str,
     out: str | PathLike[str],

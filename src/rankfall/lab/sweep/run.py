@@ -17,7 +17,6 @@ from concurrent.futures import (
 from dataclasses import dataclass, field
 from os import PathLike
 
-from ...declared_arguments import declared
 from ...errors import InputError
 from ..cell import Cell
 from .interrupts import lasting_interrupts
@@ -85,7 +84,6 @@ class Sweep(SweepProgress):
     other_versions: tuple[str, ...] = ()
 
 
-@declared
 def run_sweep(
     study: Study,
     out: str | PathLike[str],

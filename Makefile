@@ -21,15 +21,17 @@ SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet
 # PyTorch, without which the tests that need it are skipped
 STAMP_TORCH := $(VENV)/.torch
 # what clean may remove: everything here can be made again
-PRODUCTS := demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+PRODUCTS := fuzz-output demo-output examples-output sweep-output study-output dist docs/_build docs/api/generated docs/gallery .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help demo examples docs test test-all test-oldest torch check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-series bench-regression clean
+.PHONY: fuzz help demo examples docs test test-all test-oldest torch check check-style check-types check-site kernels format wheel bench bench-scaling bench-peers bench-real bench-small bench-series bench-regression clean
 
 help:
 	@echo "make demo      complete a real table with holes; writes demo-output/"
 	@echo "make examples  run the examples; their pictures go to examples-output/"
 	@echo "make docs      the site, in docs/_build/html, with the examples executed"
 	@echo "make test      the tests (make test-all: the slow ones too; make test-oldest: with the oldest dependencies)"
+	@echo "make fuzz      mutated files and wild calls, for an hour (ARGS='--seconds 900 --count 20000'; goes on where it"
+	@echo "               was stopped, and keeps what it finds in fuzz-output/)"
 	@echo "make torch     installs PyTorch into .venv, for the tests of rankfall.memory that need it"
 	@echo "make check     lint, format, layers, types, the site (make format: mend the format)"
 	@echo "make wheel     builds the wheel, and tries it in an empty environment; writes dist/"
@@ -77,6 +79,10 @@ test: $(KERNELS)
 
 test-all: $(KERNELS)
 	$(PYTEST) -m "slow or not slow"
+
+# a process at a time, in which numba may crash; ARGS=--help says what can be asked for
+fuzz: $(KERNELS)
+	$(BIN)/python tests/fuzz/run.py $(ARGS)
 
 torch: $(STAMP_TORCH)
 

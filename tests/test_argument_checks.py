@@ -136,7 +136,7 @@ def test_wrong_objects_are_told_what_makes_right_ones() -> None:
         instance("it", 3, Exception)
 
 
-@pytest.mark.parametrize(("name", "maker"), argument_checks._MAKERS.items())
+@pytest.mark.parametrize(("name", "maker"), argument_checks.MAKERS.items())
 def test_what_makes_an_object_exists(name: str, maker: str) -> None:
     found: Any = rf
     for part in maker.partition(" ")[0].partition("(")[0].removeprefix("rf.").split("."):

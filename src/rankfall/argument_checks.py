@@ -7,8 +7,8 @@ Where a check stands
         seed = whole("seed", seed, least=0)
         deflate = optional(fraction, "deflate", deflate)
 
-    What follows may rely on the types. Checks of several arguments together come after these. There are no
-    decorators: a reader sees what is checked, and a type checker what comes back.
+    What follows may rely on the types. Checks of several arguments together come after these. Where the
+    annotations say it all, :func:`rankfall.declared_arguments.declared` above the function is enough.
 
     A data class of settings declares the check of each field beside its default, and runs them when made::
 
@@ -44,7 +44,7 @@ _CHECK = "check"
 _LONGEST = 60
 # letters whose names begin with a vowel, for the article of "SGD"
 _SPOKEN_WITH_A_VOWEL = "AEFHILMNORSX"
-_MAKERS = {
+MAKERS = {
     "Problem": "rf.Problem.from_dense makes one from an array",
     "Measurements": "rf.Measurements(U, V, values) makes one",
     "Network": "rf.Network.gaussian makes one",
@@ -183,8 +183,8 @@ def instance(name: str, value: object, kind: type[T] | tuple[type[T], ...]) -> T
     if isinstance(value, kind):
         return value
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    maker = _MAKERS.get(kinds[0].__name__)
-    names = " or ".join(_a(each.__name__) for each in kinds)
+    maker = MAKERS.get(kinds[0].__name__)
+    names = " or ".join(with_article(each.__name__) for each in kinds)
     raise InputError(f"{name} must be {names}, not {shown(value)}{f'; {maker}' if maker else ''}.")
 
 
@@ -279,12 +279,12 @@ def shown(value: object) -> str:
         try:
             words = repr(value)
         except (ValueError, RecursionError):  # whole numbers of thousands of digits; what holds itself
-            return _a(type(value).__name__)
+            return with_article(type(value).__name__)
         words = " ".join(words.split()) if isinstance(value, (list, tuple, dict, set)) else words
         return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 3]}..."
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    return _a(type(value).__name__)
+    return with_article(type(value).__name__)
 
 
 def _refusal(name: str, words: str, value: object) -> InputError:
@@ -345,7 +345,7 @@ def _plain(bound: float) -> str:
     return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
-def _a(name: str) -> str:
+def with_article(name: str) -> str:
     """A name with its article."""
     vowels = _SPOKEN_WITH_A_VOWEL if name[:3].isupper() else "AEIOUaeiou"
     return f"{'an' if name[:1] in vowels else 'a'} {name}"

@@ -32,7 +32,7 @@ def as_numbers(values: object) -> np.ndarray:
         raise InputError("Dates and durations are not numbers; convert them first.")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         at = first_text(array)
         if at is not None and array.ndim == 2:
             raise InputError(

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
+
+# longer messages were a stumbling block: a file of binary rubbish made sentences of many screens
+_LONGEST = 700
+_LONGEST_WORD = 100
+# what moves the cursor of a terminal, sets its title or its colours: all of C0 and C1 but tab and line feed
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def visible(text: str) -> str:
+    """A text with the control characters spelled out, so that no name from a file steers a terminal."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text of at most so many characters: long words lose their middles first, then the text does."""
+    if len(text) <= longest:
+        return text
+    text = re.sub(
+        rf"\S{{{_LONGEST_WORD},}}", lambda word: f"{word[0][: _LONGEST_WORD - 33]}...{word[0][-30:]}", text
+    )
+    end = longest // 3
+    return text if len(text) <= longest else f"{text[: longest - end - 5]} ... {text[-end:]}"
 
 
 class RankfallError(Exception):
@@ -10,7 +33,13 @@ class RankfallError(Exception):
 
 
 class InputError(RankfallError, ValueError):
-    """The input cannot be used; the message says why in one sentence (command line: exit code 2)."""
+    """The input cannot be used; the message says why in one sentence (command line: exit code 2).
+
+    The sentence has at most 700 characters, none of which is a control character.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(visible(" ".join(map(str.strip, message.splitlines())))))
 
 
 class Outcome(str, Enum):

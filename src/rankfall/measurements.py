@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from .argument_checks import array, instance
+from .declared_arguments import declared
 from .errors import InputError
 from .network import Network
 from .problem import Problem
@@ -62,6 +63,7 @@ class Measurements:
         return type(self), tuple(getattr(self, entry.name) for entry in fields(self))
 
     @classmethod
+    @declared
     def from_problem(cls, problem: Problem) -> Measurements:
         """The observed entries of a problem as measurements with unit vectors, in the same order."""
         problem = instance("problem", problem, Problem)
@@ -70,6 +72,7 @@ class Measurements:
         return cls(np.eye(problem.n_rows)[problem.rows], np.eye(problem.n_cols)[problem.cols], problem.values)
 
     @classmethod
+    @declared
     def from_regression(cls, X: np.ndarray, Y: np.ndarray) -> Measurements:
         """Linear regression ``y_t = A x_t``: every number of Y is one measurement.
 
@@ -110,11 +113,13 @@ class Measurements:
         """Number of measurements N."""
         return self.values.size
 
+    @declared
     def predict(self, network: Network) -> np.ndarray:
         """``u_k^T A v_k`` for the product A of a network, shape (..., N)."""
         left, right = instance("network", network, Network).thin_factors()
         return np.sum((self.U @ left) * (self.V @ np.swapaxes(right, -1, -2)), axis=-1)
 
+    @declared
     def with_values(self, values: np.ndarray) -> Measurements:
         """The same measurements with other values, shape (N,)."""
         return Measurements(self.U, self.V, array("values", values, (self.n_observed,)))

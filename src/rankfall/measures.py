@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .argument_checks import instance, number, optional, positive, whole
+from .declared_arguments import declared
 from .errors import InputError
 from .measurements import Measurements
 from .network import Network
@@ -38,6 +39,7 @@ DEAD = 1e-12
 # -- spectra: functions of singular values, shape (..., k) -----------------------------------------------
 
 
+@declared
 def numerical_rank(
     singular_values: np.ndarray, problem: Problem | Measurements | None = None, *, rank_tol: float = RANK_TOL
 ) -> np.ndarray:
@@ -65,6 +67,7 @@ def numerical_rank(
     return np.count_nonzero(s > floor, axis=-1)
 
 
+@declared
 def soft_rank(singular_values: np.ndarray, *, alpha: float) -> np.ndarray:
     """``sum_i f(s_i)`` with ``f(x) = 1 - (1 - x^2 / alpha^2)_+^2``, shape (...).
 
@@ -76,12 +79,14 @@ def soft_rank(singular_values: np.ndarray, *, alpha: float) -> np.ndarray:
     return np.sum(1 - np.square(np.maximum(1 - x, 0)), axis=-1)
 
 
+@declared
 def stable_rank(singular_values: np.ndarray) -> np.ndarray:
     """``|A|_F^2 / |A|_op^2``, at most the rank; 0 for the zero matrix. Shape (...)."""
     relative = _relative(singular_values)
     return np.sum(np.square(relative), axis=-1)
 
 
+@declared
 def schatten_cost(singular_values: np.ndarray, *, depth: int) -> np.ndarray:
     """``L sum_i s_i^(2/L)``: the minimal squared norm of the weights of depth L with this product.
 
@@ -112,11 +117,13 @@ def _relative(singular_values: np.ndarray) -> np.ndarray:
 # -- weights --------------------------------------------------------------------------------------------
 
 
+@declared
 def squared_norm(network: Network) -> np.ndarray:
     """``sum_l |W_l|_F^2``, shape () or (n_chains,)."""
     return np.sum([np.sum(np.square(W, dtype=np.float64), axis=(-2, -1)) for W in network.weights], axis=0)
 
 
+@declared
 def hidden_singular_values(network: Network) -> np.ndarray:
     """Singular values of ``Z_l = [W_l | W_{l+1}^T]`` for the hidden layers l = 1..L-1, decreasing.
 
@@ -136,6 +143,7 @@ def hidden_singular_values(network: Network) -> np.ndarray:
     return out
 
 
+@declared
 def imbalance(network: Network) -> np.ndarray:
     """Operator norms of ``D_l = W_l^T W_l - W_{l-1} W_{l-1}^T`` for l = 2..L.
 
@@ -154,6 +162,7 @@ def imbalance(network: Network) -> np.ndarray:
     return np.stack(norms, axis=-1)
 
 
+@declared
 def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Diagonal of the neural tangent kernel at some entries: the squared gradient norm of each.
 
@@ -186,6 +195,7 @@ def tangent_diagonal(network: Network, rows: np.ndarray, cols: np.ndarray) -> np
 # -- losses ---------------------------------------------------------------------------------------------
 
 
+@declared
 def data_loss(problem: Problem | Measurements, network: Network) -> np.ndarray:
     """``1/(2N) sum over the observed entries of (A_ij - x_ij)^2``, shape () or (n_chains,).
 
@@ -200,6 +210,7 @@ def data_loss(problem: Problem | Measurements, network: Network) -> np.ndarray:
     return 0.5 * np.mean(np.square(residual), axis=-1)
 
 
+@declared
 def regularised_loss(problem: Problem | Measurements, network: Network, *, ridge: float) -> np.ndarray:
     """:func:`data_loss` plus ``ridge * sum_l |W_l|_F^2``, shape () or (n_chains,)."""
     return data_loss(problem, network) + ridge * squared_norm(network)

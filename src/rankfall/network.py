@@ -9,11 +9,14 @@ from itertools import pairwise
 import numpy as np
 
 from .argument_checks import array, instance, number, optional, shown, whole, wholes
+from .declared_arguments import declared
 from .errors import InputError
 from .linalg import operator_norm, product_svd
 
 # numbers in one gathered array of :meth:`Network.predict`
 _ROOM = 1 << 21
+
+_MOST_CHAINS = 10**7
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,8 @@ class Network:
         widths = wholes("widths", widths, shortest=3, least=1)
         scale, seed = number("scale", scale), whole("seed", seed, least=0)
         chains = optional(whole, "chains", chains, least=1)
+        if chains is not None and chains > _MOST_CHAINS:
+            raise InputError(f"chains must be at most {_MOST_CHAINS:,}, not {chains}: all are kept.")
 
         def draw(chain: int) -> list[np.ndarray]:
             rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, chain])))
@@ -82,6 +87,8 @@ class Network:
     @classmethod
     def stack(cls, networks: Sequence[Network]) -> Network:
         """An ensemble of single networks of equal widths."""
+        if not isinstance(networks, (list, tuple)):
+            raise InputError(f"networks must be a list of networks, not {shown(networks)}.")
         for each in networks:
             instance("every one of networks", each, cls)
         if not networks or any(each.widths != networks[0].widths for each in networks):
@@ -90,6 +97,7 @@ class Network:
         return cls(tuple(np.stack(layer) for layer in layers))
 
     @classmethod
+    @declared
     def lift(cls, A: np.ndarray, *, depth: int, width: int | None = None) -> Network:
         """The balanced network of minimal norm whose product is `A`.
 
@@ -141,6 +149,7 @@ class Network:
         """Weights of one network."""
         return sum(W.shape[-1] * W.shape[-2] for W in self.weights)
 
+    @declared
     def chain(self, index: int) -> Network:
         """One network of an ensemble."""
         if self.n_chains is None:
@@ -188,6 +197,7 @@ class Network:
         Rr = np.linalg.qr(np.swapaxes(right, -1, -2), mode="r")
         return np.linalg.svd(Rl @ np.swapaxes(Rr, -1, -2), compute_uv=False)
 
+    @declared
     def predict(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Entries of the product, shape (..., n) for positions of shape (n,)."""
         left, right = self.thin_factors()
@@ -228,6 +238,7 @@ class Network:
         """``Z_l = [W_l | W_{l+1}^T]`` of the hidden layers l = 1..L-1, (..., w_l, w_{l-1} + w_{l+1})."""
         return [np.concatenate([W, np.swapaxes(V, -1, -2)], axis=-1) for W, V in pairwise(self.weights)]
 
+    @declared
     def compress(self, rank: int | Sequence[int]) -> Compression:
         """Keep the `rank` leading directions of every hidden layer (Theorem 4, "deflation").
 

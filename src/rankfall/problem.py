@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .argument_checks import array, shown
+from .declared_arguments import chosen, declared, positions
 from .entries import as_numbers, as_shape, stored
 from .errors import InputError
 from .frames import FrameLayout, is_frame, read_frame, read_triplets
@@ -51,18 +52,14 @@ class Problem:
     layout: FrameLayout | None = None
 
     def __post_init__(self) -> None:
-        # always read-only: for safety, and because compiled functions would be compiled again for the other
-        # kind
+        # read-only: for safety, and so that compiled functions are compiled for one kind of array only
         for part in (self.rows, self.cols, self.values, self.weights):
             if part is not None:
                 part.flags.writeable = False
 
     def __reduce__(self) -> tuple[type[Problem], tuple[object, ...]]:
-        # pickle loses NumPy's read-only flags, and cached properties are not worth their bytes: construct
-        # anew
+        # pickle loses NumPy's read-only flags, and cached properties are not worth their bytes
         return type(self), tuple(getattr(self, entry.name) for entry in fields(self))
-
-    # -- readers ---------------------------------------------------------------------------------
 
     @classmethod
     def from_triplets(
@@ -160,8 +157,9 @@ class Problem:
         """
         if not hasattr(X, "tocoo"):
             raise InputError(f"X must be a scipy.sparse matrix, not {shown(X)}.")
+        shape = as_shape(X.shape)  # type: ignore[union-attr]
         coo = stored(X)
-        return cls.from_triplets(coo.row, coo.col, coo.data, as_shape(coo.shape))
+        return cls.from_triplets(coo.row, coo.col, coo.data, shape)
 
     @classmethod
     def coerce(cls, X: object) -> Problem:
@@ -178,8 +176,6 @@ class Problem:
         if is_frame(X):
             return cls.from_frame(X)
         return cls.from_dense(X)  # type: ignore[arg-type]
-
-    # -- facts -----------------------------------------------------------------------------------
 
     @property
     def n_rows(self) -> int:
@@ -203,11 +199,13 @@ class Problem:
         """Number of observed entries of every column, shape (n_cols,)."""
         return np.bincount(self.cols, minlength=self.n_cols)
 
+    @declared
     def oversampling(self, rank: int) -> float:
         """Observed entries per degree of freedom: ``rho = N / (r (m + n - r))``; infinite at rank 0."""
         free = rank * (self.n_rows + self.n_cols - rank)
         return self.n_observed / free if free else float("inf")
 
+    @declared
     def max_oversampled_rank(self, rho: float = 1.0) -> int:
         """Largest rank with oversampling above `rho`; 0 if there is none."""
         ranks = np.arange(1, min(self.shape) + 1)
@@ -215,6 +213,7 @@ class Problem:
         # up to min(shape) the degrees of freedom grow with the rank, so the ranks that fit come first
         return int(np.count_nonzero(fits))
 
+    @declared
     def core_oversampling(self, rank: int) -> float:
         """Oversampling at this rank of the part of the matrix where entries test each other.
 
@@ -235,6 +234,7 @@ class Problem:
         m, n = np.count_nonzero(row_counts), np.count_nonzero(col_counts)
         return rows.size / (rank * (m + n - rank)) if rows.size else 0.0
 
+    @declared
     def deficient(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns with fewer than `rank` observed entries.
 
@@ -275,8 +275,6 @@ class Problem:
         row_labels, col_labels = self.components
         return (row_labels[:, None] == col_labels[None, :]) & (row_labels[:, None] >= 0)
 
-    # -- other forms -----------------------------------------------------------------------------
-
     def to_dense(self) -> np.ndarray:
         """Array of shape (n_rows, n_cols) with NaN where nothing was observed."""
         out = np.full(self.shape, np.nan)
@@ -314,12 +312,13 @@ class Problem:
     def subset(self, mask: np.ndarray) -> Problem:
         """The problem with some of the observed entries (a boolean mask, or indices); same shape."""
         # entries stay sorted and occur once, whatever the order of the indices
-        kept = np.unique(np.arange(self.n_observed)[mask])
+        kept = np.unique(np.arange(self.n_observed)[chosen("mask", mask, self.n_observed)])
         weights = None if self.weights is None else self.weights[kept]
         return self._with_entries(kept, self.values[kept], weights)
 
     def of(self, rows: np.ndarray, cols: np.ndarray) -> Problem:
         """Of some rows and columns alone, in ascending order, numbered anew."""
+        rows, cols = positions("rows", rows, self.n_rows), positions("cols", cols, self.n_cols)
         row_place, col_place = (np.full(size, -1) for size in self.shape)
         row_place[rows], col_place[cols] = np.arange(rows.size), np.arange(cols.size)
         i, j = row_place[self.rows], col_place[self.cols]
@@ -329,9 +328,8 @@ class Problem:
 
     def with_values(self, values: np.ndarray) -> Problem:
         """The same observed cells with other values, shape (n_observed,)."""
-        # a copy: it will be read-only
-        values = np.array(array("values", values, (self.n_observed,), finite=False))
-        return self._with_entries(slice(None), values, self.weights)
+        copy = np.array(array("values", values, (self.n_observed,), finite=False))
+        return self._with_entries(slice(None), copy, self.weights)
 
     def with_weights(self, weights: object) -> Problem:
         """The same entries with weights, in proportion to the inverse of their noise variance.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import njit
 
-from ..argument_checks import instance, number, one_of, whole
+from ..argument_checks import instance, number, one_of, real, whole
 from ..compute.njit_options import LOOP
 from ..compute.threads import threads
 from ..dynamics import GD, SGD, Constant
@@ -138,10 +138,10 @@ class SGDChain:
 
     def _scores(self, network: Network, s: np.ndarray) -> np.ndarray:
         if callable(self.score):
-            values = np.array([float(self.score(network.chain(k))) for k in range(s.shape[0])])
-            if np.isnan(values).any():
-                raise InputError("The score returned NaN; it must be a number for every network.")
-            return values
+            values = [real(self.score(network.chain(k))) for k in range(s.shape[0])]
+            if any(value is None or value != value for value in values):
+                raise InputError("The score must be a number for every network, not NaN or something else.")
+            return np.array(values, np.float64)
         # upward, the singular value that has to rise is number target_rank; downward, number target_rank + 1
         below = self.target_rank - 1 if self.upward else self.target_rank
         if self.score == "tail":

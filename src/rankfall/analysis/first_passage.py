@@ -10,6 +10,7 @@ import numpy as np
 
 from ..argument_checks import array, fraction, whole
 from ..compute.threads import threads
+from ..declared_arguments import declared
 from ..dynamics import SGD
 from ..errors import InputError
 from ..measures import RANK_TOL
@@ -57,6 +58,7 @@ class FirstPassage:
         """
         return float(self.times.sum()) / self.n_events if self.n_events else float("inf")
 
+    @declared
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
         """Interval for the mean of exponential times, from the exact Poisson interval for the number of
         events.
@@ -69,6 +71,7 @@ class FirstPassage:
         low, high = garwood(self.n_events, float(self.times.sum()), coverage)
         return 1 / high, 1 / low if low else float("inf")
 
+    @declared
     def survival(self, *, level: float = 0.95) -> DataFrame:
         """Kaplan and Meier's estimate of the share still without the event.
 
@@ -108,6 +111,7 @@ class Growth:
     misfit: float
     degrees: int
 
+    @declared
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
         """Interval for the slope, normal approximation."""
         from scipy.stats import norm
@@ -123,6 +127,7 @@ class Growth:
 
         return float(chi2.sf(self.misfit, self.degrees)) if self.degrees else float("nan")
 
+    @declared
     def mean(self, x: float | np.ndarray) -> np.ndarray:
         """The mean time that the line gives."""
         return np.exp(self.intercept + self.slope * np.asarray(x, dtype=np.float64))
@@ -188,6 +193,7 @@ def first_passage(
     )
 
 
+@declared
 def passage_growth(x: Sequence[float] | np.ndarray, passages: Sequence[FirstPassage]) -> Growth:
     """How the mean first-passage time grows: a weighted straight line of its logarithm against `x`.
 

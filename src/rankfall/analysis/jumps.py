@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import optional, whole
+from ..declared_arguments import declared, itself
 from ..dynamics import Trace
 from ..errors import InputError
 from .jump_steps import date_jumps
@@ -56,10 +57,12 @@ class Jumps:
     def n_chains(self) -> int:
         return self.exposure.size
 
+    @declared
     def count(self, upward: bool | None = None, *, rank_from: int | None = None) -> int:
         """Number of jumps: rises (True), falls (False) or both (None), of all chains or from one rank."""
         return len(self._select(upward, rank_from))
 
+    @declared
     def rate(self, upward: bool | None = None, *, rank_from: int | None = None, level: float = 0.95) -> Rate:
         """Jumps per chain-step, with an exact Poisson interval.
 
@@ -79,6 +82,7 @@ class Jumps:
         exposure = self.exposure.sum() if rank_from is None else self._exposure_at(rank_from)
         return poisson_rate(self.count(upward, rank_from=rank_from), int(exposure), level)
 
+    @declared
     def first_passage(self, rank: int) -> DataFrame:
         """When each chain that began above `rank` had fallen to `rank` or below.
 
@@ -98,6 +102,7 @@ class Jumps:
         steps = np.where(fell, step.fillna(0).to_numpy(), censored).astype(np.int64)
         return pd.DataFrame({"chain": chains, "step": steps, "fell": fell})
 
+    @declared
     def survival(self, rank: int, *, level: float = 0.95, interval: str = "log-log") -> DataFrame:
         """Kaplan-Meier estimate of the probability that the rank has not yet fallen to `rank` or below.
 
@@ -119,6 +124,7 @@ class Jumps:
         passage = self.first_passage(rank)
         return kaplan_meier(passage["step"].to_numpy(), passage["fell"].to_numpy(), level, interval)
 
+    @declared
     def refine(self, n_threads: int | None = None) -> Jumps:
         """The jumps as a run recorded at every step would show them, by replaying the steps around each.
 
@@ -172,6 +178,7 @@ class Jumps:
         )
 
 
+@declared(source=itself, steps=itself)
 def find_jumps(
     source: Trace | ArrayLike,
     *,

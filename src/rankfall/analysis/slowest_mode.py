@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..network import Network
 from ..problem import Problem
 from ..theory import weight_gradient
@@ -16,6 +17,7 @@ _LARGEST = 1500
 _STEP, _ZERO = 1e-5, 1e-7
 
 
+@declared
 def slowest_mode(problem: Problem, network: Network, lr: float, ridge: float) -> float:
     """Steps in which the slowest mode of the mean dynamics near `network` shrinks by a factor of e.
 

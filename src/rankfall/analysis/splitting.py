@@ -9,6 +9,7 @@ import numpy as np
 
 from ..argument_checks import fraction, not_negative, whole
 from ..compute.threads import threads
+from ..declared_arguments import declared
 from ..dynamics import SGD, Record, Trace, train
 from ..errors import InputError
 from ..measures import RANK_TOL
@@ -97,6 +98,7 @@ class Splitting:
         """Standard error divided by the estimate; NaN if nothing was found."""
         return self.standard_error / self.estimate if self.estimate > 0 else float("nan")
 
+    @declared
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
         """Interval for the probability, from the spread of the independent repeats; see ``spread_interval``.
 
@@ -106,6 +108,7 @@ class Splitting:
         """
         return spread_interval(self.repeats, coverage)
 
+    @declared
     def entries(self, path: Path) -> np.ndarray:
         """The observed entries that a path used, shape (n_steps, batch_size).
 
@@ -114,6 +117,7 @@ class Splitting:
         segments = [Segment(s, a // self.every, b // self.every) for s, a, b in path.segments]
         return self._chain().entries(segments)
 
+    @declared
     def replay(self, path: Path, record: Record | None = None) -> Trace:
         """Run a path again, to the same bits, and record what is wanted.
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..argument_checks import instance, optional, positive, whole
+from ..declared_arguments import declared
 from ..dynamics import GD, train
 from ..errors import InputError
 from ..measures import RANK_TOL, numerical_rank, regularised_loss, tangent_diagonal
@@ -53,6 +54,7 @@ class Descended:
     lr: float
     problem: Problem = field(repr=False)
 
+    @declared
     def rank(self, rank_tol: float = RANK_TOL) -> int:
         """Numerical rank of the product, see :func:`rankfall.measures.numerical_rank`.
 
@@ -61,6 +63,7 @@ class Descended:
         return int(numerical_rank(self.network.singular_values(), self.problem, rank_tol=rank_tol))
 
 
+@declared
 def descend(
     problem: Problem,
     network: Network,

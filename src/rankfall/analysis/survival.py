@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import array, fraction, not_negative, one_of, whole
+from ..declared_arguments import declared
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -57,6 +59,7 @@ class Rate:
         return f"{seen}: {self.rate:.3g} per step, {self.low:.3g} to {self.high:.3g} ({self.level:.0%})"
 
 
+@declared
 def poisson_rate(events: int, exposure: int, level: float = 0.95) -> Rate:
     """The rate of a Poisson process with its exact interval.
 
@@ -79,6 +82,8 @@ def poisson_rate(events: int, exposure: int, level: float = 0.95) -> Rate:
     ----------
     F. Garwood (1936), Fiducial limits for the Poisson distribution, Biometrika 28.
     """
+    if events > 0 and exposure == 0:
+        raise InputError(f"exposure must be a positive whole number where there are {events} events, not 0.")
     low, high = garwood(events, exposure, level)
     rate = events / exposure if exposure else float("nan")
     return Rate(int(events), int(exposure), rate, low, high, level)
@@ -113,10 +118,11 @@ def garwood(events: int, exposure: float, level: float = 0.95) -> tuple[float, f
     if exposure == 0:
         return 0.0, float("inf")
     tail = (1 - level) / 2
-    low = float(chi2.ppf(tail, 2 * events)) if events else 0.0
-    return low / (2 * exposure), float(chi2.ppf(1 - tail, 2 * events + 2)) / (2 * exposure)
+    low = float(chi2.ppf(tail, 2.0 * events)) if events else 0.0
+    return low / (2 * exposure), float(chi2.ppf(1 - tail, 2.0 * events + 2)) / (2 * exposure)
 
 
+@declared
 def kaplan_meier(
     time: np.ndarray, happened: np.ndarray, level: float = 0.95, interval: str = "log-log"
 ) -> DataFrame:

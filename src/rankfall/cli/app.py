@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -84,10 +85,11 @@ def main(args: list[str] | None = None) -> int:
     int
         0 done, 2 bad input, 3 finished without converging, 130 interrupted.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # a name that the terminal cannot show must not stop the work
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     answer_shells()
     try:
         # the words themselves, for the report to repeat
@@ -95,6 +97,16 @@ def main(args: list[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Where stdout or stderr was closed, what is printed goes nowhere, and not into the next file opened."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _version(wanted: bool) -> None:

@@ -26,6 +26,7 @@ from ..files import (
 from ..files.formats import TEXT, kind_of_output
 from ..files.inputs import STDIN
 from ..problem import Problem
+from .held_interrupts import held_interrupts
 from .job import Job
 from .kinds import kinds_of, read_kinds_option, run_mixed
 from .outputs import STDOUT, check_outputs, stdout_or
@@ -86,7 +87,8 @@ def run(job: Job) -> Outcome:
         table = replace(table, notes=(*table.notes, *_unbounded(*interval)))
     if wanted is None and job.rounded:
         table = replace(table, notes=(*table.notes, *_rounded(table)))
-    _write(job, table, wanted, result, interval)
+    with held_interrupts():
+        _write(job, table, wanted, result, interval)
     _print(job, table, result)
     return result.outcome
 

@@ -10,9 +10,10 @@ from typer.core import TyperCommand, TyperGroup
 
 EXIT_CODES = {
     0: "done; warnings may have been printed",
-    2: "bad input: one sentence says what is wrong, and nothing is written",
+    2: "bad input, or a full disk: one sentence says what is wrong; no file is half-written",
     3: "finished, but not as hoped (see COMMAND --help); what there is, is written",
     130: "interrupted: what is done is kept, and a sentence says how to go on",
+    141: "the program that read the output has ended (head, say)",
 }
 """What every exit code means, whichever command it is."""
 

@@ -23,7 +23,7 @@ def run(result: Path, page: Path, as_json: bool = False) -> None:
     if as_json:
         Printer(sys.stdout).json({"input": str(result), "kind": kind, "report": str(page)})
     else:
-        print(f"Wrote {page}. Next: open it in a browser; it needs no network.")
+        Printer(sys.stdout).text(f"Wrote {page}. Next: open it in a browser; it needs no network.")
 
 
 def _write(result: Path, page: Path) -> str:
@@ -71,4 +71,5 @@ def write_study_report(folder: Path, page: Path, command: str | None = None) -> 
 def write_page(text: str, page: Path) -> None:
     """Write a page, whole or not at all."""
     with atomic_path(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # names of files need not be text
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -13,11 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import visible
+
 if TYPE_CHECKING:
     from ..report import TextTable
 
 # rich assumes 80 columns where there is no terminal and would cut the cells of a table in a log file
 _LOG_WIDTH = 120
+_LATER_CONTROLS = re.compile(r"[\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -29,25 +33,27 @@ class Printer:
 
     def text(self, text: str) -> None:
         """Lines of plain text."""
-        print(text, file=self.stream)
+        print(visible(text), file=self.stream)
 
     def table(self, table: TextTable, note: str = "") -> None:
         """A table; `note` stands behind its marked row."""
         width = None if self.stream.isatty() else _LOG_WIDTH
         shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for k, title in enumerate(table.header):
-            shown.add_column(Text(title), justify="left" if k == 0 else "right", overflow="fold")
+            shown.add_column(Text(visible(title)), justify="left" if k == 0 else "right", overflow="fold")
         if table.marked is not None and note:
             shown.add_column("")
         for k, row in enumerate(table.rows):
             marked = k == table.marked
-            cells = [Text(cell) for cell in row]
+            cells = [Text(visible(cell)) for cell in row]
             shown.add_row(*cells, *([note] if marked and note else []), style="bold" if marked else None)
         Console(file=self.stream, width=width, highlight=False).print(shown)
 
     def json(self, facts: dict[str, object]) -> None:
         """One JSON object; numbers that JSON cannot say become null."""
-        print(json.dumps(_plain(facts), ensure_ascii=False, allow_nan=False), file=self.stream)
+        text = json.dumps(_plain(facts), ensure_ascii=False, allow_nan=False)
+        # JSON itself escapes only the first 32
+        print(_LATER_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text), file=self.stream)
 
 
 def plural(count: int, name: str) -> str:

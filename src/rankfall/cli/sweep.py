@@ -16,7 +16,7 @@ from ..lab.sweep.config import read_study
 from ..lab.sweep.run import Sweep, run_sweep
 from ..lab.sweep.status import SweepStatus, sweep_status
 from ..progress_display import duration
-from .exit_codes import INTERRUPTED, NOT_CONVERGED
+from .exit_codes import INTERRUPTED, NOT_CONVERGED, say
 from .outputs import check_outputs
 from .show import Printer, plural
 from .sweep_progress import sweep_progress
@@ -130,10 +130,9 @@ def interrupted(out: Path, as_json: bool = False) -> int:
     status = sweep_status(out)
     if as_json:
         Printer(sys.stdout).json({**_status_facts(status), "folder": str(out), "interrupted": True})
-    print(
-        f"rankfall: Interrupted; {status.done:,} of {plural(status.n_cells, 'cell')} are done and kept in "
-        f"{out}, and the same command goes on from there.",
-        file=sys.stderr,
+    say(
+        f"Interrupted; {status.done:,} of {plural(status.n_cells, 'cell')} are done and kept in {out}, and "
+        "the same command goes on from there."
     )
     return INTERRUPTED
 
@@ -141,18 +140,16 @@ def interrupted(out: Path, as_json: bool = False) -> int:
 def tell_troubles(sweep: Sweep, out: Path) -> None:
     """What failed, and what was found from other versions, on stderr."""
     if sweep.other_versions:
-        print(
-            f"rankfall: Some of the cells were made by version {', '.join(sweep.other_versions)}; "
-            "choose another folder to make them all again.",
-            file=sys.stderr,
+        say(
+            f"Some of the cells were made by version {', '.join(sweep.other_versions)}; choose another "
+            "folder to make them all again."
         )
     for axes, sentence in sweep.failures[:_SHOWN]:
-        print(f"rankfall: failed: {cell_name(axes)}: {sentence}", file=sys.stderr)
+        say(f"failed: {cell_name(axes)}: {sentence}")
     if sweep.failed:
-        print(
-            f"rankfall: {plural(sweep.failed, 'cell')} failed and will be tried again by the same command; "
-            f"see rankfall status {out}, and {out / 'failures'} for tracebacks.",
-            file=sys.stderr,
+        say(
+            f"{plural(sweep.failed, 'cell')} failed and will be tried again by the same command; see "
+            f"rankfall status {out}, and {out / 'failures'} for tracebacks."
         )
 
 

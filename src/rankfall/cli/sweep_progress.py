@@ -11,6 +11,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ..errors import visible
 from ..lab.sweep.run import SweepProgress
 from ..progress_display import duration
 from .show import plural
@@ -55,7 +56,7 @@ class PlainLines:
     def update(self, now: SweepProgress) -> None:
         """Print a line if there is something to say."""
         if now.failed > self.failed:
-            print(f"{self.name}: failed: {now.last_failure}", file=self.stream, flush=True)
+            print(visible(f"{self.name}: failed: {now.last_failure}"), file=self.stream, flush=True)
             self.failed = now.failed
         if now.seconds >= self.next and (now.left or now.n_cells != now.found):
             print(f"{self.name}: {told(now)}, after {duration(now.seconds)}", file=self.stream, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Literal, cast
 
 from ..argument_checks import one_of
@@ -229,8 +230,11 @@ def _answered(
     with threads_without_blas(options.n_jobs), shown_progress(progress, callback) as tell:
         clock = Clock(options.max_time, tell, standardisation.unit, started)
         with announced(None if tell is None else clock.tell):
-            answers, ending = _ask(standardisation, options, request.orders, clock)
+            # an import that Ctrl-C breaks off cannot be repeated, and what is delivered needs pandas
+            import_module("pandas")
+            answers = Answers()
             try:
+                answers, ending = _ask(standardisation, options, request.orders, clock)
                 return assemble(request, answers, ending, clock)
             except KeyboardInterrupt:
                 # nothing is lost: what was found is fitted once more (a second Ctrl-C ends it)

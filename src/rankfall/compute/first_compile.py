@@ -8,6 +8,10 @@ from contextlib import contextmanager
 
 PHASE = "compiling (once on this computer, about twenty seconds)"
 _NOTICE = "rankfall: compiling its kernels, once on this computer; this takes about twenty seconds."
+_NOTICE_AGAIN = (
+    "rankfall: compiling its kernels; this takes about twenty seconds in each process, because neither the "
+    "package nor the home folder can be written. Set NUMBA_CACHE_DIR to a folder that can."
+)
 _told: list[str] = []
 
 
@@ -19,6 +23,8 @@ def announced(tell: Callable[[str], None] | None) -> Iterator[None]:
     """
     from numba.core import event
 
+    from .njit_options import KEPT
+
     class Announcer(event.Listener):
         def on_start(self, event) -> None:
             kernel = event.data["dispatcher"].py_func.__module__
@@ -26,7 +32,7 @@ def announced(tell: Callable[[str], None] | None) -> Iterator[None]:
                 return
             _told.append(kernel)
             if tell is None:
-                print(_NOTICE, file=sys.stderr, flush=True)
+                print(_NOTICE if KEPT else _NOTICE_AGAIN, file=sys.stderr, flush=True)
             else:
                 tell(PHASE)
 

@@ -20,6 +20,8 @@ from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from ..argument_checks import whole
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
@@ -45,7 +47,7 @@ def count() -> int:
 @contextmanager
 def threads(n_threads: int | None) -> Iterator[None]:
     """Loops inside get `n_threads` threads, at most :func:`max_threads`; None changes nothing."""
-    wanted = count() if n_threads is None else max(1, min(int(n_threads), max_threads()))
+    wanted = count() if n_threads is None else max(1, min(whole("n_threads", n_threads), max_threads()))
     token = _count.set(wanted)
     try:
         yield

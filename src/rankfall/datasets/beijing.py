@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..argument_checks import one_of
+from ..declared_arguments import declared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,7 @@ _FILES = {"PM2.5": "beijing_pm25.npz", "temperature": "beijing_temperature.npz"}
 MISSING = np.iinfo(np.int16).min
 
 
+@declared
 def beijing(quantity: Literal["PM2.5", "temperature"] = "PM2.5") -> pd.DataFrame:
     """Four years of hourly measurements at twelve stations in Beijing, with their natural gaps.
 

@@ -8,6 +8,7 @@ from os import PathLike
 import numpy as np
 
 from ..argument_checks import whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 
@@ -34,6 +35,7 @@ class MovieLens:
         """All ratings, as a problem of shape (943, 1682)."""
         return self._part(np.ones(_N_RATINGS, bool))
 
+    @declared
     def fold(self, k: int) -> tuple[Problem, Problem]:
         """Number `k`, 1 to 5, of the usual splits, as (training, test) problems of shape (943, 1682).
 
@@ -48,6 +50,7 @@ class MovieLens:
         return Problem.from_triplets(self.users[chosen], self.items[chosen], self.ratings[chosen], _SHAPE)
 
 
+@declared
 def movielens_100k(path: str | PathLike[str]) -> MovieLens:
     """Read the ratings of MovieLens-100K from a file that you downloaded.
 

@@ -157,15 +157,15 @@ def cache() -> Check:
 
 def _no_folder(answer: Answer) -> tuple[str, str]:
     """Why there is no place for compiled kernels, and what to do."""
-    # numba's words are "no locator available"
-    if "locator" not in answer.failure:
+    # numba finds no place where it may write, and keeps nothing
+    if answer.failure:
         return f"There is no folder for compiled kernels: {answer.failure}.", _REPORT
     asked = answer.get("asked")
     folders = [f"{asked} (NUMBA_CACHE_DIR)"] if asked else []
     folders += [str(Path(__file__).parent / "__pycache__"), "this user's cache"]
     return (
-        "rankfall does not start without a folder for compiled kernels, and none of these is writable: "
-        f"{', '.join(folders)}.",
+        "Each process compiles the kernels again, which takes some twenty seconds: they are kept in a "
+        f"folder, and none of these is writable: {', '.join(folders)}.",
         _SET_CACHE,
     )
 

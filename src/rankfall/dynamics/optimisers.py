@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..argument_checks import not_negative, number, one_of, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from .schedules import Schedule, as_schedule, largest
 
@@ -102,6 +103,7 @@ class SGD:
         object.__setattr__(self, "momentum", momentum)
         object.__setattr__(self, "label_noise", label_noise)
 
+    @declared
     def check(self, n_observed: int) -> None:
         """Raise InputError if the settings do not fit a problem with this many entries."""
         if self.entries is not None:
@@ -133,6 +135,7 @@ class GD:
     ) -> None:
         _checked(self, lr, ridge, n_steps)
 
+    @declared
     def check(self, n_observed: int) -> None:
         """Any problem fits."""
 

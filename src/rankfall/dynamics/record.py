@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import measures
-from ..argument_checks import check_fields, checked, function, number, text, whole
+from ..argument_checks import check_fields, checked, function, number, shown, text, whole
 from ..compute.threads import count, parallel_for, threads
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..measurements import Measurements
 from ..network import Network
@@ -69,6 +70,10 @@ class Record:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not isinstance(self.what, (str, list, tuple)):
+            raise InputError(f"what must be a list of names, not {shown(self.what)}.")
+        if not isinstance(self.extra, Mapping):
+            raise InputError(f"extra must be a mapping of names to functions, not {shown(self.extra)}.")
         what = (self.what,) if isinstance(self.what, str) else tuple(text("what", name) for name in self.what)
         unknown = [name for name in what if name not in OBSERVABLES]
         if unknown:
@@ -82,6 +87,7 @@ class Record:
             raise InputError(f"{clash[0]!r} is the name of a built-in observable; choose another.")
         object.__setattr__(self, "what", what)
 
+    @declared
     def steps(self, start: int, stop: int) -> np.ndarray:
         """The steps at which a run from `start` to `stop` is recorded."""
         return np.unique(np.append(np.arange(start, stop, self.every), stop))

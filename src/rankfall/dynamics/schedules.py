@@ -18,6 +18,7 @@ from ..argument_checks import (
     whole,
     wholes,
 )
+from ..declared_arguments import declared
 from ..errors import InputError
 
 
@@ -30,6 +31,7 @@ class Constant:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @declared
     def values(self, start: int, stop: int) -> np.ndarray:
         """One number for all steps start..stop-1."""
         return np.array([self.value], dtype=np.float64)
@@ -46,6 +48,7 @@ class Linear:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @declared
     def values(self, start: int, stop: int) -> np.ndarray:
         """Values at the steps start..stop-1."""
         return self.first + (self.last - self.first) * _fraction(start, stop, self.n_steps)
@@ -62,6 +65,7 @@ class Geometric:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @declared
     def values(self, start: int, stop: int) -> np.ndarray:
         """Values at the steps start..stop-1."""
         return self.first * (self.last / self.first) ** _fraction(start, stop, self.n_steps)
@@ -81,6 +85,7 @@ class Piecewise:
         if len(self.starts) != len(self.levels) or self.starts[0] != 0 or not increasing:
             raise InputError("Piecewise needs as many levels as starts, and starts that increase from 0.")
 
+    @declared
     def values(self, start: int, stop: int) -> np.ndarray:
         """Values at the steps start..stop-1 (one number if they are all equal)."""
         starts, levels = np.array(self.starts), np.array(self.levels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..files.schema import blamed_on
 from ..measurements import Measurements
@@ -135,6 +136,7 @@ class Trace:
         """
         return self._recorded("displacement")
 
+    @declared
     def final(self, chain: int = 0) -> Network:
         """The last weights of one chain."""
         return self.networks[chain]
@@ -143,6 +145,7 @@ class Trace:
         """The last weights of every chain."""
         return list(self.networks)
 
+    @declared
     def weights(self, chain: int, record: int) -> Network:
         """The weights of one chain at one record (an index into `steps`)."""
         if self.snapshots is None:
@@ -183,12 +186,14 @@ class Trace:
                 columns[label] = values[(slice(None), slice(None), *place)].reshape(-1)
         return pd.DataFrame(columns)
 
+    @declared
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace, with everything that `replay` needs, to one .npz file (atomically)."""
         arrays, meta = self._saved()
         TRACE.write(path, arrays, meta)
 
     @classmethod
+    @declared
     def load(cls, path: str | os.PathLike[str]) -> Trace:
         """Read what :meth:`save` wrote.
 

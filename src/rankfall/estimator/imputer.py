@@ -268,6 +268,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _read(self, X, *, reset: bool) -> Table:
         """Floats, dense or sparse, in which NaN stands for missing."""
         missing = as_missing_values(self.missing_values)
+        if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+            raise InputError("X holds dates or durations, which are not numbers; convert them first.")
         if np.ma.isMaskedArray(X):  # scikit-learn would read what lies under the mask
             X = cast("Any", np.ma.filled(X.astype(np.float64), np.nan))
         if is_frame(X):

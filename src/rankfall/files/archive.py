@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from os import PathLike
@@ -19,7 +20,8 @@ FORMAT = 1
 """Version of the layout; raised when older readers could misread a file."""
 
 _META = "rankfall.json"
-_HEADER = record({"format": whole, "kind": text, "meta": mapping(anything)})
+# files of rankfall 0.1 have no digest
+_HEADER = record({"format": whole, "kind": text, "meta": mapping(anything)}, {"digest": text})
 
 
 def save_archive(
@@ -46,13 +48,15 @@ def save_archive(
     Notes
     -----
     An uncompressed zip file: every array as ``name.npy``, so that :func:`numpy.load` reads them too, and
-    ``rankfall.json`` with the metadata, the kind and the version of the layout. Numbers come back to the
-    bit; weights and residuals hardly compress.
+    ``rankfall.json`` with the metadata, the kind, the version of the layout, and a SHA-256 of all of these.
+    Numbers come back to the bit; weights and residuals hardly compress.
     """
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise InputError(f"The array {name!r} holds Python objects, which are not written.")
-    header = json.dumps({"format": FORMAT, "kind": kind, "meta": meta}, default=_plain, indent=1)
+    plain = json.loads(json.dumps(meta, default=_plain))
+    content = {"format": FORMAT, "kind": kind, "digest": _digest(kind, plain, arrays), "meta": plain}
+    header = json.dumps(content, indent=1)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_META, header)
         for name, array in arrays.items():
@@ -83,9 +87,12 @@ def load_archive(
         later version of the layout.
     """
     arrays, raw = read_npz(path, (_META,))
-    found, meta = _header(path, raw)
+    header = _header(path, raw)
+    found, meta = header["kind"], header["meta"]
     if kind is not None and found != kind:
         raise InputError(f"{path} holds a {found}, not a {kind}.")
+    if header.get("digest", "") not in ("", _digest(found, meta, arrays)):
+        raise InputError(f"{path} is damaged: it does not hold what was written.")
     return arrays, meta
 
 
@@ -97,23 +104,37 @@ def archive_kind(path: str | PathLike[str]) -> str:
     InputError
         As :func:`load_archive`.
     """
-    return _header(path, read_npz(path, (_META,), with_arrays=False)[1])[0]
+    return _header(path, read_npz(path, (_META,), with_arrays=False)[1])["kind"]
 
 
-def _header(path: str | PathLike[str], raw: dict[str, bytes]) -> tuple[str, dict[str, Any]]:
-    """Kind and metadata."""
+def _header(path: str | PathLike[str], raw: dict[str, bytes]) -> dict[str, Any]:
+    """Kind, metadata and digest."""
     if _META not in raw:
         raise InputError(f"{path} was not written by rankfall.")
     try:
         header = _HEADER("metadata", read_json("metadata", raw[_META]))
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}") from error
-    version, found, meta = header["format"], header["kind"], header["meta"]
+    version = header["format"]
     if version > FORMAT:
         raise InputError(
             f"{path} was written by a later version of rankfall (format {version}, here {FORMAT})."
         )
-    return found, meta
+    return header
+
+
+def _digest(kind: str, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """A hash of all that a file says: what was changed since it was written is refused, not read.
+
+    It tells damage, not malice: whoever forges a file can forge the digest, too, and the schemas still hold.
+    """
+    digest = hashlib.sha256(json.dumps([kind, meta], sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        if array.nbytes:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _plain(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 import sys
@@ -16,6 +17,15 @@ from ..errors import InputError
 
 # Windows replaces no file that another program has open, be it a virus scanner that looks at it once
 _PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0) if sys.platform == "win32" else ()
+
+
+# names of half-written files: nothing else may be cleared away
+_TEMPORARY = re.compile(r"\.rankfall-[0-9a-f]{12}\.tmp(\.\w+)?")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that :func:`atomic_path` made."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 @contextmanager
@@ -100,7 +110,7 @@ def _ordinary(path: str | PathLike[str]) -> Path:
 
 def _create(target: Path) -> Path:
     """An empty file with a name of its own beside the target, with the permissions that new files get."""
-    temporary = target.with_name(f".{secrets.token_hex(6)}.tmp{target.suffix}")
+    temporary = target.with_name(f".rankfall-{secrets.token_hex(6)}.tmp{target.suffix}")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:

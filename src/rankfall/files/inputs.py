@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import sys
 import zipfile
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePath
@@ -19,6 +22,10 @@ STDIN = Path("-")
 PACKED = (".gz", ".zip")
 ZIP = b"PK\3\4"
 _PIECE = 2**22
+# what a compressed file may unpack to without being asked: so much, or so many times its size. Tables of
+# mostly empty cells shrink to a 30th, and what is read of text takes up to eight times its length in memory
+LIMIT_VARIABLE = "RANKFALL_LARGEST_UNPACKED"
+_LARGEST_UNPACKED, _USUAL_RATIO = 2**28, 100
 # deflate cannot shrink further than this, so a member that claims more is lying
 LARGEST_RATIO = 1032
 _DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, LookupError)
@@ -50,13 +57,54 @@ def open_input(path: Source) -> IO[bytes]:
     if isinstance(path, Unpacked):
         return io.BytesIO(path.data)
     try:
-        return open(path, "rb")
+        stream = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}.") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+    if stream.seekable():
+        return stream
+    # a pipe: its size is known when it has ended
+    with stream, readable(path):
+        return io.BytesIO(stream.read())
+
+
+@contextmanager
+def readable(path: object) -> Generator[None]:
+    """While a file is read: what the system refuses is said with its name."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def check_unpacked(total: int, packed: int, path: object) -> None:
+    """Refuse to unpack what is out of proportion to its file, before anything is unpacked.
+
+    Raises
+    ------
+    InputError
+        If `total` bytes are more than the environment variable RANKFALL_LARGEST_UNPACKED allows (by default
+        256 MB, or a hundred times the `packed` bytes), or more than this computer's memory.
+    """
+    said = os.environ.get(LIMIT_VARIABLE, "").strip()
+    try:
+        limit = float(said) if said else max(_LARGEST_UNPACKED, _USUAL_RATIO * packed)
+    except ValueError:
+        raise InputError(f"{LIMIT_VARIABLE} must be a number of bytes (4e9, say), not {said!r}.") from None
+    if total > memory():
+        raise InputError(f"{path} would unpack to {total / 1e9:.0f} GB, more than this computer's memory.")
+    if not total <= limit:
+        raise InputError(
+            f"{path} would unpack to {total / 1e6:,.0f} MB, {total / max(packed, 1):,.0f} times its size; if "
+            f"you trust it, set the environment variable {LIMIT_VARIABLE}={_rounded_up(total)} (bytes)."
+        )
+
+
+def _rounded_up(count: int) -> str:
+    return f"{math.ceil(count / 1e8) / 10:g}e9"
 
 
 def size_of(stream: IO[bytes]) -> int:
@@ -77,7 +125,10 @@ def unpacked(path: Source) -> Source:
     if isinstance(path, Unpacked):
         return path
     if Path(path) == STDIN:
-        data = sys.stdin.buffer.read()
+        if sys.stdin is None:
+            raise InputError("There is no stdin to read from: it was closed.")
+        with readable("stdin"):
+            data = sys.stdin.buffer.read()
         if data.startswith(b"\x1f\x8b"):
             return Unpacked("stdin", _gunzipped(io.BytesIO(data), "stdin"))
         if data.startswith(ZIP) and zipped_kind(io.BytesIO(data)) == ".zip":
@@ -114,9 +165,7 @@ def check_members(members: list[zipfile.ZipInfo], file_size: int, path: Source) 
     overlapping = sum(member.compress_size for member in members) > file_size
     if overlapping or any(m.file_size > LARGEST_RATIO * m.compress_size + 1024 for m in members):
         raise InputError(f"{path} is damaged: its contents claim to be larger than the file can hold.")
-    total = sum(member.file_size for member in members)
-    if total > memory():
-        raise InputError(f"{path} would unpack to {total / 1e9:.0f} GB, more than this computer's memory.")
+    check_unpacked(sum(member.file_size for member in members), file_size, path)
 
 
 def memory() -> int:
@@ -129,14 +178,16 @@ def memory() -> int:
 
 def _gunzipped(stream: IO[bytes], name: str) -> bytes:
     pieces: list[bytes] = []
-    total, most = 0, memory()
+    total, packed = 0, size_of(stream)
     try:
         with gzip.GzipFile(fileobj=stream) as content:
             while piece := content.read(_PIECE):
                 total += len(piece)
-                if total > most:
-                    raise InputError(f"{name} unpacks to more than this computer's memory.")
+                # its header promises nothing
+                check_unpacked(total, packed, name)
                 pieces.append(piece)
+    except InputError:
+        raise
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} is damaged or not a .gz file ({_line(error)}).") from error
     return b"".join(pieces)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .formats import EXCEL, FRAMES, TEXT, kind_of_input, kind_of_output, output_path
-from .inputs import Source, unpacked
+from .inputs import Source, readable, unpacked
 from .missing_marks import MissingMarks
 from .notation import PLAIN, format_filled
 from .table import ArraySource, Aside, FrameSource, SheetSource, Table, TripletSource
@@ -101,15 +101,16 @@ def read_table(
     triplets = triplets or roles is not None
     if triplets and (aside or beside):
         raise InputError("Triplets have no columns to leave aside.")
-    source = unpacked(path)
+    with readable(path):
+        source = unpacked(path)
     kind = kind_of_input(source)
     if skip and kind not in (*TEXT, *EXCEL):
         raise InputError(f"{source}: lines are skipped in text tables and workbooks only.")
     if sheet is not None and kind not in EXCEL:
         raise InputError(f"{source} has no sheets; --sheet is for Excel workbooks.")
-    return _read(
-        source, kind, triplets, duplicates, aside, beside, MissingMarks.of(missing), skip, roles, sheet, kinds
-    )
+    marks = MissingMarks.of(missing)
+    with readable(path):
+        return _read(source, kind, triplets, duplicates, aside, beside, marks, skip, roles, sheet, kinds)
 
 
 def _read(

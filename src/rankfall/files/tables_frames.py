@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from .bad_cells import aside_remedy
 from .columns_in_words import columns_in_words
-from .inputs import Source, open_input
+from .inputs import Source, check_unpacked, open_input, size_of
 from .missing_marks import MissingMarks
 from .notation import PLAIN, Notation, format_filled
 from .table import FrameSource, Table, TripletSource, check_finite, fits, label
@@ -59,13 +59,19 @@ def _read(source: Source, kind: str) -> pd.DataFrame:
     what = "a Parquet file" if kind == ".parquet" else "a Feather file"
     with open_input(source) as stream:
         try:
+            packed = size_of(stream)
             if kind == ".parquet":
-                content = parquet.ParquetFile(stream, page_checksum_verification=True).read()
+                file = parquet.ParquetFile(stream, page_checksum_verification=True)
+                check_unpacked(_promised(file.metadata), packed, source)
+                content = file.read()
             else:
                 content = feather.read_table(stream)
+            _check_columns(content, source)
             # text that is no UTF-8 would come to light only when it is used
             content.validate(full=True)
             frame: pd.DataFrame = content.to_pandas()
+        except InputError:
+            raise
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise InputError(f"{source} is damaged or not {what} ({reason}).") from error
@@ -75,6 +81,19 @@ def _read(source: Source, kind: str) -> pd.DataFrame:
             if pa.types.is_integer(column.type) and column.null_count:
                 frame.isetitem(k, _nullable(column.to_pylist(), str(column.type)))
     return frame
+
+
+def _promised(metadata: Any) -> int:
+    """Bytes that a Parquet file unpacks to, as it says: a run of equal cells is stored as two numbers."""
+    groups = (metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups))
+    return max(sum(groups), 8 * metadata.num_rows * metadata.num_columns)
+
+
+def _check_columns(content: Any, source: Source) -> None:
+    """Refuse columns that no cell of a table can stand for."""
+    for name, column in zip(content.column_names, content.columns, strict=True):
+        if _pyarrow()[0].types.is_nested(column.type):
+            raise InputError(f"{source}: column {name!r} holds lists or records, not numbers or texts.")
 
 
 def _pyarrow() -> tuple[Any, Any, Any]:

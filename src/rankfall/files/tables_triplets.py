@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from .bad_cells import cell_remedy
 from .formats import kind_of_output, output_path
-from .inputs import Source, unpacked
+from .inputs import Source, readable, unpacked
 from .notation import format_filled, unquote
 from .table import Table, TripletSource, merge_triplets
 from .tables_text import Sheet, quote, read_sheet
@@ -177,7 +177,8 @@ def read_cells(path: Source, table: Table) -> Cells:
     InputError
         If a label is unknown or belongs to several lines of the table.
     """
-    sheet = read_sheet(unpacked(path))
+    with readable(path):
+        sheet = read_sheet(unpacked(path))
     cells = [[unquote(cell) for cell in line] for line in sheet.cells()]
     numbers = list(sheet.numbers)
     for line, at in zip(cells, numbers, strict=True):

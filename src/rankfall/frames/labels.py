@@ -38,9 +38,15 @@ def as_index(labels: object) -> pd.Index:
 
     if isinstance(labels, (list, tuple)):
         return pd.Index(list(labels))  # an array would make 1 and "a" both texts
-    if hasattr(labels, "iloc") or isinstance(labels, pd.Index):
+    if (hasattr(labels, "iloc") and np.ndim(labels) == 1) or isinstance(labels, pd.Index):  # type: ignore[arg-type]
         return pd.Index(labels)  # type: ignore[arg-type]
-    return pd.Index(np.asarray(labels))
+    try:
+        found = np.asarray(labels)
+    except Exception:  # an object's own __array__ may raise anything
+        found = np.empty(())
+    if found.ndim != 1:
+        raise InputError(f"Labels must be a list of texts, dates or numbers, not {shown(labels)}.")
+    return pd.Index(found)
 
 
 def categories(labels: object, what: str, of: str) -> tuple[np.ndarray, pd.Index]:

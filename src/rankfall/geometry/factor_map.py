@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import array, instance
+from ..declared_arguments import declared
 from ..linalg import product_svd
 from ..problem import Problem
 
@@ -29,12 +30,14 @@ def check_factors(problem: Problem, U: np.ndarray, V: np.ndarray) -> tuple[np.nd
     return U, array("V", V, (n, U.shape[1]))
 
 
+@declared
 def observe(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:
     """The observed cells of ``U V^T``, shape (n_observed,), in the problem's order."""
     U, V = check_factors(problem, U, V)
     return np.einsum("nr,nr->n", U[problem.rows], V[problem.cols])
 
 
+@declared
 def jacobian(problem: Problem, U: np.ndarray, V: np.ndarray) -> sparse.csr_array:
     """Derivative of :func:`observe` with respect to the factors.
 
@@ -64,6 +67,7 @@ def jacobian(problem: Problem, U: np.ndarray, V: np.ndarray) -> sparse.csr_array
     return csr_array((entries.ravel(), columns.ravel(), starts), shape=(problem.n_observed, rank * (m + n)))
 
 
+@declared
 def retract(
     U: np.ndarray, V: np.ndarray, dU: np.ndarray, dV: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..argument_checks import instance, optional, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from .factor_map import check_factors
@@ -134,6 +135,7 @@ class Identifiability:
         )
 
 
+@declared
 def identifiability(
     problem: Problem,
     rank: int,

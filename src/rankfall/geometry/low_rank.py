@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..linalg import product_svd
 
 
+@declared
 def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Thin singular value decomposition of ``U V^T``.
 
@@ -23,6 +25,7 @@ def thin_svd(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return found.left @ found.inner_U, found.s, found.inner_Vt @ found.right.T
 
 
+@declared
 def truncated_svd(
     left: np.ndarray, right: np.ndarray, *, rank: int, core: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import InputError
 from ..problem import Problem
 from .elimination import Elimination
 from .factor_map import jacobian
@@ -25,6 +26,10 @@ _DENSE_UNKNOWNS = 200
 _FULL_RANK = 1e-13
 # null directions are computed in blocks of this size, doubled until one of a block is not null
 _BLOCK = 8
+# of Lanczos: tolerance and vectors kept, the next pair where many leading values are nearly equal (the error
+# is the square of the tolerance); some hundred restarts are enough elsewhere, 15,000 took 10 s and failed
+_LANCZOS = ((1e-8, 20), (1e-6, 80), (1e-4, 160))
+_MOST_RESTARTS = 1000
 _SWEEPS = 4
 
 
@@ -208,9 +213,22 @@ def _unseen_steps(frame: Frame, elimination: Elimination) -> np.ndarray:
 
 def _leading_eigenpair(apply: Callable[[np.ndarray], np.ndarray], size: int) -> tuple[float, np.ndarray]:
     """Largest eigenvalue of a symmetric operator and its eigenvector: Lanczos, from a fixed start."""
-    from scipy.sparse.linalg import LinearOperator, eigsh
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
     operator = LinearOperator((size, size), matvec=lambda x: apply(x.ravel()), dtype=np.float64)  # type: ignore
     start = np.random.default_rng(0).standard_normal(size)
-    values, vectors = eigsh(operator, k=1, which="LA", v0=start, tol=1e-8)  # type: ignore[arg-type]
-    return float(values[0]), vectors[:, 0]
+    for tol, n_vectors in _LANCZOS:
+        try:
+            values, vectors = eigsh(
+                operator,  # type: ignore[arg-type]
+                k=1,
+                which="LA",
+                v0=start,
+                tol=tol,  # type: ignore[arg-type]
+                ncv=min(n_vectors, size),
+                maxiter=_MOST_RESTARTS,
+            )
+        except ArpackNoConvergence:
+            continue
+        return float(values[0]), vectors[:, 0]
+    raise InputError("The leading singular values of the observation map are too close to be computed.")

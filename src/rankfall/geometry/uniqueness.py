@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..problem import Problem
 from .elimination import Elimination
 from .factor_map import check_factors
@@ -63,6 +64,7 @@ class LocalUniqueness:
     free: np.ndarray = field(repr=False)
 
 
+@declared
 def smallest_relevant(problem: Problem, U: np.ndarray, V: np.ndarray) -> RelevantSingularValue:
     """The singular value of the factor map's Jacobian that decides local uniqueness.
 
@@ -100,6 +102,7 @@ def smallest_relevant(problem: Problem, U: np.ndarray, V: np.ndarray) -> Relevan
     return RelevantSingularValue(view.smallest(), view.smallest_given())
 
 
+@declared
 def local_uniqueness(
     problem: Problem, U: np.ndarray, V: np.ndarray, *, max_unknowns: int | None = MAX_UNKNOWNS
 ) -> LocalUniqueness | None:
@@ -137,6 +140,7 @@ def local_uniqueness(
     return LocalUniqueness(n_free == 0, value, n_free, free)
 
 
+@declared
 def free_cells(problem: Problem, U: np.ndarray, V: np.ndarray) -> np.ndarray:
     """Cells that can move, to first order, while the observed cells and the rank stay fixed.
 

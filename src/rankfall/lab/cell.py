@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ..declared_arguments import declared
 from ..errors import InputError
 
 _MISSING = object()
@@ -59,6 +60,7 @@ class Cell:
         }
         return _digest(content)[:32]
 
+    @declared
     def seed(self, purpose: str) -> int:
         """A seed for one purpose.
 
@@ -76,6 +78,7 @@ class Cell:
         values = {name: self.get(name) for name in self.seed_axes}
         return int(_digest([self.root_seed, purpose, values])[:16], 16) >> 1
 
+    @declared
     def get(self, name: str, default: Any = _MISSING) -> Any:
         """The setting with a dotted name, such as ``"optimiser.lr"``.
 

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..files import atomic_path
+from ..files.plain_values import any_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +54,7 @@ class Claim:
             )
 
 
+@declared(low=any_number, high=any_number, above=any_number, below=any_number)
 def verdict(low: float, high: float, above: float = -math.inf, below: float = math.inf) -> Verdict:
     """The verdict on "the quantity lies between `above` and `below`" from an interval for the quantity.
 
@@ -76,6 +79,7 @@ def verdict(low: float, high: float, above: float = -math.inf, below: float = ma
     return "undecided"
 
 
+@declared
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """The claims, one a row; columns as the attributes of :class:`Claim`."""
     import pandas as pd
@@ -83,6 +87,7 @@ def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     return pd.DataFrame([asdict(claim) for claim in claims], columns=[f.name for f in fields(Claim)])
 
 
+@declared
 def claims_markdown(claims: Sequence[Claim]) -> str:
     """The claims as a table in Markdown, with the rules below it."""
     lines = ["| | claim | estimate | interval | verdict | note |", "|---|---|---|---|---|---|"]
@@ -101,6 +106,7 @@ def claims_markdown(claims: Sequence[Claim]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@declared
 def write_claims(claims: Sequence[Claim], folder: str | PathLike[str], heading: str = "") -> None:
     """Write ``claims.csv`` and ``claims.md`` (below a line of `heading`) into a folder, each whole.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import array, flag, positive, wholes
+from ..declared_arguments import any_numbers, declared
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class RankStack:
         )
 
 
+@declared(log_a=any_numbers)
 def certified_rank(
     log_a: ArrayLike,
     ranks: Sequence[int] | np.ndarray,

@@ -9,6 +9,7 @@ from math import log, sqrt
 import numpy as np
 
 from ..argument_checks import array, flag, not_negative, number, one_of, positive, wholes
+from ..declared_arguments import declared
 from ..errors import InputError
 from .certified import CertifiedRank, vacuous
 
@@ -20,6 +21,7 @@ Matrix = tuple[float, float, float, float]
 """``((A, B), (C, D))`` row by row: ``W' = A W + B V + ...``, ``V' = C W + D V + ...``."""
 
 
+@declared
 def transition(
     lr: float, weight_decay: float, momentum: float, dampening: float = 0.0, kind: str = "heavy ball"
 ) -> np.ndarray:
@@ -79,6 +81,7 @@ def inflow(lr: float, momentum: float, dampening: float, kind: str) -> tuple[flo
     return lr * (1 - dampening), 1 - dampening
 
 
+@declared
 def decay_rate(lr: float, weight_decay: float, momentum: float = 0.0, kind: str = "heavy ball") -> float:
     """``-ln |z_+|``, the rate per step at which SGD with these settings forgets a weight matrix.
 
@@ -153,6 +156,7 @@ def _times(x: Matrix, y: Matrix) -> Matrix:
     )
 
 
+@declared
 def certified_rank_momentum(
     matrices: Sequence[np.ndarray] | np.ndarray,
     ranks: Sequence[int] | np.ndarray,

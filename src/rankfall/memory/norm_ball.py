@@ -7,9 +7,11 @@ from math import ceil, exp, log, sqrt
 from typing import Any
 
 from ..argument_checks import positive, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 
 
+@declared
 @dataclass(frozen=True)
 class NormBall:
     """A ball that plain SGD never leaves, whatever the batches (Lemma 1-NL).
@@ -27,12 +29,14 @@ class NormBall:
     ridge: float
     depth: int
 
+    @declared
     def window(self, tolerance: float) -> int:
         """``k = ceil(ln(sqrt(C) / tolerance) / -ln q)``, steps after which the past is below `tolerance`."""
         positive("tolerance", tolerance)
         distance = log(sqrt(self.radius_squared) / tolerance)
         return max(ceil(distance / -log(1 - 2 * self.lr * self.ridge)), 0)
 
+    @declared
     def rank(self, tolerance: float, batch_size: int, shape: tuple[int, int] | None = None) -> int | None:
         """``b k``: in the ball at most so many singular values exceed `tolerance`, at all times from k on.
 
@@ -48,6 +52,7 @@ class NormBall:
         return None if shape is not None and bound >= min(shape) else bound
 
 
+@declared
 def norm_ball(
     lr: float, ridge: float, depth: int, *, input_norm: float = 1.0, target_norm: float = 1.0
 ) -> NormBall | None:
@@ -104,6 +109,7 @@ def norm_ball(
     return NormBall(float(root) * (1 + 1e-11), lr, ridge, depth)
 
 
+@declared
 def cross_entropy_constant(n_classes: int) -> float:
     """``w_K = W_0((K - 1) / e)`` (Lambert): with cross-entropy ``<W_l, G_l> >= -w_K`` for every batch.
 
@@ -114,6 +120,7 @@ def cross_entropy_constant(n_classes: int) -> float:
     return float(lambertw((whole("n_classes", n_classes, least=2) - 1) * exp(-1)).real)
 
 
+@declared
 def cross_entropy_ball(
     lr: float, ridge: float, n_classes: int, gradient_norm: float, start_norm: float
 ) -> NormBall:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil, inf, log
 
 from ..argument_checks import flag, fraction, positive, whole, wholes
+from ..declared_arguments import declared
 from .momentum import decay_rate
 
 
@@ -66,6 +67,7 @@ class Prediction:
         )
 
 
+@declared
 def predict(
     lr: float,
     weight_decay: float,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import flag, optional, positive, whole
+from ..declared_arguments import declared
 from .certified import CertifiedRank
 from .following import Following
 from .table import answers_frame, live_table, table
@@ -166,6 +167,7 @@ class RankMemory:
         """
         return {weight.name: weight.clock for weight in self._weights}
 
+    @declared
     def to_frame(self, *, numerical: bool = True) -> pd.DataFrame:
         """One row per layer: shape, ranks, window, clock, and why nothing is certified.
 
@@ -193,6 +195,7 @@ class RankMemory:
 
         return pd.concat(self._history, ignore_index=True) if self._history else self.to_frame().iloc[:0]
 
+    @declared
     def table(self, *, numerical: bool = True) -> Table:
         """The answers as a table for the terminal."""
         return table(self.to_frame(numerical=numerical))
@@ -204,6 +207,7 @@ class RankMemory:
         Console().print(self.table())
 
     @contextmanager
+    @declared
     def live(self, *, every: float = 1.0, numerical: bool = False) -> Iterator[None]:
         """While the context is open, the table stands in the terminal, renewed every so many seconds."""
         with live_table(lambda: self.table(numerical=numerical), positive("every", every)) as tell:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import array
+from ..declared_arguments import declared
 from ..errors import InputError
 from .momentum import Matrix
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-15
 
 
+@declared
 def spectral_bound(
     backward: ArrayLike,
     features: ArrayLike,
@@ -83,6 +85,7 @@ def _eigenvalues(name: str, matrix: ArrayLike, rounding: float) -> np.ndarray:
     return np.maximum(values, 0.0) + found.shape[0] * rounding * abs(values[0])
 
 
+@declared
 class FactorMemory:
     """The recursions of Theorem S1: exponential averages, for plain SGD with t = 1 those of K-FAC.
 
@@ -107,6 +110,7 @@ class FactorMemory:
         """Whether the recursions are those of the theorem."""
         return self.signs.kept
 
+    @declared
     def advance(
         self, a: float, lr: float, deltas: np.ndarray, features: np.ndarray, t: np.ndarray | None = None
     ) -> None:
@@ -127,6 +131,7 @@ class FactorMemory:
         self.features = abs(a) * self.features + lr / b * (features.T / weight) @ features
         self.remembers = (abs(a) * self.remembers[0], 0.0)
 
+    @declared
     def advance_momentum(
         self, matrix: Matrix, inflow: tuple[float, float], deltas: np.ndarray, features: np.ndarray
     ) -> None:
@@ -154,6 +159,7 @@ class FactorMemory:
         p, q = self.remembers
         self.remembers = (a * p + b * q, c * p + d * q)
 
+    @declared
     def bound(self, start: np.ndarray | None = None) -> np.ndarray:
         """Upper bounds of the singular values of W now; `start` holds those of ``W_0``, if it is not 0.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import array, not_negative
+from ..declared_arguments import declared
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class LargestTerms:
         return self.start + self.rest + tails
 
 
+@declared
 def sum_bound(
     log_a: ArrayLike, lrs: ArrayLike, spectra: Sequence[ArrayLike], start_norm: float, limit: int
 ) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..argument_checks import number, one_of, shown
+from ..declared_arguments import declared
 from ..errors import InputError
 
 NAMES = ("relu", "leaky_relu", "absolute", "identity")
@@ -49,6 +50,7 @@ class Activation:
     def __call__(self, u: np.ndarray) -> np.ndarray:
         return np.where(u > 0, u, self.slope * u)
 
+    @declared
     def derivative(self, u: np.ndarray) -> np.ndarray:
         """``sigma'(u)``, the left one at 0; ``sigma(u) = sigma'(u) u`` holds everywhere."""
         return np.where(u > 0, 1.0, self.slope)

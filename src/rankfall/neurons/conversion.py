@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..argument_checks import shown
+from ..declared_arguments import declared
 from ..errors import InputError
 from .activations import Activation
 from .network import HomogeneousNetwork
@@ -86,6 +87,7 @@ def _read_sequence(layers: list[Any], activation: Any) -> Given:
 # -- PyTorch ---------------------------------------------------------------------------------------------
 
 
+@declared
 def from_torch(model: Any, *, penalise_biases: bool = True) -> HomogeneousNetwork:
     """The network of a ``torch.nn.Sequential`` of Linear layers with ReLU, LeakyReLU or Identity between.
 
@@ -137,6 +139,7 @@ def from_torch(model: Any, *, penalise_biases: bool = True) -> HomogeneousNetwor
     return HomogeneousNetwork(tuple(weights), tuple(biases), tuple(between), penalise_biases)
 
 
+@declared
 def to_torch(network: HomogeneousNetwork, *, dtype: Any = None, device: Any = None) -> Any:
     """A ``torch.nn.Sequential`` of Linear layers and activations, in float64 unless told otherwise.
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..argument_checks import array, fraction
+from ..declared_arguments import declared
 from .conversion import read
 from .spaces import RANK_TOL, Frame
 
 
+@declared
 def layer_cost(K: object, K_sigma: object, *, tol: float = 1e-10) -> float:
     """``Tr[K K_sigma^+]``: least ``|W|^2`` with ``W H = Z``, where ``K = Z^T Z`` and ``K_sigma = H^T H``.
 
@@ -68,6 +70,7 @@ class CovarianceCost:
         return float(np.sum(self.actual - self.least))
 
 
+@declared
 def covariance_cost(
     network: object, X: object, *, tol: float = RANK_TOL, activation: object = None
 ) -> CovarianceCost:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..argument_checks import number, positive
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..theory import Certificate, Condition
 from ..theory.certificate import complement
@@ -42,6 +43,7 @@ class NeuronFactors:
     stretch: np.ndarray
 
 
+@declared
 def neuron_factors(
     network: object,
     X: object,
@@ -124,6 +126,7 @@ def neuron_factors(
     )
 
 
+@declared
 def certify_dead(
     network: object,
     X: object,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..argument_checks import not_negative, one_of
+from ..declared_arguments import declared
 from .conversion import read
 from .spaces import lengths
 
@@ -18,6 +19,7 @@ DEAD = 1e-4
 _NEAR = 1e-6
 
 
+@declared
 def live_neurons(
     network: object,
     X: object = None,
@@ -83,6 +85,7 @@ class Rays:
         return self.n_rays
 
 
+@declared
 def rays(
     network: object,
     *,

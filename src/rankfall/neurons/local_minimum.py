@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..argument_checks import positive
+from ..declared_arguments import declared
 from .conversion import read
 from .layer import Layer, balance, drop_silent, gram, out, project
 from .spaces import RANK_TOL
@@ -70,6 +71,7 @@ class MinimumTest:
         return self.certified
 
 
+@declared
 def is_not_local_minimum(
     network: object, X: object, tol: float = DECREASE, *, activation: object = None
 ) -> MinimumTest:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..argument_checks import not_negative
+from ..declared_arguments import declared
 from .conversion import read
 from .live import grouped
 from .network import HomogeneousNetwork
@@ -19,6 +20,7 @@ from .spaces import lengths
 TOL = 1e-12
 
 
+@declared
 def merge_rays(network: object, *, tol: float = TOL, activation: object = None) -> Any:
     """Merge the neurons of each direction, and balance all neurons; the function is the same for all inputs.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..argument_checks import array, flag, shown, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from .activations import Activation, activations
 from .tensors import plain
@@ -101,23 +102,29 @@ class HomogeneousNetwork:
 
     # -- parts of one layer, numbered from 1 ------------------------------------------------------
 
+    @declared
     def bias(self, layer: int) -> np.ndarray | None:
         """``b_l``, None for a layer without."""
-        return self._biases[layer - 1]
+        return self._biases[whole("layer", layer, least=1, most=self.depth) - 1]
 
+    @declared
     def sigma(self, layer: int) -> Activation:
         """Activation of hidden layer l."""
-        return self._activations[layer - 1]
+        return self._activations[self.check_layer(layer) - 1]
 
+    @declared
     def in_weights(self, layer: int) -> np.ndarray:
         """``w_i`` of hidden layer l as rows, with the bias as last entry where there is one."""
-        W, b = self.weights[layer - 1], self.bias(layer)
+        b, W = self.bias(layer), self.weights[layer - 1]
         return W if b is None else np.column_stack([W, b])
 
+    @declared
     def neurons(self, layer: int) -> np.ndarray:
         """``z_i = [w_i | v_i^T]`` of hidden layer l as rows: in-weights with bias, and out-weights."""
+        layer = self.check_layer(layer)
         return np.hstack([self.in_weights(layer), self.weights[layer].T])
 
+    @declared
     def check_layer(self, layer: int) -> int:
         """The number of a hidden layer.
 
@@ -128,6 +135,7 @@ class HomogeneousNetwork:
         """
         return whole("layer", layer, least=1, most=self.depth - 1)
 
+    @declared
     def with_layer(
         self, layer: int, *, weights: tuple[np.ndarray, np.ndarray], biases: tuple[np.ndarray | None, ...]
     ) -> HomogeneousNetwork:
@@ -138,6 +146,7 @@ class HomogeneousNetwork:
 
     # -- the function ----------------------------------------------------------------------------
 
+    @declared
     def check_inputs(self, X: Any) -> np.ndarray:
         """Samples as rows, shape (N, w_0), as an array with samples as *columns*.
 
@@ -151,6 +160,7 @@ class HomogeneousNetwork:
             raise InputError("X must hold one sample or more.")
         return np.ascontiguousarray(found.T)
 
+    @declared
     def check_range(self, columns: np.ndarray) -> None:
         """Refuse numbers whose squares are too large or too small for sums of float64.
 
@@ -172,6 +182,7 @@ class HomogeneousNetwork:
                     "scale the samples or the weights."
                 )
 
+    @declared
     def preactivations(self, columns: np.ndarray) -> list[np.ndarray]:
         """``Z_1, ..., Z_L`` of samples given as columns, shapes (w_l, N)."""
         out: list[np.ndarray] = []
@@ -183,6 +194,7 @@ class HomogeneousNetwork:
                 H = self._activations[index](Z)
         return out
 
+    @declared
     def activities(self, columns: np.ndarray) -> list[np.ndarray]:
         """``H_0 = X, H_1, ..., H_{L-1}``, shapes (w_l, N)."""
         hidden = self.preactivations(columns)[:-1]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..argument_checks import flag, fraction, shown
+from ..declared_arguments import declared, itself
 from ..errors import InputError
 from ..theory import Certificate, Condition
 from .conversion import read
@@ -89,6 +90,7 @@ class Pruned:
         return f"{counts}\n{self.certificate}"
 
 
+@declared(mode=itself)
 def prune(
     network: object,
     X: object,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..argument_checks import array, not_negative, one_of
+from ..declared_arguments import declared
 from ..errors import InputError
 from .network import HomogeneousNetwork
 from .tensors import plain
@@ -126,6 +127,7 @@ def check_step(lr: float, ridge: float) -> tuple[float, float]:
 # -- one step ----------------------------------------------------------------------------------------------
 
 
+@declared
 def sgd_step(
     network: HomogeneousNetwork,
     X: np.ndarray,
@@ -173,6 +175,7 @@ def sgd_step(
     return replace(network, weights=tuple(weights), biases=tuple(biases))
 
 
+@declared
 def neuron_step_matrices(
     network: HomogeneousNetwork, X: np.ndarray, Y: np.ndarray, layer: int, *, loss: str = "squared"
 ) -> np.ndarray:

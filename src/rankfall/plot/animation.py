@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from .completion import thousands
 from .picking import evenly
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _BOTTOM = 1e-6
 
 
+@declared
 def animate(
     trace: Trace, *, chain: int = 0, max_frames: int = 100, max_values: int = 12, interval: int = 80
 ) -> FuncAnimation:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..declared_arguments import declared
 from .style import KEPT, STYLE, VALIDATION
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@declared
 def ladder(table: pd.DataFrame, setting: str, label: str | None = None, title: str = "") -> Figure:
     """Probabilities by splitting against a setting, with intervals, and direct estimates beside them.
 
@@ -41,6 +43,7 @@ def ladder(table: pd.DataFrame, setting: str, label: str | None = None, title: s
     return figure
 
 
+@declared
 def draw_ladder(
     ax: Axes, table: pd.DataFrame, setting: str, label: str | None = None, title: str = ""
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from .completion import thousands
 from .style import FALLEN, KEPT, STYLE, TRAIN, VALIDATION
@@ -27,6 +28,7 @@ _CURVES = (
 )
 
 
+@declared
 def rank_memory(result: RankMemory | DataFrame) -> Figure:
     """The rank of every layer and its bounds, against the steps of the run; one panel for each layer.
 
@@ -69,6 +71,7 @@ def rank_memory(result: RankMemory | DataFrame) -> Figure:
     return figure
 
 
+@declared
 def layer_ranks(ax: Axes, frame: DataFrame) -> None:
     """Rank today, by Theorem S1, and certified; where nothing is certified there is no curve.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from . import completion as panels
 from . import ensembles
@@ -125,6 +126,7 @@ def heatmap(
     return figure
 
 
+@declared
 def survival(
     jumps: Jumps, ranks: int | Sequence[int] | None = None, ax: Axes | None = None, level: float = 0.95
 ) -> Figure:
@@ -205,6 +207,7 @@ def phase(
     return place.figure
 
 
+@declared
 def save(figure: Figure, path: str | PathLike[str]) -> None:
     """Write a figure for a paper, whole or not at all; PDF and SVG keep text as text and are reproducible.
 

@@ -16,6 +16,7 @@ from math import ceil
 import numpy as np
 
 from ..argument_checks import instance, one_of, optional, positive, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..linalg import operator_norm
 from ..problem import Problem
@@ -30,6 +31,7 @@ from .network import EquivariantNetwork
 _SLACK = 0.05
 
 
+@declared
 def orbit_constant(
     problem: Problem,
     rows: Action,
@@ -76,6 +78,7 @@ def orbit_constant(
     return worst
 
 
+@declared
 def solve(depth: int, ridge: float, bound: float, nu: float, *, lr: float | None = None) -> Constants:
     """Constants of Theorem 1 for a batch constant with the orbit gain.
 
@@ -127,6 +130,7 @@ class AbsorbingBlocks:
     ranks: Mapping[str, int]
     constants: Constants
 
+    @declared
     def conditions(self, network: EquivariantNetwork) -> tuple[Condition, ...]:
         """(C), (V) and (T) at a network."""
         instance("network", network, EquivariantNetwork)
@@ -169,6 +173,7 @@ class AbsorbingBlocks:
             ),
         )
 
+    @declared
     def certificate(self, network: EquivariantNetwork) -> Certificate:
         """Theorem 1-G for this network; its rank is ``sum_tau d_tau r_tau``."""
         conditions = self.conditions(network)

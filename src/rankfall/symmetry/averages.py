@@ -10,6 +10,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..argument_checks import array, instance, shown
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from .groups import Group
@@ -30,6 +31,7 @@ class Action(Protocol):
     def compressed(self, V: np.ndarray) -> np.ndarray: ...
 
 
+@declared
 def project(A: np.ndarray, rows: Action, columns: Action) -> np.ndarray:
     """``P_G A = 1/|G| sum_g rho_rows(g) A rho_columns(g)^T``: the nearest equivariant matrix.
 
@@ -55,6 +57,7 @@ def project(A: np.ndarray, rows: Action, columns: Action) -> np.ndarray:
     return total / rows.group.order
 
 
+@declared
 def pair_orbits(rows: Action, columns: Action) -> np.ndarray:
     """Which cells the group carries into each other: number of its orbit for every cell, shape (m, n).
 
@@ -84,6 +87,7 @@ def pair_orbits(rows: Action, columns: Action) -> np.ndarray:
     return labels.reshape(shape)
 
 
+@declared
 def degrees_of_freedom(rows: Action, columns: Action) -> int:
     """Dimension of the equivariant matrices, ``1/|G| sum_g chi_rows(g) chi_columns(g)``.
 
@@ -118,6 +122,7 @@ class SymmetryScore:
         )
 
 
+@declared
 def symmetry_score(A: np.ndarray, rows: Action, columns: Action) -> SymmetryScore:
     """Share ``|P_G A|^2 / |A|^2`` of the squares of a whole matrix that the group average keeps.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..argument_checks import fraction, instance, not_negative, one_of, optional, positive, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from ..theory import Certificate, Condition, phi_threshold
@@ -48,6 +49,7 @@ class BlockTails:
     sigma: np.ndarray = field(repr=False)
 
 
+@declared
 def tail_factors(
     problem: Problem,
     network: EquivariantNetwork,
@@ -96,6 +98,7 @@ def tail_factors(
     return out
 
 
+@declared
 def block_phi_threshold(problem: Problem, network: EquivariantNetwork, ridge: float) -> float:
     """Squares of singular values of a ``Z_l`` over D that no critical point has below this, but zero.
 
@@ -114,6 +117,7 @@ def block_phi_threshold(problem: Problem, network: EquivariantNetwork, ridge: fl
     return float(threshold * np.max(seen / sizes) ** (-1 / (network.depth - 2)))
 
 
+@declared
 def lock(
     problem: Problem,
     network: EquivariantNetwork,

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from ..argument_checks import whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from .averages import Action, check_pair, degrees_of_freedom, project
 
@@ -104,6 +105,7 @@ class Decomposition:
         return "\n".join(lines)
 
 
+@declared
 def decompose(*representations: Action, seed: int = 0) -> tuple[Decomposition, ...]:
     """Decompose representations of one group, with the same matrices ``tau(g)`` in all of them.
 

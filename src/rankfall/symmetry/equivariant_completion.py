@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..argument_checks import array, flag, function, instance, optional, positive, whole
+from ..declared_arguments import declared
 from ..dynamics import GD, SGD, Geometric
 from ..errors import InputError
 from ..problem import Problem
@@ -103,6 +104,7 @@ class EquivariantCompletion:
         """The completed matrix, exactly equivariant."""
         return self.maps.assemble(self.blocks)
 
+    @declared
     def save(self, path: str | PathLike[str]) -> None:
         """Write the completion to one .npz file (arrays and JSON, no pickle), whole or not at all.
 
@@ -111,6 +113,7 @@ class EquivariantCompletion:
         write(path, {each.name: getattr(self, each.name) for each in fields(self)})
 
     @classmethod
+    @declared
     def load(cls, path: str | PathLike[str]) -> EquivariantCompletion:
         """Read what :meth:`save` wrote.
 
@@ -121,6 +124,7 @@ class EquivariantCompletion:
         """
         return cls(**read(path))
 
+    @declared
     def jumps(self, *, dwell: int | None = None) -> DataFrame:
         """Jumps of the ranks along the run, by irrep; see :meth:`EquivariantTrace.jump_table`."""
         return self.trace.jump_table(dwell=dwell)
@@ -158,6 +162,7 @@ class EquivariantCompletion:
         return f"EquivariantCompletion({self.problem.n_rows} x {self.problem.n_cols}, rank {self.rank})"
 
 
+@declared
 def complete(
     X: object,
     *,

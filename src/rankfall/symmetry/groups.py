@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..argument_checks import instance, shown, text, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 
 MAX_ORDER = 10_000
@@ -40,6 +41,7 @@ class Group:
     # -- constructors ----------------------------------------------------------------------------
 
     @classmethod
+    @declared
     def from_permutations(cls, generators: object, *, name: str = "") -> Group:
         """The group that some permutations of 0, 1, ..., n - 1 generate.
 
@@ -63,12 +65,14 @@ class Group:
         return cls(name or f"group of order {len(elements)}", elements, at, letter, rest)
 
     @classmethod
+    @declared
     def cyclic(cls, n: int) -> Group:
         """``C_n``, the rotations of a ring of `n` points; element k moves every point k places on."""
         n = whole("n", n, least=1, most=MAX_ORDER)
         return cls.from_permutations([(np.arange(n) + 1) % n], name=f"C{n}")
 
     @classmethod
+    @declared
     def dihedral(cls, n: int) -> Group:
         """``D_n`` of order 2n: rotations and reflections of a ring of `n` points.
 
@@ -82,6 +86,7 @@ class Group:
         return cls.from_permutations([(ring + 1) % n, -ring % n], name=f"D{n}")
 
     @classmethod
+    @declared
     def symmetric(cls, n: int) -> Group:
         """``S_n``, all permutations of `n` points (n up to 7)."""
         n = whole("n", n, least=1, most=7)
@@ -98,6 +103,7 @@ class Group:
         return cls.from_permutations([by_i, by_j], name="Q8")
 
     @classmethod
+    @declared
     def product(cls, *groups: Group) -> Group:
         """The direct product: each factor moves points of its own, one block after the other."""
         if not groups:
@@ -132,6 +138,7 @@ class Group:
         """``table[g, h]`` is the position of the product gh, shape (order, order)."""
         return np.array([self.products(g) for g in range(self.order)])
 
+    @declared
     def products(self, element: int) -> np.ndarray:
         """Positions of the products of one element with all others, the row of `table`."""
         sorting, keys = self._sorted
@@ -144,6 +151,7 @@ class Group:
         sorting = np.argsort(keys)
         return sorting, keys[sorting]
 
+    @declared
     def find(self, rows: object) -> np.ndarray:
         """Positions of some permutations among the elements.
 

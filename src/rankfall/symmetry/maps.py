@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import measures
 from ..argument_checks import array, instance, one_of, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from .algebra import embed, singular_values
 from .averages import Action
@@ -68,6 +69,7 @@ class EquivariantMaps:
         object.__setattr__(self, "_frames", frames)
 
     @classmethod
+    @declared
     def between(cls, rows: Action, columns: Action, *, seed: int = 0) -> EquivariantMaps:
         """The equivariant matrices with these representations of their rows and columns.
 
@@ -102,6 +104,7 @@ class EquivariantMaps:
         """Real numbers that make up an equivariant matrix: ``sum e m n``."""
         return sum(each.endomorphisms * int(np.prod(self.sizes[each.name])) for each in self.irreps)
 
+    @declared
     def irrep(self, name: str) -> Irrep:
         """The shared irrep of a name."""
         names = [each.name for each in self.irreps]
@@ -109,6 +112,7 @@ class EquivariantMaps:
 
     # -- coordinates -----------------------------------------------------------------------------
 
+    @declared
     def blocks(self, A: np.ndarray) -> dict[str, np.ndarray]:
         """``M_a[p, q] = <V_p E_a V'_q^T, A> / d`` by irrep, shapes (e, m, n).
 
@@ -122,6 +126,7 @@ class EquivariantMaps:
             out[each.name] = np.einsum("pqst,ast->apq", inner, each.basis) / each.dimension
         return out
 
+    @declared
     def assemble(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
         """The matrix with these blocks; irreps that are left out are zero.
 
@@ -137,10 +142,12 @@ class EquivariantMaps:
             A += np.einsum("apq,pis,ast,qjt->ij", M, left, each.basis, right, optimize=True)
         return A
 
+    @declared
     def project(self, A: np.ndarray) -> np.ndarray:
         """The nearest equivariant matrix, by way of the blocks; :func:`project` averages instead."""
         return self.assemble(self.blocks(A))
 
+    @declared
     def cells(self, rows: np.ndarray, cols: np.ndarray) -> dict[str, np.ndarray]:
         """What each cell reads of the blocks: ``A_ij = sum S_ij * M`` over all irreps and components.
 
@@ -171,6 +178,7 @@ class EquivariantMaps:
 
     # -- spectra ---------------------------------------------------------------------------------
 
+    @declared
     def singular_values(self, A: np.ndarray) -> dict[str, np.ndarray]:
         """Singular values over D of every block, decreasing, each once.
 
@@ -181,6 +189,7 @@ class EquivariantMaps:
             for name, M in self.blocks(A).items()
         }
 
+    @declared
     def schatten_cost(self, A: np.ndarray, *, depth: int) -> BlockCost:
         """The least ``sum_l |W_l|^2`` over equivariant weights with product `A` (Theorem S3 (i)).
 

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from ..argument_checks import array, instance, number, shown, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from .algebra import components, embed
@@ -55,6 +56,7 @@ class EquivariantNetwork:
         object.__setattr__(self, "blocks", checked)
 
     @classmethod
+    @declared
     def gaussian(
         cls,
         maps: EquivariantMaps,
@@ -120,6 +122,7 @@ class EquivariantNetwork:
             for name, layers in self.blocks.items()
         )
 
+    @declared
     def check_ranks(self, ranks: object) -> dict[str, int]:
         """A rank for each irrep, 0 for those that are left out.
 
@@ -136,6 +139,7 @@ class EquivariantNetwork:
             raise InputError(f"ranks names {unknown[0]!r}; the irreps are {', '.join(self.blocks)}.")
         return {name: whole(f"rank of {name}", given.get(name, 0), least=0) for name in self.blocks}
 
+    @declared
     def embedded(self, name: str) -> list[np.ndarray]:
         """Weights of one irrep as real matrices."""
         return [embed(W) for W in self.blocks[name]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..argument_checks import instance, whole
+from ..declared_arguments import declared
 from ..problem import Problem
 from .averages import Action, check_cells, pair_orbits
 
@@ -22,6 +23,7 @@ _SWEEPS = 500
 _SETTLED = 1e-6  # relative change of the error in a sweep at the last ridge
 
 
+@declared
 def fill_orbits(problem: Problem, rows: Action, columns: Action) -> Problem:
     """Every observed orbit of cells filled with the mean of its observed cells.
 
@@ -51,6 +53,7 @@ def fill_orbits(problem: Problem, rows: Action, columns: Action) -> Problem:
     return Problem.from_triplets(i, j, sums[filled] / counts[filled], problem.shape)
 
 
+@declared
 def fit_rank(problem: Problem, rank: int, *, seed: int = 0) -> np.ndarray:
     """A plain completion that is told its rank: alternating least squares with a ridge that vanishes.
 

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from ..argument_checks import array, instance, whole
+from ..declared_arguments import declared
 from ..errors import InputError
 from .decomposition import Decomposition, decompose
 from .groups import Group, permutations
@@ -43,6 +44,7 @@ class Representation:
     # -- constructors ----------------------------------------------------------------------------
 
     @classmethod
+    @declared
     def trivial(cls, group: Group, dimension: int = 1) -> Representation:
         """Every element leaves all coordinates alone."""
         group = instance("group", group, Group)
@@ -50,6 +52,7 @@ class Representation:
         return cls(group, np.broadcast_to(np.arange(dimension), (group.order, dimension)))
 
     @classmethod
+    @declared
     def permutation(cls, group: Group, images: object = None) -> Representation:
         """The group permutes coordinates.
 
@@ -73,12 +76,14 @@ class Representation:
         return cls(group, found)._checked()
 
     @classmethod
+    @declared
     def regular(cls, group: Group) -> Representation:
         """The group permutes its own elements: g takes coordinate h to gh."""
         group = instance("group", group, Group)
         return cls(group, group.table)
 
     @classmethod
+    @declared
     def sign(cls, group: Group) -> Representation:
         """The sign of the permutations: 1 for even ones and -1 for odd ones.
 
@@ -94,6 +99,7 @@ class Representation:
         return cls(group, None, signs[:, None, None])
 
     @classmethod
+    @declared
     def from_matrices(cls, group: Group, matrices: object) -> Representation:
         """Orthogonal matrices of the generators; those of the other elements follow.
 
@@ -152,6 +158,7 @@ class Representation:
             return np.count_nonzero(self._moves == np.arange(self.dimension), axis=1).astype(float)
         return np.einsum("gii->g", self._matrices)
 
+    @declared
     def apply(self, element: int, X: np.ndarray) -> np.ndarray:
         """``rho(g) X`` for one element, X of shape (dimension, ...)."""
         if self._matrices is not None:
@@ -160,6 +167,7 @@ class Representation:
         out[self._moves[element]] = X
         return out
 
+    @declared
     def compressed(self, V: np.ndarray) -> np.ndarray:
         """``V^T rho(g) V`` for every element, shape (order, k, k), V of shape (dimension, k)."""
         if self._matrices is not None:
@@ -168,6 +176,7 @@ class Representation:
 
     # -- others from it --------------------------------------------------------------------------
 
+    @declared
     def direct_sum(self, *others: Representation) -> Representation:
         """The coordinates of all, one after the other."""
         parts = (self, *others)
@@ -186,6 +195,7 @@ class Representation:
             start = stop
         return Representation(self.group, None, out)
 
+    @declared
     def tensor(self, other: Representation) -> Representation:
         """The Kronecker product: coordinate (i, j) stands at ``i * other.dimension + j``.
 
@@ -200,6 +210,7 @@ class Representation:
         out = np.einsum("gij,gkl->gikjl", self.matrices, other.matrices)
         return Representation(self.group, None, out.reshape(-1, d, d))
 
+    @declared
     def restrict(self, subgroup: Group) -> Representation:
         """The same matrices, for the elements of a subgroup alone.
 
@@ -214,6 +225,7 @@ class Representation:
             return Representation(subgroup, self._moves[at])
         return Representation(subgroup, None, self._matrices[at])
 
+    @declared
     def decompose(self, seed: int = 0) -> Decomposition:
         """Split it into irreducible representations; see :func:`rankfall.symmetry.decompose`."""
         return decompose(self, seed=seed)[0]

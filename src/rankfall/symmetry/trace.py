@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis import Jumps, find_jumps
 from ..argument_checks import one_of
+from ..declared_arguments import declared
 from ..dynamics import GD, SGD
 from ..measures import DEAD
 from ..problem import Problem
@@ -61,6 +62,7 @@ class EquivariantTrace:
     rank_tol: float
 
     @classmethod
+    @declared
     def gather(
         cls,
         steps: np.ndarray,
@@ -127,6 +129,7 @@ class EquivariantTrace:
         total = sum(self.dimensions[name] * np.maximum(found, 0) for name, found in ranks.items())
         return np.where(next(iter(ranks.values())) < 0, -1, total)
 
+    @declared
     def jumps(self, irrep: str | None = None, *, dwell: int | None = None, hidden: bool = False) -> Jumps:
         """Where the rank of one irrep, or of A, fell or rose and stayed; see :func:`rankfall.find_jumps`.
 
@@ -144,6 +147,7 @@ class EquivariantTrace:
         ranks = self.hidden_ranks if hidden else self.ranks
         return find_jumps(ranks[one_of("irrep", irrep, list(ranks))], steps=self.steps, dwell=dwell)
 
+    @declared
     def jump_table(self, *, dwell: int | None = None, hidden: bool = False) -> DataFrame:
         """The jumps of all irreps in one table: irrep and dimension, and the columns of `Jumps.table`."""
         import pandas as pd

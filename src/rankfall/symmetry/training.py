@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..argument_checks import instance, number, whole
+from ..declared_arguments import declared
 from ..dynamics import GD, SGD
 from ..errors import InputError
 from ..measures import RANK_TOL
@@ -24,6 +25,7 @@ from .trace import EquivariantTrace, Recorded
 _GRID = 1000
 
 
+@declared
 def train(
     problem: Problem,
     network: EquivariantNetwork | Sequence[EquivariantNetwork],

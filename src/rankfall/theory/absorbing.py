@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..measures import imbalance
 from ..network import Network
 from .certificate import Certificate, Condition
@@ -14,6 +15,7 @@ from .constants import Constants, constant_conditions
 from .requirements import finite_weights, require_depth, require_whole, single_weights
 
 
+@declared
 @dataclass(frozen=True)
 class AbsorbingSet:
     """``B_r``: networks whose norms, imbalances and tail of the first layer are small.
@@ -44,6 +46,7 @@ class AbsorbingSet:
         """``a_L delta``: in the set the product has no more than r singular values above this."""
         return self.constants.a_L * self.constants.delta
 
+    @declared
     def levels(self, network: Network) -> dict[str, np.ndarray]:
         """Left sides of (C), (V) and (T), of shapes (..., L), (..., L - 1) and (...).
 
@@ -69,17 +72,20 @@ class AbsorbingSet:
         """Right sides of (C), (V) and (T)."""
         return {"C": self.constants.C, "V": self.constants.eps, "T": self.constants.delta}
 
+    @declared
     def margins(self, network: Network) -> dict[str, np.ndarray]:
         """Right minus left side of (C), (V) and (T), of the shapes of :meth:`levels`."""
         limits = self.limits
         return {name: limits[name] - level for name, level in self.levels(network).items()}
 
+    @declared
     def contains(self, network: Network) -> bool | np.ndarray:
         """Whether the network lies in the set; one answer per chain for an ensemble."""
         margins = self.margins(network)
         inside = np.all(margins["C"] >= 0, axis=-1) & np.all(margins["V"] >= 0, axis=-1) & (margins["T"] >= 0)
         return bool(inside) if inside.ndim == 0 else inside
 
+    @declared
     def certificate(self, network: Network) -> Certificate:
         """Theorem 1 for this network: the inequalities of the constants, and those of the set."""
         single_weights(network)
@@ -99,6 +105,7 @@ class AbsorbingSet:
             values={**k.as_values(), "product_tail": self.product_tail},
         )
 
+    @declared
     def conditions(self, network: Network) -> tuple[Condition, ...]:
         """(C), (V) and (T) for one network."""
         levels, k, source = self.levels(network), self.constants, "definition of B_r"

@@ -9,6 +9,7 @@ from math import inf, isinf, log, sqrt
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..measures import regularised_loss
 from ..network import Network
@@ -40,6 +41,7 @@ class LemmaB:
     slope: float
 
 
+@declared
 def lemma_b(depth: int, ridge: float, omega: float, rho: float) -> LemmaB:
     """Where ``Lambda_l <= 1 - lr ridge`` is proved, if also ``lr (4 ridge^2 + |E B_l^2|) <= ridge / 2``.
 
@@ -65,6 +67,7 @@ def lemma_b(depth: int, ridge: float, omega: float, rho: float) -> LemmaB:
     return LemmaB(ridge**2 / small**2, slope)
 
 
+@declared
 def lock_all_time(
     problem: Problem,
     network: Network,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from .branch import Branch, BranchPoint, End, check_jumping_depth, follow, point_of, recorded
@@ -50,6 +51,7 @@ class Branches:
     def __len__(self) -> int:
         return len(self.branches)
 
+    @declared
     def at(self, rank: int) -> tuple[Branch, ...]:
         """The branches of one rank."""
         return tuple(branch for branch in self.branches if branch.rank == rank)
@@ -81,6 +83,7 @@ class Branches:
         return pd.DataFrame(rows)
 
 
+@declared
 def branches(
     problem: Problem,
     depth: int,

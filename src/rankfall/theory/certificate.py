@@ -8,6 +8,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ..argument_checks import flag, text, whole
+from ..declared_arguments import declared
 from ..files.plain_values import any_number, listed, mapping, nullable, record
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Certificate:
         }
 
     @classmethod
+    @declared
     def from_dict(cls, plain: Mapping[str, object]) -> Certificate:
         """What :meth:`as_dict` wrote; whether it holds is told by the conditions, not by "holds".
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, inf, nan, sqrt
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from .certificate import Certificate, Condition
 from .requirements import plain, require_positive, require_step, require_whole
@@ -16,6 +17,7 @@ _ROUNDING = 1e-12
 SAMPLINGS = ("replacement", "distinct", "epochs")
 
 
+@declared
 def batch_constant(batch_size: int, sampling: str, n_observed: int | None = None) -> float:
     """``nu`` with ``|R|^2 <= nu * mean of rho^2 over the batch``, R the residual matrix of one batch.
 
@@ -170,10 +172,12 @@ class Constants:
         containing = [(low, high) for low, high in self.components if low <= self.delta <= high]
         return containing[0] if containing else (nan, nan)
 
+    @declared
     def at_delta(self, delta: float) -> Constants:
         """The same setting with another threshold, say in another component."""
         return replace(self, delta=delta)
 
+    @declared
     def at_lr(self, lr: float) -> Constants:
         """:func:`solve` at another learning rate, with the same slack.
 
@@ -201,6 +205,7 @@ class Constants:
         return {name: float(getattr(self, name)) for name in names}
 
 
+@declared
 def check_constants(constants: Constants) -> Certificate:
     """The hypotheses of Theorem 1 about the constants alone: (B), (D), (S), and two that say it is not void.
 

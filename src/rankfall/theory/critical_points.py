@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from .. import measures
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -101,6 +102,7 @@ class Minimum:
         """``A = U diag(s) Vt``, shape (m, n)."""
         return (self.U * self.s) @ self.Vt
 
+    @declared
     def network(self, width: int | None = None) -> Network:
         """The balanced weights of smallest norm, by :meth:`rankfall.Network.lift`.
 
@@ -127,6 +129,7 @@ class Minimum:
         return Network(tuple(np.pad(W, p) for W, p in zip(lifted.weights, padding, strict=True)))
 
 
+@declared
 def critical_point(
     problem: Problem, A: np.ndarray, rank: int, depth: int = 3, ridge: float = 1e-3, fit_tol: float = 0.1
 ) -> Minimum:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from .branch import (
@@ -70,6 +71,7 @@ class CriticalRidge:
         return self.branch.to_frame()
 
 
+@declared
 def critical_ridge(
     problem: Problem,
     minimum: Minimum | int,

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Compression, Network
 from .requirements import is_whole
 
 
+@declared
 def deflate(network: Network, rank: int | Sequence[int] | np.ndarray) -> Compression:
     """Keep the `rank` leading directions of every hidden layer, with a bound on the change (Theorem 4).
 

@@ -7,6 +7,7 @@ from math import sqrt
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..measures import imbalance, regularised_loss
 from ..network import Network
 from ..problem import Problem
@@ -16,6 +17,7 @@ from .requirements import matching_weights, require_positive, require_step, requ
 from .tail_transmission import Feedback, a_bound
 
 
+@declared
 def loss_lower_bound(problem: Problem, network: Network, ridge: float) -> float:
     """Lemma 6: a lower bound of the regularised loss wherever it is at most what it is at `network`.
 
@@ -78,6 +80,7 @@ def _region(problem: Problem, network: Network, ridge: float, loss: float, sprea
     return _Region(spread, omega, rho, float(imbalance(network).max()) + spread, smoothness)
 
 
+@declared
 def certify_gd(problem: Problem, network: Network, rank: int, ridge: float, lr: float) -> Certificate:
     """Theorem 1'': under full gradient descent the tail of the first layer stays small for ever.
 

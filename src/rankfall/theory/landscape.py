@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import measures
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -37,6 +38,7 @@ def check_matrix(A: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndar
 # -- the effective loss ---------------------------------------------------------------------------------
 
 
+@declared
 def schatten_cost(A: np.ndarray, depth: int) -> float:
     """``L sum_i s_i(A)^(2/L)``: the least squared norm of weights with product `A` (section 4a).
 
@@ -59,6 +61,7 @@ def schatten_cost(A: np.ndarray, depth: int) -> float:
     return float(measures.schatten_cost(np.linalg.svd(check_matrix(A), compute_uv=False), depth=depth))
 
 
+@declared
 def effective_loss(problem: Problem, A: np.ndarray, depth: int, ridge: float) -> float:
     """``F(A) = C(A) + ridge L sum_i s_i(A)^(2/L)``, ``C(A) = 1/(2N) sum over the observed (A_ij - x_ij)^2``.
 
@@ -84,6 +87,7 @@ def data_gradient(problem: Problem, A: np.ndarray) -> np.ndarray:
     return G / problem.n_observed
 
 
+@declared
 def weight_gradient(problem: Problem, network: Network, ridge: float) -> tuple[np.ndarray, ...]:
     """Gradient of the regularised loss in the weights: ``P_l^T (dC/dA) Q_l^T + 2 ridge W_l`` for l = 1..L.
 
@@ -106,6 +110,7 @@ def weight_gradient(problem: Problem, network: Network, ridge: float) -> tuple[n
     return tuple(gradient)
 
 
+@declared
 def basin_radius(slope: float, depth: int, ridge: float) -> float:
     """``(ridge L / g)^(L / (L-2))``, ``g = slope``: truncation to rank k lowers F as long as s_{k+1} is
     below it.
@@ -134,6 +139,7 @@ def basin_radius(slope: float, depth: int, ridge: float) -> float:
     return float((ridge * depth / slope) ** (depth / (depth - 2)))
 
 
+@declared
 def barrier(slope: float, depth: int, ridge: float) -> float:
     """``max_s (ridge L s^(2/L) - g s) = ridge (L-2) (2 ridge / g)^(2/(L-2))``: what one more pair must climb.
 
@@ -151,6 +157,7 @@ def barrier(slope: float, depth: int, ridge: float) -> float:
 # -- fully observed: thresholds and closed forms --------------------------------------------------------
 
 
+@declared
 def s_loc(ridge: float, n_observed: int, depth: int) -> float:
     """Singular values of the data above this have a nonzero local minimum of their scalar loss (section 4c).
 
@@ -164,6 +171,7 @@ def s_loc(ridge: float, n_observed: int, depth: int) -> float:
     return float(critical * (2 * depth - 2) / (depth - 2))
 
 
+@declared
 def s_glob(ridge: float, n_observed: int, depth: int) -> float:
     """Singular values of the data above this are better kept than dropped (section 4c).
 
@@ -176,6 +184,7 @@ def s_glob(ridge: float, n_observed: int, depth: int) -> float:
     return float(at_threshold * (depth - 1) / (depth - 2))
 
 
+@declared
 def s_plus(s_star: float | np.ndarray, ridge: float, n_observed: int, depth: int) -> np.ndarray:
     """Nonzero local minimum of ``(s - s*)^2 / 2 + ridge N L s^(2/L)`` over ``s >= 0``, or 0 if there is none.
 
@@ -239,6 +248,7 @@ class ClosedForm:
         return (self.U * self.s) @ self.Vt
 
 
+@declared
 def closed_form_minima(
     X: np.ndarray, depth: int = 3, ridge: float = 1e-3, width: int | None = None
 ) -> tuple[ClosedForm, ...]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..argument_checks import instance
+from ..declared_arguments import declared
 from ..measurements import Measurements
 from ..network import Network
 from .requirements import check_step, check_where, require_whole
 from .tail import TailFactors, side_products, spread_share
 
 
+@declared
 def measured_tail_factors(
     measurements: Measurements,
     network: Network,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from .critical_points import Minimum, check_fit_tol, check_rank, describe
@@ -80,6 +81,7 @@ class Minima:
     def __len__(self) -> int:
         return len(self.points)
 
+    @declared
     def at(self, rank: int) -> tuple[Minimum, ...]:
         """The minima of one rank, lowest first; empty if none was found."""
         return tuple(point for point in self.points if point.rank == rank and point.is_minimum)
@@ -119,6 +121,7 @@ class Minima:
         return rows
 
 
+@declared
 def minima(
     problem: Problem,
     depth: int = 3,
@@ -179,7 +182,7 @@ def minima(
     for rank in chosen:
         check_rank(problem, rank)
     observed = np.nan_to_num(problem.to_dense())
-    given = [observed, *(check_matrix(A, problem.shape) for A in starts)]
+    given = [observed, *(check_matrix(A, problem.shape) for A in several("starts", starts))]
 
     loss = FixedRankLoss(problem, int(depth), float(ridge))
     # many small matrices: BLAS threads would only wait for each other

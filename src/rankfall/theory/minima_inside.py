@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 from ..argument_checks import instance
+from ..declared_arguments import declared
 from ..errors import InputError
 from .certificate import Certificate, Condition
 from .constants import Constants, constant_conditions, norm_condition
@@ -14,6 +15,7 @@ from .requirements import plain, require_positive
 _MOST_STEPS = 10**7
 
 
+@declared
 def check_minima_inside(constants: Constants) -> Certificate:
     """The hypotheses under which B_r holds exactly the critical points of rank r or less (section 1.1).
 
@@ -66,6 +68,7 @@ def check_minima_inside(constants: Constants) -> Certificate:
     )
 
 
+@declared
 def contraction_steps(constants: Constants, norm: float) -> int:
     """Steps, whatever is sampled, after which norms ``|W_l|_F^2 <= norm`` have come down to C.
 

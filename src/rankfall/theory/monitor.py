@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -110,6 +111,7 @@ class _Standing:
 _Visit = tuple[int, int, int, np.ndarray, np.ndarray, bool, np.ndarray]
 
 
+@declared
 @dataclass
 class Monitor:
     """Pure state: give it the network now and then, it says which rank is certified (Theorem 3).
@@ -173,6 +175,7 @@ class Monitor:
         best = min(self._standing, key=lambda standing: standing.firing.rank, default=None)
         return None if best is None else best.firing
 
+    @declared
     def update(self, step: int, network: Network, ledger: np.ndarray | None = None) -> int | None:
         """Look at the network after `step` steps.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ..declared_arguments import declared
 from .certificate import Certificate, Condition
 from .requirements import require_bounds, require_positive, require_whole
 from .tail_transmission import a_bound
 
 
+@declared
 def check_monitored(
     depth: int,
     ridge: float,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..network import Network
 from ..problem import Problem
 from .absorbing import AbsorbingSet
@@ -53,6 +54,7 @@ class Successors:
         return not self.leaving.size
 
 
+@declared
 def successors(
     problem: Problem,
     network: Network,

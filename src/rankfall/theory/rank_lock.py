@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -15,6 +16,7 @@ UNIFORM = "SGD goes on with this ridge, lr, batch_size and sampling, its entries
 EXACT = "Exact arithmetic; rounding adds a tail of about 1e-16 of the weights, which is not modelled."
 
 
+@declared
 def lock(
     problem: Problem,
     network: Network,

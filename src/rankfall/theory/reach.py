@@ -8,6 +8,7 @@ from math import ceil, exp, log, log1p, sqrt
 import numpy as np
 
 from ..argument_checks import instance
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..problem import Problem
 from .constants import Constants, check_constants
@@ -51,6 +52,7 @@ class Reach:
     sampling: str
     before: int = 0
 
+    @declared
     def path(self, seed: int = 0) -> np.ndarray:
         """One such path, as ``SGD(entries=...)`` takes it.
 
@@ -75,6 +77,7 @@ class Reach:
         return np.concatenate([first, *later])[: self.n_steps, None]
 
 
+@declared
 def reach_bound(problem: Problem, constants: Constants, rank: int, side: str = "columns") -> Reach:
     """Theorem 2: how long it takes to reach B_r along the likeliest path of a simple kind.
 

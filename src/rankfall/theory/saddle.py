@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..argument_checks import instance
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -76,6 +77,7 @@ class Saddle:
         return Network.lift(self.matrix(), depth=self.depth, width=self.rank)
 
 
+@declared
 def saddle(problem: Problem, minimum: Minimum) -> Saddle:
     """The lowest saddle found between a minimum and one of lower rank.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ..declared_arguments import declared
 from ..measures import tangent_diagonal
 from ..network import Network
 from ..problem import Problem
 from .requirements import matching_weights, require_positive
 
 
+@declared
 def step_sharpness(problem: Problem, network: Network, lr: float = 1.0) -> float:
     """``lr K``, K the largest tangent kernel of an observed entry: ``lr max_(ij) |dA_ij / dtheta|^2``.
 

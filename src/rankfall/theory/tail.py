@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from ..network import Network
 from ..problem import Problem
@@ -33,6 +34,7 @@ _CHUNK = 1 << 16
 # -- what critical points allow ----------------------------------------------------------------------------
 
 
+@declared
 def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
     """``Phi_thr = 2 (2 ridge N / |A*_obs|_F)^(2/(L-2))``: no critical point has a smaller nonzero
     ``sigma(Z_l)^2``.
@@ -74,6 +76,7 @@ def phi_threshold(problem: Problem, depth: int, ridge: float) -> float:
     return threshold
 
 
+@declared
 def rank_upper_bound(problem: Problem, depth: int, ridge: float) -> int:
     """Largest rank a critical point can have (end of section 4b(iii)).
 
@@ -145,11 +148,13 @@ class TailTable:
     mean_factor: np.ndarray
     singular_values: tuple[np.ndarray, ...]
 
+    @declared
     def numerical_rank(self, phi_thr: float) -> int:
         """Largest number of singular values above ``sqrt(phi_thr)`` in any hidden layer."""
         return max(int(np.count_nonzero(s**2 > phi_thr)) for s in self.singular_values)
 
 
+@declared
 def tail_factors(
     problem: Problem,
     network: Network,
@@ -212,6 +217,7 @@ def tail_factors(
     )
 
 
+@declared
 def tail_table(
     problem: Problem,
     network: Network,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..network import Network
 from ..problem import Problem
 from .requirements import (
@@ -49,6 +50,7 @@ class MeanStep:
         return float(max(np.linalg.norm(self.lower, 2), np.linalg.norm(self.upper, 2)))
 
 
+@declared
 def mean_steps(
     problem: Problem, network: Network, batch_size: int = 1, sampling: str = "replacement"
 ) -> list[MeanStep]:
@@ -75,6 +77,7 @@ def mean_steps(
     return out
 
 
+@declared
 def robust_factors(
     problem: Problem,
     network: Network,
@@ -118,6 +121,7 @@ def robust_factors(
     return np.array(out)
 
 
+@declared
 def growth_bound(slope: float, sigma: np.ndarray, sigma_b: np.ndarray, rank: int, ridge: float) -> float:
     """Lemma A: how negative the mean step can be off the r leading directions of ``Z_l``.
 
@@ -156,6 +160,7 @@ def growth_bound(slope: float, sigma: np.ndarray, sigma_b: np.ndarray, rank: int
     return best
 
 
+@declared
 def sufficient_factors(
     problem: Problem,
     network: Network,

@@ -13,6 +13,7 @@ from math import sqrt
 
 import numpy as np
 
+from ..declared_arguments import declared
 from ..errors import InputError
 from .requirements import require_whole
 
@@ -21,6 +22,7 @@ ZOOMS = 4  # each divides the distance between the points around an extremum by 
 ZOOM_GRID = 200
 
 
+@declared
 def a_bound(depth: int, delta: float | np.ndarray, eps: float, omega: float) -> np.ndarray:
     """``a_L(delta, eps, omega)``: bound on ``|W_L ... W_2 U|`` for the tail directions U of the first layer.
 

@@ -174,12 +174,12 @@ def test_two_sweeps_at_once(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_sweep_are_cleared(tmp_path: Path, study: Study) -> None:
     out = tmp_path / "out"
     in_threads(study, out)
-    (out / "cells" / ".0123456789ab.tmp.parquet").write_bytes(b"half")
-    (out / ".0123456789ab.tmp.json").write_bytes(b"half")
+    (out / "cells" / ".rankfall-0123456789ab.tmp.parquet").write_bytes(b"half")
+    (out / ".rankfall-0123456789ab.tmp.json").write_bytes(b"half")
     with Store(out).in_use():
-        (out / "cells" / ".ba9876543210.tmp.parquet").write_bytes(b"somebody is writing this")
+        (out / "cells" / ".rankfall-ba9876543210.tmp.parquet").write_bytes(b"somebody is writing this")
         in_threads(study, out)
-        assert (out / "cells" / ".ba9876543210.tmp.parquet").exists()
+        assert (out / "cells" / ".rankfall-ba9876543210.tmp.parquet").exists()
     in_threads(study, out)
     assert not list(out.rglob(".*.tmp*"))
 
@@ -192,7 +192,10 @@ def test_leftovers_are_cleared_where_files_cannot_be_locked(
     out = tmp_path / "out"
     in_threads(study, out)
     before = files(out)
-    old, new = out / "cells" / ".0123456789ab.tmp.parquet", out / "cells" / ".ba9876543210.tmp.parquet"
+    old, new = (
+        out / "cells" / ".rankfall-0123456789ab.tmp.parquet",
+        out / "cells" / ".rankfall-ba9876543210.tmp.parquet",
+    )
     for path, age in ((old, 3700), (new, 3500)):
         path.write_bytes(b"half")
         os.utime(path, (time.time() - age,) * 2)
@@ -209,7 +212,7 @@ def test_a_leftover_that_is_held_open_stays(
     monkeypatch.setattr("rankfall.lab.sweep.store.fcntl", None)
     out = tmp_path / "out"
     in_threads(study, out)
-    held = out / "cells" / ".0123456789ab.tmp.parquet"
+    held = out / "cells" / ".rankfall-0123456789ab.tmp.parquet"
     held.write_bytes(b"half")
     os.utime(held, (0, 0))
 

@@ -58,7 +58,12 @@ def with_leading_direction(
     if min(m, n) > 2:
         # not a vector of ones: centred data would send it to zero, which is an error to ARPACK
         begin = check_generator().standard_normal(min(m, n))
-        u, _, vt = sparse.linalg.svds(misfit, k=1, v0=begin)
+        try:
+            u, _, vt = sparse.linalg.svds(misfit, k=1, v0=begin)
+        except sparse.linalg.ArpackError:
+            # of misfits with many equal singular values (hardly any two cells in a row) it gives up
+            u, _, vt = np.linalg.svd(misfit.toarray(), full_matrices=False)
+            u, vt = u[:, :1], vt[:1]
     else:
         u, _, vt = np.linalg.svd(misfit.toarray())
         u, vt = u[:, :1], vt[:1]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ...declared_arguments import declared
 from ...files.schema import blamed_on
 from ...frames import FrameLayout
 from ...frames.layout import read_layout
@@ -21,6 +22,7 @@ from .levels import LevelColumn
 from .mixed_completion import MixedCompletion
 
 
+@declared
 def load(path: str | PathLike[str]) -> Completion:
     """Read a completion that was saved; a :class:`MixedCompletion` where columns are of several kinds.
 

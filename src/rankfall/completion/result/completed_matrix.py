@@ -11,6 +11,7 @@ import numpy as np
 
 from ...argument_checks import one_of
 from ...bounds import Bounds
+from ...declared_arguments import any_numbers, declared
 from ...errors import InputError
 from ...frames import FrameLayout, write_frame
 from ...geometry import thin_svd
@@ -117,6 +118,7 @@ class CompletedMatrix:
         """
         return self._values.averages
 
+    @declared(fitted=any_numbers)
     def in_data_units(self, fitted: np.ndarray, cols: np.ndarray | None = None) -> np.ndarray:
         """From the scale of the fit to the data's units, within the bounds.
 
@@ -130,6 +132,7 @@ class CompletedMatrix:
         """
         return self._values.delivered(fitted, cols)
 
+    @declared
     def predict(self, rows: object, cols: object, *, labels: bool | None = None) -> np.ndarray:
         """The model's value at some cells, observed or not.
 
@@ -163,6 +166,7 @@ class CompletedMatrix:
             out[here] = self._values.delivered(self.limits.mean[which[here]], cols[here])
         return out
 
+    @declared
     def interval(
         self, rows: object, cols: object, coverage: float = 0.9, *, labels: bool | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -232,6 +236,7 @@ class CompletedMatrix:
             return exact_half_widths(self._largest_misfit, local, rows, cols)
         return noisy_half_widths(self.model, self.problem.col_counts, rows, cols, coverage)
 
+    @declared
     def to_dense(
         self, observed: Literal["given", "fitted"] = "given", *, rows: slice | None = None
     ) -> np.ndarray:
@@ -246,7 +251,7 @@ class CompletedMatrix:
         """
         if observed not in ("given", "fitted"):
             raise InputError(f'observed must be "given" or "fitted", not {observed!r}.')
-        start, stop, step = (rows or slice(None)).indices(self.shape[0])
+        start, stop, step = (slice(None) if rows is None else rows).indices(self.shape[0])
         if step != 1:
             raise InputError("rows must be a slice of consecutive rows.")
         stop = max(start, stop)
@@ -256,6 +261,7 @@ class CompletedMatrix:
             out[self.problem.rows[cells] - start, self.problem.cols[cells]] = self.problem.values[cells]
         return out
 
+    @declared
     def to_frame(self, observed: Literal["given", "fitted"] = "given", *, round: bool = True) -> Any:
         """The completed matrix as a data frame of the kind that came in, with its labels, order and types.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ...argument_checks import one_of, whole
+from ...declared_arguments import declared
 from ...errors import InputError, Outcome
 from ...scale import scaled
 from ..descent.watched_run import WatchedRun, sentence
@@ -198,6 +199,7 @@ class Completion(DrawnMatrix):
 
     # -- new rows and columns ----------------------------------------------------------------------
 
+    @declared
     def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
         """Complete rows that were not there before, each by itself.
 
@@ -234,6 +236,7 @@ class Completion(DrawnMatrix):
         """
         return self._fold_in.rows(new_rows, one_of("follow", follow, (True, False)))
 
+    @declared
     def forecast(self, n_rows: int, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows that come after the last one, nothing of them being known: the filter goes on.
 
@@ -294,6 +297,7 @@ class Completion(DrawnMatrix):
 
     # -- words and files ---------------------------------------------------------------------------
 
+    @declared
     def summary(self, *, certificate: bool = False) -> str:
         """A few lines for a person.
 
@@ -335,6 +339,7 @@ class Completion(DrawnMatrix):
         m, n = self.shape
         return f"Completion({m} x {n}, rank {self.rank}, {self.outcome.value})"
 
+    @declared
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""
         write(path, self.contents())

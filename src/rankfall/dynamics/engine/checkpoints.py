@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...argument_checks import text, whole
+from ...declared_arguments import path as checked_path
 from ...files import check_writable
 from ...files.plain_values import record
 from ...files.schema import Field, Saved, Schema
@@ -40,7 +41,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str], fingerprint: str) -> None:
-        self.path = Path(path)
+        self.path = Path(checked_path("checkpoint", path))
         check_writable(self.path)
         self.fingerprint = fingerprint
         self.written = time.perf_counter()

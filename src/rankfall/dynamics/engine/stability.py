@@ -40,7 +40,7 @@ def typical_network(problem: Problem | Measurements, depth: int) -> Network:
     the fraction of observed cells. For measurements that matrix is ``mean(y_k u_k v_k^T)``, times
     ``m n / (mean |u_k|^2 mean |v_k|^2)``: the same for unit vectors, and unbiased for isotropic ones.
     """
-    from scipy.sparse.linalg import svds
+    from scipy.sparse.linalg import ArpackError, svds
 
     if isinstance(problem, Measurements):
         return Network.lift(_back_projection(problem), depth=depth, width=min(5, *problem.shape))
@@ -50,8 +50,13 @@ def typical_network(problem: Problem | Measurements, depth: int) -> Network:
         U, s, Vt = np.linalg.svd(filled.toarray(), full_matrices=False)
         U, s, Vt = U[:, :k], s[:k], Vt[:k]
     else:
-        # a fixed starting vector makes the result reproducible
-        U, s, Vt = svds(filled, k=k, v0=np.ones(min(problem.shape)))
+        try:
+            # a fixed starting vector makes the result reproducible
+            U, s, Vt = svds(filled, k=k, v0=np.ones(min(problem.shape)))
+        except ArpackError:
+            # it gives up where many singular values are equal
+            U, s, Vt = np.linalg.svd(filled.toarray(), full_matrices=False)
+            U, s, Vt = U[:, :k], s[:k], Vt[:k]
         assert U is not None
         assert Vt is not None
     root = s ** (1 / depth)

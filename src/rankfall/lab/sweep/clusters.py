@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
+from ...declared_arguments import declared
 from ...errors import InputError
 from ...version import __version__
 from .worker import versions
@@ -48,6 +49,7 @@ def connected(address: str, timeout: float = 10.0) -> Iterator[Any]:
 
 
 @contextmanager
+@declared
 def cluster(address: str, timeout: float = 10.0) -> Iterator[Executor]:
     """An executor for :func:`~rankfall.lab.sweep.run.run_sweep` on a running Dask cluster.
 

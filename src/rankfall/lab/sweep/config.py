@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ...declared_arguments import declared
 from ...errors import InputError
 from ...files.plain_values import anything
 from .. import runners
@@ -26,6 +27,7 @@ _QUICK = ("settings", "grid", "cases")
 _MISSING = object()
 
 
+@declared
 def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
     """Read a study from a TOML file.
 
@@ -68,7 +70,7 @@ def read_study(path: str | PathLike[str], quick: bool = False) -> Study:
     return replace(study, data=data, folder=path.parent)
 
 
-def make_study(content: dict[str, Any], place: str, quick: bool = False) -> Study:
+def make_study(content: dict[str, Any], place: str, quick: bool = False, importing: bool = True) -> Study:
     """Make a study of tables as a TOML file holds them.
 
     Parameters
@@ -78,6 +80,9 @@ def make_study(content: dict[str, Any], place: str, quick: bool = False) -> Stud
         What messages call the source.
     quick : bool
         Put in the overrides below "quick".
+    importing : bool
+        Make sure that the runner can be imported. Whoever only looks at results does not run the code that a
+        folder names, and may not have it.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def make_study(content: dict[str, Any], place: str, quick: bool = False) -> Stud
         cases = fewer or cases
     study = Study(
         name=_name(head, place),
-        runner=_runner(head, place),
+        runner=_runner(head, place, importing),
         settings=settings,
         grid=grid,
         cases=cases,
@@ -292,10 +297,12 @@ def _name(head: dict[str, Any], place: str) -> str:
     return name
 
 
-def _runner(head: dict[str, Any], place: str) -> str:
+def _runner(head: dict[str, Any], place: str, importing: bool) -> str:
     runner = head.get("runner", "train")
     if not isinstance(runner, str):
         raise InputError(f"{place}, [study]: runner must be a text, not {runner!r}.")
+    if not importing:
+        return runner
     try:
         runners.find(runner)
     except InputError as error:

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...declared_arguments import declared
 from ...errors import InputError
 from ..cell import canonical_json
 from .store import Store
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@declared
 def open_sweep(folder: str | PathLike[str]) -> pd.DataFrame:
     """The rows of all finished cells as one data frame.
 
@@ -75,6 +77,7 @@ class SweepStatus:
     seconds: float
 
 
+@declared
 def sweep_status(folder: str | PathLike[str]) -> SweepStatus:
     """What the folder of a sweep holds: also while the sweep runs.
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ...argument_checks import flag, number, text
 from ...errors import InputError
 from ...files import atomic_path
+from ...files.atomic import is_temporary
 from ...files.plain_values import anything, mapping, nullable, read_json, record
 from ..cell import Cell
 from .cell_file import decode
@@ -100,7 +101,7 @@ class Store:
         self._write("study.json", json.dumps(content, indent=1) + "\n")
 
     def study(self) -> Study:
-        """The study that was last run into this folder.
+        """The study that was last run into this folder; the function that it names is not imported.
 
         Raises
         ------
@@ -121,7 +122,7 @@ class Store:
             raise InputError(f"{path} is damaged ({reason}); delete it and run the sweep again.") from error
         check_values(tables, str(path))
         data, quick = tables.pop("data"), tables.pop("quick")
-        return replace(make_study(tables, str(path)), data=data, quick=quick)
+        return replace(make_study(tables, str(path), importing=False), data=data, quick=quick)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -147,7 +148,7 @@ class Store:
 
     def _clear(self, untouched_for: float = 0.0) -> None:
         for folder in (self.folder, self.folder / "cells", self.folder / "failures"):
-            for path in folder.glob(".*.tmp*"):
+            for path in filter(lambda path: is_temporary(path.name), folder.glob(".rankfall-*")):
                 # gone by now, or held open by another program
                 with contextlib.suppress(OSError):
                     if not untouched_for or time.time() - path.stat().st_mtime > untouched_for:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ...argument_checks import one_of
+from ...declared_arguments import declared
 from ...errors import InputError
 from ...problem import Problem
 from ..critical_points import Minimum
@@ -70,6 +71,7 @@ class EscapeRate:
     _log_c: float = field(repr=False)
     _corrections: SecondOrder = field(repr=False)
 
+    @declared
     def at(self, lr: float, batch_size: int | None = None) -> EscapeRate:
         """The same prediction at another learning rate or batch size, without a new search of the path."""
         batch_size = self.batch_size if batch_size is None else batch_size
@@ -88,6 +90,7 @@ class EscapeRate:
         )
 
 
+@declared
 def escape_rate(
     problem: Problem,
     minimum: Minimum,

@@ -9,6 +9,7 @@ from numbers import Real
 import numpy as np
 
 from ...argument_checks import check_fields, checked, flag, fraction, positive, shown, whole
+from ...declared_arguments import declared
 from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
@@ -69,6 +70,7 @@ class RollingCertificate:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @declared
     def begin(
         self,
         problem: Problem,
@@ -168,6 +170,7 @@ class RollingWatch:
         """Whether it is time for a look."""
         return self._interval is None
 
+    @declared
     def look(self, step: int, network: Network) -> Interval:
         """Look at the network after `step` steps, and decide what to promise from here on."""
         step = whole("step", step, least=0, most=MOST_STEPS)

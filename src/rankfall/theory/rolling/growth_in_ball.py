@@ -10,6 +10,7 @@ from math import inf, log, prod, sqrt
 
 import numpy as np
 
+from ...declared_arguments import declared
 from ...errors import InputError
 from ...network import Network
 from ...problem import Problem
@@ -94,6 +95,7 @@ class Look:
         """``gamma_l`` in the ball, shape (L - 1,)."""
         return self.growth_within(np.array([self.radius]))[0]
 
+    @declared
     def within(self, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``b^_l`` and ``n^_l`` for several radii d, each of shape (k, L - 1).
 
@@ -115,6 +117,7 @@ class Look:
         root = root + self.rms_residual * (L - 2) * one_factor
         return mean, root**2
 
+    @declared
     def growth_within(self, radii: np.ndarray) -> np.ndarray:
         """``gamma_l`` for several radii, shape (k, L - 1).
 
@@ -132,6 +135,7 @@ class Look:
         return np.where(np.isnan(growth), inf, np.maximum(growth, 0.0))
 
 
+@declared
 def look(
     problem: Problem, network: Network, *, lr: float, ridge: float, batch_size: int = 1, radius: float
 ) -> Look:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...declared_arguments import declared
 from ..certificate import Certificate, Condition, complement
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class RollingLedger:
         ranks = self.deflations["rank"]
         return int(ranks[-1]) if ranks.size else None
 
+    @declared
     def promised(self, steps: np.ndarray) -> np.ndarray:
         """The rank promised at some steps, -1 where none is.
 

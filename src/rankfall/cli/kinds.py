@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..files import Table, write_table
 from ..files.formats import TEXT, kind_of_output
 from ..files.table import SheetSource
+from .held_interrupts import held_interrupts
 from .job import Job
 from .outputs import STDOUT, stdout_or
 from .progress import live_progress
@@ -57,7 +58,12 @@ def kinds_of(table: Table, asked: dict[str, str]) -> dict[Any, str]:
 
 def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -> MixedCompletion:
     """Complete, write and print."""
-    for option, asked in (("--cells", job.cells), ("--compare", job.compare), ("--json", job.as_json)):
+    for option, asked in (
+        ("--cells", job.cells is not None),
+        ("--draws", job.draws is not None),
+        ("--compare", job.compare),
+        ("--json", job.as_json),
+    ):
         if asked:
             raise InputError(f"{option} cannot be used with columns of several kinds yet: leave it out.")
     is_text = job.out == STDOUT or kind_of_output(job.out)[0] in TEXT
@@ -73,14 +79,15 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
             labelled, callback=callback, censored=table.limits, kinds=kinds, **vars(options)
         )
     dense = np.asarray(result.to_dense(), dtype=np.float64)
-    with stdout_or(job.out) as path:
-        write_table(path, table, dense, rounded=job.rounded)
-    if job.save is not None:
-        result.save(job.save)
-    if job.report is not None:
-        from .reports import write_report
+    with held_interrupts():
+        with stdout_or(job.out) as path:
+            write_table(path, table, dense, rounded=job.rounded)
+        if job.save is not None:
+            result.save(job.save)
+        if job.report is not None:
+            from .reports import write_report
 
-        write_report(result.latent, job.report)
+            write_report(result.latent, job.report)
     _print(job, table, result)
     return result
 

@@ -59,7 +59,7 @@ def public_names(module: str) -> list[str]:
     names = getattr(found, "__all__", None)
     if names is not None:
         # what is in the package itself is described there
-        return [name for name in names if name not in rankfall.__all__]
+        return [name for name in names if getattr(found, name) is not getattr(rankfall, name, None)]
     own = [name for name, item in vars(found).items() if getattr(item, "__module__", None) == module]
     return [name for name in own if not name.startswith("_")]
 

@@ -40,7 +40,7 @@ _FOUND = ("effects", "sample", "sweeps", "bytes_per_sweep", "n_held")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DistributedCompletion:
-    """A completed table of triplets, ``x_ij = mean + rows_i + cols_j + u_i . v_j``.
+    """A completed table of triplets, ``x_ij = mean + rows_i + cols_j + u_i' v_j``.
 
     It lives in a folder: its sorted cells, its factors, and one file with everything else. Rows are folded in
     from their cells when something is asked about them.
@@ -258,7 +258,7 @@ class DistributedCompletion:
     # -- elsewhere ---------------------------------------------------------------------------------
 
     def to_local(self, max_cells: int = 20_000_000) -> Completion:
-        """The same as a :class:`~rankfall.completion.Completion` in memory, with all that it offers.
+        """The same as a :class:`~rankfall.Completion` in memory, with all that it offers.
 
         Raises
         ------

@@ -170,7 +170,7 @@ class MixedCompletion(Facts):
         return frame_like(self._layout, self.table.kinds, self._filled_codes(observed), round)
 
     def predict(self, rows: object, cols: object, *, labels: bool | None = None) -> np.ndarray:
-        """The model's number or most probable level at some cells; see :meth:`Completion.predict`."""
+        """The model's number or most probable level at some cells; see :meth:`rankfall.Completion.predict`."""
         rows, cols = positions(self._axes, rows, cols, labels)
         return self._said(self._codes[rows, cols], cols)
 
@@ -180,7 +180,7 @@ class MixedCompletion(Facts):
         Parameters
         ----------
         rows, cols : array_like, broadcast against each other
-            As in :meth:`Completion.predict`.
+            As in :meth:`rankfall.Completion.predict`.
 
         Returns
         -------
@@ -280,7 +280,7 @@ class MixedCompletion(Facts):
     def interval(
         self, rows: object, cols: object, coverage: float = 0.9, *, labels: bool | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Intervals of numbers and counts; see :meth:`Completion.interval`.
+        """Intervals of numbers and counts; see :meth:`rankfall.Completion.interval`.
 
         Raises
         ------

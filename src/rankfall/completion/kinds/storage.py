@@ -24,7 +24,8 @@ from .mixed_completion import MixedCompletion
 
 @declared
 def load(path: str | PathLike[str]) -> Completion:
-    """Read a completion that was saved; a :class:`MixedCompletion` where columns are of several kinds.
+    """Read a completion that was saved; a :class:`~rankfall.completion.kinds.MixedCompletion` where
+    columns are of several kinds.
 
     Raises
     ------

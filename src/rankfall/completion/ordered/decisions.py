@@ -27,10 +27,10 @@ _FEWEST, _MOST_FIRST, _GROWTH = 10, 40, 1.6
 # (from one number to the next gains halve, on air quality and the photograph: the next is then below one per
 # cent); and for which an order is used at all
 _WORTHWHILE, _WORTHWHILE_LONG, _EARNED = 3e-3, 0.02, 0.01
-# in gaps, fits have another factor for every column where no rank is low and the error at single cells is
-# larger by no more than this factor. Fits without order are taken if they are better in gaps by so many
-# standard errors: an order has earned its place at single cells before. (With one, a table of 22 columns had
-# an error of .78 in gaps of 200 rows, and .68 with order.)
+# in gaps, fits have another factor for every column if the error at single cells is larger by no more than
+# this factor, and no rank is low or it is better in gaps, too, by one per cent. Fits without order are taken
+# if they are better in gaps by so many standard errors: an order has earned its place at single cells before.
+# (With one, a table of 22 columns had an error of .78 in gaps of 200 rows, and .68 with order.)
 _NEARLY, _DOUBTS = 1.01, 2.0
 # ranks that differ by no more than this fraction need none in between
 _CLOSE = 0.15
@@ -226,14 +226,22 @@ class Decisions:
             The places of each gap's cells among those of every fold.
         """
         chosen = self._choice(candidates, self.options.rule)
-        full = min(self.fits.folds[0].training.shape)
-        wider = [each for each in candidates if each.rank > full and each.error <= _NEARLY * chosen.error]
-        if chosen.rank == full and wider:
-            chosen = wider[0]
         fits = self._fits_of(plain)
         if chosen.fitted[0][0].model.scaling != fits.folds[0].model.scaling:
             fits = fits.with_columns_scaled()
-        there = fits.of(chosen.orders, chosen.noise_model, chosen.rank, chosen.first_noise, in_gaps=True)
+
+        def in_gaps(one: Candidate) -> Candidate:
+            return fits.of(one.orders, one.noise_model, one.rank, one.first_noise, in_gaps=True)
+
+        full = min(fits.folds[0].training.shape)
+        wider = [each for each in candidates if each.rank > full and each.error <= _NEARLY * chosen.error]
+        if chosen.rank == full and wider:
+            chosen = wider[0]
+        there = in_gaps(chosen)
+        if chosen.rank < full and wider:
+            other = in_gaps(wider[0])
+            if other.error < (1 - _EARNED) * there.error:
+                there = other
         if self.options.ordered == "auto" and not self._fills_rows(chosen):
             ours, theirs = (_in_parts(each, gaps) for each in (there.squares(), _squares(plain)))
             if earns_in_parts(ours, theirs, _DOUBTS):

@@ -1,7 +1,8 @@
 """Completion beyond memory and beyond one machine, on Dask: triplets in, a folder out.
 
-:func:`rankfall.dask.complete` reads a folder of Parquet or CSV (or a table, or a frame of Dask) with a row, a column and a
-value in every entry, and returns a :class:`DistributedCompletion`, which :func:`rankfall.dask.load` reads back.
+:func:`rankfall.dask.complete` reads a folder of Parquet or CSV (or a table, or a frame of Dask) with a row, a
+column and a value in every entry, and returns a :class:`DistributedCompletion`, which
+:func:`rankfall.dask.load` reads back.
 """
 
 from __future__ import annotations

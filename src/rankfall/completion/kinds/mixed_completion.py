@@ -170,7 +170,9 @@ class MixedCompletion(Facts):
         return frame_like(self._layout, self.table.kinds, self._filled_codes(observed), round)
 
     def predict(self, rows: object, cols: object, *, labels: bool | None = None) -> np.ndarray:
-        """The model's number or most probable level at some cells; see :meth:`rankfall.Completion.predict`."""
+        """The model's number, or most probable level, at some cells as in
+        :meth:`rankfall.Completion.predict`.
+        """
         rows, cols = positions(self._axes, rows, cols, labels)
         return self._said(self._codes[rows, cols], cols)
 

@@ -194,21 +194,15 @@ class Decisions:
                 return plain
         by_rank = sorted(candidates, key=lambda each: (each.rank, each.error))
         tried = [each for k, each in enumerate(by_rank) if k == 0 or each.rank > by_rank[k - 1].rank]
-        return self._told(
-            replace(
-                plain,
-                choices=RankChoices(
-                    self._choice(candidates, "one-se").rank, self._choice(candidates, "min").rank, ()
-                ),
-                order=chosen.orders.name,
-            ),
-            chosen,
-            tried,
-        )
+        return self._told(plain, candidates, chosen, tried)
 
-    def answer_in_gaps(
-        self, candidates: Sequence[Candidate], found: NoisyAnswer, plain: NoisyAnswer, gaps: Gaps
-    ) -> NoisyAnswer:
+    def is_asked_of_gaps(self, candidates: Sequence[Candidate], found: NoisyAnswer) -> bool:
+        """Whether gaps have a say: an order was chosen, or it would fill rows, of which single cells say
+        nothing.
+        """
+        return found.order != "none" or self._fills_rows(self._choice(candidates, self.options.rule))
+
+    def answer_in_gaps(self, candidates: Sequence[Candidate], plain: NoisyAnswer, gaps: Gaps) -> NoisyAnswer:
         """The answer with its errors in gaps like those of the table; that without order if it is better
         there.
 
@@ -218,8 +212,6 @@ class Decisions:
         Parameters
         ----------
         candidates : sequence of Candidate
-        found : NoisyAnswer
-            What they have chosen.
         plain : NoisyAnswer
             Without order, cells held out in gaps.
         gaps : list
@@ -242,28 +234,41 @@ class Decisions:
             other = in_gaps(wider[0])
             if other.error < (1 - _EARNED) * there.error:
                 there = other
-        if self.options.ordered == "auto" and not self._fills_rows(chosen):
-            ours, theirs = (_in_parts(each, gaps) for each in (there.squares(), _squares(plain)))
-            if earns_in_parts(ours, theirs, _DOUBTS):
-                return self.answer
-        return self._told(replace(found, in_gaps=True), there, [there])
+        if self.options.ordered == "auto" and not self._stands_in_gaps(there, plain, gaps):
+            return self.answer
+        return self._told(replace(plain, in_gaps=True), candidates, there, [there])
 
-    def _told(self, found: NoisyAnswer, chosen: Candidate, tried: Sequence[Candidate]) -> NoisyAnswer:
-        """With the fits of the chosen candidate, and what is known of the ranks that were tried."""
+    def _stands_in_gaps(self, there: Candidate, plain: NoisyAnswer, gaps: Gaps) -> bool:
+        """Whether a fit with order is not clearly worse in gaps than the one without; noticeably better where
+        it fills rows, for which it needs no other evidence.
+        """
+        if self._fills_rows(there):
+            return there.error <= (1 - _EARNED) * held_error(plain.counting)
+        ours, theirs = (_in_parts(each, gaps) for each in (there.squares(), _squares(plain)))
+        return not earns_in_parts(ours, theirs, _DOUBTS)
+
+    def _told(
+        self,
+        plain: NoisyAnswer,
+        candidates: Sequence[Candidate],
+        chosen: Candidate,
+        tried: Sequence[Candidate],
+    ) -> NoisyAnswer:
+        """An answer with the fits of the chosen candidate, and what is known of the ranks that were tried."""
         folds = [fold for fold, _ in chosen.fitted]
-        alone = TriedRank(
-            0,
-            folds[0].train_error(folds[0].effects),
-            *held_errors([(fold, fold.effects) for fold in folds]),
-        )
+        effects = [(fold, fold.effects) for fold in folds]
+        alone = TriedRank(0, folds[0].train_error(folds[0].effects), *held_errors(effects))
         ranks = [_tried(candidate) for candidate in tried]
+        one_se, smallest = (self._choice(candidates, rule).rank for rule in ("one-se", "min"))
         return replace(
-            found,
+            plain,
             chosen=next(one for one in ranks if one.rank == chosen.rank),
             effects_alone=alone,
             tried=(alone, *ranks),
             counting=tuple(chosen.fitted),
+            choices=RankChoices(one_se, smallest, ()),
             noise_models=(chosen.noise_model,),
+            order=chosen.orders.name,
         )
 
     def _fills_rows(self, candidate: Candidate) -> bool:

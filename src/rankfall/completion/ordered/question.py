@@ -77,10 +77,10 @@ class OrderQuestion:
         decisions = Decisions(answer, tried, options, self._clock)
         candidates = decisions.candidates()
         found = decisions.answer_of(candidates, answer)
-        if found.order != "none":
+        if decisions.is_asked_of_gaps(candidates, found):
             plain, gaps = in_gaps(answer, orders, tried, options, self._clock)
             if gaps is not None:
-                found = decisions.answer_in_gaps(candidates, found, plain, gaps)
+                found = decisions.answer_in_gaps(candidates, plain, gaps)
         return found, orders
 
     def _told(self, found: NoisyAnswer, orders: Orders) -> NoisyAnswer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,8 @@ def kinds_of(table: Table, asked: dict[str, str]) -> dict[Any, str]:
     names = [table.col_label(j) for j in range(table.shape[1])]
     for column in asked:
         if column not in names:
-            raise InputError(f"--kinds names column {column!r}, which the table does not have.")
+            several = "; every column takes a --kinds of its own" if "=" in column else ""
+            raise InputError(f"--kinds names column {column!r}, which the table does not have{several}.")
     levels = table.levels or {}
     by_place = {j: asked.get(name, "category" if j in levels else "") for j, name in enumerate(names)}
     labelled = table.col_names is not None
@@ -62,6 +64,7 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
         ("--cells", job.cells is not None),
         ("--draws", job.draws is not None),
         ("--compare", job.compare),
+        ("--certificate", job.certificate),
         ("--json", job.as_json),
     ):
         if asked:
@@ -79,6 +82,7 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
             labelled, callback=callback, censored=table.limits, kinds=kinds, **vars(options)
         )
     dense = np.asarray(result.to_dense(), dtype=np.float64)
+    result = _with_names(result, table.levels or {})
     with held_interrupts():
         with stdout_or(job.out) as path:
             write_table(path, table, dense, rounded=job.rounded)
@@ -90,6 +94,15 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
             write_report(result.latent, job.report)
     _print(job, table, result)
     return result
+
+
+def _with_names(result: MixedCompletion, levels: Mapping[int, Sequence[str]]) -> MixedCompletion:
+    """The result whose levels are the texts of the file instead of the numbers that these were read as."""
+    kinds = list(result.table.kinds)
+    for j, names in levels.items():
+        texts = tuple(names[int(code)] for code in kinds[j].levels)
+        kinds[j] = replace(kinds[j], levels=texts, dtype="object")
+    return replace(result, table=replace(result.table, kinds=tuple(kinds)))
 
 
 def _print(job: Job, table: Table, result: MixedCompletion) -> None:

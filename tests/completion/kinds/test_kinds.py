@@ -317,3 +317,16 @@ def test_the_latent_table_has_the_frequencies_of_the_levels() -> None:
     level = np.column_stack([np.zeros(len(z)), z + categories.offsets]).argmax(axis=1)
     rows = np.flatnonzero(categories.levels == 1)[:1]
     assert np.allclose(values[rows[0], 3:], z[level == 1].mean(axis=0), atol=0.02)
+
+
+def test_numbers_that_are_filled_below_zero_beside_levels_are_mentioned() -> None:
+    rng = np.random.default_rng(5)
+    u = rng.normal(size=120)
+    table = pd.DataFrame({f"x{j}": np.exp(1.5 * u + 0.3 * rng.normal(size=120)) for j in range(3)})
+    table["yes"] = u + 0.3 * rng.normal(size=120) > 0
+    holes = table.astype(object).mask(rng.random(table.shape) < 0.2).infer_objects()
+    holes["yes"] = holes["yes"].astype("boolean")
+    said = [text for text in rf.complete(holes).warnings if "no negative number" in text]
+    assert len(said) == 1 and "x" in said[0]
+    bounded = rf.complete(holes, bounds=(0, None))
+    assert not [text for text in bounded.warnings if "no negative number" in text]

@@ -106,7 +106,9 @@ def test_numbers_beside_levels_are_looked_at_for_slips(tmp_path: Path, rankfall:
 
 def test_what_kinds_cannot_do_yet_is_said(tmp_path: Path, rankfall: Callable) -> None:
     source, out = written(tmp_path / "in.csv", lines(4)), tmp_path / "out.csv"
-    ran = rankfall("complete", source, "-o", out, "--certificate")
-    assert ran.code == 2 and "--certificate cannot be used" in ran.err and not out.exists()
     ran = rankfall("complete", source, "-o", out, "--kinds", "grade=ordinal,town=category")
+    ran_with = rankfall("complete", source, "-o", out, "--bounds", "0,", "--bounds", "a=0,20")
+    assert ran_with.code == 0
+    named = rankfall("complete", source, "-o", out, "--bounds", "town=0,20")
+    assert named.code == 2 and "bounds are for numbers, and column town is of the kind" in named.err
     assert ran.code == 2 and "every column takes a --kinds of its own" in ran.err

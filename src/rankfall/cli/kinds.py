@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +64,6 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
         ("--cells", job.cells is not None),
         ("--draws", job.draws is not None),
         ("--compare", job.compare),
-        ("--certificate", job.certificate),
         ("--json", job.as_json),
     ):
         if asked:
@@ -72,6 +71,15 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
     is_text = job.out == STDOUT or kind_of_output(job.out)[0] in TEXT
     if table.levels and not (is_text and isinstance(table.source, SheetSource)):
         raise InputError(f"Columns of text come back as text only: OUT must end in {', '.join(TEXT)}.")
+    if isinstance(options.bounds, Mapping):
+        # a range of all columns is one of all numbers
+        named = job.bounds().of_columns
+        ranges = {
+            key: side
+            for key, side in options.bounds.items()
+            if kinds.get(key, "number") == "number" or str(key) in named
+        }
+        options = dataclasses.replace(options, bounds=ranges)
     from ..completion.complete import complete
     from ..problem import Problem
 
@@ -101,8 +109,9 @@ def _with_names(result: MixedCompletion, levels: Mapping[int, Sequence[str]]) ->
     kinds = list(result.table.kinds)
     for j, names in levels.items():
         texts = tuple(names[int(code)] for code in kinds[j].levels)
-        kinds[j] = replace(kinds[j], levels=texts, dtype="object")
-    return replace(result, table=replace(result.table, kinds=tuple(kinds)))
+        kinds[j] = dataclasses.replace(kinds[j], levels=texts, dtype="object")
+    table = dataclasses.replace(result.table, kinds=tuple(kinds))
+    return dataclasses.replace(result, table=table)
 
 
 def _print(job: Job, table: Table, result: MixedCompletion) -> None:
@@ -115,7 +124,7 @@ def _print(job: Job, table: Table, result: MixedCompletion) -> None:
     if path is not None:
         printer.table(path, note="chosen")
         printer.text("")
-    printer.text(result.summary())
+    printer.text(result.summary(certificate=job.certificate))
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...bounds import Bounds, read_bounds
+from ...bounds import Bounds, read_bounds, sides_at
+from ...errors import InputError
 from ...limits import read_limits, require_within
 from ...problem import Problem
 from ..deliver.assemble import Request
@@ -39,6 +40,8 @@ def prepared(
     layout = table.problem.layout
     rows, cols = (None, None) if layout is None else (layout.row_names, layout.col_names)
     bounds = read_bounds(options.bounds, table.numbers(), cols)
+    if isinstance(options.bounds, Mapping):
+        _refuse_bounds_of_levels(bounds, table)
     limits = read_limits(censored, table.problem, cols, rows)
     if limits is not None:
         require_within(limits, bounds, cols)
@@ -48,6 +51,19 @@ def prepared(
     latent = replace(options, scale="linear", bounds=None, effects=effects)
     standardisation = Standardisation.of(encoded.problem, "linear", encoded.augmentation)
     return encoded, Request(standardisation, latent, None, missing), bounds
+
+
+def _refuse_bounds_of_levels(bounds: Bounds | None, table: KindsTable) -> None:
+    """Whether a column that is no number was given bounds of its own."""
+    if bounds is None:
+        return
+    low, high = sides_at(bounds, np.arange(len(table.kinds)))
+    for j in np.flatnonzero(np.isfinite(low) | np.isfinite(high)).tolist():
+        if table.kinds[j].kind != "number":
+            raise InputError(
+                f"bounds are for numbers, and column {table.names[j]} is of the kind "
+                f"{table.kinds[j].kind!r}: leave it out of bounds, or out of kinds."
+            )
 
 
 def decode(

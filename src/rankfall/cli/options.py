@@ -68,6 +68,15 @@ Memory = Annotated[
         rich_help_panel="Beyond memory",
     ),
 ]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=KIND",
+        help="What a column is: number, boolean, ordinal, category or count. May be repeated, once for each "
+        "column. Text with few different values is a category.",
+        rich_help_panel="What is fitted",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 

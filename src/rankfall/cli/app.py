@@ -259,8 +259,8 @@ def complete(
             asked["scale"] = "log" if log else asked["scale"]
             others = {"no_round": no_round, "positions": positions, "groups": groups} | {
                 name: given[name]
-                for name in ("report", "save", "cells", "interval", "draws", "certificate", "aside", "missing",
-                             "skip", "sheet", "kinds", "compare")
+                for name in ("report", "save", "cells", "interval", "draws", "certificate", "aside",
+                             "missing", "skip", "sheet", "kinds", "compare")
             }  # fmt: skip
             folder = FolderJob(
                 source, out, row, column, value, asked, others, scheduler, memory, as_json, quiet

@@ -26,7 +26,7 @@ Missing = Annotated[
         "--missing",
         metavar="MARK",
         help='What stands for a missing value beside empty cells and NA: -999, ?, "<*" (* for any text). May '
-        "repeated.",
+        "be repeated.",
         show_default=False,
     ),
 ]

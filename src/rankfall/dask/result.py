@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ..argument_checks import flag, whole
 from ..completion.options import EFFECTS_IN_WORDS
 from ..completion.result.intervals import checked_coverage, conformal_quantile
+from ..declared_arguments import declared
 from ..errors import InputError, Outcome
 from .deliver import factor_folders
 from .model import Model
@@ -340,6 +341,7 @@ def _predict_partition(folder: str, frame: Any) -> Any:
     return pd.Series(values, index=frame.index, name=model.names.value)
 
 
+@declared
 def load(folder: str | PathLike[str]) -> DistributedCompletion:
     """Read a completion that :func:`rankfall.dask.complete` left in a folder.
 

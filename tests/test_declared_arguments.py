@@ -165,3 +165,50 @@ def test_classes() -> None:
     with pytest.raises(rf.InputError, match="width must be a whole number"):
         Made("x")  # type: ignore[arg-type]
     assert partial(whole, least=0)("n", 1) == 1
+
+
+@declared
+def applied(call: Callable[[np.ndarray], Any], to: np.ndarray, at: int = 0) -> Any:
+    """Call, and take an entry."""
+    return np.add(call(to), np.zeros(3))[at]
+
+
+def test_errors_of_a_users_function_are_its_own() -> None:
+    def broken(x: np.ndarray) -> np.ndarray:
+        raise ValueError("my own")
+
+    def divides(x: np.ndarray) -> float:
+        return 1 / int(x[0])
+
+    with pytest.raises(ValueError, match=r"^my own$") as found:
+        applied(broken, np.zeros(3))
+    assert not isinstance(found.value, rf.InputError)
+    with pytest.raises(ZeroDivisionError):
+        applied(divides, np.zeros(3))
+    with pytest.raises(rf.InputError, match="do not fit each other"):
+        applied(np.negative, np.zeros(2))
+    with pytest.raises(rf.InputError, match="do not fit each other"):
+        applied(np.negative, np.zeros(3), 5)
+
+
+class Holder:
+    @declared
+    def read(self, path: str | Path, word: Literal["p", "q"] = "p", switch: bool = False) -> int:
+        """What a bug in a method without numbers looks like."""
+        return [][len(word)]
+
+
+def test_a_bug_is_no_bad_input_where_no_argument_has_a_size() -> None:
+    with pytest.raises(IndexError, match="out of range") as found:
+        Holder().read("x", switch=True)
+    assert not isinstance(found.value, rf.InputError)
+
+
+def test_a_literal_of_one_word() -> None:
+    @declared
+    def only(word: Literal["two"]) -> str:
+        return word
+
+    assert only("two") == "two"
+    with pytest.raises(rf.InputError, match="word must be"):
+        only("t")  # type: ignore[arg-type]

@@ -17,7 +17,9 @@ Names
     Some names mean the same wherever they stand, and have a range of their own: see `RANGES`.
 Arguments together
     What NumPy refuses inside, indices and shapes that do not fit each other, becomes a sentence, too, with
-    NumPy's reason. Functions name the argument themselves where they can.
+    NumPy's reason. Functions name the argument themselves where they can. Where nothing was given that has a
+    shape or a place (words, switches, paths), and in functions of the user's own, such an error is a bug, and
+    keeps its traceback.
 Results out of range
     Numbers that are sound one by one can lead out of the range of floats together. What then raises an
     OverflowError, a division by zero or a failed decomposition is the fault of the arguments, too.
@@ -28,6 +30,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from itertools import islice
@@ -65,6 +68,8 @@ RANGES: Mapping[str, Check] = {
     # beyond it a typing error is meant: nothing would come back
     "depth": partial(whole, most=10_000),
 }
+# packages whose errors come from what they were given
+_KNOWN = {"rankfall", "numpy", "scipy", "pandas", "numba", "narwhals", "matplotlib", "torch", ""}
 _ANYTHING = {"object", "Any", "Iterable", "T", "Self"}
 _ARRAYS = {"ndarray", "ArrayLike", "NDArray"}
 _PATHS: Mapping[str, Any] = {"PathLike": os.PathLike, "Path": Path}
@@ -109,6 +114,13 @@ def _checked_call(call: Callable[..., Any], ranges: Mapping[str, Check], called:
             checks[name] = None if found is None else _check_of(found, ranges.get(name), call.__globals__)
         return checks[name]
 
+    own = 1 if next(iter(parameters), "") in ("self", "cls") else 0
+
+    def fit_together(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        # words, switches and paths have no size and no place that could be wrong
+        given = (*args[own:], *kwargs.values())
+        return any(not isinstance(value, (str, bool, os.PathLike, type(None))) for value in given)
+
     @wraps(call)
     def checked(*args: Any, **kwargs: Any) -> Any:
         given: list[Any] = []
@@ -125,18 +137,33 @@ def _checked_call(call: Callable[..., Any], ranges: Mapping[str, Check], called:
         except InputError:
             raise
         except (OverflowError, ZeroDivisionError, np.linalg.LinAlgError) as error:
+            if _of_a_users_function(error):
+                raise
             raise InputError(
                 f"{called} leaves the range of floating-point numbers with these arguments ({error}); "
                 "they are too large or too small."
             ) from error
         except (IndexError, ValueError) as error:
+            if not fit_together(args, kwargs) or _of_a_users_function(error):
+                raise
             reason = " ".join(str(error).split()).rstrip(".")
             raise InputError(f"{called}: these arguments do not fit each other ({reason}).") from error
-
         except MemoryError as error:
             raise InputError(f"{called} needs more memory with these arguments than there is.") from error
 
     return checked
+
+
+def _of_a_users_function(error: BaseException) -> bool:
+    """Whether a function that was handed in (a callback, a subclass) raised this: its errors are its own."""
+    first = error.__traceback__
+    trace = first and first.tb_next and first.tb_next.tb_next  # below what is checked
+    while trace is not None:
+        top = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if top not in _KNOWN and top not in sys.stdlib_module_names:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _check_of(parameter: inspect.Parameter, given: Check | None, scope: Scope) -> Check | None:
@@ -244,7 +271,8 @@ def _of_part(part: ast.expr, scope: Scope) -> Check | None:
     if name in _MAPPINGS:
         return _mapping
     if name == "Literal" and isinstance(part, ast.Subscript):
-        return partial(one_of, allowed=ast.literal_eval(part.slice) if _is_tuple(part) else (_only(part),))
+        allowed = ast.literal_eval(part.slice)
+        return partial(one_of, allowed=allowed if isinstance(allowed, tuple) else (allowed,))
     if name in _SEQUENCES:
         items = part.slice if isinstance(part, ast.Subscript) else None
         several = items.elts if isinstance(items, ast.Tuple) else [items] if items is not None else []
@@ -252,14 +280,6 @@ def _of_part(part: ast.expr, scope: Scope) -> Check | None:
         fixed = len(kinds) if name == "tuple" and len(kinds) == len(several) else None
         return partial(_sequence, kinds, fixed)
     return partial(_of_class, [name]) if _is_class(part, scope) else None
-
-
-def _is_tuple(part: ast.Subscript) -> bool:
-    return isinstance(part.slice, ast.Tuple)
-
-
-def _only(part: ast.Subscript) -> Any:
-    return ast.literal_eval(part.slice)
 
 
 def _spread(node: ast.expr) -> list[ast.expr]:

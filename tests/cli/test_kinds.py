@@ -82,3 +82,33 @@ def test_text_goes_to_text_only(tmp_path: Path, rankfall: Callable) -> None:
     source = written(tmp_path / "in.csv", lines())
     ran = rankfall("complete", source, "-o", tmp_path / "out.parquet")
     assert ran.code == 2 and "Columns of text come back as text only" in ran.err
+
+
+def test_a_saved_result_knows_the_texts(tmp_path: Path, rankfall: Callable) -> None:
+    rows = lines(2)
+    source, saved = written(tmp_path / "in.csv", rows), tmp_path / "r.npz"
+    assert rankfall("complete", source, "-o", tmp_path / "out.csv", "--save", saved).code == 0
+    towns = [row[4] for row in rows[1:]]
+    frame = rf.load(saved).to_frame()
+    assert all(now == was for was, now in zip(towns, frame["town"], strict=True) if was)
+    assert set(frame["town"]) == {"Bonn", "Kiel", "Ulm"}
+    assert list(rf.load(saved).probabilities([0], "town").columns) == ["Bonn", "Kiel", "Ulm"]
+
+
+def test_numbers_beside_levels_are_looked_at_for_slips(tmp_path: Path, rankfall: Callable) -> None:
+    rows = lines(3)
+    for row in rows[1:60:15]:
+        row[1] = "-999"
+    source, out = written(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+    assert "Warning: -999 in 4 cells of column b" in rankfall("complete", source, "-o", out).out
+    assert "Warning: -999" not in rankfall("complete", source, "-o", out, "--missing", "-999").out
+
+
+def test_what_kinds_cannot_do_yet_is_said(tmp_path: Path, rankfall: Callable) -> None:
+    source, out = written(tmp_path / "in.csv", lines(4)), tmp_path / "out.csv"
+    ran = rankfall("complete", source, "-o", out, "--kinds", "grade=ordinal,town=category")
+    ran_with = rankfall("complete", source, "-o", out, "--bounds", "0,", "--bounds", "a=0,20")
+    assert ran_with.code == 0
+    named = rankfall("complete", source, "-o", out, "--bounds", "town=0,20")
+    assert named.code == 2 and "bounds are for numbers, and column town is of the kind" in named.err
+    assert ran.code == 2 and "every column takes a --kinds of its own" in ran.err

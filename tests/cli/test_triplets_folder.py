@@ -57,6 +57,8 @@ def test_a_folder_is_completed(folder: Path, tmp_path: Path, capsys: pytest.Capt
         (NAMES[:4], "--row, --column and --value must name"),
         ([*NAMES, "--ordered", "rows"], "--ordered is not for folders of triplets"),
         ([*NAMES, "--cells", "c.csv"], "--cells is not for folders"),
+        ([*NAMES, "--draws", "2"], "--draws is not for folders"),
+        ([*NAMES, "--kinds", "rating=ordinal"], "--kinds is not for folders"),
         ([*NAMES, "--save", "r.npz"], "--save is not for folders"),
         ([*NAMES, "--report", "r.html"], "--report is not for folders"),
         ([*NAMES, "--fill", "effects"], "--fill is not for folders"),

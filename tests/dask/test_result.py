@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,8 @@ def test_facts(table: Table, completed: rf.dask.DistributedCompletion) -> None:
     assert completed.path["chosen"].sum() == 1
     assert completed.singular_values.shape == (2,)
     assert "Rank 2" in completed.summary()
+    assert "nan" not in completed.summary()
+    assert re.search(r"cells observed \([\d.]+%\)", completed.summary())
     assert repr(completed) == "DistributedCompletion(300 x 40, rank 2, chosen)"
     spread = table.cells.groupby("item")["rating"].std(ddof=0)
     np.testing.assert_allclose(completed.errors["spread"], spread, rtol=1e-9)

@@ -20,6 +20,7 @@ from .options import (
     Effects,
     Fill,
     Json,
+    Kinds,
     Memory,
     Missing,
     Noise,
@@ -204,15 +205,7 @@ def complete(
     bounds: Annotated[
         list[str] | None, option("bounds", metavar="[COLUMN=]LOW,HIGH", rich_help_panel=_MODEL)
     ] = default_of("bounds"),
-    kinds: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=KIND",
-            help="What a column is: number, boolean, ordinal, category or count; may be repeated. Text with "
-            "few different values is a category.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    kinds: Kinds = None,
     effects: Annotated[Effects, chosen("effects", rich_help_panel=_MODEL)] = default_of("effects"),
     scaling: Annotated[Scaling, chosen("scaling", rich_help_panel=_MODEL)] = default_of("scaling"),
     noise: Annotated[Noise, chosen("noise", rich_help_panel=_MODEL)] = default_of("noise"),
@@ -266,8 +259,8 @@ def complete(
             asked["scale"] = "log" if log else asked["scale"]
             others = {"no_round": no_round, "positions": positions, "groups": groups} | {
                 name: given[name]
-                for name in ("report", "save", "cells", "interval", "certificate", "aside", "missing", "skip",
-                             "sheet", "compare")
+                for name in ("report", "save", "cells", "interval", "draws", "certificate", "aside",
+                             "missing", "skip", "sheet", "kinds", "compare")
             }  # fmt: skip
             folder = FolderJob(
                 source, out, row, column, value, asked, others, scheduler, memory, as_json, quiet

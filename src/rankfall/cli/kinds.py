@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,8 @@ def kinds_of(table: Table, asked: dict[str, str]) -> dict[Any, str]:
     names = [table.col_label(j) for j in range(table.shape[1])]
     for column in asked:
         if column not in names:
-            raise InputError(f"--kinds names column {column!r}, which the table does not have.")
+            several = "; every column takes a --kinds of its own" if "=" in column else ""
+            raise InputError(f"--kinds names column {column!r}, which the table does not have{several}.")
     levels = table.levels or {}
     by_place = {j: asked.get(name, "category" if j in levels else "") for j, name in enumerate(names)}
     labelled = table.col_names is not None
@@ -69,6 +71,15 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
     is_text = job.out == STDOUT or kind_of_output(job.out)[0] in TEXT
     if table.levels and not (is_text and isinstance(table.source, SheetSource)):
         raise InputError(f"Columns of text come back as text only: OUT must end in {', '.join(TEXT)}.")
+    if isinstance(options.bounds, Mapping):
+        # a range of all columns is one of all numbers
+        named = job.bounds().of_columns
+        ranges = {
+            key: side
+            for key, side in options.bounds.items()
+            if kinds.get(key, "number") == "number" or str(key) in named
+        }
+        options = dataclasses.replace(options, bounds=ranges)
     from ..completion.complete import complete
     from ..problem import Problem
 
@@ -79,6 +90,7 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
             labelled, callback=callback, censored=table.limits, kinds=kinds, **vars(options)
         )
     dense = np.asarray(result.to_dense(), dtype=np.float64)
+    result = _with_names(result, table.levels or {})
     with held_interrupts():
         with stdout_or(job.out) as path:
             write_table(path, table, dense, rounded=job.rounded)
@@ -92,6 +104,16 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
     return result
 
 
+def _with_names(result: MixedCompletion, levels: Mapping[int, Sequence[str]]) -> MixedCompletion:
+    """The result whose levels are the texts of the file instead of the numbers that these were read as."""
+    kinds = list(result.table.kinds)
+    for j, names in levels.items():
+        texts = tuple(names[int(code)] for code in kinds[j].levels)
+        kinds[j] = dataclasses.replace(kinds[j], levels=texts, dtype="object")
+    table = dataclasses.replace(result.table, kinds=tuple(kinds))
+    return dataclasses.replace(result, table=table)
+
+
 def _print(job: Job, table: Table, result: MixedCompletion) -> None:
     from ..report.adapters.completion import path_table
 
@@ -102,7 +124,7 @@ def _print(job: Job, table: Table, result: MixedCompletion) -> None:
     if path is not None:
         printer.table(path, note="chosen")
         printer.text("")
-    printer.text(result.summary())
+    printer.text(result.summary(certificate=job.certificate))
     written = [str(path) for path in (job.out, job.save, job.report) if path not in (None, STDOUT)]
     if written:
         printer.text(f"Wrote {', '.join(written)}.")

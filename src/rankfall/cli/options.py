@@ -26,7 +26,7 @@ Missing = Annotated[
         "--missing",
         metavar="MARK",
         help='What stands for a missing value beside empty cells and NA: -999, ?, "<*" (* for any text). May '
-        "repeated.",
+        "be repeated.",
         show_default=False,
     ),
 ]
@@ -66,6 +66,15 @@ Memory = Annotated[
         metavar="SIZE",
         help="IN is a folder of triplets: use so much memory at most (4GB, say).",
         rich_help_panel="Beyond memory",
+    ),
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=KIND",
+        help="What a column is: number, boolean, ordinal, category or count. May be repeated, once for each "
+        "column. Text with few different values is a category.",
+        rich_help_panel="What is fitted",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]

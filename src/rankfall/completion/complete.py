@@ -163,8 +163,8 @@ def complete(
     Returns
     -------
     Completion
-        A :class:`~rankfall.completion.kinds.MixedCompletion`, which has the same methods and more, where a
-        column is no number.
+        Where a column is no number a :class:`~rankfall.completion.kinds.MixedCompletion`, which also gives
+        probabilities of levels, and has neither draws nor new rows.
 
     Raises
     ------

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ..argument_checks import flag, whole
 from ..completion.options import EFFECTS_IN_WORDS
 from ..completion.result.intervals import checked_coverage, conformal_quantile
+from ..declared_arguments import declared
 from ..errors import InputError, Outcome
 from .deliver import factor_folders
 from .model import Model
@@ -307,13 +308,16 @@ class DistributedCompletion:
         (m, n), sample = self.shape, self.settings["sample"]
         beside = EFFECTS_IN_WORDS[self.settings["effects"]]
         error, plus = self.validation_rmse, self.validation_standard_error
+        # a single group of blocks has no scatter
+        scatter = f" with a standard error of {plus:.2g}" if plus == plus else ""
         return "\n".join(
             [
-                f"{m:,} x {n:,} table, {self.n_observed:,} cells observed ({self.n_observed / (m * n):.2g}).",
+                f"{m:,} x {n:,} table, {self.n_observed:,} cells observed "
+                f"({100 * self.n_observed / (m * n):.3g}%).",
                 f"Rank {self.rank}{f' with {beside}' if beside else ''} ({self.outcome.value}): "
                 f"{self.outcome.advice}",
-                f"RMSE at {self.settings['n_held']:,} held-out cells {error:.4g} with a standard error of "
-                f"{plus:.2g}; noise {self.noise:.4g}; {self.settings['sweeps']} sweeps, "
+                f"RMSE at {self.settings['n_held']:,} held-out cells {error:.4g}{scatter}; "
+                f"noise {self.noise:.4g}; {self.settings['sweeps']} sweeps, "
                 f"{self.seconds:.0f} s.",
                 f"A sample of {sample['cells']:,} cells ({sample['shape'][0]:,} x {sample['shape'][1]:,}) "
                 f"had rank {sample['rank']}; ranks {self.path['rank'].min()} to {self.path['rank'].max()} "
@@ -340,6 +344,7 @@ def _predict_partition(folder: str, frame: Any) -> Any:
     return pd.Series(values, index=frame.index, name=model.names.value)
 
 
+@declared
 def load(folder: str | PathLike[str]) -> DistributedCompletion:
     """Read a completion that :func:`rankfall.dask.complete` left in a folder.
 

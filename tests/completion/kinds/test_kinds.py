@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import rankfall as rf
+from rankfall.completion.descent.watched_run import sentence
 from rankfall.completion.kinds import MixedCompletion, read_kinds
 from rankfall.completion.kinds.encode import encode
 from rankfall.completion.solvers.level_probabilities import category_probabilities
@@ -280,7 +282,11 @@ def test_bad_kinds_are_refused(kinds: object, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [({"ordered": "rows"}, "leave out ordered"), ({"weights": np.ones((150, 4))}, "weights cannot be used")],
+    [
+        ({"ordered": "rows"}, "leave out ordered"),
+        ({"weights": np.ones((150, 4))}, "weights cannot be used"),
+        ({"bounds": {"n0": (0, None), "g0": (0, 1)}}, "column g0 is of the kind 'ordinal'"),
+    ],
 )
 def test_what_does_not_go_with_kinds_is_refused(more: dict, words: str) -> None:
     table, _ = with_holes(mixed(0, 150, 1))
@@ -317,3 +323,31 @@ def test_the_latent_table_has_the_frequencies_of_the_levels() -> None:
     level = np.column_stack([np.zeros(len(z)), z + categories.offsets]).argmax(axis=1)
     rows = np.flatnonzero(categories.levels == 1)[:1]
     assert np.allclose(values[rows[0], 3:], z[level == 1].mean(axis=0), atol=0.02)
+
+
+def test_numbers_that_are_filled_below_zero_beside_levels_are_mentioned() -> None:
+    rng = np.random.default_rng(5)
+    u = rng.normal(size=120)
+    table = pd.DataFrame({f"x{j}": np.exp(1.5 * u + 0.3 * rng.normal(size=120)) for j in range(3)})
+    table["yes"] = u + 0.3 * rng.normal(size=120) > 0
+    holes = table.astype(object).mask(rng.random(table.shape) < 0.2).infer_objects()
+    holes["yes"] = holes["yes"].astype("boolean")
+    said = [text for text in rf.complete(holes).warnings if "no negative number" in text]
+    assert len(said) == 1 and "x" in said[0]
+    bounded = rf.complete(holes, bounds=(0, None))
+    assert not [text for text in bounded.warnings if "no negative number" in text]
+
+
+def test_what_only_the_latent_table_has_is_said(done) -> None:
+    result = done[0]
+    with pytest.raises(AttributeError, match=r"latent\.draws"):
+        _ = result.draws
+    with pytest.raises(AttributeError, match=r"latent\.suspects"):
+        _ = result.suspects
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = result.nonsense
+    assert not hasattr(result, "forecast")
+    assert pickle.loads(pickle.dumps(result)).rank == result.rank
+    assert "<strong>" in result._repr_html_()
+    said = sentence(result.latent.certificate)
+    assert said and said in result.summary(certificate=True) and said not in result.summary()

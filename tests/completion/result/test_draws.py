@@ -283,3 +283,9 @@ def test_new_rows_of_an_exact_fit_are_completed(exact):
 def test_new_rows_of_an_ordered_table_are_refused(followed):
     with pytest.raises(InputError, match="order"):
         followed.transform_draws(np.ones((1, 8)), 2)
+
+
+def test_draws_are_shown_in_a_line() -> None:
+    table = np.add.outer(np.arange(8.0), np.arange(6.0))
+    table[0, 0] = np.nan
+    assert repr(rf.complete(table, seed=0).draws(3, seed=2)) == "Draws(3 of a 8 x 6 table, seed 2)"

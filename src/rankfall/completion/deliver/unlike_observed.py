@@ -5,13 +5,14 @@ five stars.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from ...bounds import column_ranges, columns_in_words, example, outside, sides_at
+from ...bounds import Bounds, column_ranges, columns_in_words, example, outside, sides_at
 from ...problem import Problem
-from ..result.completion import Completion
 
 # fewer observed cells say nothing about the range of a column; among many columns it takes more of them (ten
 # values of either sign are of one sign once in 512 columns)
@@ -54,7 +55,27 @@ _SHARES = _Kind(0.0, 1.0, "hold only numbers between 0 and 1", "are not")
 _SIZES = _Kind(0.0, np.inf, "hold no negative number", "are negative")
 
 
-def unlike_observed(result: Completion) -> list[str]:
+class Filled(Protocol):
+    """What is asked of a completed table: a :class:`~rankfall.Completion`, or the numbers of a table with
+    kinds.
+    """
+
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def col_names(self) -> Sequence[str] | None: ...
+    @property
+    def bounds(self) -> Bounds | None: ...
+    @property
+    def scale(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, object]: ...
+    def predict(self, rows: np.ndarray, cols: np.ndarray, *, labels: bool | None = None) -> np.ndarray: ...
+
+
+def unlike_observed(result: Filled) -> list[str]:
     """A sentence for each kind of limit that observed cells keep to and filled ones do not.
 
     Columns whose bounds were given are left alone, and so are those with too few cells to say anything,
@@ -79,7 +100,7 @@ def unlike_observed(result: Completion) -> list[str]:
     return out + _beyond_grades(result, grades) + _beyond_bounds(result) + _ranges_of_few(result)
 
 
-def _beyond_grades(result: Completion, highest: np.ndarray) -> list[str]:
+def _beyond_grades(result: Filled, highest: np.ndarray) -> list[str]:
     """A sentence for each scale of whole numbers from 1 that many filled cells of its columns leave."""
     out = []
     for high in np.unique(highest[highest > 0]).tolist():
@@ -101,7 +122,7 @@ def _beyond_grades(result: Completion, highest: np.ndarray) -> list[str]:
     return out
 
 
-def _highest_grades(result: Completion) -> np.ndarray:
+def _highest_grades(result: Filled) -> np.ndarray:
     """For each column the end of its scale of whole numbers from 1; 0 if there is none.
 
     Scales are those of columns that use all their numbers, two columns or more of them unless it is the
@@ -126,7 +147,7 @@ def _highest_grades(result: Completion) -> np.ndarray:
     return out
 
 
-def _keeping(result: Completion, kind: _Kind) -> np.ndarray:
+def _keeping(result: Filled, kind: _Kind) -> np.ndarray:
     """Columns without bounds of their own whose observed cells keep to the limits: a mask of shape (n,)."""
     problem = result.problem
     low, high = column_ranges(problem)
@@ -136,11 +157,10 @@ def _keeping(result: Completion, kind: _Kind) -> np.ndarray:
     if result.bounds is not None:
         low, high = sides_at(result.bounds, np.arange(problem.n_cols))
         keep &= ~(np.isfinite(low) & (np.isfinite(high) | np.isinf(kind.high)))
-    # columns of one number are filled with it
-    return keep & ~result.model.is_constant
+    return keep
 
 
-def _count(result: Completion, kind: _Kind, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _count(result: Filled, kind: _Kind, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Filled cells beyond the limits and filled cells at all, by column, and how many rows were looked at."""
     problem, (m, n) = result.problem, result.shape
     at = np.flatnonzero(cols)
@@ -167,7 +187,7 @@ def _observed(problem: Problem, rows: np.ndarray) -> np.ndarray:
     return out
 
 
-def _remedy(result: Completion, kind: _Kind, bad: np.ndarray, everywhere: bool) -> str:
+def _remedy(result: Filled, kind: _Kind, bad: np.ndarray, everywhere: bool) -> str:
     """What to do, in Python and on the command line."""
     high = "None" if np.isinf(kind.high) else f"{kind.high:g}"
     if everywhere and result.bounds is None:
@@ -182,7 +202,7 @@ def _remedy(result: Completion, kind: _Kind, bad: np.ndarray, everywhere: bool) 
     return words
 
 
-def _beyond_bounds(result: Completion) -> list[str]:
+def _beyond_bounds(result: Filled) -> list[str]:
     """Whether observed cells lie outside the bounds that were given."""
     if result.bounds is None:
         return []
@@ -200,7 +220,7 @@ def _beyond_bounds(result: Completion) -> list[str]:
     ]
 
 
-def _ranges_of_few(result: Completion) -> list[str]:
+def _ranges_of_few(result: Filled) -> list[str]:
     """Whether bounds="observed" holds columns within the range of a few cells."""
     counts = result.problem.col_counts
     few = np.flatnonzero((counts > 0) & (counts < _ENOUGH) & (counts < result.shape[0]))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...argument_checks import either, shown
 from ...errors import InputError
+from ...files.level_cells import CELLS_EACH, FEW_LEVELS
 from ...files.missing_marks import equals_any
 from ...frames import FrameLayout, is_frame
 from ...problem import Problem
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("number", "boolean", "ordinal", "category", "count")
-# text with so many different values, or fewer cells for each on average, is no category unless that is said
-_FEW_LEVELS, _CELLS_EACH = 20, 5
 # levels that a column may have
 _MOST_LEVELS = 100
 
@@ -225,7 +224,7 @@ def _guessed(column: pd.Series) -> str:
     if not any(isinstance(value, str) for value in present) or _are_numbers(present):
         return "number"
     different = present.nunique()
-    return "category" if different <= min(_FEW_LEVELS, len(present) / _CELLS_EACH) else "number"
+    return "category" if different <= min(FEW_LEVELS, len(present) / CELLS_EACH) else "number"
 
 
 def _are_numbers(present: pd.Series) -> bool:

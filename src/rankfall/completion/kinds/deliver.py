@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...bounds import Bounds, read_bounds
+from ...bounds import Bounds, read_bounds, sides_at
+from ...errors import InputError
 from ...limits import read_limits, require_within
+from ...problem import Problem
 from ..deliver.assemble import Request
 from ..deliver.fit_models import Delivered
+from ..deliver.input_notes import input_notes
+from ..deliver.unlike_observed import unlike_observed
 from ..noisy.first_values import ranges_on_scale
 from ..options import Options
 from ..result.completion import Completion
@@ -35,6 +40,8 @@ def prepared(
     layout = table.problem.layout
     rows, cols = (None, None) if layout is None else (layout.row_names, layout.col_names)
     bounds = read_bounds(options.bounds, table.numbers(), cols)
+    if isinstance(options.bounds, Mapping):
+        _refuse_bounds_of_levels(bounds, table)
     limits = read_limits(censored, table.problem, cols, rows)
     if limits is not None:
         require_within(limits, bounds, cols)
@@ -46,12 +53,25 @@ def prepared(
     return encoded, Request(standardisation, latent, None, missing), bounds
 
 
+def _refuse_bounds_of_levels(bounds: Bounds | None, table: KindsTable) -> None:
+    """Whether a column that is no number was given bounds of its own."""
+    if bounds is None:
+        return
+    low, high = sides_at(bounds, np.arange(len(table.kinds)))
+    for j in np.flatnonzero(np.isfinite(low) | np.isfinite(high)).tolist():
+        if table.kinds[j].kind != "number":
+            raise InputError(
+                f"bounds are for numbers, and column {table.names[j]} is of the kind "
+                f"{table.kinds[j].kind!r}: leave it out of bounds, or out of kinds."
+            )
+
+
 def decode(
     encoded: Encoded, latent: Completion, delivered: Delivered, bounds: Bounds | None, options: Options
 ) -> MixedCompletion:
     """The levels and numbers behind a completed latent table."""
     table = encoded.table
-    return MixedCompletion(
+    mixed = MixedCompletion(
         latent=latent,
         table=table,
         latent_cols=encoded.cols,
@@ -63,6 +83,44 @@ def decode(
         levels=_levels(encoded, delivered, table),
         limits=_limits(encoded, delivered, options.scale),
     )
+    numbers = _Numbers(mixed, table.numbers())
+    if not numbers.problem.n_observed:
+        return mixed
+    notes = input_notes(numbers.problem, mixed.col_names, mixed.row_names)
+    warnings = (*notes, *latent.warnings, *unlike_observed(numbers))
+    return replace(mixed, latent=replace(latent, warnings=warnings))
+
+
+@dataclass(frozen=True, eq=False)
+class _Numbers:
+    """The columns of numbers of a completed table, as warnings look at them."""
+
+    mixed: MixedCompletion
+    problem: Problem
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.mixed.shape
+
+    @property
+    def col_names(self) -> Sequence[str] | None:
+        return self.mixed.col_names
+
+    @property
+    def bounds(self) -> Bounds | None:
+        return self.mixed.bounds
+
+    @property
+    def scale(self) -> str:
+        return self.mixed.scale
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        return self.mixed.settings
+
+    def predict(self, rows: np.ndarray, cols: np.ndarray, *, labels: bool | None = None) -> np.ndarray:
+        # an array of objects where another column holds text
+        return self.mixed.predict(rows, cols, labels=labels).astype(np.float64)
 
 
 def _levels(encoded: Encoded, delivered: Delivered, table: KindsTable) -> dict[int, LevelColumn]:

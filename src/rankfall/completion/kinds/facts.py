@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import Outcome
 from ...problem import Problem
@@ -18,6 +18,18 @@ class Facts:
 
     latent: Completion
     table: KindsTable
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a completion has is asked for in vain, and the sentence says where it is."""
+        kind = type(self).__name__
+        if name.startswith("_") or not (hasattr(Completion, name) or name in Completion.__annotations__):
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+        raise AttributeError(
+            f"{name} is not there for tables with columns of several kinds; that of the latent table is "
+            f"latent.{name}.",
+            name=name,
+            obj=self,
+        )
 
     @property
     def shape(self) -> tuple[int, int]:

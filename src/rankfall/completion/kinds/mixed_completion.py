@@ -15,7 +15,9 @@ from ...bounds import Bounds, clip
 from ...errors import InputError
 from ...frames import FrameLayout
 from ...scale import inverse
+from ..descent.watched_run import sentence
 from ..result.completion import Completion
+from ..result.in_words import as_html
 from ..result.intervals import checked_coverage
 from ..result.limit_cells import LimitCells
 from ..result.positions import Axis, positions
@@ -338,9 +340,18 @@ class MixedCompletion(Facts):
 
     # -- words -----------------------------------------------------------------------------------
 
-    def summary(self) -> str:
-        """A few lines for a person."""
+    def summary(self, *, certificate: bool = False) -> str:
+        """A few lines for a person.
+
+        Parameters
+        ----------
+        certificate : bool
+            Also what the certificate of the latent table says, which is computed for it.
+        """
         (m, n), problem = self.shape, self.table.problem
+        certified = None
+        if one_of("certificate", certificate, (False, True)):
+            certified = sentence(self.latent.certificate)
         kinds = [one.kind for one in self.table.kinds]
         counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
         lines = [
@@ -351,9 +362,13 @@ class MixedCompletion(Facts):
             f"{self.outcome.advice}",
             *error_lines(self.errors),
             f"{self.seconds:.1f} s.",
+            *([certified] if certified else []),
             *(f"Warning: {text}" for text in self.warnings),
         ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return as_html(self.summary().splitlines(), self.path, self.errors)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one .npz file; :func:`rankfall.load` reads it back."""

@@ -14,6 +14,7 @@ import numpy as np
 from ..seeds import Stream, check_generator, key
 from ..solvers.augmentation import PartlyKnown
 from ..solvers.gibbs import Average, Sampler
+from ..solvers.heavy_tails import sampler_of
 from ..solvers.level_probabilities import category_probabilities, grade_probabilities
 from ..solvers.noise_model import NoiseModel
 from ..solvers.posterior import Posterior
@@ -69,12 +70,12 @@ def fit_partly_known(fold: Fold, before: Posterior, seed: int, part: int) -> tup
     augmentation = augmentation.within(fold.training)
     model, rank = fold.model, before.rank
     if augmentation.latent_cols.size and before.noise_model.is_equal:
-        before = replace(before, noise_model=_MIXED)
+        before = replace(before, noise_model=_MIXED.with_tails_of(before.noise_model))
     noise = _LATENT_NOISE / (np.median(model.scale) * fold.cells.unit) ** 2
     known = PartlyKnown(augmentation, fold.training, model.center, model.scale, noise)
     if rank == 0:
         return fold, before, _of_effects(known, before)
-    sampler = Sampler(fold.fitter, before, key(seed, Stream.PARTLY_KNOWN, rank, part), known)
+    sampler = sampler_of(fold.fitter, before, key(seed, Stream.PARTLY_KNOWN, rank, part), known)
     average, sums = Average(rank, fold.held), _Sums(known)
     burn, kept = (_BURN, _KEPT) if is_cheap(fold, rank) else (_BURN // 3, _KEPT // 3)
     for sweep in range(burn + kept):

@@ -195,7 +195,7 @@ class Completion(DrawnMatrix):
             row, column: labels or positions; value: as given; predicted: what the model has there; weight:
             how much the cell counts beside one that fits, below 0.2, smallest first.
         """
-        return suspects(self._values, self.fitted_problem, self._layout)
+        return suspects(self._values, self.fitted_problem, self._layout, self.limits)
 
     # -- new rows and columns ----------------------------------------------------------------------
 

@@ -52,6 +52,10 @@ class Draws(Sequence[Any]):
     noise_models: tuple[NoiseModel, ...]
     free: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        m, n = self.values.problem.shape
+        return f"Draws({self.m} of a {m} x {n} table, seed {self.seed})"
+
     def __len__(self) -> int:
         return self.m
 

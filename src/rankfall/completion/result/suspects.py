@@ -8,6 +8,7 @@ import numpy as np
 
 from ...frames import FrameLayout
 from ...problem import Problem
+from .limit_cells import LimitCells
 from .values import Values
 
 if TYPE_CHECKING:
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
 _DISTRUSTED = 0.2
 
 
-def suspects(values: Values, fitted_problem: Problem, layout: FrameLayout) -> pd.DataFrame:
-    """The cells whose weight is small, smallest first; `fitted_problem` is on the scale of the fit."""
+def suspects(
+    values: Values, fitted_problem: Problem, layout: FrameLayout, limits: LimitCells | None = None
+) -> pd.DataFrame:
+    """The cells whose weight is small, smallest first; `fitted_problem` is on the scale of the fit.
+
+    Cells of which only `limits` are known are none: nobody has seen their values.
+    """
     import pandas as pd
 
     model, problem = values.model, values.problem
@@ -26,6 +32,8 @@ def suspects(values: Values, fitted_problem: Problem, layout: FrameLayout) -> pd
     at, weights = np.empty(0, np.int64), np.empty(0)
     if noise_model.is_heavy and not model.exact:
         varying = np.flatnonzero(~model.is_constant[problem.cols])
+        if limits is not None:
+            varying = varying[limits.places(problem.rows[varying], problem.cols[varying]) < 0]
         rows, cols = problem.rows[varying], problem.cols[varying]
         weights = None if problem.weights is None else problem.weights[varying]
         # in units of the local scale of intervals: noise may differ between columns even where the fit takes

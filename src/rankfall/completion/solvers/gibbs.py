@@ -69,7 +69,7 @@ class Sampler:
         partly_known: PartlyKnown | None = None,
     ) -> None:
         self.fitter, self.start, self.partly_known = fitter, start, partly_known
-        self._sides = fitter.sides
+        self._values: tuple[np.ndarray, np.ndarray] | None = None  # of both sides, where they are drawn
         self.rows, self.cols = start.rows.mean.copy(), start.cols.mean.copy()
         self.row_scale, self.col_scale = start.rows.noise_scale.copy(), start.cols.noise_scale.copy()
         if start.noise_model.is_equal:  # the start may have been fitted under another noise model
@@ -118,7 +118,7 @@ class Sampler:
             own_scale, other_scale = other_scale, own_scale
             template = self.start.cols
         center, precision = draw_prior(own[:, template.free], self._rng)
-        indptr, indices, values, weights = self._sides[side]
+        indptr, indices, values, weights = self._side(side)
         mean, draw = own.copy(), own.copy()
         F, noise = template.free.size, self.noise * own_scale
         gaps = self.fitter.gaps[side]
@@ -157,11 +157,14 @@ class Sampler:
     def _draw_values(self, partly_known: PartlyKnown) -> None:
         """New values of the partly known entries."""
         partly_known.draw(self.rows, self.cols, self.noise, self.row_scale, self.col_scale, self._rng)
-        values = partly_known.sides
-        self._sides = tuple(
-            (indptr, indices, new, weights)
-            for (indptr, indices, _, weights), new in zip(self.fitter.sides, values, strict=True)
-        )
+        self._values = partly_known.sides
+
+    def _side(self, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The cells by rows (side 0) or columns, with the values that were drawn last and the weights of the
+        present fitter, which a chain with heavy tails replaces in every sweep.
+        """
+        indptr, indices, values, weights = self.fitter.sides[side]
+        return indptr, indices, values if self._values is None else self._values[side], weights
 
     def _draw_noise(self) -> None:
         by_rows = self._squares(0)
@@ -194,7 +197,7 @@ class Sampler:
         elif self.partly_known is not None:
             other_weights = np.where(self.partly_known.latent, 0.0, other_weights)
         with threads_for(self.fitter.problem.n_observed * own.shape[1]):
-            return kernels.row_squares(*self._sides[side], own, other, other_weights)
+            return kernels.row_squares(*self._side(side), own, other, other_weights)
 
     def _draw_scale(self, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Noise scales of a side: inverse gamma with `prior_cells` prior cells of scale 1, in a range."""

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .augmentation import PartlyKnown
 from .gibbs import Sampler
 from .posterior import Posterior
 from .products import products
@@ -29,10 +30,19 @@ _LEAST_WEIGHT = 1e-12
 
 
 class HeavyTailedSampler(Sampler):
-    """A chain that draws the weight of every cell, too."""
+    """A chain that draws the weight of every cell, too.
 
-    def __init__(self, fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> None:
-        super().__init__(fitter, start, seed)
+    The noise of partly known cells stays normal: that of levels is by definition.
+    """
+
+    def __init__(
+        self,
+        fitter: VariationalFit,
+        start: Posterior,
+        seed: Sequence[int],
+        partly_known: PartlyKnown | None = None,
+    ) -> None:
+        super().__init__(fitter, start, seed, partly_known)
         self._plain = fitter
         self._draw_weights()
 
@@ -43,12 +53,19 @@ class HeavyTailedSampler(Sampler):
 
     def _draw_weights(self) -> None:
         problem, dof = self._plain.problem, self.start.noise_model.dof
-        misfit = products(problem.rows, problem.cols, self.rows, self.cols) - problem.values
+        values = problem.values if self._values is None else self._values[0]
+        misfit = products(problem.rows, problem.cols, self.rows, self.cols) - values
         squares = misfit**2 / noise_variances(problem, self.noise, self.row_scale, self.col_scale)
         weights = self._rng.standard_gamma((dof + 1) / 2, problem.n_observed) / ((dof + squares) / 2)
+        if self.partly_known is not None:
+            weights[self.partly_known.at] = 1.0
+            weights[self.partly_known.latent[problem.cols]] = 1.0
         self.fitter = self._plain.reweighted(np.maximum(weights, _LEAST_WEIGHT))
 
 
-def sampler_of(fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> Sampler:
+def sampler_of(
+    fitter: VariationalFit, start: Posterior, seed: Sequence[int], partly_known: PartlyKnown | None = None
+) -> Sampler:
     """A chain under the noise model of its start."""
-    return (HeavyTailedSampler if start.noise_model.is_heavy else Sampler)(fitter, start, seed)
+    kind = HeavyTailedSampler if start.noise_model.is_heavy else Sampler
+    return kind(fitter, start, seed, partly_known)

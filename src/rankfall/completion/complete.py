@@ -25,7 +25,7 @@ from .exact import Precision
 from .kinds import read_kinds
 from .kinds.deliver import decode, prepared
 from .noisy.first_values import standardised_with_limits
-from .options import Options, without_order
+from .options import Options, with_normal_noise, without_order
 from .ordered import OrderQuestion, Orders
 from .result.completion import Completion
 from .standardise import Standardisation
@@ -127,7 +127,7 @@ def complete(
         Noise that is normal, or has the heavy tails of Student's t with four degrees of freedom: a few gross
         errors then cost little, and `Completion.suspects` lists them. "auto" takes heavy tails where these
         make the absolute errors at held-out cells noticeably smaller and the squared ones no larger;
-        otherwise the result is that of "normal", bit for bit.
+        otherwise the result is that of "normal", bit for bit. Normal with limits or columns of several kinds.
     rule : {"one-se", "min"}
         Take the smallest rank within one standard error, or 0.2% (0.5% if at most 2,000 cells are held
         out, or the rank is large), of the best held-out error; or the best.
@@ -194,6 +194,7 @@ def complete(
         if weights is not None:
             raise InputError("weights cannot be used with columns of several kinds yet: leave them out.")
         options = without_order(options, "Columns of several kinds")
+        options = with_normal_noise(options, "Columns of several kinds")
         encoded, latent, bounds = prepared(mixed, options, censored, as_missing_values(missing_values))
         found = _answered(latent, progress, callback, started)
         return cast("Completion", decode(encoded, *found, bounds, options))
@@ -212,6 +213,7 @@ def complete(
     if limits is not None:
         require_within(limits, bounds, names)
         options = without_order(options, "Limits (censored)")
+        options = with_normal_noise(options, "Limits (censored)")
     standardisation = standardised_with_limits(given, limits, options)
     if standardisation.mixed_units and options.effects == "both":
         raise InputError(

@@ -152,6 +152,19 @@ def without_order(options: Options, what: str) -> Options:
     return replace(options, ordered="none")
 
 
+def with_normal_noise(options: Options, what: str) -> Options:
+    """The options of a completion that knows no heavy tails; `what` is the reason.
+
+    Raises
+    ------
+    InputError
+        If heavy tails were asked for.
+    """
+    if options.noise == "student":
+        raise InputError(f'{what} cannot be used with noise="student" yet: leave it at "auto".')
+    return replace(options, noise="normal")
+
+
 def names() -> tuple[str, ...]:
     """Names of all options, in the order of the signature of :func:`rankfall.complete`."""
     return tuple(option.name for option in fields(Options))

@@ -12,7 +12,7 @@ from ...bounds import Bounds, plain_bounds
 from ...errors import Outcome
 from ...limits import Limits
 from ...problem import Problem
-from ...scale import inverse
+from ...scale import inverse, scaled
 from ...version import __version__
 from ..clock import Clock, Ending
 from ..descent.plan import DEPTH
@@ -103,6 +103,9 @@ def assemble(
     given, cells = standardisation.given, None
     if request.limits is not None:
         given, cells = _with_limits(standardisation, delivered, options.scale)
+    if delivered.learned is not None:  # from the cells that a file holds, so that nothing changes on loading
+        model = delivered.model.with_row_covariances(scaled(given, options.scale))
+        delivered = replace(delivered, model=model)
     result = Completion(
         problem=given,
         outcome=outcome,

@@ -47,6 +47,7 @@ class HeavyTailedSampler(Sampler):
         squares = misfit**2 / noise_variances(problem, self.noise, self.row_scale, self.col_scale)
         weights = self._rng.standard_gamma((dof + 1) / 2, problem.n_observed) / ((dof + squares) / 2)
         self.fitter = self._plain.reweighted(np.maximum(weights, _LEAST_WEIGHT))
+        self._sides = self.fitter.sides
 
 
 def sampler_of(fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> Sampler:

@@ -27,6 +27,7 @@ from ..standardise import Standardisation
 from .certificate import watched_run
 from .fit_models import Delivered, chosen_model, effects_model, exact_model, zero_model
 from .input_notes import input_notes
+from .kinds_note import kinds_note
 from .warnings import warnings_of
 
 
@@ -34,7 +35,8 @@ from .warnings import warnings_of
 class Request:
     """What was asked: the cells, standardised, and what the caller settled.
 
-    `limits` are those of cells that `standardisation` holds a first guess of.
+    `limits` are those of cells that `standardisation` holds a first guess of. `propose_kinds` says whether
+    the kinds of columns are still to be said.
     """
 
     standardisation: Standardisation
@@ -43,6 +45,7 @@ class Request:
     missing_values: tuple[float, ...] = ()
     orders: Orders = field(default_factory=Orders)
     limits: Limits | None = None
+    propose_kinds: bool = False
 
     @property
     def is_latent(self) -> bool:
@@ -150,6 +153,7 @@ def assemble(
         result,
         warnings=(
             *notes,
+            *(kinds_note(result) if request.propose_kinds and not notes else ()),
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
         ),
         watched=watched_run(result.rank, outcome is Outcome.EXACT, anchors, answers.sgd_steps, options.seed),

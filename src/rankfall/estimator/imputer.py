@@ -100,9 +100,8 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     rankfall (and unlike SimpleImputer, which reads what is not stored as zero); the output is dense.
 
     The output is numbers. Booleans, and categories whose levels are numbers, are taken for numbers, so that a
-    filled cell of a boolean lies between 0 and 1 or a little outside; text and categories of text are refused.
-    Kinds of columns and limits of detection are those of :func:`rankfall.complete` (``kinds=``,
-    ``censored=``).
+    filled cell of a boolean lies between 0 and 1 or a little outside; text and categories of text are
+    refused. For kinds of columns and limits of detection see :func:`rankfall.complete`.
 
     A row without any entry gets the effects only (the average row of the fit), and a UserWarning. Ctrl-C
     during a fit is raised, not turned into a result as `complete` does, so that it ends a whole grid search.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class MixedDraws(Sequence[Any]):
     """Completed tables drawn from the posterior, made one at a time when they are asked for.
 
-    As :class:`~rankfall.completion.result.draws.Draws`, whose chains are followed on the latent table:
+    As :class:`rankfall.completion.Draws`, whose chains are followed on the latent table:
     missing cells of a row depend on each other by its factors, which are drawn.
 
     Attributes
@@ -66,7 +66,7 @@ class MixedDraws(Sequence[Any]):
         return (self._delivered(table) for table in self.codes())
 
     def arrays(self) -> Iterator[np.ndarray]:
-        """All draws in turn as arrays like those of :meth:`MixedCompletion.to_dense`."""
+        """All draws in turn as arrays like those of ``to_dense``."""
         return (self._said(table) for table in self.codes())
 
     def codes(self) -> Iterator[np.ndarray]:

@@ -325,7 +325,7 @@ class MixedCompletion(Facts):
     def draws(
         self, m: int, *, seed: int = 0, cells: tuple[object, object] | None = None, labels: bool | None = None
     ) -> MixedDraws | np.ndarray:
-        """Completed tables drawn from the posterior: multiple imputation; see :meth:`rankfall.Completion.draws`.
+        """Completed tables drawn from the posterior, as by :meth:`rankfall.Completion.draws`.
 
         Chains on the latent table draw factors, thresholds and latent values in turn, and levels are those of
         drawn latent values: cells of a row depend on each other as the posterior says. Numbers and counts are

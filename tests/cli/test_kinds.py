@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import rankfall as rf
@@ -57,6 +58,40 @@ def test_limits_are_filled_on_their_side(tmp_path: Path, rankfall: Callable) -> 
     after = [line.split(",") for line in out.read_text(encoding="utf-8").splitlines()]
     below = [float(now[0]) for was, now in zip(rows[1:], after[1:], strict=True) if was[0] == "<3"]
     assert below and max(below) < 3
+
+
+def test_draws_of_levels_and_limits_are_text_in_one_long_table(tmp_path: Path, rankfall: Callable) -> None:
+    rows = lines(1)
+    for row in rows[1:]:
+        if row[0] and float(row[0]) < 3:
+            row[0] = "<3"
+    source, out = written(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+    ran = rankfall("complete", source, "-o", out, "--kinds", "grade=ordinal", "--draws", 3, "--max-rank", 1)
+    assert (ran.code, ran.err) == (0, "")
+    after = [line.split(",") for line in out.read_text(encoding="utf-8").splitlines()]
+    assert after[0] == ["draw", *rows[0]] and len(after) == 1 + 3 * 60
+    assert [line[0] for line in after[1:]] == ["1"] * 60 + ["2"] * 60 + ["3"] * 60
+    for was, now in zip(3 * rows[1:], after[1:], strict=True):
+        assert all(new == old for old, new in zip(was, now[1:], strict=True) if old not in ("", "<3"))
+        assert float(now[1]) < 3 if was[0] == "<3" else now[1]
+        assert now[4] in ("1", "2", "3") and now[5] in ("Bonn", "Kiel", "Ulm")
+    again = rankfall("complete", source, "-o", tmp_path / "two.csv", "--kinds", "grade=ordinal", "--draws", 2,
+                     "--max-rank", 1)  # fmt: skip
+    assert (
+        again.code == 0 and (tmp_path / "two.csv").read_text() == "\n".join(map(",".join, after[:121])) + "\n"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_draws_of_limits_are_not_rounded_beyond_them(suffix: str, tmp_path: Path, rankfall: Callable) -> None:
+    rows = [row[:3] for row in lines(1)]
+    for row in rows[1:]:
+        row[0] = row[0] and ("<4.6" if float(row[0]) < 4.6 else f"{float(row[0]):.0f}")
+    source, out = written(tmp_path / "in.csv", rows), tmp_path / f"out{suffix}"
+    assert rankfall("complete", source, "-o", out, "--draws", 4, "--max-rank", 1).code == 0
+    long = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    below = np.tile([row[0] == "<4.6" for row in rows[1:]], 4)
+    assert below.any() and long["a"][below].max() < 4.6
 
 
 @pytest.mark.parametrize(

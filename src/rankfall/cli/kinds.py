@@ -11,7 +11,7 @@ import numpy as np
 
 from ..completion.options import Options
 from ..errors import InputError
-from ..files import Table, write_table
+from ..files import Table, check_draws_table, write_draws, write_table
 from ..files.formats import TEXT, kind_of_output
 from ..files.table import SheetSource
 from .held_interrupts import held_interrupts
@@ -62,7 +62,6 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
     """Complete, write and print."""
     for option, asked in (
         ("--cells", job.cells is not None),
-        ("--draws", job.draws is not None),
         ("--compare", job.compare),
         ("--json", job.as_json),
     ):
@@ -80,6 +79,8 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
             if kinds.get(key, "number") == "number" or str(key) in named
         }
         options = dataclasses.replace(options, bounds=ranges)
+    if job.draws is not None:
+        check_draws_table(table)
     from ..completion.complete import complete
     from ..problem import Problem
 
@@ -89,11 +90,15 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
         result: Any = complete(
             labelled, callback=callback, censored=table.limits, kinds=kinds, **vars(options)
         )
-    dense = np.asarray(result.to_dense(), dtype=np.float64)
     result = _with_names(result, table.levels or {})
     with held_interrupts():
         with stdout_or(job.out) as path:
-            write_table(path, table, dense, rounded=job.rounded)
+            if job.draws is not None:
+                drawn = result.draws(job.draws, seed=options.seed).arrays()
+                write_draws(path, table, (one.astype(np.float64) for one in drawn), rounded=job.rounded)
+            else:
+                dense = np.asarray(result.to_dense(), dtype=np.float64)
+                write_table(path, table, dense, rounded=job.rounded)
         if job.save is not None:
             result.save(job.save)
         if job.report is not None:

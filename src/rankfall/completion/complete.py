@@ -218,7 +218,8 @@ def complete(
             'The columns have very different units, and row effects have none: effects="both" means nothing.'
         )
     orders = Orders.of(given, options)
-    request = Request(standardisation, options, bounds, missing, orders, limits)
+    proposed = isinstance(kinds, str)
+    request = Request(standardisation, options, bounds, missing, orders, limits, proposed)
     return _answered(request, progress, callback, started)[0]
 
 

@@ -99,6 +99,10 @@ class LowRankImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     In scipy.sparse input the stored entries are the observed ones, zeros included, as everywhere in
     rankfall (and unlike SimpleImputer, which reads what is not stored as zero); the output is dense.
 
+    The output is numbers. Booleans, and categories whose levels are numbers, are taken for numbers, so that a
+    filled cell of a boolean lies between 0 and 1 or a little outside; text and categories of text are
+    refused. For kinds of columns and limits of detection see :func:`rankfall.complete`.
+
     A row without any entry gets the effects only (the average row of the fit), and a UserWarning. Ctrl-C
     during a fit is raised, not turned into a result as `complete` does, so that it ends a whole grid search.
 

@@ -9,10 +9,11 @@ from os import PathLike
 import numpy as np
 
 from ..errors import InputError
+from .filled_cells import columns_of, filled_text, rounded_cells
 from .formats import EXCEL, FRAMES, TEXT, kind_of_input, kind_of_output, output_path
 from .inputs import Source, readable, unpacked
 from .missing_marks import MissingMarks
-from .notation import PLAIN, format_filled
+from .notation import PLAIN
 from .table import ArraySource, Aside, FrameSource, SheetSource, Table, TripletSource
 from .tables_csv import read_wide, rewrite
 from .tables_text import quote, read_sheet
@@ -209,10 +210,9 @@ def write_table(path: str | PathLike[str], table: Table, filled: Filling, rounde
             return
         dense = whole.copy()
         if rounded and isinstance(table.source, (SheetSource, TripletSource)):
-            for col, digits in enumerate(shown_decimals(table)):
-                dense[:, col] = dense[:, col] if digits is None else np.round(dense[:, col], digits)
+            dense = rounded_cells(dense, shown_decimals(table), table.limits)
         dense[table.rows, table.cols] = table.entries
-        whole = whole_columns(table) if rounded else set[int]()
+        whole = whole_columns(table) - columns_of(table.limits) if rounded else set[int]()
         if suffix in FRAMES:
             from .tables_frames import write_frame
 
@@ -302,7 +302,8 @@ def text_lines(
     step = max(1, _CHUNK // max(n, 1))
     order = None if np.all(np.diff(table.rows) >= 0) else np.argsort(table.rows, kind="stable")
     rows = table.rows if order is None else table.rows[order]
-    whole = whole_columns(table)
+    whole, levels = whole_columns(table), table.levels or {}
+    allowed = {} if table.limits is None else table.limits.by_cell()
     for start in range(0, m, step):
         stop = min(start + step, m)
         first, last = map(int, np.searchsorted(rows, [start, stop]))
@@ -311,14 +312,20 @@ def text_lines(
         holes = block(start, stop).copy()
         holes[table.rows[at] - start, table.cols[at]] = np.nan
         cells = [
-            [format_filled(x, digits, decimal) for x, digits in zip(row, shown, strict=True)]
-            for row in holes.tolist()
+            [
+                filled_text(x, digits, decimal, allowed.get((i, j)), levels.get(j))
+                for j, (x, digits) in enumerate(zip(row, shown, strict=True))
+            ]
+            for i, row in enumerate(holes.tolist(), start)
         ]
         for row, col, k in zip(
             (table.rows[at] - start).tolist(), table.cols[at].tolist(), at.tolist(), strict=True
         ):
             number = float(table.entries[k])
-            text = str(int(number)) if col in whole else repr(number).replace(".", decimal)
+            if col in levels:
+                text = levels[col][int(number)]
+            else:
+                text = str(int(number)) if col in whole else repr(number).replace(".", decimal)
             cells[row][col] = quote(text if texts is None else texts[k], delimiter)
         for number, line in enumerate(cells):
             _insert(line, asides, [quote(aside.cells[start + number], delimiter) for aside in asides])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from ..errors import InputError
+from .filled_cells import columns_of, rounded_cells
 from .formats import EXCEL, FRAMES, TEXT, kind_of_output, output_path
 from .table import SheetSource, Table, TripletSource
 from .tables import shown_decimals, text_delimiter, text_lines, whole_columns
@@ -68,7 +69,7 @@ def write_draws(
                     _write_lines(stream, table, draw, number, suffix, rounded)
             return
         made = (_with_observed(table, draw, rounded) for draw in draws)
-        whole = whole_columns(table) if rounded else set[int]()
+        whole = whole_columns(table) - columns_of(table.limits) if rounded else set[int]()
         if suffix in FRAMES:
             from .tables_frames import filled_frame, save_frame
 
@@ -104,8 +105,7 @@ def _with_observed(table: Table, draw: np.ndarray, rounded: bool) -> np.ndarray:
     """A completed table with the observed cells to the bit, others with the decimals of their columns."""
     dense = draw.copy()
     if rounded and isinstance(table.source, (SheetSource, TripletSource)):
-        for col, digits in enumerate(shown_decimals(table)):
-            dense[:, col] = dense[:, col] if digits is None else np.round(dense[:, col], digits)
+        dense = rounded_cells(dense, shown_decimals(table), table.limits)
     dense[table.rows, table.cols] = table.entries
     return dense
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import rankfall as rf
 from rankfall.completion.result.limit_cells import LimitCells
 
 
@@ -47,3 +48,12 @@ def test_cells_are_found_by_their_place() -> None:
     assert some.places(np.array([2, 0, 2, 5]), np.array([1, 3, 3, 0])).tolist() == [2, 0, -1, -1]
     empty = LimitCells(*[np.zeros(0, int)] * 2, *[np.zeros(0)] * 4)
     assert empty.places(np.array([1]), np.array([1])).tolist() == [-1]
+
+
+def test_observed_cells_stay_as_given_on_a_logarithmic_scale():
+    rng = np.random.default_rng(3)
+    truth = np.exp(rng.normal(size=(20, 6)))
+    low = truth < 0.4
+    limits = np.where(low, 0.4, np.nan)
+    result = rf.complete(np.where(low, np.nan, truth), scale="log", censored=(None, limits))
+    assert np.array_equal(result.to_dense()[~low], truth[~low])

@@ -132,3 +132,19 @@ def test_a_fork_draws_the_same_weights():
     chain.sweep()
     fork.sweep()
     assert np.array_equal(fork.fitter.problem.weights, chain.fitter.problem.weights)
+
+
+def test_a_gross_error_moves_the_chain_by_little():
+    """Rank 1 with noise 0.1; with equal weights a draw at the wrong cell would lie far off."""
+    rng = np.random.default_rng(4)
+    truth = np.outer(rng.normal(size=40), rng.normal(size=12))
+    values = truth + 0.1 * rng.normal(size=truth.shape)
+    values[3, 5] += 30.0
+    fitter, start = begun(rf.Problem.from_dense(values), rank=1)
+    chain = sampler_of(fitter, start, [0])
+    found = []
+    for sweep in range(200):
+        chain.sweep()
+        if sweep >= 100:
+            found.append(chain.rows[3] @ chain.cols[5])
+    assert np.mean(found) == pytest.approx(truth[3, 5], abs=0.5)

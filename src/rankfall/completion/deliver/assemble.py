@@ -12,7 +12,7 @@ from ...bounds import Bounds, plain_bounds
 from ...errors import Outcome
 from ...limits import Limits
 from ...problem import Problem
-from ...scale import inverse
+from ...scale import inverse, scaled
 from ...version import __version__
 from ..clock import Clock, Ending
 from ..descent.plan import DEPTH
@@ -27,6 +27,7 @@ from ..standardise import Standardisation
 from .certificate import watched_run
 from .fit_models import Delivered, chosen_model, effects_model, exact_model, zero_model
 from .input_notes import input_notes
+from .kinds_note import kinds_note
 from .warnings import warnings_of
 
 
@@ -34,7 +35,8 @@ from .warnings import warnings_of
 class Request:
     """What was asked: the cells, standardised, and what the caller settled.
 
-    `limits` are those of cells that `standardisation` holds a first guess of.
+    `limits` are those of cells that `standardisation` holds a first guess of. `propose_kinds` says whether
+    the kinds of columns are still to be said.
     """
 
     standardisation: Standardisation
@@ -43,6 +45,7 @@ class Request:
     missing_values: tuple[float, ...] = ()
     orders: Orders = field(default_factory=Orders)
     limits: Limits | None = None
+    propose_kinds: bool = False
 
     @property
     def is_latent(self) -> bool:
@@ -103,6 +106,9 @@ def assemble(
     given, cells = standardisation.given, None
     if request.limits is not None:
         given, cells = _with_limits(standardisation, delivered, options.scale)
+    if delivered.learned is not None:  # from the cells that a file holds, so that nothing changes on loading
+        model = delivered.model.with_row_covariances(scaled(given, options.scale))
+        delivered = replace(delivered, model=model)
     result = Completion(
         problem=given,
         outcome=outcome,
@@ -147,6 +153,7 @@ def assemble(
         result,
         warnings=(
             *notes,
+            *(kinds_note(result) if request.propose_kinds and not notes else ()),
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
         ),
         watched=watched_run(result.rank, outcome is Outcome.EXACT, anchors, answers.sgd_steps, options.seed),

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...argument_checks import one_of
+from ...argument_checks import one_of, whole
 from ...bounds import Bounds, clip
 from ...errors import InputError
 from ...frames import FrameLayout
 from ...scale import inverse
-from ..descent.watched_run import sentence
 from ..result.completion import Completion
 from ..result.in_words import as_html
 from ..result.intervals import checked_coverage
 from ..result.limit_cells import LimitCells
-from ..result.positions import Axis, positions
+from ..result.positions import Axis, cells_of, positions
 from ..result.storage import write
 from .columns import ColumnKind, KindsTable
-from .errors import error_lines, errors_of, number_errors
+from .draws import MixedDraws
+from .errors import errors_of, number_errors
 from .facts import Facts
 from .frames import frame_like
+from .in_words import summary_of
 from .levels import LevelColumn, conformal_sets
 from .saving import arrays_and_meta
 
@@ -85,7 +86,7 @@ class MixedCompletion(Facts):
     # -- values ----------------------------------------------------------------------------------
 
     @cached_property
-    def _codes(self) -> np.ndarray:
+    def fitted_codes(self) -> np.ndarray:
         """The table with what is fitted everywhere, levels counted from 0, shape (m, n)."""
         m, n = self.shape
         out = np.full((m, n), np.nan)
@@ -97,14 +98,14 @@ class MixedCompletion(Facts):
                     if cols.size:
                         out[np.isnan(latent[:, cols[0]]), j] = np.nan
             else:
-                out[:, j] = self._in_data_units(latent[:, cols[0]], np.full(m, j))
+                out[:, j] = self.in_data_units(latent[:, cols[0]], np.full(m, j))
         if self.limits is not None:
             at = (self.limits.rows, self.limits.cols)
-            out[at] = self._in_data_units((self.limits.mean - self.center[at[1]]) / self.spread[at[1]], at[1])
+            out[at] = self.in_data_units((self.limits.mean - self.center[at[1]]) / self.spread[at[1]], at[1])
         return out
 
-    def _in_data_units(self, latent: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """Latent numbers and counts in the units of the data, within the bounds."""
+    def in_data_units(self, latent: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Latent numbers and counts, and their columns, in the units of the data, within the bounds."""
         on_scale = self.center[cols] + self.spread[cols] * latent
         counts = np.isin(cols, self.table.where("count"))
         values = inverse(on_scale, self.scale)
@@ -114,13 +115,13 @@ class MixedCompletion(Facts):
             return np.where(counts, np.floor(np.exp(np.minimum(on_scale, 700.0))), values)
 
     def _filled_codes(self, observed: str) -> np.ndarray:
-        out = self._codes.copy()
+        out = self.fitted_codes.copy()
         if one_of("observed", observed, ("given", "fitted")) == "given":
             problem = self.table.problem
             out[problem.rows, problem.cols] = problem.values
         return out
 
-    def _said(self, codes: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    def said(self, codes: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Numbers as they are and levels in place of their codes; an array of objects if some are no
         numbers.
         """
@@ -151,7 +152,7 @@ class MixedCompletion(Facts):
             Rows to make.
         """
         codes = self._filled_codes(observed)[rows or slice(None)]
-        return self._said(codes, np.broadcast_to(np.arange(self.shape[1]), codes.shape))
+        return self.said(codes, np.broadcast_to(np.arange(self.shape[1]), codes.shape))
 
     def to_frame(self, observed: Literal["given", "fitted"] = "given", *, round: bool = True) -> Any:
         """The completed table as a frame of the kind that came in, its columns of their types.
@@ -176,7 +177,7 @@ class MixedCompletion(Facts):
         :meth:`rankfall.Completion.predict`.
         """
         rows, cols = positions(self._axes, rows, cols, labels)
-        return self._said(self._codes[rows, cols], cols)
+        return self.said(self.fitted_codes[rows, cols], cols)
 
     def probabilities(self, rows: object, cols: object, *, labels: bool | None = None) -> pd.DataFrame:
         """Probabilities of the levels at some cells of columns with the same levels.
@@ -301,13 +302,13 @@ class MixedCompletion(Facts):
             )
         latent = np.array([int(own[0]) if own.size else -1 for own in self.latent_cols])[cols]
         low, high = self.latent.interval(rows, latent, coverage)
-        lower, upper = self._in_data_units(low, cols), self._in_data_units(high, cols)
+        lower, upper = self.in_data_units(low, cols), self.in_data_units(high, cols)
         if self.limits is not None:
             which = self.limits.places(rows, cols)
             here = which >= 0
             for out, end in zip((lower, upper), self.limits.interval(which[here], coverage), strict=True):
                 standard = (end - self.center[cols[here]]) / self.spread[cols[here]]
-                out[here] = self._in_data_units(standard, cols[here])
+                out[here] = self.in_data_units(standard, cols[here])
         return lower, upper
 
     @cached_property
@@ -322,8 +323,40 @@ class MixedCompletion(Facts):
             otherwise (below 1 where predictions are better than these); spread: standard deviation of
             numbers and counts; brier and log_loss: proper scores of levels; n_held_out: number of cells.
         """
-        numbers = number_errors(self.table, self.latent.model.held_out, self.latent_cols, self._in_data_units)
+        numbers = number_errors(self.table, self.latent.model.held_out, self.latent_cols, self.in_data_units)
         return errors_of(self.table, numbers, self.levels, self._held_codes)
+
+    def draws(
+        self, m: int, *, seed: int = 0, cells: tuple[object, object] | None = None, labels: bool | None = None
+    ) -> MixedDraws | np.ndarray:
+        """Completed tables drawn from the posterior, as by :meth:`rankfall.Completion.draws`.
+
+        Chains on the latent table draw factors, thresholds and latent values in turn, and levels are those of
+        drawn latent values: cells of a row depend on each other as the posterior says. Numbers and counts are
+        calibrated like :meth:`interval`; levels are the posterior as it stands. Cells known by a limit are
+        drawn on the allowed side.
+
+        Parameters
+        ----------
+        m, seed, cells, labels
+            As there.
+
+        Returns
+        -------
+        MixedDraws or ndarray
+            A sequence of m tables: frames where a frame came in, otherwise arrays like those of
+            :meth:`to_dense`. With `cells` an array, ``(m, *shape of the cells)``.
+
+        Raises
+        ------
+        InputError
+            As there.
+        """
+        drawn = MixedDraws(self, whole("m", m, least=1), whole("seed", seed, least=0))
+        if cells is None:
+            return drawn
+        rows, cols = positions(self._axes, *cells_of(cells), labels)
+        return np.array([self.said(codes[rows, cols], cols) for codes in drawn.codes()])
 
     def transform(self, new_rows: object, *, follow: bool = True) -> np.ndarray:
         """Refused so far: new rows of a table with kinds cannot be completed by themselves.
@@ -348,24 +381,7 @@ class MixedCompletion(Facts):
         certificate : bool
             Also what the certificate of the latent table says, which is computed for it.
         """
-        (m, n), problem = self.shape, self.table.problem
-        certified = None
-        if one_of("certificate", certificate, (False, True)):
-            certified = sentence(self.latent.certificate)
-        kinds = [one.kind for one in self.table.kinds]
-        counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-        lines = [
-            f"{m} x {n} table ({counted}), {problem.n_observed} cells observed "
-            f"({problem.n_observed / (m * n):.1%})"
-            + ("." if self.limits is None else f", {len(self.limits)} known by a limit only."),
-            f"Rank {self.rank} of {self.latent.shape[1]} latent columns ({self.outcome.value}): "
-            f"{self.outcome.advice}",
-            *error_lines(self.errors),
-            f"{self.seconds:.1f} s.",
-            *([certified] if certified else []),
-            *(f"Warning: {text}" for text in self.warnings),
-        ]
-        return "\n".join(lines)
+        return summary_of(self, one_of("certificate", certificate, (False, True)))
 
     def _repr_html_(self) -> str:
         return as_html(self.summary().splitlines(), self.path, self.errors)

@@ -115,8 +115,10 @@ def standardised_with_limits(given: Problem, limits: Limits | None, options: Opt
     ranges = ranges_on_scale(limits, options.scale)
     augmentation = Augmentation(ranges)
     fitted = first_values(with_entries(scaled(given, options.scale), ranges), augmentation, options.seed)
-    in_data_units = fitted.with_values(inverse(fitted.values, options.scale))
-    return Standardisation.of(in_data_units, options.scale, augmentation)
+    values = inverse(fitted.values, options.scale).copy()
+    n = given.n_cols  # what was observed stays as it was given, to the bit
+    values[np.searchsorted(fitted.rows * n + fitted.cols, given.rows * n + given.cols)] = given.values
+    return Standardisation.of(fitted.with_values(values), options.scale, augmentation)
 
 
 def ranges_on_scale(limits: Limits, scale: str) -> Ranges:

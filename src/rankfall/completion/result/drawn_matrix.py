@@ -10,6 +10,7 @@ import numpy as np
 
 from ...argument_checks import whole
 from ...errors import InputError
+from ...partly_known import Augmentation
 from ..solvers.noise_model import AVERAGED, with_tails_of
 from .completed_matrix import CompletedMatrix
 from .draws import Draws
@@ -43,7 +44,8 @@ class DrawnMatrix(CompletedMatrix):
         """Completed tables drawn from the posterior: multiple imputation.
 
         Observed cells are as they were given; missing ones are drawn together, with the uncertainty of
-        factors, effects and noise, by Gibbs chains that begin with this fit and see all observed cells. What
+        factors, effects and noise, by Gibbs chains that begin with this fit and see all observed cells. Cells
+        known by a limit are drawn by these chains, too, and lie on the allowed side. What
         is drawn is calibrated like :meth:`interval`: a draw lies within the interval of a missing cell with
         the interval's coverage, up to 99%, as far as held-out cells tell (with fewer than 50 of them it is
         the posterior as it stands). :func:`rankfall.pool` puts estimates from the tables together.
@@ -136,7 +138,10 @@ class DrawnMatrix(CompletedMatrix):
         if self.model.exact and self.rank:
             local = self.identifiability.local
             free = None if local is None or local.unique else local.free
-        return Draws(m, seed, self._values, noise_models, free)
+        if self.limits is None:
+            return Draws(m, seed, self._values, noise_models, free)
+        known = Augmentation(self.limits.as_ranges())
+        return Draws(m, seed, self._values, (own,), free, known, self.limits)
 
     @cached_property
     def _fold_in(self) -> FoldIn:

@@ -13,9 +13,11 @@ import numpy as np
 
 from ...compute.threads import threads_without_blas
 from ...frames import write_frame
+from ...partly_known import Augmentation
 from ...scale import scaled
 from ..solvers.gibbs import Sampler
 from ..solvers.noise_model import NoiseModel
+from .limit_cells import LimitCells
 from .missing_cells import MissingCells
 from .positions import chunks
 from .predictive import Predictive, advanced, probe_generator
@@ -44,6 +46,10 @@ class Draws(Sequence[Any]):
         Over whose chains the fit is the mean.
     free : ndarray of bool, shape (m, n), or None
         Cells that an exact fit leaves free; None if there are none.
+    augmentation : Augmentation or None
+        Observed cells that are known only in part, on the scale of the fit: chains draw them, too.
+    limits : LimitCells or None
+        Those of them that are known by a limit, in tables whose values are numbers.
     """
 
     m: int
@@ -51,6 +57,8 @@ class Draws(Sequence[Any]):
     values: Values
     noise_models: tuple[NoiseModel, ...]
     free: np.ndarray | None = None
+    augmentation: Augmentation | None = None
+    limits: LimitCells | None = None
 
     def __repr__(self) -> str:
         m, n = self.values.problem.shape
@@ -69,7 +77,7 @@ class Draws(Sequence[Any]):
         are all the same.
         """
         with threads_without_blas(None):
-            return float(self.m) if self.values.model.exact else self._predictive.effective_size(self.m)
+            return float(self.m) if self.values.model.exact else self.predictive.effective_size(self.m)
 
     @overload
     def __getitem__(self, k: int) -> Any: ...
@@ -86,7 +94,7 @@ class Draws(Sequence[Any]):
 
     def arrays(self) -> Iterator[np.ndarray]:
         """All draws in turn as arrays, shape (m, n), in the units of the data, nothing rounded."""
-        for number, chain in self._states():
+        for number, chain in self.states():
             with threads_without_blas(None):
                 table = self._table(chain, number)
             yield table
@@ -94,12 +102,12 @@ class Draws(Sequence[Any]):
     def dense(self, k: int) -> np.ndarray:
         """Draw number k as an array, shape (m, n), in the units of the data, nothing rounded."""
         with threads_without_blas(None):
-            return self._table(None if self.values.model.exact else self._state(k), k)
+            return self._table(None if self.values.model.exact else self.state(k), k)
 
     def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """All draws of some cells, by position: shape (m, n_cells)."""
         out = np.empty((self.m, rows.size))
-        for number, chain in self._states():
+        for number, chain in self.states():
             with threads_without_blas(None):
                 out[number] = self._cells(chain, number, rows, cols)
         return out
@@ -110,33 +118,33 @@ class Draws(Sequence[Any]):
         Rows with the same entries are drawn differently, and alike in another table with as many of them.
         """
         names = _row_names(values)
-        for number, chain in self._states():
+        for number, chain in self.states():
             if chain is None:
                 yield self.values.model.fold_rows(values, False)
                 continue
             with threads_without_blas(None):
-                yield self._predictive.draw_new_rows(chain, number, values, names)
+                yield self.predictive.draw_new_rows(chain, number, values, names)
 
     # -- states of chains ----------------------------------------------------------------------------
 
-    def _states(self) -> Iterator[tuple[int, Sampler | None]]:
+    def states(self) -> Iterator[tuple[int, Sampler | None]]:
         """Number and state of each draw, in turn."""
         if self.values.model.exact:
             yield from ((number, None) for number in range(self.m))
             return
         with threads_without_blas(None):
-            pilot = self._predictive.pilot
+            pilot = self.predictive.pilot
         chains = list(pilot.chains)
         for number in range(self.m):
-            turn = self._predictive.chain_of(number)
+            turn = self.predictive.chain_of(number)
             with threads_without_blas(None):
                 chains[turn] = advanced(chains[turn], pilot.between)
             yield number, chains[turn]
 
-    def _state(self, number: int) -> Sampler:
+    def state(self, number: int) -> Sampler:
         """State of the chain at one draw."""
-        pilot, n_chains = self._predictive.pilot, self._predictive.n_chains
-        chain = pilot.chains[self._predictive.chain_of(number)]
+        pilot, n_chains = self.predictive.pilot, self.predictive.n_chains
+        chain = pilot.chains[self.predictive.chain_of(number)]
         return advanced(chain, (number // n_chains + 1) * pilot.between)
 
     @cached_property
@@ -144,12 +152,23 @@ class Draws(Sequence[Any]):
         return MissingCells(self.values.problem)
 
     @cached_property
-    def _predictive(self) -> Predictive:
-        values = self.values
+    def predictive(self) -> Predictive:
+        """What cells are drawn from; of a result that is not exact."""
+        values, augmentation = self.values, self.augmentation
         rows, cols = self._missing.sample(_PROBES, probe_generator(self.seed))
+        scored = np.ones(rows.size, bool)
+        if augmentation is not None:
+            scored = ~np.isin(cols, augmentation.latent_cols)
+            ranges = augmentation.ranges
+            some = np.unique(np.linspace(0, ranges.rows.size - 1, min(_PROBES, ranges.rows.size), dtype=int))
+            rows, cols = np.append(rows, ranges.rows[some]), np.append(cols, ranges.cols[some])
+            scored = np.append(scored, np.zeros(some.size, bool))
         told = ~(values.undetermined(rows, cols) | values.model.is_constant[cols])
         fitted = scaled(values.problem, values.scale)
-        return Predictive(values.model, fitted, (rows[told], cols[told]), self.noise_models, self.seed)
+        probes = rows[told], cols[told]
+        return Predictive(
+            values.model, fitted, probes, scored[told], self.noise_models, self.seed, augmentation
+        )
 
     # -- tables --------------------------------------------------------------------------------------
 
@@ -160,6 +179,8 @@ class Draws(Sequence[Any]):
         for part in chunks(self._missing.size):
             rows, cols = self._missing.at(np.arange(part.start, min(part.stop, self._missing.size)))
             out[rows, cols] = self._drawn(chain, number, rows, cols)
+        if self.limits is not None and chain is not None:
+            out[self.limits.rows, self.limits.cols] = self._beyond_limits(chain)
         return out
 
     def _cells(self, chain: Sampler | None, number: int, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -170,7 +191,15 @@ class Draws(Sequence[Any]):
             entry = self._missing.observed_entry(i, j)
             drawn = self._drawn(chain, number, i, j)
             out[part] = np.where(entry >= 0, self.values.problem.values[entry], drawn)
+        if self.limits is not None and chain is not None:
+            which = self.limits.places(rows, cols)
+            out[which >= 0] = self._beyond_limits(chain)[which[which >= 0]]
         return out
+
+    def _beyond_limits(self, chain: Sampler) -> np.ndarray:
+        """Cells known by a limit, in the units of the data."""
+        assert self.limits is not None
+        return self.values.delivered(self.predictive.drawn_ranges(chain), self.limits.cols)
 
     def _drawn(self, chain: Sampler | None, number: int, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Missing cells, in the units of the data; NaN where they are not determined."""
@@ -180,7 +209,7 @@ class Draws(Sequence[Any]):
             if self.free is not None and values.fill != "effects":
                 drawn[self.free[rows, cols]] = np.nan
             return drawn
-        fitted = self._predictive.draw(chain, number, rows, cols)
+        fitted = self.predictive.draw(chain, number, rows, cols)
         if values.fill != "effects":
             fitted[values.undetermined(rows, cols)] = np.nan
         return values.delivered(fitted, cols)

@@ -162,6 +162,14 @@ class FittedModel:
             out[a : a + _CHUNK] = np.sqrt(noise + self.posterior.variance(i, j)) * self.scale[j]
         return np.maximum(out, _LEAST_SPREAD * np.sqrt(self.posterior.noise) * self.scale[cols])
 
+    def with_row_covariances(self, problem: Problem) -> FittedModel:
+        """The same means, with the rows' covariances given the columns and the cells, which are on the scale
+        of the fit: what a file does not hold.
+        """
+        posterior = self.posterior
+        again = folded(compressed(self.standardised(problem)), posterior.cols, posterior.rows, posterior)
+        return replace(self, posterior=replace(posterior, rows=replace(posterior.rows, cov=again.cov)))
+
     def fold_rows(self, values: np.ndarray, follow: bool = True) -> np.ndarray:
         """Fitted values of new rows, (k, n) from (k, n) with NaN, each from its own entries.
 

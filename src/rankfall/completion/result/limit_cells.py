@@ -8,6 +8,8 @@ from functools import cache
 import numpy as np
 from scipy.special import betaincinv, log_ndtr, ndtr, ndtri
 
+from ...partly_known import Ranges
+
 # standard deviations from the middle of the normal distribution to the limit at most, and steps of the table
 _FARTHEST, _STEPS = 30.0, 6001
 
@@ -35,6 +37,10 @@ class LimitCells:
 
     def __len__(self) -> int:
         return int(self.rows.size)
+
+    def as_ranges(self) -> Ranges:
+        """What is known of them, for a chain that draws them."""
+        return Ranges(self.rows, self.cols, self.lower, self.upper)
 
     def places(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Which of these cells the given ones are, -1 for others; of the shape of `rows`."""

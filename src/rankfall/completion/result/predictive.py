@@ -18,8 +18,10 @@ from functools import cached_property
 
 import numpy as np
 
+from ...partly_known import Augmentation
 from ...problem import Problem
 from ..seeds import Stream, generator, key
+from ..solvers.augmentation import LATENT_NOISE, PartlyKnown
 from ..solvers.cell_normals import cell_normals
 from ..solvers.gibbs import Sampler
 from ..solvers.new_rows import draw_new_rows
@@ -78,17 +80,23 @@ class Predictive:
     fitted_problem : Problem
         The observed cells on the scale of the fit.
     probes : (rows, cols)
-        Missing cells, which have a scale and are determined, at which chains are followed.
+        Cells that chains draw, which have a scale and are determined, at which these are followed.
+    scored : ndarray of bool
+        Those of them whose deviations tell the inflation: missing ones of columns with a unit.
     noise_models : tuple of NoiseModel
         Over whose chains the fit is the mean.
     seed : int
+    augmentation : Augmentation or None
+        Observed cells that are known only in part, on the scale of the fit: chains draw them, too.
     """
 
     model: FittedModel
     fitted_problem: Problem
     probes: tuple[np.ndarray, np.ndarray]
+    scored: np.ndarray
     noise_models: tuple[NoiseModel, ...]
     seed: int
+    augmentation: Augmentation | None = None
 
     @cached_property
     def training(self) -> Problem:
@@ -112,6 +120,7 @@ class Predictive:
         burn, length = _lengths(fitter, posterior.rows.mean.shape[1], self.n_chains)
         fitted, scale = posterior.at(i, j), self.model.scale[j]
         spread, noise = self.model.spread(i, j) / scale, _noise_of(self.model, i, j)
+        scored = self.scored
         signals = np.zeros((self.n_chains, length, i.size))
         squares, chains = 0.0, []
         for number in range(self.n_chains):
@@ -119,18 +128,50 @@ class Predictive:
             for sweep in range(length):
                 chain = advanced(chain, 1)
                 signals[number, sweep] = products(i, j, chain.rows, chain.cols) - fitted
-                if i.size:
+                if scored.any():
                     moved = signals[number, sweep] ** 2 + self._level(chain) * noise
-                    squares += float(np.mean(moved / spread**2))
+                    squares += float(np.mean((moved / spread**2)[scored]))
             chains.append(chain)
-        inflation = np.sqrt(squares / (self.n_chains * length)) if i.size else 1.0
+        inflation = np.sqrt(squares / (self.n_chains * length)) if scored.any() else 1.0
         between, correlation = thinning(signals)
         return Pilot(tuple(chains), float(inflation), between, correlation)
 
     def _begun(self, fitter: VariationalFit, number: int) -> Sampler:
         posterior = self.model.posterior
         start = replace(posterior, noise_model=self.noise_models[number % len(self.noise_models)])
-        return any_sampler(fitter, start, key(self.seed, Stream.DRAWS, 0, number))
+        return any_sampler(fitter, start, key(self.seed, Stream.DRAWS, 0, number), self._partly_known())
+
+    def _partly_known(self) -> PartlyKnown | None:
+        """The state of the partly known cells that a chain begins with."""
+        if self.augmentation is None:
+            return None
+        scale = np.where(self.model.is_constant, 1.0, self.model.scale)
+        noise = LATENT_NOISE / float(np.median(scale)) ** 2
+        return PartlyKnown(self.augmentation, self.training, self.model.center, scale, noise)
+
+    @cached_property
+    def _has_unit(self) -> np.ndarray:
+        """Entries of columns with a unit."""
+        latent = np.empty(0, np.int64) if self.augmentation is None else self.augmentation.latent_cols
+        return ~np.isin(self.training.cols, latent)
+
+    def drawn_ranges(self, chain: Sampler) -> np.ndarray:
+        """The cells known by a range as the chain has them, in their order, on the scale of the fit."""
+        known = chain.partly_known
+        assert known is not None and self.augmentation is not None
+        ranges = self.augmentation.ranges
+        values = known.values[known.at[: ranges.rows.size]]
+        values = self.model.center[ranges.cols] + self.model.scale[ranges.cols] * values
+        return np.clip(values, ranges.lower, ranges.upper)
+
+    def latent_values(self, chain: Sampler, draw: int, rows: np.ndarray, col: int) -> np.ndarray:
+        """Draw number `draw` of missing cells of a column without a unit, standardised, as the posterior
+        stands.
+        """
+        assert chain.partly_known is not None
+        cols = np.full(rows.size, col)
+        noise = np.sqrt(chain.partly_known.latent_noise[col]) * self._normals(draw, rows, cols)
+        return products(rows, cols, chain.rows, chain.cols) + noise
 
     def chain_of(self, draw: int) -> int:
         """Number of the chain that a draw is of: each has its turn."""
@@ -146,8 +187,11 @@ class Predictive:
 
     def draw(self, chain: Sampler, draw: int, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Draw number `draw` of some cells, on the scale of the fit, from the state of its chain."""
-        normals = cell_normals(key(self.seed, Stream.DRAWS, 1, draw), rows * self.training.n_cols + cols)
+        normals = self._normals(draw, rows, cols)
         return self._around(self.model, chain, chain.rows, rows, cols, normals)
+
+    def _normals(self, draw: int, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        return cell_normals(key(self.seed, Stream.DRAWS, 1, draw), rows * self.training.n_cols + cols)
 
     def draw_new_rows(self, chain: Sampler, draw: int, values: np.ndarray, names: np.ndarray) -> np.ndarray:
         """Draw number `draw` of all cells of new rows, each of which is known by a number of 64 bits.
@@ -213,11 +257,12 @@ class Predictive:
         if chain.start.noise_model.is_equal:
             return chain.noise / self._usual_noise
         scales = chain.row_scale[self.training.rows] * chain.col_scale[self.training.cols]
-        return chain.noise * float(np.mean(scales)) / self._usual_noise
+        return chain.noise * float(np.mean(scales[self._has_unit])) / self._usual_noise
 
     @cached_property
     def _usual_noise(self) -> float:
-        return float(np.mean(_noise_of(self.model, self.training.rows, self.training.cols)))
+        here = self._has_unit
+        return float(np.mean(_noise_of(self.model, self.training.rows[here], self.training.cols[here])))
 
 
 def _noise_of(model: FittedModel, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from os import PathLike
 from types import MappingProxyType
 from typing import Any
@@ -17,8 +16,7 @@ from ...problem import Problem
 from ...scale import scaled
 from ..solvers.chain import Chain
 from ..solvers.noise_model import NoiseModel
-from ..solvers.posterior import Posterior, Side, compressed
-from ..solvers.variational import folded
+from ..solvers.posterior import Posterior, Side
 from .fitted_model import FittedModel, HeldOut
 from .limit_cells import LimitCells
 from .schema import CHAIN, HELD, LIMITS, MODEL, SCHEMA, SIDE
@@ -157,7 +155,4 @@ def _model(saved: Saved, problem: Problem) -> FittedModel:
     if "model_held_out_rows" in saved:
         held = HeldOut(*(saved[f"model_held_out_{name}"] for name in HELD))
     model = FittedModel(posterior, *(saved[f"model_{name}"] for name in MODEL), held_out=held)
-    if model.exact:
-        return model
-    again = folded(compressed(model.standardised(problem)), posterior.cols, rows, posterior)
-    return replace(model, posterior=replace(posterior, rows=replace(rows, cov=again.cov)))
+    return model if model.exact else model.with_row_covariances(problem)

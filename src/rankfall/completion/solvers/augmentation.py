@@ -14,7 +14,9 @@ models", Statistics and Computing 6 (1996).
 
 from __future__ import annotations
 
+from copy import copy
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from scipy.special import ndtr
@@ -25,6 +27,9 @@ from ...problem import Problem
 from .kernels import truncated as kernels
 from .products import products
 
+# noise variance of columns without a unit, which is free, where the first thresholds are made for a variance
+# of 1: with a quarter, a half or two, log losses of categories were larger by 8%, 2% and 1%
+LATENT_NOISE = 1.0
 # standard deviation of a threshold's prior around its first value, in standard deviations of the noise: wide,
 # but a level that no cell holds does not run away
 _THRESHOLD_PRIOR = 5.0
@@ -90,6 +95,15 @@ class PartlyKnown:
             by_col[one.cols] += one.offsets
         self._by_col, self._scale = by_col, scale
         self._offsets, self._units = by_col[self.problem.cols], scale[self.problem.cols]
+
+    def fork(self) -> Self:
+        """The state as it stands, for a chain that goes on by itself."""
+        other = copy(self)
+        # what a sweep changes in place
+        other.thresholds = [one.copy() for one in self.thresholds]
+        other._lower, other._upper = self._lower.copy(), self._upper.copy()
+        other.first, other.second = self.first.copy(), self.second.copy()
+        return other
 
     def utility(self, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The utility of a level is ``offset + unit value``: both, for the columns of a category."""

@@ -100,8 +100,10 @@ class Sampler:
 
     def fork(self) -> Self:
         """The chain as it stands: either goes on by itself, with the same random numbers."""
-        other = copy(self)  # a sweep replaces arrays and changes none
+        other = copy(self)  # a sweep replaces arrays and changes none, but for partly known entries
         other._rng = deepcopy(self._rng)
+        if self.partly_known is not None:
+            other.partly_known = self.partly_known.fork()
         return other
 
     @property

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .augmentation import PartlyKnown
 from .chain import Chain
 from .gibbs import Sampler
 from .heavy_tails import HeavyTailedSampler, sampler_of
@@ -71,10 +72,15 @@ class _HeavyTailedOrderedSampler(HeavyTailedSampler, OrderedSampler):
     """Both."""
 
 
-def any_sampler(fitter: VariationalFit, start: Posterior, seed: Sequence[int]) -> Sampler:
-    """A chain of draws under the noise model of its start, and along the orders that it knows."""
+def any_sampler(
+    fitter: VariationalFit, start: Posterior, seed: Sequence[int], partly_known: PartlyKnown | None = None
+) -> Sampler:
+    """A chain of draws under the noise model of its start, and along the orders that it knows.
+
+    With partly known entries there are no orders.
+    """
     if not start.has_order:
-        return sampler_of(fitter, start, seed)
+        return sampler_of(fitter, start, seed, partly_known)
     return (_HeavyTailedOrderedSampler if start.noise_model.is_heavy else OrderedSampler)(fitter, start, seed)
 
 

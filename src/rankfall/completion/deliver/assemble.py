@@ -34,7 +34,8 @@ from .warnings import warnings_of
 class Request:
     """What was asked: the cells, standardised, and what the caller settled.
 
-    `limits` are those of cells that `standardisation` holds a first guess of.
+    `limits` are those of cells that `standardisation` holds a first guess of; `absurd` is what is said of
+    cells that were left out of it.
     """
 
     standardisation: Standardisation
@@ -43,6 +44,7 @@ class Request:
     missing_values: tuple[float, ...] = ()
     orders: Orders = field(default_factory=Orders)
     limits: Limits | None = None
+    absurd: tuple[str, ...] = ()
 
     @property
     def is_latent(self) -> bool:
@@ -146,6 +148,7 @@ def assemble(
     result = replace(
         result,
         warnings=(
+            *request.absurd,
             *notes,
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),
         ),

@@ -46,8 +46,8 @@ _ROUNDING = 1e3
 # rows that are tested of a tall table, at least, and in multiples of its columns; with more cells than these,
 # no more than there are columns
 _LEAST_ROWS, _TALL, _MANY_CELLS = 200, 12, 40_000
-# standardised gains above this at so many ranks in a row that needed all their random signs: the noise differs
-# between rows or columns, or holds copies, and no further rank will tell
+# standardised gains above this at so many ranks in a row that needed all their random signs: noise differs
+# between rows or columns, or there are copies, and no further rank will tell
 _STRUCTURED, _IN_A_ROW = 2.5, 2
 # ranks that are tested at most, and oversampling below which fits take long and gains say little
 _MOST_RANKS, _LEAST_OVERSAMPLING = 14, 1.25

@@ -117,6 +117,7 @@ def assemble(
             "asked": options.asked(),
             "fill": options.fill,
             **({"missing_values": request.missing_values} if request.missing_values else {}),
+            **({} if options.max_time is None else {"max_time": options.max_time}),
             "scale": options.scale,
             "bounds": plain_bounds(options.bounds, request.bounds, request.col_names),
             "errors": _errors_in(options.scale, mixed),

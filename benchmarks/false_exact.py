@@ -1,6 +1,6 @@
 """Tables without an exact fit: how often is one claimed?
 
-Twelve kinds of tables: noise, noise beside a low rank, coarse readings, large offsets (Unix times), counts,
+Fourteen kinds of tables: noise, noise beside a low rank, coarse readings, large offsets (Unix times), counts,
 an identity, copies of columns, one absurd cell. Every table has hidden cells whose values are known. A claim
 is the outcome "exact" with an error at the hidden cells above a thousandth of the spread of these around
 their column means. Printed per kind: tables, claims, third answers ("undecided"), uncaught errors, and the

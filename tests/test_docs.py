@@ -251,7 +251,15 @@ def sayings() -> list[tuple[str, str]]:
                     name,
                 )
                 out += [(file.name, part) for part in spoken(source)[:1]]
-        said_in = ("warnings", "input_notes", "totals_note", "unlike_observed", "low_values", "kinds_note")
+        said_in = (
+            "warnings",
+            "input_notes",
+            "absurd_cells",
+            "totals_note",
+            "unlike_observed",
+            "low_values",
+            "kinds_note",
+        )
         if any(file.match(f"completion/deliver/{name}.py") for name in said_in):
             functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
             texts = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.JoinedStr | ast.Constant)]

@@ -310,3 +310,20 @@ def test_means_are_pooled_from_draws_and_suspects_listed() -> None:
 def test_an_exact_fit_leaves_nothing_open(exact: rf.Completion) -> None:
     tables = report_tables(exact, comparison=OTHER)
     assert tables.means is None and tables.suspects is None
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(4.0, False), (6.0, True)])
+def test_a_report_after_most_of_the_time_adds_nothing_that_takes_seconds(
+    noisy: rf.Completion, seconds: float, late: bool
+) -> None:
+    asked = dataclasses.replace(noisy, settings={**noisy.settings, "max_time": 10.0}, seconds=seconds)
+    tables = report_tables(asked)
+    assert (tables.comparison is None) == late
+    assert render(tables)
+    if late:
+        assert tables.means is None
+
+
+def test_the_end_of_the_time_is_late_whatever_it_was(noisy: rf.Completion) -> None:
+    over = dataclasses.replace(noisy, outcome=rf.Outcome.TIME_LIMIT)
+    assert report_tables(over).comparison is None

@@ -19,6 +19,7 @@ from ..problem import Problem
 from ..progress_display import shown_progress
 from . import exact, noisy
 from .clock import Clock, Ending, OutOfTime, Progress
+from .deliver.absurd_cells import without_absurd
 from .deliver.assemble import Answers, Request, assemble
 from .deliver.fit_models import Delivered
 from .exact import Precision
@@ -80,7 +81,9 @@ def complete(
     ----------
     X : array, data frame, masked array, scipy.sparse (stored = observed), or Problem
         The matrix, shape (m, n), with NaN (or what the container has for it) where a cell is missing. Data
-        frames are those of pandas and polars, and tables of pyarrow.
+        frames are those of pandas and polars, and tables of pyarrow. A cell ten thousand times as far from
+        the others of its column as these are apart is a slip: it is left out, filled like a missing one, and
+        named in a warning.
     seed : int
         The same seed gives the same result.
     max_rank : int, optional
@@ -206,6 +209,7 @@ def complete(
         raise InputError(
             f"folds must not be more than the {given.n_observed} observed cells, not {options.folds}."
         )
+    given, absurd = without_absurd(given, options.scale)
     names = None if given.layout is None else given.layout.col_names
     bounds = read_bounds(options.bounds, given, names)
     limits = read_limits(censored, given, names, None if given.layout is None else given.layout.row_names)
@@ -219,7 +223,7 @@ def complete(
         )
     orders = Orders.of(given, options)
     proposed = isinstance(kinds, str)
-    request = Request(standardisation, options, bounds, missing, orders, limits, proposed)
+    request = Request(standardisation, options, bounds, missing, orders, limits, proposed, absurd)
     return _answered(request, progress, callback, started)[0]
 
 

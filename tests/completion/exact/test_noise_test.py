@@ -54,3 +54,10 @@ def test_an_ill_conditioned_matrix_is_completed_exactly():
 def test_of_a_tall_table_some_rows_are_enough():
     problem, _ = rf.datasets.low_rank((3000, 12), rank=2, observed=0.6, noise=0.3, seed=0)
     assert judge(problem).is_noise
+
+
+@pytest.mark.parametrize("rank", [6, 9])
+def test_noise_beside_a_larger_rank_is_reached(rank):
+    """Ranks whose gain is obvious are not compared with random signs, which takes most of the work."""
+    problem, _ = rf.datasets.low_rank((150, 120), rank=rank, observed=0.6, noise=0.1, seed=2)
+    assert judge(problem).is_noise

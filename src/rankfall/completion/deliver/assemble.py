@@ -36,7 +36,7 @@ class Request:
     """What was asked: the cells, standardised, and what the caller settled.
 
     `limits` are those of cells that `standardisation` holds a first guess of. `propose_kinds` says whether
-    the kinds of columns are still to be said.
+    the kinds of columns are still to be said. `absurd` is what is said of cells that were left out.
     """
 
     standardisation: Standardisation
@@ -46,6 +46,7 @@ class Request:
     orders: Orders = field(default_factory=Orders)
     limits: Limits | None = None
     propose_kinds: bool = False
+    absurd: tuple[str, ...] = ()
 
     @property
     def is_latent(self) -> bool:
@@ -121,6 +122,7 @@ def assemble(
             "asked": options.asked(),
             "fill": options.fill,
             **({"missing_values": request.missing_values} if request.missing_values else {}),
+            **({} if options.max_time is None else {"max_time": options.max_time}),
             "scale": options.scale,
             "bounds": plain_bounds(options.bounds, request.bounds, request.col_names),
             "errors": _errors_in(options.scale, mixed),
@@ -152,6 +154,7 @@ def assemble(
     result = replace(
         result,
         warnings=(
+            *request.absurd,
             *notes,
             *(kinds_note(result) if request.propose_kinds and not notes else ()),
             *warnings_of(result, standardisation, options, answers.exact, answers.noisy),

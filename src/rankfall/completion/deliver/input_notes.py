@@ -8,6 +8,7 @@ import numpy as np
 
 from ...files.bad_cells import shell_word
 from ...problem import Problem
+from .absurd_cells import absurd_cells, absurd_notes
 from .totals_note import totals_note
 from .triplets_note import triplets_note
 
@@ -59,8 +60,8 @@ def input_notes(
     Returns
     -------
     tuple of str
-        Lists of triplets read as a matrix; numbers that stand for missing values; columns of labels; columns
-        that seem to hold two units; rows of totals.
+        Lists of triplets read as a matrix; absurd cells; numbers that stand for missing values; columns of
+        labels; columns that seem to hold two units; rows of totals.
     """
 
     def name(col: int) -> str:
@@ -73,7 +74,9 @@ def input_notes(
     coded = _sentinels(columns)
     said = [*_coded_sentences(coded, name), *_zeros(problem), *_even_steps(columns, name)]
     known = {col for cols in coded.values() for col in cols}
-    return (*said, *_two_units(columns, name, known), *totals_note(problem, row_names))
+    absurd = absurd_cells(problem) & ~np.isin(problem.values, list(coded))
+    slips = absurd_notes(problem, absurd, col_names, row_names)
+    return (*slips, *said, *_two_units(columns, name, known), *totals_note(problem, row_names))
 
 
 class _Columns:

@@ -26,9 +26,13 @@ from .pursuit import with_leading_direction
 # limits of a least-squares fit of which the order of magnitude matters, not the digits
 QUICK_FIT = {"max_iter": 16, "patience": 5, "max_inner": 100}
 # random signs per rank: a few where the gain is much larger than all of theirs, then more
-_FEW, _MANY = 3, 12
+_FEW, _MANY = 3, 8
 # a gain that is larger than those of a few random signs by this factor needs no more of them
 _CLEAR = 1.5
+# a gain that is larger than those of the last random signs by this factor needs none of its own: their gains
+# grow by at most a third from one rank to the next. Half of all time went to such ranks, and noise beside a
+# rank of six or more was never reached. It is then worth so many standard deviations (measured ones are more)
+_OBVIOUS, _OBVIOUS_GAIN = 2.0, 20.0
 # sums of the last two to six standardised gains at or below which these are those of noise. Of 45 exact
 # problems of nine kinds with rho from 1.05 to 1.2 the smallest sums of two to five were -0.6, 0.9, 2.2 and 5;
 # noise adds about -0.7 a rank, since the fit has already taken the directions that suit it best
@@ -42,11 +46,14 @@ _ROUNDING = 1e3
 # rows that are tested of a tall table, at least, and in multiples of its columns; with more cells than these,
 # no more than there are columns
 _LEAST_ROWS, _TALL, _MANY_CELLS = 200, 12, 40_000
+# standardised gains above this at so many ranks in a row that needed all their random signs: noise differs
+# between rows or columns, or there are copies, and no further rank will tell
+_STRUCTURED, _IN_A_ROW = 2.5, 2
 # ranks that are tested at most, and oversampling below which fits take long and gains say little
-_MOST_RANKS, _LEAST_OVERSAMPLING = 10, 1.25
+_MOST_RANKS, _LEAST_OVERSAMPLING = 14, 1.25
 # multiplications that a test may cost; those of a fit, which has so many iterations, and what its overhead
 # amounts to
-_WORK, _ITERATIONS, _OVERHEAD = 1e9, 16.0, 5e6
+_WORK, _ITERATIONS, _OVERHEAD = 2.5e9, 16.0, 5e6
 
 
 class Judgement(NamedTuple):
@@ -78,6 +85,8 @@ def judge_misfits(problem: Problem, top: int, precision: Precision, clock: Clock
     problem = _well_observed(problem)
     signs = sign_generator()
     gains: list[float] = []
+    others: list[float] = []
+    structured = 0
     fit: LeastSquaresFit | None = None
     left = _WORK
     for rank in range(min(top, _MOST_RANKS)):
@@ -90,17 +99,25 @@ def judge_misfits(problem: Problem, top: int, precision: Precision, clock: Clock
             is_exact = larger.residual < precision.tolerance and problem is whole
             return Judgement(exact=larger if is_exact else None)
         gain = _log_gain(fit, larger)
-        others: list[float] = []
+        cost = _ITERATIONS * problem.n_observed * (rank + 1.0) ** 2 + _OVERHEAD
+        if others and gain > _OBVIOUS * max(others):
+            left -= cost
+            gains.append(_OBVIOUS_GAIN)
+            fit = larger
+            continue
+        others = []
         while len(others) < _MANY:
             clock.check()
             others.append(_gain_of_signs(problem, fit, signs))
             if len(others) == _FEW and gain > _CLEAR * max(others):
                 break
-        cost = _ITERATIONS * problem.n_observed * (rank + 1.0) ** 2 + _OVERHEAD
         left -= (1 + 2 * len(others)) * cost
         gains.append((gain - float(np.mean(others))) / max(float(np.std(others, ddof=1)), 1e-12))
         if any(sum(gains[-count:]) <= most for count, most in _NOISE_SUMS.items() if count <= len(gains)):
             return Judgement(is_noise=True)
+        structured = structured + 1 if len(others) == _MANY and gains[-1] > _STRUCTURED else 0
+        if structured == _IN_A_ROW:
+            return Judgement()
         fit = larger
     return Judgement()
 

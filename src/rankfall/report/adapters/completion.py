@@ -9,6 +9,7 @@ import numpy as np
 from ...completion.descent.watched_run import sentence
 from ...completion.result.comparison import Comparison
 from ...completion.result.completion import Completion
+from ...errors import Outcome
 from ...files.plain_values import is_table
 from ...plot.picking import cells_at, map_positions
 from .. import HeatMaps, RankErrors, ReportTables, TextTable
@@ -17,6 +18,8 @@ from .evidence import axis_counts, column_errors, distinct, held_out_cells, hist
 from .words import choice, found, repeat
 
 _COVERAGE = 0.9
+# share of max_time after whose end a report adds nothing that takes seconds (other methods, draws)
+_LATE = 0.5
 # entries of a setting that are shown one by one: bounds may be given for every column
 _ENTRIES = 8
 
@@ -44,7 +47,9 @@ def report_tables(
     row_label, col_label : str
         What rows and columns are, in the plural.
     comparison : TextTable, optional
-        Other methods on the same data; by default those of :attr:`Completion.comparison`.
+        Other methods on the same data; by default those of :attr:`Completion.comparison`, but none if the
+        completion used up more than half of its `max_time`. Then means with what the missing cells leave open
+        are left out, too: both take seconds.
 
     Returns
     -------
@@ -52,7 +57,8 @@ def report_tables(
         To be given to :func:`rankfall.report.render`.
     """
     # before the copy below, which would compute it again
-    compared = completion.comparison if comparison is None else None
+    late = _is_late(completion)
+    compared = completion.comparison if comparison is None and not late else None
     completion = replace(
         completion,
         row_names=distinct(completion.row_names, "row"),
@@ -78,7 +84,7 @@ def report_tables(
         path=path_table(completion),
         choice=choice(completion),
         column_errors=column_errors(completion),
-        means=pooled_means(completion),
+        means=None if late else pooled_means(completion),
         suspects=suspects_table(completion),
         n_suspects=len(completion.suspects),
         comparison=comparison if compared is None else comparison_table(compared),
@@ -96,6 +102,14 @@ def report_tables(
         ),
         versions=tuple(completion.versions.items()),
     )
+
+
+def _is_late(completion: Completion) -> bool:
+    """Whether little or nothing is left of the time that the caller set."""
+    if completion.outcome is Outcome.TIME_LIMIT:
+        return True
+    asked = completion.settings.get("max_time")
+    return isinstance(asked, int | float) and completion.seconds > _LATE * asked
 
 
 def heat_maps(completion: Completion, label: str, row_label: str, col_label: str) -> HeatMaps:

@@ -88,8 +88,8 @@ def absurd_notes(
         text = str(int(value)) if value % 1 == 0 and abs(value) < 1e16 else repr(value)
         out.append(
             f"The cell in {place} holds {text}, ten thousand times as far from the others of its column as "
-            "these are apart: a completion takes it for a slip, leaves it out, and fills it like a missing "
-            "cell."
+            "these are apart: a completion takes it for a slip and learns nothing from it. It is filled like "
+            "a missing cell in Python, and stays in a table that is written."
         )
     return tuple(out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,14 @@ import rankfall as rf
 from faults import Lines, killed
 from rankfall.cli import main
 from rankfall.cli.held_interrupts import held_interrupts
+
+
+@pytest.fixture(autouse=True)
+def usual_ctrl_c() -> Generator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def run(checkpoint: Path | None = None) -> rf.Trace:
@@ -30,7 +39,7 @@ def test_ctrl_c_at_lines_of_delivery() -> None:
     problem, _ = rf.datasets.low_rank((12, 8), rank=1, observed=0.8, noise=0.1, seed=1)
     whole = rf.complete(problem, seed=0, max_rank=1)
     for at in (1, 40):
-        with Lines(at, inside="deliver") as lines:
+        with Lines(at, inside="deliver/assemble") as lines:
             result = rf.complete(problem, seed=0, max_rank=1)
         assert lines.place
         assert result.outcome is rf.Outcome.INTERRUPTED, lines.place

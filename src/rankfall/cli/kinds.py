@@ -90,14 +90,14 @@ def run_mixed(job: Job, table: Table, options: Options, kinds: dict[Any, str]) -
         result: Any = complete(
             labelled, callback=callback, censored=table.limits, kinds=kinds, **vars(options)
         )
-    result = _with_names(result, table.levels or {})
+    coded, result = result, _with_names(result, table.levels or {})
     with held_interrupts():
         with stdout_or(job.out) as path:
             if job.draws is not None:
-                drawn = result.draws(job.draws, seed=options.seed).arrays()
+                drawn = coded.draws(job.draws, seed=options.seed).arrays()
                 write_draws(path, table, (one.astype(np.float64) for one in drawn), rounded=job.rounded)
             else:
-                dense = np.asarray(result.to_dense(), dtype=np.float64)
+                dense = np.asarray(coded.to_dense(), dtype=np.float64)
                 write_table(path, table, dense, rounded=job.rounded)
         if job.save is not None:
             result.save(job.save)

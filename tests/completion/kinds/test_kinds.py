@@ -340,8 +340,6 @@ def test_numbers_that_are_filled_below_zero_beside_levels_are_mentioned() -> Non
 
 def test_what_only_the_latent_table_has_is_said(done) -> None:
     result = done[0]
-    with pytest.raises(AttributeError, match=r"latent\.draws"):
-        _ = result.draws
     with pytest.raises(AttributeError, match=r"latent\.suspects"):
         _ = result.suspects
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):

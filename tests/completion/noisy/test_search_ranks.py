@@ -98,8 +98,8 @@ def test_the_fit_to_all_cells_begins_with_equal_noise(monkeypatch):
     begun = []
 
     class Recorded(heavy_tails.Sampler):
-        def __init__(self, fitter, start, seed):
-            super().__init__(fitter, start, seed)
+        def __init__(self, fitter, start, seed, partly_known=None):
+            super().__init__(fitter, start, seed, partly_known)
             begun.append((seed[1], fitter.problem, self.row_scale, self.col_scale, start))
 
     monkeypatch.setattr(heavy_tails, "Sampler", Recorded)

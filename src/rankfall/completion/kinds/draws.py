@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import index
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from ..result.draws import Draws
 from ..solvers.gibbs import Sampler
 from .encode import Encoded, encode
 from .frames import frame_like
-
-if TYPE_CHECKING:
-    from .mixed_completion import MixedCompletion
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +33,7 @@ class MixedDraws(Sequence[Any]):
     seed : int
     """
 
-    result: MixedCompletion
+    result: Any
     m: int
     seed: int
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..descent.watched_run import sentence
 from .errors import error_lines
 
-if TYPE_CHECKING:
-    from .mixed_completion import MixedCompletion
 
-
-def summary_of(result: MixedCompletion, certificate: bool) -> str:
-    """A few lines for a person; with `certificate` also what that of the latent table says."""
+def summary_of(result: Any, certificate: bool) -> str:
+    """A few lines for a person about a completion with kinds; with `certificate` also what that of the latent
+    table says.
+    """
     (m, n), problem = result.shape, result.table.problem
     certified = sentence(result.latent.certificate) if certificate else None
     kinds = [one.kind for one in result.table.kinds]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import rankfall as rf
@@ -195,7 +196,6 @@ def test_a_row_without_entries_stays_empty_unless_it_is_filled():
 
 
 def test_frames_come_back_as_they_came():
-    pl = pytest.importorskip("polars")
     whole = np.rint(5 * TABLE[:, :6])
     whole[:, 0] = np.nan_to_num(whole[:, 0])
     frame = pd.DataFrame(
